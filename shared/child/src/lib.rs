@@ -1,0 +1,9 @@
+//! How a child process of ours is started: as whom, and tied to whom.
+//!
+//! Owns the change of user, the process group or session, the death signal, and that no stray descriptor is handed down.
+//! Nothing here knows what is run.
+mod start;
+mod user;
+
+pub use start::{Leader, Start};
+pub use user::User;

@@ -1,0 +1,1 @@
+//! What differs between the engines, one file per engine.

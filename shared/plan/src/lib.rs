@@ -1,0 +1,1 @@
+//! From `env` records and a TOML file to `plan` records.

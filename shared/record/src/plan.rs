@@ -1,0 +1,168 @@
+//! What `iplan` and `imodel` say: `plan`, `model`.
+use crate::{Engine, unset};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What a keeper does when the engine exits although nobody asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Restart {
+    /// Start it again, up to `max_restarts` times.
+    OnFailure,
+    /// Leave it.
+    Never,
+}
+
+/// How far up the ladder of readiness an instance is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rung {
+    /// The process runs.
+    Alive,
+    /// `/health` answers 200.
+    Healthy,
+    /// `/v1/models` holds the served name.
+    Listed,
+    /// A real token was generated.
+    Answering,
+}
+
+impl Rung {
+    /// The word on the wire and in the TOML file.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Healthy => "healthy",
+            Self::Listed => "listed",
+            Self::Answering => "answering",
+        }
+    }
+}
+
+/// The `control` table of one instance, every key resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// false: in the foreground, its exit code ours.
+    pub background: bool,
+    /// Size at which the log is rotated, MiB.
+    pub log_max_mib: u64,
+    /// Rotated logs kept.
+    pub log_keep: u32,
+    /// `all`, `none`, or a comma-joined list of indices or GPU UUIDs.
+    pub gpu_ids: String,
+    /// Do not object to foreign memory on the GPU.
+    pub share_gpu: bool,
+    /// What to do when the engine exits unasked.
+    pub restart: Restart,
+    /// How often at most.
+    pub max_restarts: u32,
+    /// First delay before a restart; doubles with jitter to 60 s.
+    pub backoff_ms: u64,
+    /// The rung at which the instance counts as ready.
+    pub ready_rung: Rung,
+    /// Longest wait for readiness.
+    pub ready_timeout_s: u64,
+    /// Longest wait without a sign of progress.
+    pub stall_timeout_s: u64,
+    /// Grace between TERM and KILL.
+    pub stop_timeout_s: u64,
+    /// How lists are written: `repeat`, or absent for the engine's own way.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub list_style: Option<String>,
+    /// Whether the offline variables are set.
+    pub offline: bool,
+    /// Run through `pixi run` instead of the interpreter.
+    pub via_pixi: bool,
+    /// Ids of preflight rules to silence.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub allow: Vec<String>,
+}
+
+/// One instance, planned and checked, nothing started.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The engine.
+    pub engine: Engine,
+    /// Its name in the TOML file.
+    pub instance: String,
+    /// Root of everything persistent: two workspaces may not share an instance.
+    pub workspace: PathBuf,
+    /// The TOML file.
+    pub config: PathBuf,
+    /// Hash of the TOML file and, where set, of the overrides: what `ilaunch` compares before it reads secrets from them.
+    pub config_sha256: String,
+    /// What is run.
+    pub program: PathBuf,
+    /// Its arguments, secrets not among them.
+    pub args: Vec<String>,
+    /// Variables set over the caller's environment, secrets not among them.
+    pub env_set: BTreeMap<String, String>,
+    /// Names of the caller's variables that the server does not get.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub env_dropped: Vec<String>,
+    /// Names of the secrets that `ilaunch` hands over, as `server.NAME`, `env.NAME` or `extra_args.--flag`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub secrets: Vec<String>,
+    /// Who runs it; absent: whoever runs the tool.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub user: Option<String>,
+    /// What it listens on.
+    pub host: String,
+    /// What it listens on.
+    pub port: u16,
+    /// Path or name of the model; absent where the engine is told elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub model: Option<String>,
+    /// The name it serves the model under, where the TOML says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub served_name: Option<String>,
+    /// Where its output goes.
+    pub log_file: PathBuf,
+    /// Its folder in the run directory.
+    pub state_dir: PathBuf,
+    /// Which GPUs, as in `control`.
+    pub gpu_ids: String,
+    /// Launcher settings, every key resolved.
+    pub control: Control,
+    /// State directory of the instance that has to be healthy first, because they share a GPU.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub after: Option<PathBuf>,
+    /// The canonical install that it runs from; the keeper holds a lock on it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub install_path: Option<PathBuf>,
+    /// The instance already runs.
+    #[serde(skip_serializing_if = "unset", default)]
+    pub reused: bool,
+    /// It runs, but from another plan.
+    #[serde(skip_serializing_if = "unset", default)]
+    pub stale: bool,
+    /// Hash of program, args, env_set, user, install_path and control.
+    pub hash: String,
+}
+
+/// Model weights were checked from their headers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// The engine.
+    pub engine: Engine,
+    /// The instance.
+    pub instance: String,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// `gguf` or `safetensors`.
+    pub format: String,
+    /// Files that belong to it.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
+    /// Tensors in them.
+    pub tensors: u64,
+    /// Parameters in those.
+    pub parameters: u64,
+    /// Nothing is missing or short.
+    pub complete: bool,
+    /// What is.
+    pub problems: Vec<String>,
+}

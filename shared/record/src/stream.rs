@@ -1,0 +1,161 @@
+//! Reading and writing lines. A line is handed on exactly as it came, whether it is understood or not.
+use crate::Record;
+use std::io::{self, BufRead, Read, Write};
+
+/// The longest line that is accepted, its newline not counted: 16 MiB.
+pub const LINE_LIMIT: usize = 16 << 20;
+
+/// Why a line could not be read.
+#[derive(Debug)]
+pub enum Error {
+    /// The system refused.
+    Read(io::Error),
+    /// Line `number` (from 1) is not a record.
+    Malformed {
+        /// The line's number, from 1.
+        number: u64,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+/// One line of a stream.
+#[derive(Debug)]
+pub struct Line {
+    /// The bytes as they came, newline included where there was one.
+    pub raw: Vec<u8>,
+    /// The record; `None` for a blank line or a kind that this version does not know.
+    pub record: Option<Record>,
+}
+
+/// Reads a stream line by line.
+#[derive(Debug)]
+pub struct Reader<R> {
+    input: R,
+    number: u64,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// A reader at the start of a stream.
+    pub fn new(input: R) -> Self {
+        Self { input, number: 0 }
+    }
+
+    /// The next line, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Read`] when the system refuses; [`Error::Malformed`] for a line that is longer than [`LINE_LIMIT`], not
+    /// UTF-8, not a JSON object with a `kind`, or of a known kind with a field missing or of the wrong type.
+    pub fn read(&mut self) -> Result<Option<Line>, Error> {
+        self.number += 1;
+        let mut raw = Vec::new();
+        let limit = LINE_LIMIT as u64 + 1;
+        (&mut self.input).take(limit).read_until(b'\n', &mut raw).map_err(Error::Read)?;
+        if raw.is_empty() {
+            return Ok(None);
+        }
+        if raw.len() > LINE_LIMIT && !raw.ends_with(b"\n") {
+            return Err(self.malformed("longer than 16 MiB"));
+        }
+        let text =
+            std::str::from_utf8(&raw).map_err(|error| self.malformed(&format!("not UTF-8: {error}")))?;
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(Some(Line { raw, record: None }));
+        }
+        let record = Record::parse(text).map_err(|error| self.malformed(&error.to_string()))?;
+        Ok(Some(Line { raw, record }))
+    }
+
+    fn malformed(&self, cause: &str) -> Error {
+        Error::Malformed { number: self.number, cause: cause.to_owned() }
+    }
+}
+
+/// Writes a stream, each line flushed by itself.
+#[derive(Debug)]
+pub struct Writer<W> {
+    output: W,
+}
+
+impl<W: Write> Writer<W> {
+    /// A writer at the start of a stream.
+    pub fn new(output: W) -> Self {
+        Self { output }
+    }
+
+    /// Hand a line on as it came. A last line without a newline gets one, or the next record would be glued to it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn forward(&mut self, line: &Line) -> io::Result<()> {
+        self.output.write_all(&line.raw)?;
+        if !line.raw.ends_with(b"\n") {
+            self.output.write_all(b"\n")?;
+        }
+        self.output.flush()
+    }
+
+    /// Write a record of our own.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(&mut self, record: &Record) -> io::Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        self.output.write_all(&line)?;
+        self.output.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copy(input: &[u8]) -> Result<Vec<u8>, Error> {
+        let mut reader = Reader::new(input);
+        let mut output = Vec::new();
+        while let Some(line) = reader.read()? {
+            Writer::new(&mut output).forward(&line).unwrap();
+        }
+        Ok(output)
+    }
+
+    #[test]
+    fn lines_pass_byte_for_byte_with_unknown_kinds_blank_lines_and_odd_spacing() {
+        let input = b"{ \"kind\" :\"weather\",\"a\":1.0e2 }\r\n\n{\"kind\":\"skipped\",\"engine\":\"vllm\",\"by\":\"x\",\"why\":\"\\u00e9\"}\n";
+        assert_eq!(copy(input).unwrap(), input);
+    }
+
+    #[test]
+    fn a_last_line_without_newline_gets_one() {
+        assert_eq!(copy(b"{\"kind\":\"x\"}").unwrap(), b"{\"kind\":\"x\"}\n");
+    }
+
+    fn refused(input: &[u8]) -> (u64, String) {
+        match copy(input) {
+            Err(Error::Malformed { number, cause }) => (number, cause),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_record_is_refused_with_its_line_number() {
+        assert_eq!(refused(b"{\"kind\":\"x\"}\nhello\n").0, 2);
+        assert_eq!(refused(b"[1]\n").0, 1);
+        assert_eq!(refused(b"{\"kind\":1}\n").0, 1);
+        assert!(refused(b"{\"kind\":\"x\"}\n\n\xff\n").1.starts_with("not UTF-8"));
+    }
+
+    #[test]
+    fn a_line_of_exactly_the_limit_passes_and_one_more_byte_does_not() {
+        let line = |length: usize| {
+            let mut text = b"{\"kind\":\"x\",\"a\":\"".to_vec();
+            text.resize(length - 2, b'a');
+            text.extend(b"\"}\n");
+            text
+        };
+        assert!(copy(&line(LINE_LIMIT)).is_ok());
+        assert_eq!(refused(&line(LINE_LIMIT + 1)), (1, "longer than 16 MiB".to_owned()));
+    }
+}

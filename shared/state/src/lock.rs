@@ -1,0 +1,71 @@
+//! Liveness: a POSIX fcntl lock on `lock`, held by the keeper for as long as it lives.
+//!
+//! The kernel drops the lock when the process ends, however it ends, and F_GETLK names the holder without taking anything.
+//! fcntl locks also go when *any* descriptor of the file is closed, so the keeper opens the file exactly once.
+use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock};
+use rustix::process::{Flock, FlockType, Pid, fcntl_getlk};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+/// The keeper's hold on its state directory. Dropping it is the end of the keeping.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Why the lock was not taken.
+#[derive(Debug)]
+pub enum Taken {
+    /// Another keeper holds it.
+    By(u32),
+    /// The file cannot be opened or locked.
+    Io(io::Error),
+}
+
+impl Lock {
+    /// Take the lock, making the file where it does not exist.
+    ///
+    /// # Errors
+    /// [`Taken::By`] when another process holds it.
+    pub fn take(path: &Path) -> Result<Self, Taken> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file =
+            File::from(rustix::fs::open(path, flags, Mode::from(0o644)).map_err(|e| Taken::Io(e.into()))?);
+        match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
+                // The holder may have gone in between; then 0 says so and the caller's retry finds it free.
+                Err(Taken::By(holder_of(&file).ok().flatten().unwrap_or(0)))
+            }
+            Err(error) => Err(Taken::Io(error.into())),
+        }
+    }
+}
+
+/// The process that holds the lock at `path`, if any. Takes nothing.
+pub(crate) fn holder(path: &Path) -> io::Result<Option<u32>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => holder_of(&File::from(file)),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// F_GETLK for a write lock works on a descriptor that is open for reading only.
+fn holder_of(file: &File) -> io::Result<Option<u32>> {
+    let found = fcntl_getlk(file, &Flock::from(FlockType::WriteLock))?;
+    let pid = found.and_then(|lock| lock.pid).map(Pid::as_raw_nonzero);
+    Ok(pid.and_then(|pid| u32::try_from(pid.get()).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_lock_file_has_no_holder() {
+        assert_eq!(holder(Path::new("/nonexistent/lock")).unwrap(), None);
+    }
+}

@@ -1,0 +1,45 @@
+//! `status.json`, as its keeper last left it.
+use record::Keeper;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Format 1 of `status.json`. Fields that a newer keeper adds are ignored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Always 1.
+    pub format: u32,
+    /// What the keeper does; never `lost`, which only a reader concludes.
+    pub state: Keeper,
+    /// Root of everything persistent, of the plan that is kept.
+    pub workspace: PathBuf,
+    /// The keeper's process.
+    pub keeper_pid: u32,
+    /// The engine's process; absent when it does not run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pid: Option<u32>,
+    /// Mark of this start in the engine's environment (`INFER_DEV_INSTANCE`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mark: Option<String>,
+    /// What it listens on.
+    pub port: u16,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// When `state` began, unix seconds.
+    pub since_unix: f64,
+    /// When the engine was last started, unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub started_unix: Option<f64>,
+    /// When `/health` first answered 200 after the last start, unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub healthy_unix: Option<f64>,
+    /// How the engine last ended: `exit 1`, `signal 9`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_exit: Option<String>,
+    /// Why the state is `failed`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Where its output goes.
+    pub log_file: PathBuf,
+    /// `plan.hash` of the plan that is kept.
+    pub plan_hash: String,
+}

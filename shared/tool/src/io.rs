@@ -1,0 +1,231 @@
+//! A tool's end of the wire, with the rules that hold for every tool.
+use crate::failure::say;
+use crate::{Code, Failure};
+use record::{Engine, Failed, Reader, Record, Skipped, Step, Warning, Writer};
+use std::collections::{HashMap, HashSet};
+use std::io::{self, BufReader, IsTerminal};
+
+/// The engine or the instance that a `failed`, `skipped` or `warning` speaks of.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The engine.
+    pub engine: Engine,
+    /// The instance, where it concerns only one.
+    pub instance: Option<&'a str>,
+}
+
+impl From<Engine> for Subject<'_> {
+    fn from(engine: Engine) -> Self {
+        Self { engine, instance: None }
+    }
+}
+
+impl<'a> From<(Engine, &'a str)> for Subject<'a> {
+    fn from((engine, instance): (Engine, &'a str)) -> Self {
+        Self { engine, instance: Some(instance) }
+    }
+}
+
+/// stdin and stdout as a stream of records. Whatever is read is written first, unchanged and in order.
+#[derive(Debug)]
+pub struct Io {
+    name: &'static str,
+    input: Option<Reader<BufReader<io::Stdin>>>,
+    output: Writer<io::Stdout>,
+    /// The reader of our output is gone: nothing more is written, and `read` ends.
+    gone: bool,
+    code: Option<u8>,
+    ended: HashSet<(Engine, Option<String>)>,
+    skipped_by: HashSet<String>,
+    seen: HashSet<&'static str>,
+    /// `env.steps` by engine.
+    steps: HashMap<Engine, Option<Vec<Step>>>,
+}
+
+impl Io {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            input: None,
+            output: Writer::new(io::stdout()),
+            gone: false,
+            code: None,
+            ended: HashSet::new(),
+            skipped_by: HashSet::new(),
+            seen: HashSet::new(),
+            steps: HashMap::new(),
+        }
+    }
+
+    /// Read the next record that this version knows; it and all lines before it have been written by then. `None` at
+    /// the end of input, or once nobody reads our output.
+    ///
+    /// # Errors
+    /// Code 2 when standard input is a terminal, 65 for a line that is not a record.
+    pub fn read(&mut self) -> Result<Option<Record>, Failure> {
+        if self.input.is_none() {
+            if io::stdin().is_terminal() {
+                let what = "standard input is a terminal";
+                let hint = format!("pipe records in, as in: ienv llama-cpp | {}", self.name);
+                return Err(Failure::new(Code::Usage, what, "nothing to read").hint(hint));
+            }
+            self.input = Some(Reader::new(BufReader::new(io::stdin())));
+        }
+        while !self.gone {
+            let Some(line) = self.input.as_mut().map(Reader::read).transpose()?.flatten() else {
+                return Ok(None);
+            };
+            let written = self.output.forward(&line);
+            self.note_write(written)?;
+            if let Some(record) = line.record {
+                self.observe(&record);
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Write a record of our own.
+    ///
+    /// # Errors
+    /// Code 69 when stdout cannot be written, a reader that went away excepted.
+    pub fn write(&mut self, record: impl Into<Record>) -> Result<(), Failure> {
+        let record = record.into();
+        self.observe(&record);
+        if self.gone {
+            return Ok(());
+        }
+        let written = self.output.write(&record);
+        self.note_write(written)
+    }
+
+    /// Say on stderr and on the wire that an engine or an instance failed. Independent items go on.
+    ///
+    /// # Errors
+    /// As [`Io::write`].
+    pub fn fail<'a>(&mut self, subject: impl Into<Subject<'a>>, failure: Failure) -> Result<(), Failure> {
+        failure.print(self.name);
+        let Subject { engine, instance } = subject.into();
+        self.write(Failed {
+            engine,
+            instance: instance.map(str::to_owned),
+            by: self.name.to_owned(),
+            what: failure.what,
+            cause: failure.cause,
+            hint: failure.hint,
+            class: failure.class,
+            exit: failure.exit,
+            log_tail: failure.log_tail,
+            code: failure.code.number(),
+        })
+    }
+
+    /// Say on the wire that we do not act, and why.
+    ///
+    /// # Errors
+    /// As [`Io::write`].
+    pub fn skip<'a>(
+        &mut self,
+        subject: impl Into<Subject<'a>>,
+        why: impl Into<String>,
+    ) -> Result<(), Failure> {
+        let Subject { engine, instance } = subject.into();
+        let instance = instance.map(str::to_owned);
+        self.write(Skipped { engine, instance, by: self.name.to_owned(), why: why.into() })
+    }
+
+    /// Say on stderr and on the wire what an operator should know.
+    ///
+    /// # Errors
+    /// As [`Io::write`].
+    pub fn warn(&mut self, warning: Warning) -> Result<(), Failure> {
+        say(&format!("{}: warning: {}\n{0}: hint: {}\n", self.name, warning.what, warning.hint));
+        self.write(warning)
+    }
+
+    /// Write a table or a text for a person to stdout, in place of records.
+    ///
+    /// # Errors
+    /// As [`Io::write`].
+    pub fn print(&mut self, text: &str) -> Result<(), Failure> {
+        use std::io::Write;
+        if self.gone {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        drop(out);
+        self.note_write(written)
+    }
+
+    /// Whether a `failed` ended this engine or instance, read or our own.
+    #[must_use]
+    pub fn ended<'a>(&self, subject: impl Into<Subject<'a>>) -> bool {
+        let Subject { engine, instance } = subject.into();
+        self.ended.contains(&(engine, None))
+            || instance.is_some_and(|name| self.ended.contains(&(engine, Some(name.to_owned()))))
+    }
+
+    /// Whether this step was asked for: `env` lists it, or nothing is gated, or no `env` came by.
+    #[must_use]
+    pub fn wants(&self, engine: Engine, step: Step) -> bool {
+        let steps = self.steps.get(&engine).and_then(Option::as_ref);
+        steps.is_none_or(|steps| steps.contains(&step))
+    }
+
+    /// At the end of input: fail with 65 when no record of `kind` came, nor a stand-in for it: a `failed`, or a
+    /// `skipped` by one of `producers` (the tool that writes the kind, and those whose silence keeps it silent).
+    ///
+    /// # Errors
+    /// Code 65, naming the kind.
+    pub fn require(&self, kind: &'static str, producers: &[&str]) -> Result<(), Failure> {
+        let stood_in = !self.ended.is_empty() || producers.iter().any(|by| self.skipped_by.contains(*by));
+        if self.gone || self.seen.contains(kind) || stood_in {
+            return Ok(());
+        }
+        let what = format!("no '{kind}' record on standard input");
+        let cause = "the stream ended without one, or the tool before this one died";
+        Err(Failure::new(Code::Input, what, cause))
+    }
+
+    /// Whether anybody still reads our output.
+    #[must_use]
+    pub fn gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Whether a `skipped` by this tool came by.
+    #[must_use]
+    pub fn skipped_by(&self, tool: &str) -> bool {
+        self.skipped_by.contains(tool)
+    }
+
+    /// The code of the first `failed` in our output.
+    pub(crate) fn code(&self) -> Option<u8> {
+        self.code
+    }
+
+    fn observe(&mut self, record: &Record) {
+        match record {
+            Record::Env(env) => drop(self.steps.insert(env.engine, env.steps.clone())),
+            Record::Skipped(skipped) => drop(self.skipped_by.insert(skipped.by.clone())),
+            Record::Failed(failed) => {
+                self.code.get_or_insert(failed.code);
+                self.ended.insert((failed.engine, failed.instance.clone()));
+            }
+            _ => {}
+        }
+        self.seen.insert(record.kind());
+    }
+
+    fn note_write(&mut self, written: io::Result<()>) -> Result<(), Failure> {
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.gone = true;
+                Ok(())
+            }
+            Err(error) => Err(Failure::io(Code::Unmet, "cannot write standard output", &error)),
+            Ok(()) => Ok(()),
+        }
+    }
+}

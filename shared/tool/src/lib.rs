@@ -1,0 +1,115 @@
+//! How a process of ours begins, speaks and ends.
+//!
+//! Owns the main wrapper, [`Failure`] and the suite's exit codes, logging, progress bars, the names of all environment
+//! variables, and [`Io`]: a tool's end of the wire with the rules that hold for every tool. Nothing else in the project
+//! writes to stderr, and nothing but [`Io`] writes to stdout.
+mod failure;
+mod io;
+mod progress;
+pub mod vars;
+
+pub use failure::{Code, Failure};
+pub use io::{Io, Subject};
+pub use progress::{bytes_bar, instance_line, lines};
+
+use clap::ArgAction;
+use std::process::ExitCode;
+
+/// How a run ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The work is done, or the answer is yes.
+    Done,
+    /// The question was understood and the answer is no: exit code 1.
+    No,
+}
+
+/// A tool of the wire: parse the command line, start logging, run, and end with the code that the stream calls for.
+///
+/// The first `failed` record in the output, read or our own, decides the exit code, so that the last tool of a pipe
+/// speaks for the whole. A reader that went away ends the run quietly.
+pub fn main<A>(run: fn(A, &mut Io) -> Result<Outcome, Failure>) -> ExitCode
+where
+    A: clap::Parser,
+{
+    let (args, name) = match begin::<A>() {
+        Ok(begun) => begun,
+        Err(code) => return code,
+    };
+    let mut io = Io::new(name);
+    let outcome = run(args, &mut io);
+    let own = match &outcome {
+        Ok(Outcome::Done) => None,
+        Ok(Outcome::No) => Some(Code::No.number()),
+        Err(failure) => {
+            failure.print(name);
+            Some(failure.code.number())
+        }
+    };
+    ExitCode::from(io.code().or(own).unwrap_or(0))
+}
+
+/// A tool that is a process and not a filter (`ikeep`, `iseal`): as [`main`], without the wire; `run` gives the exit code.
+pub fn main_process<A>(run: fn(A) -> Result<u8, Failure>) -> ExitCode
+where
+    A: clap::Parser,
+{
+    let (args, name) = match begin::<A>() {
+        Ok(begun) => begun,
+        Err(code) => return code,
+    };
+    match run(args) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            failure.print(name);
+            ExitCode::from(failure.code.number())
+        }
+    }
+}
+
+/// Parse the command line and start logging; `Err` is how to end at once (usage, `--help`, `--version`).
+fn begin<A: clap::Parser>() -> Result<(A, &'static str), ExitCode> {
+    let command = A::command();
+    let name: &'static str = command.get_name().to_owned().leak();
+    let verbose = clap::Arg::new("verbose")
+        .short('v')
+        .long("verbose")
+        .action(ArgAction::Count)
+        .help("Log more to stderr; twice for all");
+    let parsed = command
+        .arg(verbose)
+        .after_help(format!("see {name}(1)"))
+        .try_get_matches()
+        .and_then(|matches| Ok((A::from_arg_matches(&matches)?, matches.get_count("verbose"))));
+    match parsed {
+        Ok((args, verbosity)) => {
+            start_logging(name, verbosity);
+            Ok((args, name))
+        }
+        Err(error) => {
+            // A reader of --help that went away is no failure of ours.
+            drop(error.print());
+            Err(ExitCode::from(if error.use_stderr() { Code::Usage.number() } else { 0 }))
+        }
+    }
+}
+
+/// `INFER_DEV_LOG` says what is logged (default `warn`); each `-v` raises the level. One line each, `tool: level: text`.
+fn start_logging(name: &'static str, verbosity: u8) {
+    use std::io::Write;
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(log::LevelFilter::Warn);
+    if let Ok(filter) = std::env::var(vars::INFER_DEV_LOG) {
+        builder.parse_filters(&filter);
+    }
+    match verbosity {
+        0 => {}
+        1 => drop(builder.filter_level(log::LevelFilter::Info)),
+        _ => drop(builder.filter_level(log::LevelFilter::Debug)),
+    }
+    builder.format(move |out, entry| {
+        let level = entry.level().as_str().to_ascii_lowercase();
+        writeln!(out, "{name}: {level}: {}", entry.args())
+    });
+    builder.init();
+}

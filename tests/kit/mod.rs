@@ -1,0 +1,45 @@
+//! A sandbox that runs real pipelines of the real tools, and what tests share beside it.
+mod output;
+mod sandbox;
+mod tiny;
+
+pub(crate) use output::Output;
+pub(crate) use sandbox::Sandbox;
+pub(crate) use tiny::Tiny;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The repository's root.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Where cargo put the tools. A separate test package does not build them: `scripts/test` does, first.
+pub(crate) fn tools() -> PathBuf {
+    let exe = std::env::current_exe().unwrap();
+    let dir = exe.parent().unwrap().parent().unwrap().to_owned();
+    assert!(dir.join("ienv").exists(), "no ienv in {}: run cargo build --workspace first", dir.display());
+    dir
+}
+
+/// A loopback port that nobody holds at this moment.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Wait until `done` says so; panics after `limit` with `what` that was waited for.
+pub(crate) fn wait_for(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < limit, "waited {limit:?} for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether a process of this id exists and is not a zombie.
+pub(crate) fn alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}

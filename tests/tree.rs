@@ -1,0 +1,1 @@
+//! The repository's own rules, as far as a program can check them.

@@ -1,0 +1,3 @@
+//! ichat: get one real chat completion.
+
+fn main() {}

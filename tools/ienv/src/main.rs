@@ -1,0 +1,3 @@
+//! ienv: resolve the environment contract.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! iinstall: install an engine from an archive, a bundle or the cache, with no network.
+
+fn main() {}

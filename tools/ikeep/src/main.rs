@@ -1,0 +1,3 @@
+//! ikeep: keep one instance of an engine.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! ilaunch: start every planned instance under a keeper.
+
+fn main() {}

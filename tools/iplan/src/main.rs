@@ -1,0 +1,3 @@
+//! iplan: plan every instance of a TOML file, checked, nothing started.
+
+fn main() {}

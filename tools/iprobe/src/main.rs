@@ -1,0 +1,3 @@
+//! iprobe: wait until instances are ready.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! istat: tell what is running.
+
+fn main() {}

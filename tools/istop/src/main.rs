@@ -1,0 +1,3 @@
+//! istop: stop instances.
+
+fn main() {}
