@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// A packed llama.cpp server and a model for it.
+/// A packed llama.cpp server and a model for it. `INFER_DEV_TEST_LLAMA_PKG=/path` puts another package in its place, a
+/// genuine `llama-server` for one, and the same tests run on that.
 pub(crate) struct Tiny {
     /// `.tar.gz` of the contract's layout, the real server in it.
     pub(crate) archive: PathBuf,
@@ -25,7 +26,9 @@ impl Tiny {
             let script = root().join("scripts/tiny/prepare");
             let status = Command::new(&script).arg(&dir).status().unwrap();
             assert!(status.success(), "{} failed: {status}", script.display());
-            Self { archive: dir.join("llama-server-tiny.tar.gz"), model: dir.join("tiny.gguf") }
+            let archive = std::env::var_os("INFER_DEV_TEST_LLAMA_PKG")
+                .map_or_else(|| dir.join("llama-server-tiny.tar.gz"), PathBuf::from);
+            Self { archive, model: dir.join("tiny.gguf") }
         })
     }
 }
