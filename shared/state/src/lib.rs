@@ -3,11 +3,13 @@
 //! `<run_dir>/<engine>/<instance>/` holds `lock`, `status.json`, `plan.json`, `secrets.json` and `api-key`. `ikeep` is the
 //! only writer. Nothing here decides anything; it finds, reads and asks the lock.
 mod directory;
+mod handover;
 mod lock;
 mod run_dir;
 mod status;
 
 pub use directory::Directory;
+pub use handover::{Order, Report, Secrets};
 pub use lock::{Lock, Taken};
 pub use run_dir::{existing, instances, preferred};
 pub use status::Status;

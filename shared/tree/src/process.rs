@@ -1,0 +1,87 @@
+//! Processes and their descent, from `/proc/PID/stat`.
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::collections::HashMap;
+use std::fs;
+
+/// One process, as `/proc/PID/stat` describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: u32,
+    /// Its parent's id.
+    pub parent: u32,
+    /// It has ended and waits to be reaped.
+    pub zombie: bool,
+    /// When it started, in clock ticks since boot: with the id, what tells it from a later process of the same id.
+    pub started: u64,
+}
+
+impl Process {
+    /// The process of this id; `None` when there is none.
+    #[must_use]
+    pub fn read(pid: u32) -> Option<Self> {
+        Self::parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    /// Every process that we can see.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter_map(Self::read).collect()
+    }
+
+    /// The name in parentheses may hold anything, parentheses too: the fields are counted from the last one.
+    fn parse(pid: u32, stat: &str) -> Option<Self> {
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+        let zombie = matches!(fields.next()?, "Z" | "X");
+        let parent = fields.next()?.parse().ok()?;
+        // The start time is field 22; the parent was field 4.
+        let started = fields.nth(17)?.parse().ok()?;
+        Some(Self { pid, parent, zombie, started })
+    }
+}
+
+/// Every process that descends from `ancestor`, zombies and itself excepted, nearest first. Whoever is reparented to a
+/// subreaper stays in its descent, so none escapes by forking twice.
+#[must_use]
+pub fn descendants(ancestor: u32) -> Vec<Process> {
+    let mut children: HashMap<u32, Vec<Process>> = HashMap::new();
+    for process in Process::all() {
+        children.entry(process.parent).or_default().push(process);
+    }
+    let mut found: Vec<Process> = children.remove(&ancestor).unwrap_or_default();
+    let mut next = 0;
+    while let Some(process) = found.get(next) {
+        found.extend(children.remove(&process.pid).unwrap_or_default());
+        next += 1;
+    }
+    found.retain(|process| !process.zombie);
+    found
+}
+
+/// Send `signal` to a process and to no later one of the same id. `false` when it has gone or may not be signalled.
+pub fn signal(process: Process, signal: Signal) -> bool {
+    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
+    let Some(pinned) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else { return false };
+    let same = Process::read(process.pid).is_some_and(|now| now.started == process.started);
+    same && pidfd_send_signal(&pinned, signal).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
+        let stat = "7 (a) S 1 (b) R 3 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 99 1 0";
+        let expected = Process { pid: 7, parent: 3, zombie: false, started: 4242 };
+        assert_eq!(Process::parse(7, stat), Some(expected));
+    }
+
+    #[test]
+    fn we_descend_from_our_parent() {
+        let own = Process::read(std::process::id()).unwrap();
+        assert!(descendants(own.parent).contains(&own));
+    }
+}
