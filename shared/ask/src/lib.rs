@@ -1,0 +1,12 @@
+//! How an engine is asked over HTTP: its health, its models, one token, one streamed chat.
+//!
+//! Owns the requests, the reading of answers and of error bodies, and the rule that no proxy is ever used. Knows nothing of
+//! instances, of how often to ask, or of what an answer means for readiness.
+mod chat;
+mod error;
+mod events;
+mod target;
+
+pub use chat::{Chat, Piece, Said};
+pub use error::Error;
+pub use target::Target;

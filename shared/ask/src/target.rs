@@ -1,0 +1,225 @@
+//! One server, and the short questions to it.
+use crate::Error;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Duration;
+use ureq::http::{Response, Uri};
+use ureq::{Agent, Body};
+
+/// The longest answer that is read, streams excepted.
+const ANSWER_LIMIT: u64 = 16 << 20;
+
+/// One server. Connections are kept between questions; no proxy is used, whatever the environment says.
+#[derive(Clone)]
+pub struct Target {
+    base: String,
+    key: Option<String>,
+    agent: Agent,
+}
+
+impl Target {
+    /// The server that listens on `host` and `port`. One that listens on all interfaces is asked on loopback.
+    #[must_use]
+    pub fn at(host: &str, port: u16) -> Self {
+        Self::new(format!("http://{}:{port}", authority(host)), host)
+    }
+
+    /// The server at a base URL, with or without `/v1`.
+    ///
+    /// # Errors
+    /// What is wrong with the URL, in words.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let uri: Uri = url.parse().map_err(|error| format!("not a URL: {error}"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some("https") => return Err("https is not spoken here, only http".to_owned()),
+            _ => return Err("it does not begin with http://".to_owned()),
+        }
+        let host = uri.host().filter(|host| !host.is_empty()).ok_or("no host in it")?;
+        if uri.query().is_some() {
+            return Err("a query in it is not supported".to_owned());
+        }
+        let whole = uri.authority().map_or("", |whole| whole.as_str());
+        if whole.contains('@') {
+            return Err("a user name in it is not supported".to_owned());
+        }
+        let port = match uri.port_u16() {
+            None if whole != host => return Err("its port is not one".to_owned()),
+            port => port.unwrap_or(80),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let path = uri.path().trim_end_matches('/');
+        let path = path.strip_suffix("/v1").unwrap_or(path);
+        Ok(Self::new(format!("http://{}:{port}{path}", authority(host)), host))
+    }
+
+    fn new(base: String, host: &str) -> Self {
+        // Resolving with a time limit takes a thread, which numbers do not need.
+        let named = host.parse::<IpAddr>().is_err() && !host.is_empty();
+        let config = Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent("infer-dev")
+            .input_buffer_size(16 << 10)
+            .output_buffer_size(16 << 10)
+            .timeout_resolve(named.then_some(Duration::from_secs(5)))
+            .build();
+        Self { base, key: None, agent: config.into() }
+    }
+
+    /// The same server, asked with this key.
+    #[must_use]
+    pub fn with_key(mut self, key: Option<String>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Base URL, without `/v1`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// Whether `/health` answers 200. Asked without the key, which no engine wants there.
+    ///
+    /// # Errors
+    /// Anything but 200.
+    pub fn health(&self, limit: Duration) -> Result<(), Error> {
+        let call = self.agent.get(format!("{}/health", self.base));
+        let call = call.config().timeout_connect(Some(limit)).timeout_recv_response(Some(limit));
+        good(call.timeout_recv_body(Some(limit)).build().call()?).map(drop)
+    }
+
+    /// The ids that `/v1/models` lists.
+    ///
+    /// # Errors
+    /// Anything but 200 with a list of models.
+    pub fn models(&self, limit: Duration) -> Result<Vec<String>, Error> {
+        #[derive(Deserialize)]
+        struct Models {
+            data: Vec<Model>,
+        }
+        #[derive(Deserialize)]
+        struct Model {
+            id: String,
+        }
+        let mut call = self.agent.get(format!("{}/v1/models", self.base));
+        if let Some(key) = &self.key {
+            call = call.header("Authorization", format!("Bearer {key}"));
+        }
+        let call = call.config().timeout_connect(Some(limit)).timeout_recv_response(Some(limit));
+        let body = good(call.timeout_recv_body(Some(limit)).build().call()?)?;
+        let models: Models = serde_json::from_slice(&body).map_err(malformed)?;
+        Ok(models.data.into_iter().map(|model| model.id).collect())
+    }
+
+    /// Have one real token generated: by a chat, or by a plain completion where the server has no chat for the model.
+    ///
+    /// # Errors
+    /// Anything but a 200 with a choice in it.
+    pub fn token(&self, model: &str, limit: Duration) -> Result<(), Error> {
+        let messages = json!([{"role": "user", "content": "ping"}]);
+        let chat = json!({"model": model, "messages": messages, "max_tokens": 1});
+        let refused = match self.choice("/v1/chat/completions", &chat, limit) {
+            Err(error @ Error::Status { code: 400 | 404 | 405 | 501, .. }) => error,
+            other => return other,
+        };
+        let plain = json!({"model": model, "prompt": "ping", "max_tokens": 1});
+        self.choice("/v1/completions", &plain, limit).map_err(|_| refused)
+    }
+
+    fn choice(&self, path: &str, body: &Value, limit: Duration) -> Result<(), Error> {
+        let answer = good(self.post(path, body, limit, limit)?)?;
+        let answer: Value = serde_json::from_slice(&answer).map_err(malformed)?;
+        match answer.pointer("/choices/0") {
+            Some(_) => Ok(()),
+            None => Err(Error::Malformed("no choices in it".to_owned())),
+        }
+    }
+
+    /// Send JSON: `limit` until the head of the answer, `silence` between two reads of its body.
+    pub(crate) fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        limit: Duration,
+        silence: Duration,
+    ) -> Result<Response<Body>, Error> {
+        let mut call = self.agent.post(format!("{}{path}", self.base));
+        if let Some(key) = &self.key {
+            call = call.header("Authorization", format!("Bearer {key}"));
+        }
+        let call = call.config().timeout_connect(Some(limit)).timeout_recv_response(Some(limit));
+        Ok(call.timeout_per_read(Some(silence)).build().send_json(body)?)
+    }
+}
+
+/// The key stays out of logs.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+/// The body of a 200.
+pub(crate) fn good(mut response: Response<Body>) -> Result<Vec<u8>, Error> {
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec();
+    if status == 200 { Ok(body?) } else { Err(Error::status(status, &body.unwrap_or_default())) }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "map_err hands it over")]
+pub(crate) fn malformed(error: serde_json::Error) -> Error {
+    Error::Malformed(error.to_string())
+}
+
+/// A host as it stands in a URL: all interfaces become loopback, IPv6 is bracketed.
+fn authority(host: &str) -> String {
+    match host.parse::<IpAddr>() {
+        _ if host.is_empty() => "127.0.0.1".to_owned(),
+        Ok(IpAddr::V4(v4)) if v4.is_unspecified() => "127.0.0.1".to_owned(),
+        Ok(IpAddr::V6(v6)) if v6.is_unspecified() => "[::1]".to_owned(),
+        Ok(IpAddr::V6(v6)) => format!("[{v6}]"),
+        _ => host.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_interfaces_are_asked_on_loopback_and_ipv6_is_bracketed() {
+        let url = |host| Target::at(host, 8080).url().to_owned();
+        assert_eq!(url("0.0.0.0"), "http://127.0.0.1:8080");
+        assert_eq!(url(""), "http://127.0.0.1:8080");
+        assert_eq!(url("::"), "http://[::1]:8080");
+        assert_eq!(url("fe80::1"), "http://[fe80::1]:8080");
+        assert_eq!(url("gpu7.lan"), "http://gpu7.lan:8080");
+    }
+
+    #[test]
+    fn a_base_url_is_taken_with_and_without_v1() {
+        let url = |text: &str| Target::parse(text).map(|target| target.url().to_owned());
+        assert_eq!(url("http://127.0.0.1:1/v1/").unwrap(), "http://127.0.0.1:1");
+        assert_eq!(url("http://127.0.0.1:1").unwrap(), "http://127.0.0.1:1");
+        assert_eq!(url("http://[::]:1/v1").unwrap(), "http://[::1]:1");
+        assert_eq!(url("http://host/prefix/v1").unwrap(), "http://host:80/prefix");
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused_in_words() {
+        let refused = |text: &str| Target::parse(text).unwrap_err();
+        assert_eq!(refused("https://h:1"), "https is not spoken here, only http");
+        assert_eq!(refused("127.0.0.1:8080"), "it does not begin with http://");
+        assert!(refused("http://u:p@h:1").contains("user name"));
+        assert!(refused("http://h:1/?a=b").contains("query"));
+        assert_eq!(refused("http://h:99999"), "its port is not one");
+        assert!(refused("http://h h").starts_with("not a URL"));
+        assert!(refused("").starts_with("not a URL"));
+    }
+}
