@@ -2,8 +2,10 @@
 //!
 //! Owns the change of user, the process group or session, the death signal, and that no stray descriptor is handed down.
 //! Nothing here knows what is run.
+mod inherited;
 mod start;
 mod user;
 
+pub use inherited::only_inherited;
 pub use start::{Leader, Start};
 pub use user::User;

@@ -32,6 +32,8 @@ impl Lock {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file =
             File::from(rustix::fs::open(path, flags, Mode::from(0o644)).map_err(|e| Taken::Io(e.into()))?);
+        // Readers need to open it, whatever the umask. Somebody else's file would not be ours to lock either.
+        rustix::fs::fchmod(&file, Mode::from(0o644)).map_err(|e| Taken::Io(e.into()))?;
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {

@@ -1,5 +1,5 @@
 //! `status.json`, as its keeper last left it.
-use record::Keeper;
+use record::{How, Keeper};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -38,6 +38,9 @@ pub struct Status {
     /// Why the state is `failed`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// What it took to end the engine's processes, once the state is `stopped`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub how: Option<How>,
     /// Where its output goes.
     pub log_file: PathBuf,
     /// `plan.hash` of the plan that is kept.
