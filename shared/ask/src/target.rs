@@ -154,7 +154,8 @@ impl Target {
             call = call.header("Authorization", format!("Bearer {key}"));
         }
         let call = call.config().timeout_connect(Some(limit)).timeout_recv_response(Some(limit));
-        Ok(call.timeout_per_read(Some(silence)).build().send_json(body)?)
+        let call = call.timeout_per_read(Some(silence)).build().content_type("application/json");
+        Ok(call.send(body.to_string())?)
     }
 }
 
