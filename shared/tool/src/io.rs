@@ -34,6 +34,8 @@ pub struct Io {
     output: Writer<io::Stdout>,
     /// The reader of our output is gone: nothing more is written, and `read` ends.
     gone: bool,
+    /// Records only count: stdout is for a text.
+    mute: bool,
     code: Option<u8>,
     ended: HashSet<(Engine, Option<String>)>,
     skipped_by: HashSet<String>,
@@ -49,6 +51,7 @@ impl Io {
             input: None,
             output: Writer::new(io::stdout()),
             gone: false,
+            mute: false,
             code: None,
             ended: HashSet::new(),
             skipped_by: HashSet::new(),
@@ -92,7 +95,7 @@ impl Io {
     pub fn write(&mut self, record: impl Into<Record>) -> Result<(), Failure> {
         let record = record.into();
         self.observe(&record);
-        if self.gone {
+        if self.gone || self.mute {
             return Ok(());
         }
         let written = self.output.write(&record);
@@ -105,19 +108,21 @@ impl Io {
     /// As [`Io::write`].
     pub fn fail<'a>(&mut self, subject: impl Into<Subject<'a>>, failure: Failure) -> Result<(), Failure> {
         failure.print(self.name);
-        let Subject { engine, instance } = subject.into();
-        self.write(Failed {
-            engine,
-            instance: instance.map(str::to_owned),
-            by: self.name.to_owned(),
-            what: failure.what,
-            cause: failure.cause,
-            hint: failure.hint,
-            class: failure.class,
-            exit: failure.exit,
-            log_tail: failure.log_tail,
-            code: failure.code.number(),
-        })
+        let failed = self.failed(subject.into(), failure);
+        self.write(failed)
+    }
+
+    /// The same for a failure that several engines share: said once on stderr, and on the wire for each.
+    ///
+    /// # Errors
+    /// As [`Io::write`].
+    pub fn fail_all(&mut self, engines: &[Engine], failure: &Failure) -> Result<(), Failure> {
+        failure.print(self.name);
+        for engine in engines {
+            let failed = self.failed((*engine).into(), failure.clone());
+            self.write(failed)?;
+        }
+        Ok(())
     }
 
     /// Say on the wire that we do not act, and why.
@@ -200,9 +205,30 @@ impl Io {
         self.skipped_by.contains(tool)
     }
 
+    /// From now on stdout is for [`Io::print`] alone; records still count for the exit code, and failures and warnings
+    /// are still said on stderr.
+    pub fn mute(&mut self) {
+        self.mute = true;
+    }
+
     /// The code of the first `failed` in our output.
     pub(crate) fn code(&self) -> Option<u8> {
         self.code
+    }
+
+    fn failed(&self, subject: Subject<'_>, failure: Failure) -> Failed {
+        Failed {
+            engine: subject.engine,
+            instance: subject.instance.map(str::to_owned),
+            by: self.name.to_owned(),
+            what: failure.what,
+            cause: failure.cause,
+            hint: failure.hint,
+            class: failure.class,
+            exit: failure.exit,
+            log_tail: failure.log_tail,
+            code: failure.code.number(),
+        }
     }
 
     fn observe(&mut self, record: &Record) {

@@ -5,11 +5,13 @@
 //! writes to stderr, and nothing but [`Io`] writes to stdout.
 mod failure;
 mod io;
+mod nearest;
 mod progress;
 pub mod vars;
 
 pub use failure::{Code, Failure};
 pub use io::{Io, Subject};
+pub use nearest::nearest;
 pub use progress::{bytes_bar, instance_line, lines};
 
 use clap::ArgAction;
