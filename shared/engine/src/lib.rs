@@ -1,1 +1,106 @@
 //! What differs between the engines, one file per engine.
+//!
+//! Owns tables of facts: how each engine names, writes and repeats its arguments, where it takes a secret, which port and
+//! patience it has, how its health is asked. Nothing here reads a file, starts a process or opens a socket.
+mod bridge;
+mod flag;
+mod llama_cpp;
+mod sglang;
+mod vllm;
+
+use std::time::Duration;
+
+/// How a list of values is written on a command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lists {
+    /// `--key a,b`: one value, joined by commas.
+    Comma,
+    /// `--key a b`: one flag and all values.
+    Values,
+    /// `--key a --key b`: the flag once for each value.
+    Repeat,
+    /// `--key '["a","b"]'`: one JSON value.
+    Json,
+}
+
+/// What an engine's model is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weights {
+    /// One file, the first shard where there are several.
+    File,
+    /// A folder, or one file of a format that the engine takes too.
+    Folder,
+}
+
+/// How an engine's health is asked, and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Path that answers 200 when the engine is healthy.
+    pub health_path: &'static str,
+    /// How long one question may take: longer than a healthy engine ever needs.
+    pub timeout: Duration,
+    /// Pause after the first question.
+    pub first_pause: Duration,
+    /// The pause grows up to this.
+    pub last_pause: Duration,
+}
+
+/// One engine's facts. Flags are named without leading dashes, words joined by hyphens.
+#[derive(Debug)]
+pub struct Traits {
+    /// What it listens on when the TOML does not say. Passed explicitly, always: defaults move between versions.
+    pub port: u16,
+    /// Logs in a `log_dir` are called `PREFIX-NAME.log`.
+    pub log_prefix: &'static str,
+    /// The `master` key that names the Python module to run, and the module; `None`: a program of its own.
+    pub module: Option<(&'static str, &'static str)>,
+    /// The flag that names the model.
+    pub model: &'static str,
+    /// Flags that tell the engine what to serve in place of `model`.
+    pub model_elsewhere: &'static [&'static str],
+    /// What the model is on disk.
+    pub weights: Weights,
+    /// The flag with the name that the model is served under.
+    pub served_name: &'static str,
+    /// Secrets that the engine takes from a variable: flag and variable. The first is the API key.
+    pub secret_variables: &'static [(&'static str, &'static str)],
+    /// The flag that names a YAML file with more arguments; secrets without a variable go there.
+    pub config_file: Option<&'static str>,
+    /// Flags whose product is the number of GPUs that one instance needs.
+    pub parallel: &'static [&'static str],
+    /// Flags that say that other machines take part, so that the GPUs here need not suffice.
+    pub spread: &'static [&'static str],
+    /// How a list is written.
+    pub lists: Lists,
+    /// Flags that write a list otherwise.
+    pub other_lists: &'static [(&'static str, Lists)],
+    /// Flags that have a `--no-` form and that leaving out does not turn off.
+    pub negatable: &'static [&'static str],
+    /// Other spellings of a flag, as typed, and the flag.
+    pub spellings: &'static [(&'static str, &'static str)],
+    /// Grace between TERM and KILL.
+    pub stop_timeout_s: u64,
+    /// Longest wait without a sign of progress.
+    pub stall_timeout_s: u64,
+    /// How its health is asked.
+    pub probe: Probe,
+}
+
+/// The facts of one engine.
+#[must_use]
+pub fn of(engine: record::Engine) -> &'static Traits {
+    match engine {
+        record::Engine::LlamaCpp => &llama_cpp::TRAITS,
+        record::Engine::Vllm => &vllm::TRAITS,
+        record::Engine::Sglang => &sglang::TRAITS,
+        record::Engine::Bridge => &bridge::TRAITS,
+    }
+}
+
+impl Traits {
+    /// The variable that carries the API key, where the engine reads one.
+    #[must_use]
+    pub fn key_variable(&self) -> Option<&'static str> {
+        self.secret_variables.iter().find(|(flag, _)| *flag == "api-key").map(|(_, variable)| *variable)
+    }
+}

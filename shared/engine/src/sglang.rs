@@ -1,0 +1,43 @@
+//! SGLang's server.
+use crate::{Lists, Probe, Traits, Weights};
+use std::time::Duration;
+
+pub(crate) static TRAITS: Traits = Traits {
+    port: 30000,
+    log_prefix: "sglang-server",
+    module: Some(("server_module", "sglang.launch_server")),
+    model: "model-path",
+    model_elsewhere: &["config"],
+    weights: Weights::Folder,
+    served_name: "served-model-name",
+    // No variable for the API key: all but the Hub's token goes by the configuration file.
+    secret_variables: &[("hf-token", "HF_TOKEN")],
+    config_file: Some("config"),
+    parallel: &["tp-size", "pp-size"],
+    spread: &["nnodes"],
+    // `nargs='+'`: a repeated flag keeps only the last.
+    lists: Lists::Values,
+    other_lists: &[],
+    // Its switches are named enable-… and disable-…, without a `--no-` form.
+    negatable: &[],
+    spellings: &[
+        ("--model", "model-path"),
+        ("--tp", "tp-size"),
+        ("--tensor-parallel-size", "tp-size"),
+        ("--pp", "pp-size"),
+        ("--pipeline-parallel-size", "pp-size"),
+        ("--dp", "dp-size"),
+        ("--data-parallel-size", "dp-size"),
+        ("--ep", "ep-size"),
+        ("--expert-parallel-size", "ep-size"),
+    ],
+    stop_timeout_s: 30,
+    stall_timeout_s: 1200,
+    // Its health check generates a token: a second or more each, and up to 20 while it is busy.
+    probe: Probe {
+        health_path: "/health",
+        timeout: Duration::from_secs(25),
+        first_pause: Duration::from_secs(1),
+        last_pause: Duration::from_secs(1),
+    },
+};

@@ -1,0 +1,57 @@
+//! vLLM's OpenAI-compatible server.
+use crate::{Lists, Probe, Traits, Weights};
+use std::time::Duration;
+
+pub(crate) static TRAITS: Traits = Traits {
+    port: 8000,
+    log_prefix: "vllm-server",
+    module: Some(("api_server_module", "vllm.entrypoints.openai.api_server")),
+    model: "model",
+    model_elsewhere: &["config"],
+    weights: Weights::Folder,
+    served_name: "served-model-name",
+    secret_variables: &[("api-key", "VLLM_API_KEY"), ("hf-token", "HF_TOKEN")],
+    config_file: Some("config"),
+    parallel: &["tensor-parallel-size", "pipeline-parallel-size"],
+    spread: &["nnodes", "headless", "data-parallel-address"],
+    // A repeated flag overwrites.
+    lists: Lists::Values,
+    other_lists: &[
+        ("allowed-origins", Lists::Json),
+        ("allowed-methods", Lists::Json),
+        ("allowed-headers", Lists::Json),
+        ("disable-access-log-for-endpoints", Lists::Comma),
+        ("middleware", Lists::Repeat),
+    ],
+    // Every option of its configuration classes has a `--no-` form by now. Only those that are on by default, or by
+    // circumstance, need it; for the others an older version may know no such flag.
+    negatable: &[
+        "async-scheduling",
+        "cohere-is-reasoning-model",
+        "disable-hybrid-kv-cache-manager",
+        "enable-chunked-prefill",
+        "enable-flash-late-interaction",
+        "enable-log-deltas",
+        "enable-log-requests",
+        "enable-prefix-caching",
+        "log-error-stack",
+        "use-tqdm-on-load",
+    ],
+    spellings: &[
+        ("-asc", "api-server-count"),
+        ("-dp", "data-parallel-size"),
+        ("-pp", "pipeline-parallel-size"),
+        ("-q", "quantization"),
+        ("-sc", "speculative-config"),
+        ("-tp", "tensor-parallel-size"),
+    ],
+    stop_timeout_s: 30,
+    stall_timeout_s: 1200,
+    // Its port opens only once everything is loaded.
+    probe: Probe {
+        health_path: "/health",
+        timeout: Duration::from_secs(10),
+        first_pause: Duration::from_millis(5),
+        last_pause: Duration::from_millis(40),
+    },
+};
