@@ -85,7 +85,8 @@ impl Failure {
 }
 
 /// The system's words for an error, without Rust's `(os error N)`.
-fn io_text(error: &io::Error) -> String {
+#[must_use]
+pub fn io_text(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error ").next().unwrap_or(&text).to_owned()
 }

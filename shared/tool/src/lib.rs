@@ -9,7 +9,7 @@ mod nearest;
 mod progress;
 pub mod vars;
 
-pub use failure::{Code, Failure};
+pub use failure::{Code, Failure, io_text};
 pub use io::{Io, Subject};
 pub use nearest::nearest;
 pub use progress::{bytes_bar, instance_line, lines};
