@@ -1,8 +1,14 @@
-//! The processes of an instance: who descends from its keeper, and who still carries its mark.
+//! The processes of an instance: who descends from its keeper, who still carries its mark, what they hold.
 //!
 //! Reads /proc and signals processes; knows nothing of state directories or of what an engine is.
+mod gone;
+mod listener;
 mod marked;
 mod process;
+mod usage;
 
-pub use marked::marked;
+pub use gone::{Pinned, ended};
+pub use listener::{Listening, listening};
+pub use marked::{as_user, marked};
 pub use process::{Process, descendants, signal};
+pub use usage::{Usage, usage};

@@ -3,6 +3,15 @@ use crate::Process;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+/// Read /proc as the user `uid`: on a thread of its own that has become the user as far as files are concerned.
+pub fn as_user<T: Send>(uid: u32, gid: u32, read: impl FnOnce() -> T + Send) -> Option<T> {
+    let work = move || {
+        become_for_files(uid, gid);
+        read()
+    };
+    std::thread::scope(|scope| scope.spawn(work).join().ok())
+}
+
 /// Every live process of the user `uid` whose environment holds `INFER_DEV_INSTANCE=<mark>`, ourselves excepted.
 ///
 /// Root without CAP_SYS_PTRACE, which is root in a container, cannot read another user's `/proc/PID/environ`; the user can.
