@@ -1,3 +1,161 @@
 //! ikeep: keep one instance of an engine.
+//!
+//! Reads one order, `{"plan": …, "secrets": …}`, on standard input. Writes no records: it reports on a pipe once the
+//! instance is kept, and afterwards speaks through `status.json` in the state directory.
+mod engine;
+mod events;
+mod keeper;
+mod log;
 
-fn main() {}
+use crate::keeper::{Keeper, cannot_write, now};
+use clap::Parser;
+use record::{Keeper as State, Plan};
+use rustix::fs::FlockOperation;
+use state::{Directory, Lock, Order, Report, Secrets, Status, Taken};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::RawFd;
+use std::path::Path;
+use tool::{Code, Failure};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Report on this descriptor once the instance is kept, or why it is not
+    #[arg(long, value_name = "FD")]
+    report: Option<RawFd>,
+}
+
+fn main() -> std::process::ExitCode {
+    tool::main_process(run)
+}
+
+fn run(Args { report: descriptor }: Args) -> Result<u8, Failure> {
+    let pipe = child::only_inherited(descriptor)
+        .map_err(|error| Failure::io(Code::Usage, "cannot report on the descriptor of --report", &error))?;
+    let begun = begin();
+    if let Some(pipe) = pipe {
+        report(File::from(pipe), &begun);
+    }
+    let (keeper, engine) = begun?;
+    Ok(keeper.keep(engine))
+}
+
+/// Everything until the instance is kept.
+fn begin() -> Result<(Keeper, engine::Engine), Failure> {
+    let order = read_order()?;
+    let unmet = |what: &str, error: io::Error| Failure::io(Code::Unmet, what, &error);
+    let plan = &order.plan;
+    let directory = Directory::at(&plan.state_dir);
+    let lock = take_lock(&directory)?;
+    let install = plan.install_path.as_deref().map(hold_install).transpose()?;
+    engine::adopt_orphans().map_err(|error| unmet("cannot become a subreaper", error))?;
+    engine::leave_closed_folder();
+    let events = events::Events::listen().map_err(|error| unmet("cannot listen to signals", error))?;
+    write_order(&directory, &order)?;
+    let log = open_log(plan, &order.secrets)?;
+    let status = first_status(plan);
+    let mut keeper = Keeper { order, directory, status, events, log, _lock: lock, _install: install };
+    let engine = keeper.start().inspect_err(|failure| keeper.not_started(failure))?;
+    Ok((keeper, engine))
+}
+
+fn read_order() -> Result<Order, Failure> {
+    let mut text = Vec::new();
+    let read = io::stdin().read_to_end(&mut text);
+    read.map_err(|error| Failure::io(Code::Input, "cannot read the order on standard input", &error))?;
+    let order = serde_json::from_slice(&text)
+        .map_err(|error| Failure::new(Code::Input, "standard input is not an order", error.to_string()))?;
+    if let Ok(null) = File::open("/dev/null") {
+        // Whoever wrote the order may go on holding the other end.
+        rustix::stdio::dup2_stdin(&null).ok();
+    }
+    Ok(order)
+}
+
+fn take_lock(directory: &Directory) -> Result<Lock, Failure> {
+    let path = directory.lock_file();
+    Lock::take(&path).map_err(|taken| match taken {
+        Taken::By(pid) => {
+            let what = format!("cannot lock {}", path.display());
+            Failure::new(Code::Later, what, format!("process {pid} keeps this instance already"))
+        }
+        Taken::Io(error) => Failure::io(Code::Unmet, format!("cannot lock {}", path.display()), &error),
+    })
+}
+
+/// A shared lock, so that the pruner leaves the install alone; then it must still be there.
+fn hold_install(path: &Path) -> Result<File, Failure> {
+    let what = || format!("cannot use the install {}", path.display());
+    let folder = File::open(path).map_err(|error| Failure::io(Code::Unmet, what(), &error))?;
+    rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared).map_err(|error| match error {
+        rustix::io::Errno::WOULDBLOCK => Failure::new(Code::Later, what(), "it is being removed"),
+        other => Failure::io(Code::Unmet, what(), &other.into()),
+    })?;
+    let record = path.join("installed.json");
+    let there = record.metadata().map(drop);
+    there.map_err(|error| Failure::io(Code::Unmet, format!("cannot read {}", record.display()), &error))?;
+    Ok(folder)
+}
+
+/// The plan for everybody; secrets for the engine's user alone, and none left over from an earlier plan.
+fn write_order(directory: &Directory, order: &Order) -> Result<(), Failure> {
+    let write = |name: &str, mode: u32, content: &[u8]| {
+        let written = directory.replace(name, mode, content);
+        written.map_err(|error| Failure::io(Code::Unmet, cannot_write(directory, name), &error))
+    };
+    let json = |value: serde_json::Result<Vec<u8>>| value.unwrap_or_default();
+    write("plan.json", 0o644, &json(serde_json::to_vec(&order.plan)))?;
+    write("secrets.json", 0o600, &json(serde_json::to_vec(&order.secrets)))?;
+    match &order.secrets.api_key {
+        Some(key) => write("api-key", 0o600, key.as_bytes())?,
+        None => drop(std::fs::remove_file(directory.path().join("api-key"))),
+    }
+    for (name, content) in &order.secrets.files {
+        write(name, 0o600, content.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn open_log(plan: &Plan, secrets: &Secrets) -> Result<log::Log, Failure> {
+    let values = secrets.env.values().chain(&secrets.api_key).chain(&secrets.values);
+    let values = values.map(|value| value.clone().into_bytes()).collect();
+    let control = &plan.control;
+    let max_bytes = control.log_max_mib.saturating_mul(1 << 20).max(1);
+    log::Log::open(&plan.log_file, max_bytes, control.log_keep, values).map_err(|error| {
+        Failure::io(Code::Unmet, format!("cannot open the log {}", plan.log_file.display()), &error)
+    })
+}
+
+fn first_status(plan: &Plan) -> Status {
+    Status {
+        format: 1,
+        state: State::Running,
+        workspace: plan.workspace.clone(),
+        keeper_pid: std::process::id(),
+        pid: None,
+        mark: None,
+        port: plan.port,
+        restarts: 0,
+        since_unix: now(),
+        started_unix: None,
+        healthy_unix: None,
+        last_exit: None,
+        reason: None,
+        how: None,
+        log_file: plan.log_file.clone(),
+        plan_hash: plan.hash.clone(),
+    }
+}
+
+/// Whoever started us may have gone; the instance is kept all the same.
+fn report<T>(mut pipe: File, begun: &Result<T, Failure>) {
+    let report = match begun {
+        Ok(_) => Report::Kept { keeper_pid: std::process::id() },
+        Err(Failure { what, cause, hint, code, .. }) => {
+            let (what, cause, hint) = (what.clone(), cause.clone(), hint.clone());
+            Report::Failed { what, cause, hint, code: code.number() }
+        }
+    };
+    drop(serde_json::to_vec(&report).map(|line| pipe.write_all(&line)));
+}

@@ -1,0 +1,167 @@
+//! The engine's processes, from the first to the last.
+use crate::events::Events;
+use child::{Leader, Start};
+use record::{How, Plan};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use state::Secrets;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use tool::{Code, Failure};
+use tree::Process;
+
+/// How long those get that the leader left behind, before they are told to go, and again before they are made to.
+const REST_GRACE: Duration = Duration::from_secs(2);
+
+/// One start of the engine: its leader, and whoever descends from us because of it.
+pub(crate) struct Engine {
+    pub(crate) leader: Pid,
+    /// How the leader ended, once it has.
+    pub(crate) exit: Option<WaitStatus>,
+}
+
+impl Engine {
+    /// Start it in a process group of its own. When this thread ends, and it ends with us, the leader gets TERM.
+    pub(crate) fn start(
+        plan: &Plan,
+        secrets: &Secrets,
+        mark: &str,
+        output: BorrowedFd<'_>,
+    ) -> Result<Self, Failure> {
+        let what = || format!("cannot start {}", plan.program.display());
+        let pipe = || output.try_clone_to_owned().map(Stdio::from);
+        let (stdout, stderr) = pipe()
+            .and_then(|stdout| Ok((stdout, pipe()?)))
+            .map_err(|error| Failure::io(Code::Unmet, what(), &error))?;
+        let mut command = Command::new(&plan.program);
+        command.args(&plan.args).stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        for name in &plan.env_dropped {
+            command.env_remove(name);
+        }
+        // setproctitle writes over the environment, and with it the mark, unless it is told not to.
+        command.envs(&plan.env_set).envs(&secrets.env).env("SPT_NOENV", "1");
+        command.env(tool::vars::INFER_DEV_INSTANCE, mark);
+        let start = Start { leader: Leader::Group, death_signal: Some(Signal::TERM), ..Start::default() };
+        start.apply(&mut command);
+        let child = command.spawn().map_err(|error| refusal(&plan.program, what(), &error))?;
+        // It is reaped with all the others, by wait(2) for anybody.
+        let leader = Pid::from_child(&child);
+        Ok(Self { leader, exit: None })
+    }
+
+    /// Reap whoever has ended. `false` when nobody is left.
+    pub(crate) fn reap(&mut self) -> bool {
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if pid == self.leader => self.exit = Some(status),
+                Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// End all of it: TERM to the leader, once; grace; TERM to the rest; KILL; until nobody is left.
+    ///
+    /// A second TERM kills some engines hard, and TERM to the workers spoils their drain while the leader lives.
+    pub(crate) fn end(&mut self, events: &Events, grace: Duration) -> How {
+        let running = self.reap();
+        if running && self.exit.is_none() {
+            // Our own child, not reaped yet: the id is still its own.
+            rustix::process::kill_process(self.leader, Signal::TERM).ok();
+        }
+        if self.wait_for_all(events, grace) {
+            return How::Term;
+        }
+        let rest: Vec<Process> = descendants().into_iter().filter(|p| !self.is_leader(*p)).collect();
+        for process in &rest {
+            tree::signal(*process, Signal::TERM);
+        }
+        if !rest.is_empty() && self.wait_for_all(events, REST_GRACE) {
+            return How::Term;
+        }
+        let mut pause = Duration::from_millis(10);
+        loop {
+            for process in descendants() {
+                tree::signal(process, Signal::KILL);
+            }
+            // Whoever forked in between is met in the next round. A driver may hold on to the dead for long.
+            if self.wait_for_all(events, pause) {
+                return How::Kill;
+            }
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    /// Whether everybody has gone in time. Once the leader has, the others have nothing to do any more.
+    fn wait_for_all(&mut self, events: &Events, grace: Duration) -> bool {
+        let mut until = Instant::now() + grace;
+        let mut led = true;
+        while self.reap() {
+            if led && self.exit.is_some() {
+                led = false;
+                until = until.min(Instant::now() + REST_GRACE);
+            }
+            // Being told again to stop changes nothing.
+            if events.next(Some(until)).is_none() && Instant::now() >= until {
+                return !self.reap();
+            }
+        }
+        true
+    }
+
+    fn is_leader(&self, process: Process) -> bool {
+        self.exit.is_none() && i32::try_from(process.pid) == Ok(self.leader.as_raw_nonzero().get())
+    }
+}
+
+fn descendants() -> Vec<Process> {
+    tree::descendants(std::process::id())
+}
+
+/// As it stands in `status.json` and in records: `exit 1`, `signal 9`.
+pub(crate) fn words(status: WaitStatus) -> String {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => format!("exit {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => format!("status {}", status.as_raw()),
+    }
+}
+
+/// Why exec did not happen. The kernel says "no such file" of a script whose interpreter is missing.
+fn refusal(program: &Path, what: String, error: &io::Error) -> Failure {
+    let failure = Failure::io(Code::Unmet, what, error);
+    let missing = error.kind() == io::ErrorKind::NotFound && program.exists();
+    match interpreter(program).filter(|_| missing) {
+        Some(interpreter) => {
+            Failure { cause: format!("its interpreter {interpreter} does not exist"), ..failure }
+        }
+        None if missing => {
+            failure.hint("the program exists, but not the loader or interpreter that it names")
+        }
+        None => failure,
+    }
+}
+
+/// The first word after `#!`.
+fn interpreter(program: &Path) -> Option<String> {
+    let mut line = Vec::new();
+    BufReader::new(File::open(program).ok()?.take(256)).read_until(b'\n', &mut line).ok()?;
+    let line = String::from_utf8_lossy(line.strip_prefix(b"#!")?).into_owned();
+    line.split_whitespace().next().map(str::to_owned)
+}
+
+/// Whoever loses its parent becomes our child, so that none of them is ever lost.
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// A folder that we cannot enter, the caller's for instance, is no place for the engine.
+pub(crate) fn leave_closed_folder() {
+    if File::open(".").is_err() {
+        drop(std::env::set_current_dir("/"));
+    }
+}

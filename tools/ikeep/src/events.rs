@@ -1,0 +1,79 @@
+//! What a keeper waits for: signals, the end of children, the first good `/health`, a moment in time.
+use rustix::process::Pid;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// SGLang's `/health` generates a token and gives itself 20 s for it.
+const HEALTH_LIMIT: Duration = Duration::from_secs(25);
+const HEALTH_PAUSE: Duration = Duration::from_secs(1);
+/// Ours need little; the default of 2 MiB would only look large.
+const STACK_BYTES: usize = 256 << 10;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// We were told to stop.
+    Stop,
+    /// A child ended, or several.
+    Child,
+    /// The engine of this process id answered `/health` with 200.
+    Healthy(Pid),
+}
+
+/// All of it in one queue, so that waiting costs nothing.
+pub(crate) struct Events {
+    queue: Receiver<Event>,
+    sender: Sender<Event>,
+}
+
+impl Events {
+    /// Listen to signals. A keeper's only way to end is to be told so, or that the engine ends.
+    pub(crate) fn listen() -> io::Result<Self> {
+        let (sender, queue) = channel();
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD])?;
+        let told = sender.clone();
+        spawn("signals", move || {
+            for signal in signals.forever() {
+                let event = if signal == SIGCHLD { Event::Child } else { Event::Stop };
+                if told.send(event).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { queue, sender })
+    }
+
+    /// The next event; `None` once it is `until`.
+    pub(crate) fn next(&self, until: Option<Instant>) -> Option<Event> {
+        match until {
+            // We hold a sender ourselves: the queue never ends.
+            None => self.queue.recv().ok(),
+            Some(until) => self.queue.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
+        }
+    }
+
+    /// Ask `/health` once a second until the first 200, or until `pid` is gone.
+    pub(crate) fn watch_health(&self, pid: Pid, host: &str, port: u16) -> io::Result<()> {
+        let server = ask::Target::at(host, port);
+        let sender = self.sender.clone();
+        spawn("health", move || {
+            while rustix::process::test_kill_process(pid).is_ok() {
+                if server.health(HEALTH_LIMIT).is_ok() {
+                    // A keeper that has ended asks nothing more.
+                    sender.send(Event::Healthy(pid)).ok();
+                    break;
+                }
+                thread::sleep(HEALTH_PAUSE);
+            }
+        })
+    }
+}
+
+/// Start a thread that nobody waits for.
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(run).map(drop)
+}

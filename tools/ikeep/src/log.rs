@@ -1,0 +1,211 @@
+//! The engine's output, on its way to the log file.
+//!
+//! A thread of its own reads the pipe and writes the file, so that nothing else of the keeper ever waits for the disk. The
+//! file is rotated between lines. A full disk costs lines, which are counted, and never stops the engine.
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+const CHUNK_BYTES: usize = 64 << 10;
+/// How long the last lines get to reach the disk.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// The way into the log.
+pub(crate) struct Log {
+    /// What the engine gets as stdout and stderr.
+    pub(crate) input: OwnedFd,
+    /// The same pipe, opened anew without blocking: what the keeper itself has to say is never worth waiting for.
+    own: File,
+    drained: Receiver<()>,
+}
+
+impl Log {
+    /// Open the file and start pumping. `secrets` never reach it.
+    pub(crate) fn open(path: &Path, max_bytes: u64, keep: u32, secrets: Vec<Vec<u8>>) -> io::Result<Self> {
+        let mut file = Rotated::open(path, max_bytes, keep)?;
+        let (output, input) = pipe_with(PipeFlags::CLOEXEC)?;
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let again = format!("/proc/self/fd/{}", input.as_raw_fd());
+        let own = File::from(rustix::fs::open(again, flags, rustix::fs::Mode::empty())?);
+        let (done, drained) = channel();
+        let pump = move || {
+            pump(&mut File::from(output), &mut file, &mut Redactor::new(secrets));
+            done.send(()).ok();
+        };
+        std::thread::Builder::new().name("log".to_owned()).spawn(pump)?;
+        Ok(Self { input, own, drained })
+    }
+
+    /// A line of the keeper's own, among the engine's.
+    pub(crate) fn note(&self, text: &str) {
+        drop((&self.own).write_all(format!("ikeep: {text}\n").as_bytes()));
+    }
+
+    /// Wait until everything that was written is in the file.
+    pub(crate) fn close(self) {
+        drop((self.input, self.own));
+        self.drained.recv_timeout(DRAIN).ok();
+    }
+}
+
+/// Until nobody holds the pipe's other end any more.
+fn pump(input: &mut File, output: &mut Rotated, redactor: &mut Redactor) {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match input.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => output.write(&redactor.feed(&chunk[..count])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    output.write(&redactor.finish());
+}
+
+/// Replaces secrets in a stream, also where one comes in two pieces.
+struct Redactor {
+    secrets: Vec<Vec<u8>>,
+    held: Vec<u8>,
+}
+
+impl Redactor {
+    /// Shorter ones are no secrets, and would make holes in every line.
+    const SHORTEST: usize = 4;
+
+    fn new(mut secrets: Vec<Vec<u8>>) -> Self {
+        secrets.retain(|secret| secret.len() >= Self::SHORTEST);
+        // The longest first, or one that another begins with would leave its end.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self { secrets, held: Vec::new() }
+    }
+
+    /// What may be written now; an end that could be the beginning of a secret is held back.
+    fn feed(&mut self, chunk: &[u8]) -> Vec<u8> {
+        let mut text = std::mem::take(&mut self.held);
+        text.extend_from_slice(chunk);
+        for secret in &self.secrets {
+            while let Some(at) = text.windows(secret.len()).position(|window| window == secret) {
+                text.splice(at..at + secret.len(), *b"[secret]");
+            }
+        }
+        let begins =
+            |length: &usize| self.secrets.iter().any(|s| s.starts_with(&text[text.len() - length..]));
+        let longest = self.secrets.first().map_or(0, |secret| secret.len() - 1).min(text.len());
+        let held = (1..=longest).rev().find(begins).unwrap_or(0);
+        self.held = text.split_off(text.len() - held);
+        text
+    }
+
+    fn finish(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.held)
+    }
+}
+
+/// A file that gives way to a new one when it is full, between two lines.
+struct Rotated {
+    path: PathBuf,
+    file: File,
+    size: u64,
+    max: u64,
+    keep: u32,
+    /// Where the line that is being written began.
+    line_start: u64,
+    lost_lines: u64,
+    /// The last line that was lost has not ended yet; what follows of it is lost too.
+    losing: bool,
+}
+
+impl Rotated {
+    fn open(path: &Path, max: u64, keep: u32) -> io::Result<Self> {
+        let mut file = open(path)?;
+        let size = file.seek(SeekFrom::End(0)).unwrap_or(0);
+        let path = path.to_owned();
+        Ok(Self { path, file, size, max, keep, line_start: size, lost_lines: 0, losing: false })
+    }
+
+    fn write(&mut self, mut text: &[u8]) {
+        while !text.is_empty() {
+            let room = usize::try_from(self.max.saturating_sub(self.size)).unwrap_or(usize::MAX);
+            if text.len() <= room {
+                return self.put(text);
+            }
+            // The last line that fits ends here; where none does, the file grows by one line or is left as it is.
+            let fitting = text[..room].iter().rposition(|byte| *byte == b'\n');
+            let between_lines = self.line_start == self.size && self.size > 0;
+            let end = match fitting {
+                Some(at) => at + 1,
+                None if between_lines => 0,
+                None => match text.iter().position(|byte| *byte == b'\n') {
+                    Some(at) => at + 1,
+                    None => return self.put(text),
+                },
+            };
+            self.put(&text[..end]);
+            self.rotate();
+            text = &text[end..];
+        }
+    }
+
+    /// Write whole or not at all.
+    fn put(&mut self, mut text: &[u8]) {
+        if self.losing {
+            let Some(at) = text.iter().position(|byte| *byte == b'\n') else { return };
+            text = &text[at + 1..];
+            self.losing = false;
+        }
+        if text.is_empty() {
+            return;
+        }
+        if self.lost_lines > 0 {
+            let note = format!("ikeep: {} lines were lost here, the disk was full\n", self.lost_lines);
+            if self.try_put(note.as_bytes()).is_ok() {
+                self.lost_lines = 0;
+            }
+        }
+        if self.lost_lines > 0 || self.try_put(text).is_err() {
+            self.losing = !text.ends_with(b"\n");
+            let lines = text.iter().filter(|byte| **byte == b'\n').count();
+            self.lost_lines += u64::try_from(lines).unwrap_or(u64::MAX) + u64::from(self.losing);
+        }
+    }
+
+    fn try_put(&mut self, text: &[u8]) -> io::Result<()> {
+        if let Err(error) = self.file.write_all(text) {
+            // Half a line is worse than none.
+            drop(self.file.set_len(self.line_start));
+            self.size = self.line_start;
+            return Err(error);
+        }
+        let before = self.size;
+        self.size += text.len() as u64;
+        if let Some(at) = text.iter().rposition(|byte| *byte == b'\n') {
+            self.line_start = before + at as u64 + 1;
+        }
+        Ok(())
+    }
+
+    /// `log.2` becomes `log.3`, and so on. Where the folder does not allow it, the file goes on growing.
+    fn rotate(&mut self) {
+        let numbered = |number: u32| PathBuf::from(format!("{}.{number}", self.path.display()));
+        for number in (1..self.keep).rev() {
+            drop(std::fs::rename(numbered(number), numbered(number + 1)));
+        }
+        let moved = match self.keep {
+            0 => self.file.set_len(0),
+            _ => std::fs::rename(&self.path, numbered(1)),
+        };
+        if let Ok(file) = moved.and_then(|()| open(&self.path)) {
+            self.file = file;
+        }
+        (self.size, self.line_start) = (0, 0);
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}

@@ -1,0 +1,103 @@
+//! Starting a keeper: the order on its stdin, its report on a pipe.
+use child::{Leader, Start, User};
+use record::Plan;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::{PipeFlags, pipe_with};
+use state::{Directory, Order, Report};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tool::{Code, Failure};
+
+/// Longer than any disk or user database should take; the engine's load is not waited for.
+const REPORT_LIMIT: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
+
+/// `ikeep`, beside our own executable, else in PATH.
+pub(crate) fn program() -> Result<PathBuf, Failure> {
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("ikeep"));
+    if let Some(beside) = beside.filter(|path| path.is_file()) {
+        return Ok(beside);
+    }
+    which::which("ikeep").map_err(|error| {
+        let hint = "install the tools of infer-dev into one folder";
+        Failure::new(Code::Unmet, "cannot find ikeep", error.to_string()).hint(hint)
+    })
+}
+
+/// The keeper that lives, if one does.
+pub(crate) fn living(directory: &Directory) -> Result<Option<u32>, Failure> {
+    let what = || format!("cannot ask the lock {}", directory.lock_file().display());
+    directory.keeper().map_err(|error| Failure::io(Code::Unmet, what(), &error))
+}
+
+/// Somebody else started the instance since it was planned.
+pub(crate) fn busy(plan: &Plan, pid: u32) -> Failure {
+    let what = format!("cannot start {} {}", plan.engine, plan.instance);
+    let hint = "plan again to see it as running, or stop it with istop";
+    Failure::new(Code::Later, what, format!("process {pid} keeps it already")).hint(hint)
+}
+
+/// A keeper that has been told what to do and has not reported yet.
+pub(crate) struct Starting {
+    child: Child,
+    report: File,
+}
+
+impl Starting {
+    /// Start it in a session of its own, as the user, with nothing of ours but the order and the report pipe.
+    pub(crate) fn start(ikeep: &Path, order: &Order, user: Option<&User>) -> Result<Self, Failure> {
+        let cannot = |error: &io::Error| {
+            let failure = Failure::io(Code::Unmet, format!("cannot start {}", ikeep.display()), error);
+            match (user, error.kind()) {
+                (Some(user), io::ErrorKind::PermissionDenied) => {
+                    failure.hint(format!("user {} must be able to reach and run it", user.name))
+                }
+                _ => failure,
+            }
+        };
+        let (report, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| cannot(&error.into()))?;
+        let mut command = Command::new(ikeep);
+        command.arg("--report").arg(theirs.as_raw_fd().to_string());
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let keep = vec![theirs.as_raw_fd()];
+        Start { user: user.cloned(), leader: Leader::Session, death_signal: None, keep }.apply(&mut command);
+        let mut child = command.spawn().map_err(|error| cannot(&error))?;
+        drop(theirs);
+        if let Some(mut stdin) = child.stdin.take() {
+            // A keeper that ended before it had read everything says why in its report.
+            drop(serde_json::to_vec(order).map(|text| stdin.write_all(&text)));
+        }
+        Ok(Self { child, report: File::from(report) })
+    }
+
+    /// Wait for the report: the keeper's process id.
+    pub(crate) fn reported(mut self) -> Result<u32, Failure> {
+        let what = "cannot keep the instance";
+        let mut polled = [PollFd::new(&self.report, PollFlags::IN)];
+        if let Ok(0) = poll(&mut polled, Some(&REPORT_LIMIT)) {
+            // It may be told to stop, but not killed: it may have started the engine by now.
+            let pid = rustix::process::Pid::from_child(&self.child);
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
+            return Err(Failure::new(Code::Later, what, "its keeper has not reported for 60 s"));
+        }
+        let mut text = Vec::new();
+        drop(self.report.read_to_end(&mut text));
+        match serde_json::from_slice(&text) {
+            Ok(Report::Kept { keeper_pid }) => Ok(keeper_pid),
+            Ok(Report::Failed { what, cause, hint, code }) => {
+                Err(Failure { hint, ..Failure::new(code_of(code), what, cause) })
+            }
+            Err(_) => {
+                let ended = self.child.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
+                Err(Failure::new(Code::Unmet, what, format!("its keeper ended without a report: {ended}")))
+            }
+        }
+    }
+}
+
+fn code_of(number: u8) -> Code {
+    let codes = [Code::No, Code::Usage, Code::Input, Code::Later];
+    codes.into_iter().find(|code| code.number() == number).unwrap_or(Code::Unmet)
+}
