@@ -77,6 +77,9 @@ pub struct Answer {
     pub instance: Option<String>,
     /// What the model said.
     pub content: String,
+    /// What it thought before that, where the engine tells them apart.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reasoning: Option<String>,
     /// Tokens read; absent where the engine does not count.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub prompt_tokens: Option<u64>,

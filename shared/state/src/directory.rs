@@ -40,6 +40,15 @@ impl Directory {
         self.path.file_name()?.to_str()
     }
 
+    /// Whose instance it is: user and group of the folder.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn owner(&self) -> io::Result<(u32, u32)> {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(&self.path).map(|folder| (folder.uid(), folder.gid()))
+    }
+
     /// The liveness lock's file. Only the keeper opens it for writing, and only once.
     #[must_use]
     pub fn lock_file(&self) -> PathBuf {

@@ -1,3 +1,113 @@
 //! ichat: get one real chat completion.
+//!
+//! Reads `ready`, and `instance` for where the key is. Writes one `answer` per `ready` whose rung is answering. With
+//! `--url` it reads no records and writes one `answer`.
+mod key;
+mod talk;
 
-fn main() {}
+use ask::Target;
+use clap::Parser;
+use record::{Engine, Ready, Record, Rung, Step};
+use state::Directory;
+use std::collections::HashMap;
+use std::io::{self, IsTerminal, Read};
+use std::path::PathBuf;
+use std::time::Duration;
+use talk::Question;
+use tool::{Code, Failure, Io, Outcome};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// What to say; with --url and none, standard input [default: Hello]
+    prompt: Option<String>,
+    /// Ask for this model instead of the one that is listed
+    #[arg(short, long)]
+    model: Option<String>,
+    /// Ask the server at this base URL instead of those that records name
+    #[arg(long)]
+    url: Option<String>,
+    /// How long the answer may get, in tokens
+    #[arg(long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..))]
+    max_tokens: u32,
+    /// File with the server's key, instead of the one in the state directory
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// The longest silence of the server that is borne
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+}
+
+fn main() -> std::process::ExitCode {
+    tool::main(run)
+}
+
+fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    let question = Question {
+        prompt: args.prompt,
+        model: args.model,
+        max_tokens: args.max_tokens,
+        key_file: args.key_file,
+        silence: Duration::from_secs(args.timeout),
+    };
+    match args.url {
+        Some(url) => ask_url(question, &url, io)?,
+        None => answer_all(&question, io)?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// Every ready instance of the stream, as they come.
+fn answer_all(question: &Question, io: &mut Io) -> Result<(), Failure> {
+    let mut places: HashMap<(Engine, String), Directory> = HashMap::new();
+    while let Some(record) = io.read()? {
+        match record {
+            Record::Env(env) if !io.wants(env.engine, Step::Serve) => {
+                io.skip(env.engine, "step serve was not asked for")?;
+            }
+            Record::Instance(instance) => {
+                let place = Directory::at(instance.state_dir);
+                places.insert((instance.engine, instance.instance), place);
+            }
+            Record::Ready(ready) if !io.ended((ready.engine, ready.instance.as_str())) => {
+                let place = places.get(&(ready.engine, ready.instance.clone()));
+                answer(question, io, &ready, place)?;
+            }
+            _ => {}
+        }
+    }
+    io.require("ready", &["ienv", "iplan", "ilaunch", "iprobe", "ichat"])
+}
+
+/// One instance; its failure is its own.
+fn answer(question: &Question, io: &mut Io, ready: &Ready, place: Option<&Directory>) -> Result<(), Failure> {
+    let subject = (ready.engine, ready.instance.as_str());
+    if ready.rung < Rung::Answering {
+        let why = format!("its rung is {}: it is not asked to chat", ready.rung.id());
+        return io.skip(subject, why);
+    }
+    match question.put_to_instance(ready, place) {
+        Ok(answer) => io.write(answer),
+        Err(failure) => io.fail(subject, failure),
+    }
+}
+
+fn ask_url(mut question: Question, url: &str, io: &mut Io) -> Result<(), Failure> {
+    let target = Target::parse(url)
+        .map_err(|cause| Failure::new(Code::Usage, format!("cannot use the URL '{url}'"), cause))?;
+    if question.prompt.is_none() && !io::stdin().is_terminal() {
+        question.prompt = Some(prompt_from_stdin()?);
+    }
+    io.write(question.put_to_server(target)?)
+}
+
+fn prompt_from_stdin() -> Result<String, Failure> {
+    let mut prompt = String::new();
+    let read = io::stdin().read_to_string(&mut prompt);
+    read.map_err(|error| Failure::io(Code::Input, "cannot read the prompt on standard input", &error))?;
+    if prompt.trim().is_empty() {
+        let failure = Failure::new(Code::Input, "no prompt", "standard input is empty");
+        return Err(failure.hint("give the prompt as an argument, as in: ichat --url URL Hello"));
+    }
+    Ok(prompt)
+}

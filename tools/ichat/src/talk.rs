@@ -1,0 +1,105 @@
+//! One question and its answer.
+use crate::key;
+use ask::{Chat, Error, Said, Target};
+use record::{Answer, Ready};
+use state::Directory;
+use std::path::PathBuf;
+use std::time::Duration;
+use tool::{Code, Failure};
+
+/// What is asked of every server.
+#[derive(Debug)]
+pub(crate) struct Question {
+    /// `None`: a greeting.
+    pub(crate) prompt: Option<String>,
+    /// `None`: the model that is listed.
+    pub(crate) model: Option<String>,
+    pub(crate) max_tokens: u32,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) silence: Duration,
+}
+
+impl Question {
+    /// Ask an instance of the stream.
+    pub(crate) fn put_to_instance(
+        &self,
+        ready: &Ready,
+        place: Option<&Directory>,
+    ) -> Result<Answer, Failure> {
+        let target = Target::parse(&ready.url).map_err(|cause| {
+            Failure::new(Code::Input, format!("cannot use the URL '{}' of the record", ready.url), cause)
+        })?;
+        let mut answer = self.ask(target, ready.model_id.as_deref(), place)?;
+        answer.engine = Some(ready.engine);
+        answer.instance = Some(ready.instance.clone());
+        Ok(answer)
+    }
+
+    /// Ask the server at a URL.
+    pub(crate) fn put_to_server(&self, target: Target) -> Result<Answer, Failure> {
+        self.ask(target, None, None)
+    }
+
+    fn ask(
+        &self,
+        target: Target,
+        listed: Option<&str>,
+        place: Option<&Directory>,
+    ) -> Result<Answer, Failure> {
+        let target = target.with_key(key::of(self.key_file.as_deref(), place)?);
+        let model = match self.model.as_deref().or(listed) {
+            Some(model) => model.to_owned(),
+            None => only_model(&target, self.silence)?,
+        };
+        let prompt = self.prompt.as_deref().unwrap_or("Hello");
+        let chat = Chat { model: &model, prompt, max_tokens: self.max_tokens, silence: self.silence };
+        let what = || format!("no answer from {}", target.url());
+        let said = target.chat(&chat, &mut |_| {}).map_err(|error| failure(what(), &error))?;
+        let first = said.first;
+        let first = first.ok_or_else(|| Failure::new(Code::No, what(), "the model ended without a word"))?;
+        Ok(answer(said, first))
+    }
+}
+
+fn answer(said: Said, first: Duration) -> Answer {
+    let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    Answer {
+        engine: None,
+        instance: None,
+        prompt_tokens: said.prompt_tokens,
+        completion_tokens: said.completion_tokens,
+        ttft_ms: milliseconds(first),
+        tokens_per_second: said.tokens_per_second().map(|rate| (rate * 100.0).round() / 100.0),
+        content: said.content,
+        reasoning: Some(said.reasoning).filter(|text| !text.is_empty()),
+    }
+}
+
+/// The one model that the server lists.
+fn only_model(target: &Target, limit: Duration) -> Result<String, Failure> {
+    let what = format!("cannot tell which model {} serves", target.url());
+    let mut models = target.models(limit).map_err(|error| failure(what.clone(), &error))?;
+    match models.len() {
+        1 => Ok(models.remove(0)),
+        0 => Err(Failure::new(Code::No, what, "it lists none")),
+        _ => {
+            let cause = format!("it lists {}", models.join(", "));
+            Err(Failure::new(Code::Usage, what, cause).hint("name one with --model"))
+        }
+    }
+}
+
+/// What the engine said is an answer, and it is no; that it said nothing may change.
+fn failure(what: String, error: &Error) -> Failure {
+    let code = match error {
+        Error::Unreachable(_) | Error::TimedOut => Code::Later,
+        Error::Status { code: 401 | 403, .. } => Code::Unmet,
+        Error::Status { code: 429 | 503, .. } => Code::Later,
+        Error::Status { .. } | Error::Malformed(_) => Code::No,
+    };
+    let failure = Failure::new(code, what, error.to_string());
+    match error.code() {
+        Some(401 | 403) => failure.hint("give the server's key with --key-file"),
+        _ => failure,
+    }
+}
