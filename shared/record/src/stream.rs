@@ -72,6 +72,14 @@ impl<R: BufRead> Reader<R> {
     }
 }
 
+impl<T: Read> Reader<io::BufReader<T>> {
+    /// Whether a whole line was read already and waits in memory.
+    #[must_use]
+    pub fn holds_line(&self) -> bool {
+        self.input.buffer().contains(&b'\n')
+    }
+}
+
 /// Writes a stream, each line flushed by itself.
 #[derive(Debug)]
 pub struct Writer<W> {

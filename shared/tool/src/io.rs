@@ -2,8 +2,11 @@
 use crate::failure::say;
 use crate::{Code, Failure};
 use record::{Engine, Failed, Reader, Record, Skipped, Step, Warning, Writer};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::Timespec;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, IsTerminal};
+use std::time::Duration;
 
 /// The engine or the instance that a `failed`, `skipped` or `warning` speaks of.
 #[derive(Clone, Copy, Debug)]
@@ -66,18 +69,8 @@ impl Io {
     /// # Errors
     /// Code 2 when standard input is a terminal, 65 for a line that is not a record.
     pub fn read(&mut self) -> Result<Option<Record>, Failure> {
-        if self.input.is_none() {
-            if io::stdin().is_terminal() {
-                let what = "standard input is a terminal";
-                let hint = format!("pipe records in, as in: ienv llama-cpp | {}", self.name);
-                return Err(Failure::new(Code::Usage, what, "nothing to read").hint(hint));
-            }
-            self.input = Some(Reader::new(BufReader::new(io::stdin())));
-        }
         while !self.gone {
-            let Some(line) = self.input.as_mut().map(Reader::read).transpose()?.flatten() else {
-                return Ok(None);
-            };
+            let Some(line) = self.input()?.read()? else { return Ok(None) };
             let written = self.output.forward(&line);
             self.note_write(written)?;
             if let Some(record) = line.record {
@@ -86,6 +79,30 @@ impl Io {
             }
         }
         Ok(None)
+    }
+
+    /// Wait until [`Io::read`] has something to do, a line or the end of input, at most `limit`. `false`: time is up.
+    ///
+    /// # Errors
+    /// Code 2 when standard input is a terminal.
+    pub fn input_waits(&mut self, limit: Duration) -> Result<bool, Failure> {
+        if self.gone || self.input()?.holds_line() {
+            return Ok(true);
+        }
+        let stdin = io::stdin();
+        let mut watched = [PollFd::new(&stdin, PollFlags::IN)];
+        let limit = Timespec::try_from(limit).ok();
+        Ok(poll(&mut watched, limit.as_ref()).is_ok_and(|ready| ready > 0))
+    }
+
+    /// Standard input, opened at the first use.
+    fn input(&mut self) -> Result<&mut Reader<BufReader<io::Stdin>>, Failure> {
+        if self.input.is_none() && io::stdin().is_terminal() {
+            let what = "standard input is a terminal";
+            let hint = format!("pipe records in, as in: ienv llama-cpp | {}", self.name);
+            return Err(Failure::new(Code::Usage, what, "nothing to read").hint(hint));
+        }
+        Ok(self.input.get_or_insert_with(|| Reader::new(BufReader::new(io::stdin()))))
     }
 
     /// Write a record of our own.
@@ -108,7 +125,7 @@ impl Io {
     /// As [`Io::write`].
     pub fn fail<'a>(&mut self, subject: impl Into<Subject<'a>>, failure: Failure) -> Result<(), Failure> {
         failure.print(self.name);
-        let failed = self.failed(subject.into(), failure);
+        let failed = self.failure_record(subject.into(), failure);
         self.write(failed)
     }
 
@@ -119,7 +136,7 @@ impl Io {
     pub fn fail_all(&mut self, engines: &[Engine], failure: &Failure) -> Result<(), Failure> {
         failure.print(self.name);
         for engine in engines {
-            let failed = self.failed((*engine).into(), failure.clone());
+            let failed = self.failure_record((*engine).into(), failure.clone());
             self.write(failed)?;
         }
         Ok(())
@@ -211,12 +228,18 @@ impl Io {
         self.mute = true;
     }
 
+    /// Whether there is a `failed` in our output, read or our own.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        self.code.is_some()
+    }
+
     /// The code of the first `failed` in our output.
     pub(crate) fn code(&self) -> Option<u8> {
         self.code
     }
 
-    fn failed(&self, subject: Subject<'_>, failure: Failure) -> Failed {
+    fn failure_record(&self, subject: Subject<'_>, failure: Failure) -> Failed {
         Failed {
             engine: subject.engine,
             instance: subject.instance.map(str::to_owned),
