@@ -5,11 +5,13 @@
 mod directory;
 mod handover;
 mod lock;
+mod log;
 mod run_dir;
 mod status;
 
 pub use directory::Directory;
 pub use handover::{Order, Report, Secrets};
 pub use lock::{Lock, Taken};
+pub use log::log_tail;
 pub use run_dir::{existing, instances, preferred};
 pub use status::Status;

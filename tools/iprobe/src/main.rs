@@ -1,3 +1,105 @@
 //! iprobe: wait until instances are ready.
+//!
+//! Reads `instance` as they come and follows each through its state directory. Writes one `ready` per instance the moment
+//! that it is, else `failed`. With `--state` it reads no records; with `--url` it neither reads nor writes any.
+mod climb;
+mod patience;
+mod several;
+mod watch;
 
-fn main() {}
+use crate::climb::{Climb, Expected, Step};
+use crate::watch::{Wanted, Watch};
+use ask::Target;
+use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use record::{Engine, Rung};
+use state::Directory;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tool::{Code, Failure, Io, Outcome};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// The rung to reach [default: what the plan says, else answering]
+    #[arg(long, value_parser = PossibleValuesParser::new(RUNGS.map(Rung::id)).map(rung))]
+    rung: Option<Rung>,
+    /// The longest wait while the engine runs [default: what the plan says, else 3600]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+    /// Look once and do not wait
+    #[arg(long, requires = "where")]
+    once: bool,
+    /// The instance whose state directory this is, instead of those that records name
+    #[arg(long, value_name = "DIR", group = "where")]
+    state: Option<PathBuf>,
+    /// The server at this base URL
+    #[arg(long, group = "where")]
+    url: Option<String>,
+    /// File with the server's key, instead of the one in the state directory
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+const RUNGS: [Rung; 4] = [Rung::Alive, Rung::Healthy, Rung::Listed, Rung::Answering];
+
+/// One of the words that the parser let through.
+#[expect(clippy::needless_pass_by_value, reason = "clap hands it over")]
+fn rung(word: String) -> Rung {
+    RUNGS.into_iter().find(|rung| rung.id() == word).unwrap_or(Rung::Answering)
+}
+
+fn main() -> std::process::ExitCode {
+    tool::main(run)
+}
+
+fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    let timeout = args.timeout.map(Duration::from_secs);
+    let wanted = Wanted { rung: args.rung, timeout, key_file: args.key_file };
+    match (args.url, args.state) {
+        (Some(url), _) => probe_url(&url, &wanted, args.once)?,
+        (None, Some(state)) if args.once => Watch::new(Directory::at(state), &wanted)?.once()?,
+        (None, Some(state)) => several::only(Directory::at(state), &wanted, io)?,
+        (None, None) => several::of_stream(&wanted, io)?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// A server that we know nothing else of.
+fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
+    let target = Target::parse(url)
+        .map_err(|cause| Failure::new(Code::Usage, format!("cannot use the URL '{url}'"), cause))?;
+    let target = target.with_key(wanted.key_file.as_deref().map(read_key).transpose()?);
+    let probe = &engine::of(Engine::LlamaCpp).probe;
+    let mut climb = Climb::new(target, probe, Expected::Any, wanted.rung.unwrap_or(Rung::Answering));
+    let cap = wanted.timeout.unwrap_or(Duration::from_secs(3600));
+    let until = Instant::now() + cap;
+    let mut pause = probe.first_pause;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let why = match climb.step(left.max(Duration::from_millis(100)), &|| Ok(()))? {
+            Step::There => return Ok(()),
+            Step::Higher => continue,
+            Step::Not(why) | Step::Foreign(why) => why,
+        };
+        let what = format!("{} is not ready", climb.target.url());
+        if once {
+            return Err(Failure::new(Code::No, what, why));
+        }
+        if left.is_zero() {
+            return Err(Failure::new(Code::Later, what, format!("{} s are over; {why}", cap.as_secs())));
+        }
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 3 / 2).min(probe.last_pause);
+    }
+}
+
+/// The first line of a key file.
+fn read_key(file: &Path) -> Result<String, Failure> {
+    let what = || format!("cannot read the key in {}", file.display());
+    let text = std::fs::read_to_string(file).map_err(|error| Failure::io(Code::Unmet, what(), &error))?;
+    match text.lines().next().map(str::trim).filter(|key| !key.is_empty()) {
+        Some(key) => Ok(key.to_owned()),
+        None => Err(Failure::new(Code::Unmet, what(), "its first line is empty")),
+    }
+}

@@ -1,0 +1,209 @@
+//! How long is waited: a cap on the time that the engine ran, and a limit to the time without a sign of progress.
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use tree::{Process, Usage};
+
+/// How often signs of progress are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Growth below this is no sign: an idle event loop reads a little too.
+const STEP_BYTES: u64 = 1 << 20;
+/// Lines of the log that our own questions cause.
+const OURS: [&str; 3] = ["/health", "/v1/models", "/v1/chat/completions"];
+
+/// Why waiting ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Enough {
+    /// The cap is reached.
+    TimeIsUp(Duration),
+    /// Nothing has moved for so long.
+    Stalled(Duration),
+}
+
+/// The two clocks. They run only while the engine does.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    cap: Duration,
+    stall: Duration,
+    ran: Duration,
+    running_since: Option<Instant>,
+    moved: Instant,
+    looked: Option<Instant>,
+    progress: Progress,
+    /// Bytes that the processes have read.
+    pub(crate) read_bytes: u64,
+}
+
+impl Patience {
+    pub(crate) fn new(cap: Duration, stall: Duration, log: PathBuf) -> Self {
+        let progress = Progress { log, ..Progress::default() };
+        let moved = Instant::now();
+        Self {
+            cap,
+            stall,
+            ran: Duration::ZERO,
+            running_since: None,
+            moved,
+            looked: None,
+            progress,
+            read_bytes: 0,
+        }
+    }
+
+    /// The engine does not run: no clock does.
+    pub(crate) fn rest(&mut self) {
+        if let Some(since) = self.running_since.take() {
+            self.ran += since.elapsed();
+        }
+    }
+
+    /// The engine runs. `anew`: since just now.
+    pub(crate) fn run(&mut self, anew: bool) {
+        if anew || self.running_since.is_none() {
+            self.moved = Instant::now();
+        }
+        self.running_since.get_or_insert_with(Instant::now);
+    }
+
+    fn ran(&self) -> Duration {
+        self.ran + self.running_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// The time that is left to a question.
+    pub(crate) fn left(&self) -> Duration {
+        self.cap.saturating_sub(self.ran()).min(self.stall).max(Duration::from_millis(100))
+    }
+
+    /// A rung higher is progress.
+    pub(crate) fn climbed(&mut self) {
+        self.moved = Instant::now();
+    }
+
+    /// Whether to go on. `processes` finds the engine's, with what they hold; it is called once a second.
+    pub(crate) fn check(&mut self, processes: impl FnOnce() -> (Vec<Process>, Usage)) -> Result<(), Enough> {
+        if self.ran() >= self.cap {
+            return Err(Enough::TimeIsUp(self.cap));
+        }
+        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
+            self.looked = Some(Instant::now());
+            let (processes, usage) = processes();
+            self.read_bytes = usage.read_bytes;
+            if self.progress.moved(&processes, usage) {
+                self.moved = Instant::now();
+            }
+        }
+        if self.moved.elapsed() >= self.stall { Err(Enough::Stalled(self.stall)) } else { Ok(()) }
+    }
+}
+
+/// The furthest that each sign was seen.
+#[derive(Debug, Default)]
+struct Progress {
+    log: PathBuf,
+    log_inode: u64,
+    log_bytes: u64,
+    rss_bytes: u64,
+    read_bytes: u64,
+    known: HashSet<(u32, u64)>,
+}
+
+impl Progress {
+    fn moved(&mut self, processes: &[Process], usage: Usage) -> bool {
+        // All of them are looked at, or what one overtakes would count again later.
+        let log = self.log_grew();
+        let grew =
+            [further(&mut self.rss_bytes, usage.rss_bytes), further(&mut self.read_bytes, usage.read_bytes)];
+        let mut new = false;
+        for process in processes {
+            new |= self.known.insert((process.pid, process.started));
+        }
+        log || new || grew.contains(&true)
+    }
+
+    fn log_grew(&mut self) -> bool {
+        let Ok(now) = fs::metadata(&self.log) else { return false };
+        let rotated = now.ino() != self.log_inode || now.len() < self.log_bytes;
+        let from = if rotated { 0 } else { self.log_bytes };
+        (self.log_inode, self.log_bytes) = (now.ino(), now.len());
+        now.len() > from && (rotated || says_more_than_ours(&self.log, from))
+    }
+}
+
+/// Whether a value is a step further than ever before.
+fn further(furthest: &mut u64, now: u64) -> bool {
+    let step = now >= furthest.saturating_add(STEP_BYTES);
+    if step {
+        *furthest = now;
+    }
+    step
+}
+
+/// Whether a log, from an offset on, holds a line that our own questions did not cause. What cannot be read counts.
+fn says_more_than_ours(log: &Path, from: u64) -> bool {
+    let mut text = Vec::new();
+    let read = File::open(log).and_then(|mut file| {
+        file.seek(SeekFrom::Start(from))?;
+        file.take(STEP_BYTES).read_to_end(&mut text)
+    });
+    let text = String::from_utf8_lossy(&text);
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    read.is_err() || lines.any(|line| !OURS.iter().any(|path| line.contains(path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    const NOTHING: (Vec<Process>, Usage) = (Vec::new(), Usage { rss_bytes: 0, read_bytes: 0 });
+
+    #[test]
+    fn clocks_stand_still_while_the_engine_does_not_run() {
+        let mut patience = Patience::new(Duration::ZERO, Duration::from_secs(9), "/nonexistent".into());
+        patience.rest();
+        assert_eq!(patience.ran(), Duration::ZERO);
+        patience.run(true);
+        assert_eq!(patience.check(|| NOTHING), Err(Enough::TimeIsUp(Duration::ZERO)));
+    }
+
+    #[test]
+    fn without_progress_patience_ends_and_a_rung_renews_it() {
+        let stall = Duration::from_millis(20);
+        let mut patience = Patience::new(Duration::from_secs(9), stall, "/nonexistent".into());
+        patience.run(true);
+        patience.moved = Instant::now().checked_sub(stall).unwrap();
+        assert_eq!(patience.check(|| NOTHING), Err(Enough::Stalled(stall)));
+        patience.climbed();
+        assert_eq!(patience.check(|| NOTHING), Ok(()));
+    }
+
+    #[test]
+    fn memory_reading_and_new_processes_are_progress_but_small_change_is_not() {
+        let mut progress = Progress { log: "/nonexistent".into(), ..Progress::default() };
+        let usage = |rss_bytes, read_bytes| Usage { rss_bytes, read_bytes };
+        assert!(progress.moved(&[], usage(STEP_BYTES, 0)));
+        assert!(!progress.moved(&[], usage(STEP_BYTES + 9, 9)));
+        assert!(progress.moved(&[], usage(0, STEP_BYTES)));
+        let own = Process::read(std::process::id()).unwrap();
+        assert!(progress.moved(&[own], usage(0, 0)));
+        assert!(!progress.moved(&[own], usage(0, 0)));
+    }
+
+    #[test]
+    fn a_log_that_only_repeats_our_questions_has_not_grown() {
+        let path = std::env::temp_dir().join(format!("iprobe-log-{}", std::process::id()));
+        let mut log = File::create(&path).unwrap();
+        let mut progress = Progress { log: path.clone(), ..Progress::default() };
+        let mut said = |line: &str| {
+            writeln!(log, "{line}").unwrap();
+            progress.log_grew()
+        };
+        assert!(said("loading shard 1"));
+        assert!(!said("INFO: 127.0.0.1:1 - \"GET /health HTTP/1.1\" 503 Service Unavailable"));
+        assert!(said("loading shard 2"));
+        fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,179 @@
+//! Several instances at once: a thread each, results as they come.
+use crate::watch::{Seen, Wanted, Watch};
+use record::{Engine, Keeper, Ready, Record, Step};
+use state::Directory;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+use tool::{Code, Failure, Io};
+
+/// How long standard input is waited for while results may come.
+const GLANCE: Duration = Duration::from_millis(5);
+/// How often the lines on a terminal are drawn anew.
+const REDRAW: Duration = Duration::from_millis(200);
+const LONG: Duration = Duration::from_secs(3600);
+
+type Name = (Engine, String);
+
+/// What a watching thread has to say.
+enum News {
+    Seen(Seen),
+    Over(Result<Ready, Failure>),
+}
+
+/// One instance that is watched, as a person sees it.
+struct Watched {
+    name: Name,
+    line: indicatif::ProgressBar,
+    began: Instant,
+    seen: Option<Seen>,
+    over: bool,
+}
+
+/// Everything that one run has to remember.
+struct Several<'a> {
+    wanted: &'a Wanted,
+    watched: Vec<Watched>,
+    /// Instances that were planned, and of which ilaunch has not said that it leaves them out.
+    planned: Vec<Name>,
+    sender: Sender<(usize, News)>,
+    news: Receiver<(usize, News)>,
+}
+
+/// The one instance of a state directory.
+pub(crate) fn only(directory: Directory, wanted: &Wanted, io: &mut Io) -> Result<(), Failure> {
+    let mut several = Several::new(wanted);
+    let watch = Watch::new(directory, wanted)?;
+    several.follow(watch.name(), watch);
+    several.rest(io)
+}
+
+/// All instances of the stream.
+pub(crate) fn of_stream(wanted: &Wanted, io: &mut Io) -> Result<(), Failure> {
+    let mut several = Several::new(wanted);
+    loop {
+        let limit = if several.busy() { GLANCE } else { LONG };
+        if io.input_waits(limit)? {
+            let Some(record) = io.read()? else { break };
+            several.take(record, io)?;
+        }
+        while let Ok((index, news)) = several.news.try_recv() {
+            several.hear(index, news, io)?;
+        }
+        several.draw();
+    }
+    several.rest(io)?;
+    several.all_there(io)
+}
+
+impl<'a> Several<'a> {
+    fn new(wanted: &'a Wanted) -> Self {
+        let (sender, news) = channel();
+        Self { wanted, watched: Vec::new(), planned: Vec::new(), sender, news }
+    }
+
+    fn take(&mut self, record: Record, io: &mut Io) -> Result<(), Failure> {
+        match record {
+            Record::Env(env) if !io.wants(env.engine, Step::Serve) => {
+                io.skip(env.engine, "step serve was not asked for")?;
+            }
+            Record::Plan(plan) => self.planned.push((plan.engine, plan.instance)),
+            Record::Skipped(skipped) => {
+                let left_out = |name: &Name| {
+                    name.0 == skipped.engine && skipped.instance.as_ref().is_none_or(|only| *only == name.1)
+                };
+                self.planned.retain(|name| !left_out(name));
+            }
+            Record::Instance(instance) => {
+                let name = (instance.engine, instance.instance);
+                let known = self.watched.iter().any(|watched| watched.name == name);
+                if !known && !io.ended((name.0, name.1.as_str())) {
+                    match Watch::new(Directory::at(instance.state_dir), self.wanted) {
+                        Ok(watch) => self.follow(name, watch),
+                        Err(failure) => io.fail((name.0, name.1.as_str()), failure)?,
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, name: Name, watch: Watch) {
+        let line = tool::instance_line(&format!("{}/{}", name.0, name.1));
+        let index = self.watched.len();
+        self.watched.push(Watched { name, line, began: Instant::now(), seen: None, over: false });
+        let sender = self.sender.clone();
+        thread::spawn(move || {
+            // Once nobody listens the tool is ending, and this thread with it.
+            let tell = |seen| drop(sender.send((index, News::Seen(seen))));
+            let result = watch.until_ready(&tell);
+            drop(sender.send((index, News::Over(result))));
+        });
+    }
+
+    fn busy(&self) -> bool {
+        self.watched.iter().any(|watched| !watched.over)
+    }
+
+    fn hear(&mut self, index: usize, news: News, io: &mut Io) -> Result<(), Failure> {
+        let Some(watched) = self.watched.get_mut(index) else { return Ok(()) };
+        match news {
+            News::Seen(seen) => {
+                watched.seen = Some(seen);
+                return Ok(());
+            }
+            News::Over(Ok(ready)) => io.write(ready)?,
+            News::Over(Err(failure)) => io.fail((watched.name.0, watched.name.1.as_str()), failure)?,
+        }
+        watched.over = true;
+        watched.line.finish_and_clear();
+        Ok(())
+    }
+
+    /// Standard input has ended: wait for what is being watched, while anybody wants to know.
+    fn rest(&mut self, io: &mut Io) -> Result<(), Failure> {
+        while self.busy() && !io.gone() {
+            if let Ok((index, news)) = self.news.recv_timeout(REDRAW) {
+                self.hear(index, news, io)?;
+            }
+            self.draw();
+        }
+        Ok(())
+    }
+
+    fn draw(&self) {
+        for watched in self.watched.iter().filter(|watched| !watched.over) {
+            watched.line.set_message(watched.text());
+        }
+    }
+
+    /// An instance for every plan, or a reason why not; a dead `ilaunch` looks like one that launched nothing.
+    fn all_there(&self, io: &Io) -> Result<(), Failure> {
+        io.require("instance", &["ienv", "iplan", "ilaunch", "iprobe"])?;
+        let there = |name: &&Name| self.watched.iter().any(|watched| watched.name == **name);
+        let ended = |name: &&Name| io.ended((name.0, name.1.as_str()));
+        match self.planned.iter().find(|name| !there(name) && !ended(name)) {
+            Some((engine, instance)) if !io.gone() => {
+                let what = format!("no 'instance' record for {engine}/{instance} on standard input");
+                let cause = "the stream ended without one, or the tool before this one died";
+                Err(Failure::new(Code::Input, what, cause))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Watched {
+    /// `llama-cpp/tiny: healthy, 12 s, 340 MB read`
+    fn text(&self) -> String {
+        let (engine, instance) = &self.name;
+        let Some(seen) = self.seen else { return format!("{engine}/{instance}") };
+        let word = match (seen.state, seen.rung) {
+            (Keeper::Running, Some(rung)) => rung.id(),
+            (state, _) => state.id(),
+        };
+        let megabytes = seen.read_bytes / 1_000_000;
+        format!("{engine}/{instance}: {word}, {} s, {megabytes} MB read", self.began.elapsed().as_secs())
+    }
+}

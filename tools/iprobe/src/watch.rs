@@ -1,0 +1,246 @@
+//! One instance, followed through its state directory until it is ready or will not be.
+use crate::climb::{Climb, Expected, Step};
+use crate::patience::{Enough, Patience};
+use ask::Target;
+use record::{Engine, Keeper, Plan, Ready, Rung};
+use state::{Directory, Status};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+use tool::{Code, Failure};
+use tree::{Listening, Process, Usage};
+
+/// A stranger on our port may be on its way out; after this it is not.
+const STRANGER: Duration = Duration::from_secs(5);
+
+/// What the command line says instead of the plan.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) rung: Option<Rung>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+/// What a person is shown of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) state: Keeper,
+    pub(crate) rung: Option<Rung>,
+    pub(crate) read_bytes: u64,
+}
+
+/// One instance that is waited for.
+pub(crate) struct Watch {
+    engine: Engine,
+    instance: String,
+    directory: Directory,
+    owner: (u32, u32),
+    host: String,
+    port: u16,
+    climb: Climb,
+    patience: Patience,
+    /// The start that the ladder stands on.
+    pid: Option<u32>,
+    why: String,
+    stranger_since: Option<Instant>,
+}
+
+impl Watch {
+    /// From what its keeper wrote.
+    pub(crate) fn new(directory: Directory, wanted: &Wanted) -> Result<Self, Failure> {
+        let plan = plan_of(&directory)?;
+        let key = match &wanted.key_file {
+            Some(file) => Some(crate::read_key(file)?),
+            None => directory.api_key().map_err(|error| unreadable(&directory, "api-key", &error))?,
+        };
+        let owner = directory.owner().map_err(|error| unreadable(&directory, "", &error))?;
+        let target = Target::at(&plan.host, plan.port).with_key(key);
+        let expected = plan.served_name.map_or(Expected::Only(plan.model), Expected::Name);
+        let goal = wanted.rung.unwrap_or(plan.control.ready_rung);
+        let cap = wanted.timeout.unwrap_or(Duration::from_secs(plan.control.ready_timeout_s));
+        let stall = Duration::from_secs(plan.control.stall_timeout_s);
+        Ok(Self {
+            engine: plan.engine,
+            instance: plan.instance,
+            directory,
+            owner,
+            host: plan.host,
+            port: plan.port,
+            climb: Climb::new(target, &engine::of(plan.engine).probe, expected, goal),
+            patience: Patience::new(cap, stall, plan.log_file),
+            pid: None,
+            why: "nothing was asked yet".to_owned(),
+            stranger_since: None,
+        })
+    }
+
+    /// Engine and name.
+    pub(crate) fn name(&self) -> (Engine, String) {
+        (self.engine, self.instance.clone())
+    }
+
+    /// Wait. `tell` hears how it goes.
+    pub(crate) fn until_ready(mut self, tell: &dyn Fn(Seen)) -> Result<Ready, Failure> {
+        let probe = &engine::of(self.engine).probe;
+        let mut pause = probe.first_pause;
+        loop {
+            let (state, status) = self.state()?;
+            tell(Seen { state, rung: self.climb.rung(), read_bytes: self.patience.read_bytes });
+            match state {
+                Keeper::Failed | Keeper::Stopped | Keeper::Lost => return Err(self.ended(state, &status)),
+                Keeper::Waiting | Keeper::Backoff | Keeper::Stopping => self.patience.rest(),
+                Keeper::Running => match self.ask(&status)? {
+                    Step::There => return Ok(self.ready()),
+                    Step::Higher => {
+                        self.patience.climbed();
+                        pause = probe.first_pause.min(Duration::from_millis(5));
+                        continue;
+                    }
+                    Step::Not(why) => {
+                        self.stranger_since = None;
+                        self.not_yet(why, &status)?;
+                    }
+                    Step::Foreign(who) => self.foreign(who, &status)?,
+                },
+            }
+            thread::sleep(pause);
+            pause = (pause * 3 / 2).clamp(probe.first_pause, probe.last_pause);
+        }
+    }
+
+    /// One look, without waiting.
+    pub(crate) fn once(mut self) -> Result<(), Failure> {
+        let (state, status) = self.state()?;
+        if state != Keeper::Running {
+            return Err(Failure::new(Code::No, self.not_ready(), format!("it is {}", state.id())));
+        }
+        loop {
+            match self.ask(&status)? {
+                Step::There => return Ok(()),
+                Step::Higher => {}
+                Step::Not(why) | Step::Foreign(why) => {
+                    return Err(Failure::new(Code::No, self.not_ready(), why));
+                }
+            }
+        }
+    }
+
+    fn state(&self) -> Result<(Keeper, Status), Failure> {
+        let state = self.directory.state().map_err(|e| unreadable(&self.directory, "status.json", &e))?;
+        state.ok_or_else(|| nothing_kept(&self.directory))
+    }
+
+    fn ask(&mut self, status: &Status) -> Result<Step, Failure> {
+        let anew = self.pid != status.pid;
+        if anew {
+            self.climb.fall();
+            self.pid = status.pid;
+        }
+        self.patience.run(anew);
+        if status.pid.is_none() {
+            return Ok(Step::Not("the engine is being started".to_owned()));
+        }
+        let (host, port, owner) = (self.host.clone(), self.port, self.owner);
+        let keeper = status.keeper_pid;
+        self.climb.step(self.patience.left(), &|| port_is_ours(&host, port, keeper, owner))
+    }
+
+    fn foreign(&mut self, who: String, status: &Status) -> Result<(), Failure> {
+        if self.stranger_since.get_or_insert_with(Instant::now).elapsed() > STRANGER {
+            let failure = Failure::new(Code::Later, self.not_ready(), who);
+            return Err(failure.hint("stop the other server, or give this instance another port"));
+        }
+        self.not_yet(who, status)
+    }
+
+    fn not_yet(&mut self, why: String, status: &Status) -> Result<(), Failure> {
+        self.why = why;
+        let (keeper, owner) = (status.keeper_pid, self.owner);
+        self.patience.check(|| processes(keeper, owner)).map_err(|enough| {
+            let cause = match enough {
+                Enough::TimeIsUp(cap) => format!("{} s are over; {}", cap.as_secs_f64(), self.why),
+                Enough::Stalled(stall) => {
+                    format!("no sign of progress for {} s; {}", stall.as_secs_f64(), self.why)
+                }
+            };
+            let failure = Failure::new(Code::Later, self.not_ready(), cause);
+            failure.hint(format!("it goes on running; its log is {}", status.log_file.display()))
+        })
+    }
+
+    fn ended(&self, state: Keeper, status: &Status) -> Failure {
+        let cause = match state {
+            Keeper::Stopped => "it was told to stop",
+            Keeper::Lost => "its keeper is gone",
+            _ => status.reason.as_deref().unwrap_or("the engine ended"),
+        };
+        let log_file = status.log_file.display();
+        let mut failure = Failure::new(Code::No, self.not_ready(), cause);
+        failure.exit.clone_from(&status.last_exit);
+        failure.log_tail = state::log_tail(&status.log_file);
+        failure.hint(format!("the whole log is {log_file}"))
+    }
+
+    fn not_ready(&self) -> String {
+        format!("{}/{} is not ready", self.engine, self.instance)
+    }
+
+    fn ready(self) -> Ready {
+        let rung = self.climb.rung().unwrap_or(Rung::Alive);
+        Ready {
+            engine: self.engine,
+            instance: self.instance,
+            url: self.climb.target.url().to_owned(),
+            rung,
+            alive_ms: self.climb.ms(Rung::Alive),
+            healthy_ms: self.climb.ms(Rung::Healthy),
+            listed_ms: self.climb.ms(Rung::Listed),
+            answering_ms: self.climb.ms(Rung::Answering),
+            model_id: self.climb.model,
+        }
+    }
+}
+
+/// vLLM sets SO_REUSEPORT: that somebody answers on the port does not say that it is ours.
+fn port_is_ours(host: &str, port: u16, keeper: u32, owner: (u32, u32)) -> Result<(), String> {
+    let asked = match host.parse() {
+        Ok(IpAddr::V4(all)) if all.is_unspecified() => Some(Ipv4Addr::LOCALHOST.into()),
+        Ok(IpAddr::V6(all)) if all.is_unspecified() => Some(Ipv6Addr::LOCALHOST.into()),
+        Ok(address) => Some(address),
+        Err(_) => None,
+    };
+    let look = || tree::listening(asked, port, &tree::descendants(keeper));
+    let Some(Listening::Stranger(pid)) = tree::as_user(owner.0, owner.1, look) else { return Ok(()) };
+    let who = pid.map(|pid| format!(" ({pid} {})", name_of(pid))).unwrap_or_default();
+    Err(format!("another process{who} listens on port {port}"))
+}
+
+fn name_of(pid: u32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
+}
+
+fn processes(keeper: u32, owner: (u32, u32)) -> (Vec<Process>, Usage) {
+    let look = || {
+        let processes = tree::descendants(keeper);
+        let usage = tree::usage(&processes);
+        (processes, usage)
+    };
+    tree::as_user(owner.0, owner.1, look).unwrap_or_default()
+}
+
+fn plan_of(directory: &Directory) -> Result<Plan, Failure> {
+    let plan = directory.plan().map_err(|error| unreadable(directory, "plan.json", &error))?;
+    plan.ok_or_else(|| nothing_kept(directory))
+}
+
+fn nothing_kept(directory: &Directory) -> Failure {
+    let what = format!("no instance in {}", directory.path().display());
+    Failure::new(Code::Input, what, "no keeper has written there")
+}
+
+fn unreadable(directory: &Directory, name: &str, error: &std::io::Error) -> Failure {
+    let path = directory.path().join(name);
+    Failure::io(Code::Unmet, format!("cannot read {}", Path::display(&path)), error)
+        .hint("run as root or as the instance's user")
+}
