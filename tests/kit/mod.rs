@@ -1,8 +1,10 @@
 //! A sandbox that runs real pipelines of the real tools, and what tests share beside it.
+mod keeping;
 mod output;
 mod sandbox;
 mod tiny;
 
+pub(crate) use keeping::{Keeping, send};
 pub(crate) use output::Output;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use tiny::Tiny;

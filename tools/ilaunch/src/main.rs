@@ -7,8 +7,9 @@ mod places;
 
 use clap::Parser;
 use keeper::Starting;
+use plan::{Gathered, Options};
 use record::{Instance, Plan, Record, Step};
-use state::{Directory, Order, Secrets};
+use state::{Directory, Order};
 use std::path::Path;
 use tool::{Code, Failure, Io, Outcome};
 
@@ -21,13 +22,14 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(_: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let plans = read(io)?;
+    let options = Options::of_process(false)?;
+    let plans = read(io, &options)?;
     if plans.is_empty() {
         return Ok(Outcome::Done);
     }
     let ikeep = keeper::program()?;
     // Every keeper is started before the first is waited for.
-    let begun: Vec<_> = plans.into_iter().map(|plan| (begin(&ikeep, &plan), plan)).collect();
+    let begun: Vec<_> = plans.into_iter().map(|plan| (begin(&ikeep, &plan, &options), plan)).collect();
     for (begun, plan) in begun {
         match begun.and_then(|begun| finish(begun, &plan)) {
             Ok(instance) => io.write(instance)?,
@@ -37,13 +39,23 @@ fn run(_: Args, io: &mut Io) -> Result<Outcome, Failure> {
     Ok(Outcome::Done)
 }
 
-/// Every plan that nothing ended before its turn.
-fn read(io: &mut Io) -> Result<Vec<Plan>, Failure> {
+/// Every plan that nothing ended before its turn; ours where iplan left no trace.
+fn read(io: &mut Io, options: &Options) -> Result<Vec<Plan>, Failure> {
     let mut plans: Vec<Plan> = Vec::new();
+    let mut gathered = Gathered::default();
+    let (mut contract, mut iplan) = (false, false);
     while let Some(record) = io.read()? {
-        if let Record::Plan(plan) = record {
-            plans.push(plan);
+        gathered.note(&record);
+        match record {
+            Record::Env(_) => contract = true,
+            Record::Plan(plan) => plans.push(plan),
+            Record::Failed(failed) => iplan |= failed.by == "iplan",
+            _ => {}
         }
+    }
+    iplan |= !plans.is_empty() || io.skipped_by("iplan");
+    if contract && !iplan {
+        return gathered.plan(io, options);
     }
     io.require("plan", &["iplan", "ienv"])?;
     plans.retain(|plan| !io.ended((plan.engine, plan.instance.as_str())));
@@ -63,19 +75,15 @@ enum Begun {
     Starting(Starting),
 }
 
-fn begin(ikeep: &Path, plan: &Plan) -> Result<Begun, Failure> {
+fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Begun, Failure> {
     let directory = Directory::at(&plan.state_dir);
     if let Some(pid) = keeper::living(&directory)? {
         return if plan.reused { Ok(Begun::Kept(pid)) } else { Err(keeper::busy(plan, pid)) };
     }
     let user = places::user_of(plan)?;
     places::make(plan, user.as_ref())?;
-    let order = Order { plan: plan.clone(), secrets: secrets_of(plan)? };
+    let order = Order { plan: plan.clone(), secrets: plan::secrets(plan, options)? };
     Starting::start(ikeep, &order, user.as_ref()).map(Begun::Starting)
-}
-
-fn secrets_of(_plan: &Plan) -> Result<Secrets, Failure> {
-    Ok(Secrets::default())
 }
 
 fn finish(begun: Begun, plan: &Plan) -> Result<Instance, Failure> {
