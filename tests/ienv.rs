@@ -561,6 +561,7 @@ fn explain_and_export_of_a_bad_variable_fail_without_a_record() {
     let sandbox = with(&[("VLLM_CONFIG", "relative")]);
     let output = sandbox.sh("ienv --explain vllm").exits(69);
     assert!(output.stdout.contains("\nvllm: failed\n") && !output.stdout.contains('{'), "{}", output.stdout);
+    assert!(output.stdout.contains(" AUTO_INFER_VLLM_CONFIG, refused\n"), "{}", output.stdout);
     assert!(output.stderr.starts_with("ienv: cannot use AUTO_INFER_VLLM_CONFIG: "), "{}", output.stderr);
     let output = sandbox.sh("ienv --export vllm").exits(69);
     assert_eq!(output.stdout, "", "half of the exports are worse than none");
