@@ -1,4 +1,7 @@
 //! Many instances at once: what is started, what is said, and that nothing is left when something goes wrong.
+mod foreground;
+mod orphans;
+
 use crate::kit::{Keeping, alive, wait_for};
 use serde_json::{Value, json};
 use std::fs;
