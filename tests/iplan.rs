@@ -845,3 +845,24 @@ fn the_table_shows_a_person_what_would_run() {
     PYTHONUNBUFFERED=1 $SANDBOX/bin/llama-server --model glm --port 8080 --chat-template-kwargs '{"x":"it'\''s"}' --host 127.0.0.1
     "#);
 }
+
+#[test]
+fn the_page_names_every_key_and_every_rule() {
+    let sandbox = machine();
+    let page = std::fs::read_to_string(root().join("man/infer-dev.5")).unwrap();
+    let items: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".It Ic ")).collect();
+    let items: Vec<&str> = items.iter().flat_map(|line| line.split(" , ")).collect();
+    for (engine, toml) in [
+        ("llama-cpp", "[instance.a.control]\nzzz = 1\n"),
+        ("llama-cpp", "[instance.a.control]\nallow = ['zzz']\n"),
+        ("llama-cpp", "[master]\nzzz = 1\n"),
+        ("vllm", "[master]\nzzz = 1\n"),
+        ("sglang", "[master]\nzzz = 1\n"),
+    ] {
+        let failed = plan(&sandbox, engine, toml).exits(65).all("failed").remove(0);
+        let (_, known) = failed["hint"].as_str().unwrap().split_once(" are ").unwrap();
+        for name in known.split(", ") {
+            assert!(items.contains(&name), "man/infer-dev.5 has no '{name}'");
+        }
+    }
+}
