@@ -410,6 +410,13 @@ fn unknown_keys_are_warnings_when_the_operator_is_lenient() {
     );
     sandbox.set("AUTO_INFER_LENIENT_CONFIG", "Yes");
     assert_eq!(plan(&sandbox, "llama-cpp", &toml).exits(0).all("plan").len(), 1);
+    let bad =
+        sandbox.sh("ienv llama-cpp > env.jsonl; AUTO_INFER_LENIENT_CONFIG=maybe iplan < env.jsonl").exits(69);
+    assert_eq!(
+        bad.stderr,
+        "iplan: cannot use AUTO_INFER_LENIENT_CONFIG: 'maybe' is not a boolean\n\
+         iplan: hint: set it to 1, true, yes or on, or to 0, false, no or off\n"
+    );
 }
 
 #[test]
