@@ -3,6 +3,7 @@
 mod entry;
 mod ichat;
 mod ienv;
+mod iinstall;
 mod ikeep;
 mod ilaunch;
 mod iplan;
