@@ -3,6 +3,7 @@ use crate::kit::{Fake, Keeping, Sandbox, alive, send, tools, wait_for};
 use rustix::process::Signal;
 use serde_json::json;
 use std::net::TcpListener;
+use std::process::Stdio;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -112,7 +113,8 @@ fn two_at_once_both_see_it_gone() {
     let keeping = Keeping::new();
     let slow = "trap 'echo term; sleep 0.3; exit 0' TERM; echo up; while :; do sleep 0.05; done";
     keeping.start("a", slow);
-    let mut first = keeping.sandbox.command(tools().join("istop")).spawn().unwrap();
+    let mut first = keeping.sandbox.command(tools().join("istop"));
+    let mut first = first.stdout(Stdio::null()).spawn().unwrap();
     drop(keeping.sandbox.sh("istop a").exits(0).one("stopped"));
     assert!(first.wait().unwrap().success());
     assert_eq!(keeping.log("a").matches("term\n").count(), 1, "{}", keeping.log("a"));
