@@ -5,7 +5,7 @@ use crate::processes::{Engine, words};
 use crate::restart::Restarts;
 use record::{How, Keeper as State};
 use rustix::process::WaitStatus;
-use state::{Directory, Lock, Order, Status};
+use state::{Directory, Lock, Order, START_LINE, Status};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -50,7 +50,7 @@ impl Keeper {
         written.map_err(|e| Failure::io(Code::Unmet, cannot_write(&self.directory, "status.json"), &e))?;
         let plan = &self.order.plan;
         // Before it has said anything itself: this line is to tear none of its own.
-        self.log.note(&format!("starting {}", plan.program.display()));
+        self.log.note(&format!("{START_LINE}{}", plan.program.display()));
         let mark = self.status.mark.as_deref().unwrap_or_default();
         let engine = Engine::start(plan, &self.order.secrets, mark, self.log.input.as_fd())?;
         self.status.pid = u32::try_from(engine.leader.as_raw_nonzero().get()).ok();

@@ -5,6 +5,7 @@
 use crate::events::Event;
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
+use state::KEEPER_LINE;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -76,7 +77,7 @@ impl Log {
 
     /// A line of the keeper's own, among the engine's.
     pub(crate) fn note(&self, text: &str) {
-        drop((&self.own).write_all(format!("ikeep: {text}\n").as_bytes()));
+        drop((&self.own).write_all(format!("{KEEPER_LINE}{text}\n").as_bytes()));
     }
 
     /// Wait until everything that was written is in the file; says how many lines are not.
@@ -218,7 +219,7 @@ impl Rotated {
 
     /// Say how much is missing, but only together with something that is not.
     fn put_after_loss(&mut self, text: &[u8]) -> io::Result<()> {
-        let note = format!("ikeep: {} lines were lost here, the disk was full\n", self.lost_lines);
+        let note = format!("{KEEPER_LINE}{} lines were lost here, the disk was full\n", self.lost_lines);
         self.try_put(&[note.as_bytes(), text].concat())?;
         self.lost_lines = 0;
         self.loss.events.send(Event::LinesLost).ok();

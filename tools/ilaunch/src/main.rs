@@ -2,6 +2,7 @@
 //!
 //! Reads `plan` records, or `env` records where iplan left no trace: it then plans itself. Acts at the end of input. Writes
 //! one `instance` record for each instance that is kept.
+mod gpu;
 mod keeper;
 mod launch;
 mod orphans;
@@ -28,9 +29,8 @@ fn run(_: Args, io: &mut Io) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     let ikeep = keeper::program()?;
-    for (plan, swept) in orphans::sweep(&plans) {
-        orphans::tell(plan, swept, io)?;
-    }
+    let plans = orphans::end(plans, io)?;
+    let plans = gpu::check(plans, &options, io)?;
     // Every keeper is started before the first is waited for, but for those that are waited for by another.
     let mut launches: Vec<Launch> = Vec::new();
     for plan in plans {
