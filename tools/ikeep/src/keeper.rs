@@ -184,8 +184,7 @@ impl Keeper {
         self.status.state = end.state;
         self.status.since_unix = now();
         self.status.log_lost_lines = self.log.close();
-        // Nobody is left to be told that the disk is full; the lock is free in a moment, and that says `lost`.
-        drop(write_status(&self.directory, &self.status));
+        write_last(&self.directory, &self.status);
         match (end.exit, end.state) {
             (Some(exit), _) if !self.order.plan.control.background => code(exit),
             (_, State::Stopped) => 0,
@@ -208,7 +207,7 @@ impl Keeper {
     }
 
     fn write_status(&self) -> io::Result<()> {
-        write_status(&self.directory, &self.status)
+        write(&self.directory, &self.status)
     }
 
     fn grace(&self) -> Duration {
@@ -243,8 +242,18 @@ fn code(exit: WaitStatus) -> u8 {
     exit.exit_status().or_else(signalled).and_then(|code| u8::try_from(code).ok()).unwrap_or(255)
 }
 
-fn write_status(directory: &Directory, status: &Status) -> io::Result<()> {
+fn write(directory: &Directory, status: &Status) -> io::Result<()> {
     directory.replace("status.json", 0o644, &serde_json::to_vec(status)?)
+}
+
+/// Once the lock is free, nothing but this word says that all went as it should: a full disk must not keep it from us.
+fn write_last(directory: &Directory, status: &Status) {
+    if write(directory, status).is_err()
+        && let Ok(text) = serde_json::to_vec(status)
+    {
+        // Should this fail too, a reader concludes that the instance is lost.
+        drop(directory.overwrite("status.json", &text));
+    }
 }
 
 pub(crate) fn cannot_write(directory: &Directory, name: &str) -> String {
