@@ -5,6 +5,7 @@ mod gone;
 mod listener;
 mod marked;
 mod process;
+mod sockets;
 mod sweep;
 mod usage;
 
