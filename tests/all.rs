@@ -11,6 +11,7 @@ mod iprobe;
 mod istat;
 mod istop;
 mod kit;
+mod pages;
 mod pipeline;
 mod quickstart;
 mod tree;
