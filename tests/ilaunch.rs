@@ -1,6 +1,5 @@
 //! Many instances at once: what is started, what is said, and that nothing is left when something goes wrong.
 mod foreground;
-mod gpu;
 mod orphans;
 
 use crate::kit::{Keeping, alive, wait_for};

@@ -9,7 +9,6 @@ mod control;
 mod document;
 mod environment;
 mod gathered;
-pub mod gpu;
 mod install;
 mod instance;
 mod options;
