@@ -46,6 +46,18 @@ fn it_ends_with_an_answer_and_starts_no_second_server() {
 }
 
 #[test]
+fn of_two_at_once_one_starts_the_server_and_one_finds_it() {
+    let sandbox = sandbox();
+    let (one, other) = std::thread::scope(|scope| {
+        let one = scope.spawn(|| quickstart(&sandbox, &[]).exits(0));
+        (quickstart(&sandbox, &[]).exits(0), one.join().unwrap())
+    });
+    let mut reused = [&one, &other].map(|output| output.one("instance")["reused"] == true);
+    reused.sort_unstable();
+    assert_eq!(reused, [false, true], "{}{}", one.transcript(), other.transcript());
+}
+
+#[test]
 fn stop_ends_what_it_started() {
     let sandbox = sandbox();
     let output = quickstart(&sandbox, &["--stop"]).exits(0);
