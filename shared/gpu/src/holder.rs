@@ -18,6 +18,13 @@ pub fn holders() -> Option<Vec<Holder>> {
     ask("--query-compute-apps=gpu_uuid,pid,used_memory").map(|text| parse(&text))
 }
 
+/// What these processes hold, on all GPUs; `None` where none of them is named with what it holds.
+#[must_use]
+pub fn held_by(holders: &[Holder], pids: &[u32]) -> Option<u64> {
+    let theirs = holders.iter().filter(|holder| pids.contains(&holder.pid));
+    theirs.filter_map(|holder| holder.bytes).reduce(u64::saturating_add)
+}
+
 fn parse(text: &str) -> Vec<Holder> {
     let holder = |line: &str| {
         let [uuid, pid, used] = fields(line)?;

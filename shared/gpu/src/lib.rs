@@ -11,6 +11,6 @@ mod reading;
 
 pub use chosen::{Chosen, VISIBLE, choose};
 pub use device::{Device, Memory, devices};
-pub use holder::{Holder, holders};
+pub use holder::{Holder, held_by, holders};
 pub use meter::Meter;
 pub use reading::{Left, Reading, given_back};

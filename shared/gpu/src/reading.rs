@@ -1,5 +1,5 @@
 //! What is held at one moment, and waiting until it is given back.
-use crate::{Device, Holder, Meter, choose, devices, holders};
+use crate::{Device, Holder, Meter, choose, devices, held_by, holders};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,18 +25,16 @@ impl Reading {
         Some(Self { holders, devices })
     }
 
-    /// What these processes hold; `None` where none of them is named.
-    #[must_use]
-    pub fn held_by(&self, pids: &[u32]) -> Option<u64> {
-        let named = || self.holders.iter().filter(|holder| pids.contains(&holder.pid));
-        named().next().is_some().then(|| named().filter_map(|holder| holder.bytes).sum())
+    /// Whether any of these processes is named.
+    fn names(&self, pids: &[u32]) -> bool {
+        self.holders.iter().any(|holder| pids.contains(&holder.pid))
     }
 
     /// What these processes hold; where nobody is named, what is used on the GPUs that they were given.
     #[must_use]
     pub fn held(&self, pids: &[u32], gpu_ids: &str, visible: Option<&str>) -> u64 {
         if !self.holders.is_empty() {
-            return self.held_by(pids).unwrap_or(0);
+            return held_by(&self.holders, pids).unwrap_or(0);
         }
         let chosen = choose(gpu_ids, visible, &self.devices);
         let memory = chosen.among(&self.devices).filter_map(|device| device.memory);
@@ -63,7 +61,7 @@ pub fn given_back(meter: &Meter, pids: &[u32], gpus: (&str, Option<&str>), limit
     loop {
         let reading = meter.since(Instant::now())?;
         let bytes = reading.held(pids, gpus.0, gpus.1);
-        let named = reading.held_by(pids).is_some();
+        let named = reading.names(pids);
         let falls = || before.is_none_or(|before| bytes + NOISE <= before);
         if !named && (bytes <= NOISE || !reading.holders.is_empty() || !falls()) {
             return None;
@@ -84,14 +82,11 @@ mod tests {
     #[test]
     fn where_anybody_is_named_only_names_count() {
         let holder = |pid, bytes| Holder { uuid: "GPU-aaaa-1".to_owned(), pid, bytes };
-        let reading = Reading {
-            holders: vec![holder(7, Some(5)), holder(7, Some(6)), holder(8, None)],
-            devices: vec![],
-        };
-        assert_eq!(
-            [reading.held_by(&[7, 9]), reading.held_by(&[8]), reading.held_by(&[9])],
-            [Some(11), Some(0), None]
-        );
+        let holders = vec![holder(7, Some(5)), holder(7, Some(6)), holder(8, None)];
+        let held = [[7, 9], [8, 9], [9, 10]].map(|pids| held_by(&holders, &pids));
+        assert_eq!(held, [Some(11), None, None]);
+        let reading = Reading { holders, devices: vec![] };
+        assert!(reading.names(&[8]) && !reading.names(&[9]));
         assert_eq!(reading.held(&[9], "all", None), 0);
     }
 
