@@ -70,7 +70,9 @@ fn stop_ends_what_it_started() {
 #[test]
 fn a_port_that_a_stranger_took_is_left_to_him() {
     let sandbox = sandbox();
-    let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // Below the range that the kernel hands out, so that the next port is nobody's.
+    let first = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap();
+    let stranger = (first..).find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()).unwrap();
     let taken = stranger.local_addr().unwrap().port();
     sandbox.write("q/port", format!("{taken}\n"));
     let output = quickstart(&sandbox, &[]).exits(0);
