@@ -1,9 +1,11 @@
 //! What GPUs have to do with starting, waiting, telling and stopping. `nvidia-smi` is a script that says what a test wants;
 //! only `real` needs a GPU.
 mod preflight;
+mod stopping;
 mod telling;
 
-use crate::kit::{Keeping, tools};
+use crate::kit::{Keeping, tools, wait_for};
+use std::time::Duration;
 
 /// Starts and runs until it is told to go.
 pub(crate) const PATIENT: &str = "echo up; while :; do sleep 1000 & wait; done";
@@ -56,6 +58,11 @@ impl Machine {
     fn asked(&self, query: &str) -> usize {
         let asked = std::fs::read_to_string(self.keeping.sandbox.path("gpu/asked")).unwrap_or_default();
         asked.lines().filter(|line| line.starts_with(query)).count()
+    }
+
+    fn wait_until_asked(&self, query: &str, times: usize) {
+        let what = format!("{query} to be asked {times} times");
+        wait_for(&what, Duration::from_secs(30), || self.asked(query) >= times);
     }
 
     /// The engine's process.
