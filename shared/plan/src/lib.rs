@@ -68,6 +68,14 @@ pub enum Item {
     Warning(Warning),
 }
 
+/// Names of the caller's variables that the server of this plan does not get: those of whoever launches it, who may be
+/// another caller than the one that planned.
+#[must_use]
+pub fn dropped(plan: &Plan, options: &Options) -> Vec<String> {
+    let set: Vec<&str> = plan.env_set.keys().map(String::as_str).collect();
+    environment::dropped(&options.environment, &set)
+}
+
 /// What is still to be checked, and what is said already.
 enum Slot {
     Draft(Box<Draft>),
