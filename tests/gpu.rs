@@ -3,6 +3,7 @@
 mod preflight;
 mod stopping;
 mod telling;
+mod waiting;
 
 use crate::kit::{Keeping, tools, wait_for};
 use std::time::Duration;
