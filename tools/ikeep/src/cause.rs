@@ -15,7 +15,6 @@ pub(crate) fn of(plan: &Plan, exit: WaitStatus, oom_killed: bool) -> Diagnosis {
 pub(crate) fn of_refusal(error: &io::Error) -> Option<Class> {
     match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
         Some(rustix::io::Errno::NOENT | rustix::io::Errno::ACCESS) => Some(Class::MissingFile),
-        Some(rustix::io::Errno::NOEXEC) => Some(Class::Abi),
         Some(rustix::io::Errno::NOMEM) => Some(Class::OomHost),
         _ => None,
     }
@@ -57,6 +56,6 @@ mod tests {
     #[test]
     fn what_cannot_be_started_has_a_class_where_the_system_tells() {
         let class = |number| of_refusal(&io::Error::from_raw_os_error(number));
-        assert_eq!((class(2), class(8), class(11)), (Some(Class::MissingFile), Some(Class::Abi), None));
+        assert_eq!((class(2), class(12), class(11)), (Some(Class::MissingFile), Some(Class::OomHost), None));
     }
 }
