@@ -15,5 +15,6 @@ mod kit;
 mod pages;
 mod pipeline;
 mod quickstart;
+mod soak;
 mod tree;
 mod wire;
