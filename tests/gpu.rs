@@ -1,6 +1,7 @@
 //! What GPUs have to do with starting, waiting, telling and stopping. `nvidia-smi` is a script that says what a test wants;
 //! only `real` needs a GPU.
 mod preflight;
+mod real;
 mod stopping;
 mod telling;
 mod waiting;

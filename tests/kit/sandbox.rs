@@ -1,5 +1,5 @@
 //! A temporary root with a cleared environment.
-use super::{Output, tools};
+use super::{Output, root, tools};
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,10 @@ impl Sandbox {
         for name in ["home", "tmp", "run", "w"] {
             std::fs::create_dir(sandbox.path(name)).unwrap();
         }
-        let path =
-            format!("{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", tools().display());
+        // What this machine's GPUs are used for is nothing to a test: an nvidia-smi that fails comes first.
+        let no_gpu = root().join("tests/data/no-gpu");
+        let system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let path = format!("{}:{}:{system}", tools().display(), no_gpu.display());
         sandbox.set("PATH", &path);
         sandbox.set("LANG", "C.UTF-8");
         for (name, folder) in [
