@@ -279,7 +279,8 @@ fn a_configuration_that_changed_since_it_was_planned_is_planned_again() {
 
 #[test]
 fn an_ilaunch_that_is_killed_leaves_no_process_that_no_keeper_holds() {
-    for seed in 0..20_u64 {
+    let kills = if crate::kit::full() { 100 } else { 20 };
+    for seed in 0..kills {
         let keeping = Keeping::new();
         let lines: String =
             (0..4).map(|i| format!("{}\n", keeping.plan(&format!("i{i}"), PATIENT))).collect();
@@ -288,7 +289,7 @@ fn an_ilaunch_that_is_killed_leaves_no_process_that_no_keeper_holds() {
         command.stdin(fs::File::open(keeping.sandbox.path("plans.jsonl")).unwrap());
         command.stdout(std::process::Stdio::null());
         let mut child = command.spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(seed * 700));
+        std::thread::sleep(Duration::from_micros(seed * 14_000 / kills));
         child.kill().unwrap();
         child.wait().unwrap();
         // Keepers that were told nothing end; those that were told go on, and their engines can be stopped.

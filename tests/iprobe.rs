@@ -115,6 +115,57 @@ fn a_log_that_grows_is_progress() {
 }
 
 #[test]
+fn an_engine_that_reads_or_compiles_and_says_nothing_makes_progress() {
+    let keeping = Keeping::new();
+    let reads = "exec python3 -c '
+import os, time
+zeros = os.open(\"/dev/zero\", os.O_RDONLY)
+while True:
+    os.read(zeros, 4 << 20)
+    time.sleep(0.2)'";
+    let mut plans =
+        [keeping.plan("reads", reads), keeping.plan("compiles", "while :; do /bin/sleep 0.5; done")];
+    for plan in &mut plans {
+        (plan["control"]["stall_timeout_s"], plan["control"]["ready_timeout_s"]) = (json!(2), json!(4));
+    }
+    let lines: String = plans.iter().map(|plan| format!("{plan}\n")).collect();
+    keeping.sandbox.write("plans.jsonl", lines);
+    let output = keeping.sandbox.sh("ilaunch < plans.jsonl | iprobe").exits(75);
+    for failed in output.all("failed") {
+        assert!(text(&failed, "cause").starts_with("4 s are over"), "{failed}");
+    }
+}
+
+#[test]
+fn what_another_users_engine_holds_is_seen_without_the_right_to_trace() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let weak = "setpriv --bounding-set=-sys_ptrace,-perfmon,-sys_admin,-checkpoint_restore --inh-caps=-all";
+    let keeping = Keeping::new();
+    let plan = |name| {
+        let mut fake = Fake::plan(&keeping, name).says("healthy", "");
+        fake.plan["user"] = json!("nobody");
+        fake
+    };
+    let ours = plan("ours").says("bind-only", "").launched();
+    let mut other = plan("other");
+    let program = text(&other.plan, "program").to_owned();
+    let script = std::fs::read_to_string(&program).unwrap();
+    std::fs::write(&program, script.replace(&other.port().to_string(), &ours.port().to_string())).unwrap();
+    other.plan["port"] = json!(free_port());
+    let other = other.launched();
+    let probe = format!("{weak} iprobe < {}", ours.stream());
+    let failed = keeping.sandbox.sh(&probe).exits(75).one("failed");
+    assert!(text(&failed, "cause").starts_with("another process ("), "{failed}");
+    keeping.stop(&other.name);
+    ours.unsays("bind-only");
+    keeping.sandbox.sh(&probe).exits(0).one("ready");
+    let status = keeping.sandbox.sh(&format!("{weak} istat ours")).exits(0).one("status");
+    assert!(status["rss_bytes"].as_u64() > Some(1 << 20), "{status}");
+}
+
+#[test]
 fn each_is_told_of_the_moment_that_it_is_ready_while_input_is_still_open() {
     let keeping = Keeping::new();
     let slow = Fake::plan(&keeping, "slow").launched();
@@ -232,7 +283,7 @@ fn once_answers_by_its_exit_code_alone() {
         let output = keeping.sandbox.sh(probe).exits(1);
         assert!(output.stdout.is_empty() && output.stderr.contains("HTTP 503: Loading model"), "{output:?}");
     }
-    drop(keeping.sandbox.sh(&format!("{url} --rung alive")).exits(0));
+    drop(keeping.sandbox.sh(&format!("{url} --rung alive")).exits(2));
     fake.now_says("healthy", "");
     for probe in [&state, &url] {
         assert_eq!(keeping.sandbox.sh(probe).transcript(), "");

@@ -95,8 +95,7 @@ fn a_lock_that_is_held_for_too_long_is_75() {
 
 #[test]
 fn killed_at_any_moment_current_is_whole_and_the_next_run_succeeds() {
-    let rounds =
-        if std::env::var_os("INFER_DEV_TEST_FULL").is_some_and(|full| full == "1") { 100 } else { 20 };
+    let rounds = if crate::kit::full() { 100 } else { 20 };
     let seed = std::env::var("INFER_DEV_TEST_SEED").ok().map_or_else(
         || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64,
         |seed| seed.parse().unwrap(),

@@ -1,7 +1,7 @@
 //! Keepers that are killed, and run directories that cannot be written.
 use super::LIMIT;
 use super::log::Small;
-use crate::kit::{Keeping, send, tools, wait_for};
+use crate::kit::{Keeping, alive, full, send, tools, wait_for};
 use rustix::process::Signal;
 use std::fs;
 use std::process::Stdio;
@@ -15,12 +15,13 @@ fn whenever_a_keeper_is_killed_the_next_start_has_the_instance_for_itself() {
     let keeping = Keeping::new();
     let plan = keeping.plan("a", PATIENT);
     keeping.sandbox.write("plan.jsonl", format!("{plan}\n"));
-    for seed in 0..20_u64 {
+    let kills = if full() { 100 } else { 20 };
+    for seed in 0..kills {
         let mut command = keeping.sandbox.command(tools().join("ilaunch"));
         command.stdin(fs::File::open(keeping.sandbox.path("plan.jsonl")).unwrap());
         let mut ilaunch = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         wait_for("a keeper", LIMIT, || keeping.keeper("a").is_some());
-        std::thread::sleep(Duration::from_micros(seed * 300));
+        std::thread::sleep(Duration::from_micros(seed * 6_000 / kills));
         let keeper = keeping.keeper("a").unwrap();
         send(keeper, Signal::KILL);
         keeping.wait_until_left("a");
@@ -69,4 +70,82 @@ fn on_a_full_run_directory_nothing_starts_and_what_runs_is_stopped_and_told() {
     let status = keeping.stop("a");
     assert_eq!((status["state"].as_str(), status["how"].as_str()), (Some("stopped"), Some("term")));
     assert!(keeping.processes().is_empty());
+}
+
+/// Writes its title over its arguments, and over its environment too unless that is forbidden, as setproctitle does; then it
+/// ignores TERM.
+const TITLED: &str = "exec python3 -u -c '
+import ctypes, os, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+fields = open(\"/proc/self/stat\").read().rsplit(\") \", 1)[1].split()
+arg_start, arg_end, env_start, env_end = (int(field) for field in fields[45:49])
+end = arg_end if os.environ.get(\"SPT_NOENV\") else env_end
+ctypes.memset(arg_start, 0, end - arg_start)
+ctypes.memmove(arg_start, b\"VLLM::Worker\", 12)
+ctypes.CDLL(None).prctl(15, b\"VLLM::Worker\")
+print(\"up\")
+while True:
+    signal.pause()'";
+
+#[test]
+fn an_engine_that_writes_over_its_title_keeps_its_mark() {
+    let keeping = Keeping::new();
+    keeping.start("a", TITLED);
+    let pid = u32::try_from(keeping.status("a")["pid"].as_u64().unwrap()).unwrap();
+    let title = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    assert!(title.starts_with(b"VLLM::Worker\0"), "{}", String::from_utf8_lossy(&title));
+    keeping.signal_keeper("a", Signal::KILL);
+    keeping.wait_until_left("a");
+    assert!(alive(pid), "it ignores TERM");
+    let stopped = keeping.sandbox.sh("istop a").exits(0).one("stopped");
+    assert_eq!(stopped["orphans"], 1, "{stopped}");
+    assert!(!alive(pid) && keeping.processes().is_empty());
+}
+
+#[test]
+fn on_a_read_only_run_directory_nothing_starts() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let keeping = Keeping::new();
+    let run = keeping.sandbox.path("run");
+    let Some(small) = Small::mount(&run, "1m") else { return };
+    let plan = keeping.start("a", PATIENT);
+    keeping.stop("a");
+    small.remount("ro");
+    let failed = keeping.launch(&[plan.clone()]).exits(69).one("failed");
+    assert_eq!(failed["cause"], "Read-only file system", "{failed}");
+    wait_for("the keeper to go", LIMIT, || keeping.processes().is_empty());
+    let state = || keeping.sandbox.sh("istat").exits(1).one("status")["state"].clone();
+    assert_eq!(state(), "stopped", "as it was left");
+    small.remount("rw");
+    keeping.launch(&[plan]).exits(0).one("instance");
+    assert_eq!(state(), "running");
+    keeping.stop("a");
+}
+
+#[test]
+fn a_state_directory_that_can_be_written_no_more_keeps_no_instance_from_being_stopped() {
+    use std::os::unix::fs::chown;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let keeping = Keeping::new();
+    let mut plan = keeping.plan("a", PATIENT);
+    plan["user"] = serde_json::json!("nobody");
+    keeping.launch(&[plan.clone()]).exits(0).one("instance");
+    keeping.wait_for_log("a", "up\n");
+    let state_dir = keeping.state_dir("a");
+    for path in [&state_dir, &state_dir.join("status.json")] {
+        chown(path, Some(0), Some(0)).unwrap();
+    }
+    let state = || keeping.sandbox.sh("istat").exits(1).one("status")["state"].clone();
+    assert_eq!(state(), "running");
+    let stopped = keeping.sandbox.sh("istop").exits(0).one("stopped");
+    assert_eq!(stopped["orphans"], 0, "{stopped}");
+    assert!(keeping.processes().is_empty());
+    // Its last word could not be written: that it is gone is what can be told.
+    assert_eq!(state(), "lost");
+    keeping.launch(&[plan]).exits(0).one("instance");
+    assert_eq!(keeping.status("a")["state"], "running");
 }

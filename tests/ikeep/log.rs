@@ -1,10 +1,11 @@
 //! What becomes of the engine's output.
 use super::{LIMIT, PATIENT};
-use crate::kit::{Keeping, wait_for};
+use crate::kit::{Keeping, full, wait_for};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 /// Writes numbered lines, from 1 to the given number.
 fn lines(count: u32) -> String {
@@ -68,6 +69,13 @@ impl<'a> Small<'a> {
         command.args(["-t", "tmpfs", "-o", &format!("size={size}"), "infer-dev-test"]).arg(at);
         command.status().unwrap().success().then_some(Self(at))
     }
+
+    /// The same with this option, `ro` or `rw`.
+    pub(super) fn remount(&self, option: &str) {
+        let mut command = Command::new("mount");
+        command.args(["-o", &format!("remount,{option}")]).arg(self.0);
+        assert!(command.status().unwrap().success());
+    }
 }
 
 impl Drop for Small<'_> {
@@ -106,4 +114,31 @@ fn a_full_disk_costs_lines_that_are_counted_and_never_stops_the_engine() {
     assert!(log.lines().all(|line| !line.starts_with("line ") || line.ends_with("engine says")));
     wait_for("the count", LIMIT, || keeping.status("a")["log_lost_lines"] == lost);
     drop(keeping);
+}
+
+#[test]
+fn an_engine_that_says_very_much_is_neither_slowed_down_nor_is_the_keeper_swollen() {
+    let keeping = Keeping::new();
+    let line = "what an engine says again and again and again, and will not cease to say";
+    let megabytes: u64 = if full() { 1000 } else { 64 };
+    let script = format!("yes '{line}' | head --bytes={megabytes}MB; echo; echo up; exec sleep 1000");
+    let mut plan = keeping.plan("a", &script);
+    (plan["control"]["log_max_mib"], plan["control"]["log_keep"]) = (json!(8), json!(2));
+    keeping.launch(&[plan]).exits(0).one("instance");
+    let limit = Duration::from_secs(10 + megabytes / 2);
+    wait_for("all of it to be written", limit, || keeping.log("a").contains("\nup\n"));
+    let logs = || fs::read_dir(keeping.sandbox.path("logs")).unwrap().map(|entry| entry.unwrap().path());
+    assert_eq!(logs().count(), 3);
+    for log in logs() {
+        let text = fs::read_to_string(&log).unwrap();
+        assert!(text.len() <= 8 << 20, "{} has {}", log.display(), text.len());
+        let torn = text.lines().filter(|said| said.starts_with("what") && *said != line).count();
+        // Where `head` cut it off.
+        assert!(torn <= 1, "{torn} in {}", log.display());
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", keeping.keeper("a").unwrap())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let most: u64 = most.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(most < 16 << 10, "{most} KiB, in a build without optimisation");
+    assert_eq!(keeping.status("a").get("log_lost_lines"), None);
 }

@@ -28,6 +28,11 @@ pub(crate) fn tools() -> PathBuf {
     dir
 }
 
+/// Whether this is the long run, `scripts/test --full`.
+pub(crate) fn full() -> bool {
+    std::env::var_os("INFER_DEV_TEST_FULL").is_some_and(|full| full == "1")
+}
+
 /// A loopback port that nobody holds at this moment.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
