@@ -3,6 +3,7 @@
 //! A thread of its own reads the pipe and writes the file, so that nothing else of the keeper ever waits for the disk. The
 //! file is rotated between lines. A full disk costs lines, which are counted, and never stops the engine.
 use crate::events::Event;
+use crate::redactor::Redactor;
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -124,45 +125,6 @@ fn pump(input: &mut File, busy: &AtomicBool, mut hand_on: impl FnMut(Option<&[u8
         busy.store(false, Ordering::SeqCst);
     }
     hand_on(None);
-}
-
-/// Replaces secrets in a stream, also where one comes in two pieces.
-struct Redactor {
-    secrets: Vec<Vec<u8>>,
-    held: Vec<u8>,
-}
-
-impl Redactor {
-    /// Shorter ones are no secrets, and would make holes in every line.
-    const SHORTEST: usize = 4;
-
-    fn new(mut secrets: Vec<Vec<u8>>) -> Self {
-        secrets.retain(|secret| secret.len() >= Self::SHORTEST);
-        // The longest first, or one that another begins with would leave its end.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self { secrets, held: Vec::new() }
-    }
-
-    /// What may be written now; an end that could be the beginning of a secret is held back.
-    fn feed(&mut self, chunk: &[u8]) -> Vec<u8> {
-        let mut text = std::mem::take(&mut self.held);
-        text.extend_from_slice(chunk);
-        for secret in &self.secrets {
-            while let Some(at) = text.windows(secret.len()).position(|window| window == secret) {
-                text.splice(at..at + secret.len(), *b"[secret]");
-            }
-        }
-        let begins =
-            |length: &usize| self.secrets.iter().any(|s| s.starts_with(&text[text.len() - length..]));
-        let longest = self.secrets.first().map_or(0, |secret| secret.len() - 1).min(text.len());
-        let held = (1..=longest).rev().find(begins).unwrap_or(0);
-        self.held = text.split_off(text.len() - held);
-        text
-    }
-
-    fn finish(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.held)
-    }
 }
 
 /// Whom to tell of lines that were lost.

@@ -7,6 +7,7 @@ mod events;
 mod keeper;
 mod log;
 mod processes;
+mod redactor;
 mod restart;
 
 use crate::events::Events;
