@@ -26,6 +26,7 @@ fn machine() -> Sandbox {
             "activation": {"path": [sandbox.path(&format!("{install}/env/bin"))], "variables": {"CONDA_PREFIX": "/p"}},
             "seal": "none", "seconds": 1.0, "format": 1
         });
+        sandbox.write(&format!("{install}/installed.json"), record.to_string());
         sandbox.write(&format!("{home}/.installed-from.json"), record.to_string());
     }
     sandbox
@@ -174,6 +175,7 @@ fn llama_server_is_found_in_the_install_then_in_the_workspaces_build_then_on_pat
     let executable = sandbox.script("llama/.installs/0123456789ab-0000/bin/llama-server", "#!/bin/sh\n");
     let record =
         json!({"engine": "llama-cpp", "path": install, "executable": executable, "library_dir": install});
+    sandbox.write("llama/.installs/0123456789ab-0000/installed.json", record.to_string());
     sandbox.write("llama/.installed-from.json", record.to_string());
     let installed = program(&sandbox);
     assert_eq!(installed["install_path"], "$SANDBOX/llama/.installs/0123456789ab-0000");

@@ -36,7 +36,7 @@ struct Marker {
 impl From<&Installed> for Install {
     fn from(installed: &Installed) -> Self {
         Self {
-            path: Some(installed.path.clone()),
+            path: held(&installed.path),
             python: installed.python.clone(),
             executable: installed.executable.clone(),
             library_dir: installed.library_dir.clone(),
@@ -75,6 +75,7 @@ impl Install {
             return Ok(Self::by_layout(home, engine, pixi_env));
         }
         let Marker { path, python, executable, library_dir, activation, .. } = marker;
+        let path = path.as_deref().and_then(held);
         Ok(Some(Self { path, python, executable, library_dir, activation }))
     }
 
@@ -110,6 +111,11 @@ impl Install {
         let library_dir = [bin, lib].into_iter().flatten().find(|dir| holds_libraries(dir));
         Self { executable: Some(executable.to_owned()), library_dir, ..Self::default() }
     }
+}
+
+/// The install that a keeper can hold: an older one, which iinstall only found, has no `installed.json`.
+fn held(path: &Path) -> Option<PathBuf> {
+    path.join("installed.json").is_file().then(|| path.to_owned())
 }
 
 fn holds_libraries(dir: &Path) -> bool {

@@ -7,8 +7,12 @@ use tool::{Code, Failure};
 
 /// Whether two listeners on the same port are in each other's way.
 pub(crate) fn overlap(one: &str, other: &str) -> bool {
-    let all = |host: &str| matches!(host, "0.0.0.0" | "::" | "*" | "[::]");
-    one == other || all(one) || all(other)
+    let addresses = |host: &str| -> Vec<IpAddr> {
+        resolve(host, 0).unwrap_or_default().iter().map(|address| address.ip().to_canonical()).collect()
+    };
+    let (ones, others) = (addresses(one), addresses(other));
+    let all = |addresses: &[IpAddr]| addresses.iter().any(IpAddr::is_unspecified);
+    one == other || all(&ones) || all(&others) || ones.iter().any(|address| others.contains(address))
 }
 
 /// Try to take the port and let it go again.
@@ -86,7 +90,7 @@ fn holder(sockets: &[Socket]) -> String {
     let others = sockets.iter().filter(|socket| !socket.listens);
     let owner = listening.chain(others).find_map(|socket| owner(socket.inode));
     match owner {
-        Some(pid) => format!("pid {pid} has it: {}", command(pid)),
+        Some(pid) => format!("pid {pid} has it: {}", name(pid)),
         None => "it cannot be seen from here who has it".to_owned(),
     }
 }
@@ -106,31 +110,10 @@ fn owner(inode: u64) -> Option<u32> {
     })
 }
 
-/// A process's command line, as far as one cares to read, what follows a secret's name left out.
-fn command(pid: u32) -> String {
-    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let line = String::from_utf8_lossy(&bytes);
-    let mut words: Vec<String> = Vec::new();
-    let mut hide = false;
-    for word in line.split('\0').filter(|word| !word.is_empty()) {
-        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
-        let secret = crate::secret::is_name(name);
-        words.push(match value {
-            _ if hide => "***".to_owned(),
-            Some(_) if secret => format!("{name}=***"),
-            _ => word.to_owned(),
-        });
-        hide = secret && value.is_none() && name.starts_with('-');
-    }
-    if words.is_empty() {
-        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        return name.trim().to_owned();
-    }
-    let line = words.join(" ");
-    match line.char_indices().nth(200) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+/// A process's name alone: a command line may hold secrets, and records are kept.
+fn name(pid: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim().to_owned()
 }
 
 #[cfg(test)]
@@ -188,9 +171,12 @@ mod tests {
     }
 
     #[test]
-    fn listeners_overlap_when_one_takes_all_addresses() {
+    fn listeners_overlap_on_one_address_whatever_its_name_and_where_one_takes_all() {
         assert!(overlap("127.0.0.1", "0.0.0.0"));
         assert!(overlap("::", "10.0.0.1"));
+        assert!(overlap("localhost", "127.0.0.1"));
+        assert!(overlap("[::1]", "::1"));
         assert!(!overlap("127.0.0.1", "10.0.0.1"));
+        assert!(!overlap("localhost", "10.0.0.1"));
     }
 }

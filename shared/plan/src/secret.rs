@@ -61,7 +61,15 @@ pub(crate) fn take(
         let way = Way::Variable(name.clone());
         secrets.push(Secret { name: format!("env.{name}"), way, values: vec![value], api_key });
     }
-    Ok(secrets)
+    let unspeakable =
+        |secret: &&Secret| secret.api_key && secret.values.iter().any(|v| v.contains(char::is_control));
+    match secrets.iter().find(unspeakable) {
+        None => Ok(secrets),
+        Some(secret) => {
+            let cause = "it holds a line break or another control character, which no request can carry";
+            Err(Failure::new(Code::Input, format!("secret {}", secret.name), cause))
+        }
+    }
 }
 
 fn of_argument(argument: Argument, traits: &Traits) -> Result<Secret, Failure> {
