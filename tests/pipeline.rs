@@ -1,6 +1,7 @@
 //! The main job, end to end on the real llama.cpp server: from an archive to an answer, with no network.
-use crate::kit::{Sandbox, Tiny, alive, free_port};
+use crate::kit::{Sandbox, Tiny, alive, free_port, tools};
 use serde_json::Value;
+use std::fs::File;
 
 const PIPELINE: &str = "ienv llama-cpp | iinstall | iplan | ilaunch | iprobe | ichat Hello";
 
@@ -117,4 +118,36 @@ fn ilaunch_without_iplan_plans_by_itself() {
     let sandbox = sandbox_with_engine(&[free_port()]);
     let output = sandbox.sh("ienv llama-cpp | iinstall | ilaunch | iprobe | ichat Hello").exits(0);
     assert_eq!(output.all("answer").len(), 1, "{}", output.transcript());
+}
+
+#[test]
+fn a_server_that_was_put_there_by_hand_is_served_while_nothing_is_installed() {
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    let older = sandbox.text("older");
+    sandbox.sh(&format!("mkdir older; tar xzf {} -C older", Tiny::get().archive.display())).exits(0);
+    let nested = sandbox.sh("cd older; find . -name llama-server -printf '%h\\n'").exits(0).stdout;
+    if nested.trim() != "./bin" {
+        sandbox.sh(&format!("mkdir older/bin; cp -a older/{}/. older/bin", nested.trim())).exits(0);
+    }
+    sandbox.unset("AUTO_INFER_LLAMA_CPP_PKG_PATH");
+    sandbox.set("AUTO_INFER_LLAMA_CPP_INSTALL_DIR", &older);
+    let output = sandbox.sh(PIPELINE).exits(0);
+    assert_eq!(output.one("installed")["reused"], true);
+    assert!(output.one("plan").get("install_path").is_none(), "{}", output.transcript());
+    assert_eq!(output.all("answer").len(), 1);
+}
+
+#[test]
+fn ilaunch_whose_reader_is_gone_starts_nothing_of_a_stream_that_it_did_not_read_to_its_end() {
+    let sandbox = sandbox_with_engine(&[free_port()]);
+    let head = sandbox.sh("ienv llama-cpp | iinstall").exits(0).stdout;
+    let failed = r#"{"kind":"failed","engine":"llama-cpp","by":"iplan","what":"w","cause":"c","code":65}"#;
+    let head = head.replace("$SANDBOX", &sandbox.text("").trim_end_matches('/'));
+    let stream = sandbox.write("stream", format!("{head}{failed}\n"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = sandbox.command(tools().join("ilaunch"));
+    let status = command.stdin(File::open(stream).unwrap()).stdout(writer).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(sandbox.sh("istat").exits(0).all("status").is_empty());
 }

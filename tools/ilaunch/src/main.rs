@@ -69,6 +69,10 @@ fn read(io: &mut Io, options: &Options) -> Result<Vec<Plan>, Failure> {
             _ => {}
         }
     }
+    if io.gone() {
+        // The stream was not read to its end: what stood there is not known, nor who would hear of a start.
+        return Ok(Vec::new());
+    }
     iplan |= !plans.is_empty() || io.skipped_by("iplan");
     if contract && !iplan {
         return gathered.plan(io, options);
