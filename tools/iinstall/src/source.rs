@@ -27,7 +27,7 @@ impl OpenSource {
         let file = File::from(fd);
         let stat = file.metadata().map_err(|error| unreadable(path, &error))?;
         if stat.is_dir() {
-            return Err(unreadable(path, &io::ErrorKind::IsADirectory.into()));
+            return Err(unreadable(path, &rustix::io::Errno::ISDIR.into()));
         }
         if !stat.is_file() {
             return Err(Failure::new(

@@ -7,6 +7,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 pub(crate) const NAME: &str = "installed.json";
+/// What is written first and renamed to [`NAME`].
+pub(crate) const DRAFT: &str = ".installed.json.new";
 const FORMAT: u64 = 1;
 
 /// A complete install: its folder and what its marker says.
@@ -67,7 +69,7 @@ impl Install {
         fields.extend(self.more.clone());
         let mut text = serde_json::to_vec_pretty(&fields)?;
         text.push(b'\n');
-        let draft = self.path.join(".installed.json.new");
+        let draft = self.path.join(DRAFT);
         let mut file = File::create(&draft)?;
         file.write_all(&text)?;
         file.sync_all()?;

@@ -9,7 +9,7 @@ mod prune;
 
 pub(crate) use attempt::Attempt;
 pub(crate) use lock::HomeLock;
-pub(crate) use marker::{Install, now};
+pub(crate) use marker::{DRAFT as MARKER_DRAFT, Install, NAME as MARKER, now};
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,5 @@
 //! The layouts that packages come in, and the one that an install has: `bin/llama-server` with its libraries in `bin/`.
+use crate::home::{MARKER, MARKER_DRAFT};
 use crate::package::SERVER;
 use crate::unpack::Trouble;
 use std::ffi::OsString;
@@ -27,8 +28,27 @@ pub(crate) fn normalise(attempt: &Path, from: &Path) -> Result<PathBuf, Trouble>
     let layout = find(from)?;
     log::info!("layout: {layout:?}");
     let to = attempt.join("install");
-    arrange(&layout, from, &to).map_err(|error| Trouble::system("cannot arrange the files", error))?;
+    arrange(&layout, from, &to)
+        .and_then(|()| forget_marker(&to))
+        .map_err(|error| Trouble::system("cannot arrange the files", error))?;
     Ok(to)
+}
+
+/// Only we say that an install is complete: a package that was packed from an install brings its old word with it.
+fn forget_marker(install: &Path) -> io::Result<()> {
+    for name in [MARKER, MARKER_DRAFT] {
+        let path = install.join(name);
+        let removed = match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(&path),
+            Ok(_) => std::fs::remove_file(&path),
+            Err(error) => Err(error),
+        };
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn find(from: &Path) -> Result<Layout, Trouble> {
@@ -177,6 +197,18 @@ mod tests {
             assert_eq!(resolve_links(&install).unwrap(), 0);
             std::fs::remove_dir_all(attempt).unwrap();
         }
+    }
+
+    #[test]
+    fn a_package_does_not_bring_a_marker_of_its_own() {
+        let (attempt, content) = unpacked(&["bin/llama-server", "installed.json"]);
+        std::os::unix::fs::symlink("bin/llama-server", content.join(".installed.json.new")).unwrap();
+        let install = normalise(&attempt, &content).unwrap();
+        for name in ["installed.json", ".installed.json.new"] {
+            assert!(install.join(name).symlink_metadata().is_err(), "{name}");
+        }
+        assert!(install.join("bin/llama-server").exists());
+        std::fs::remove_dir_all(attempt).unwrap();
     }
 
     #[test]
