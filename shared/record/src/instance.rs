@@ -151,7 +151,7 @@ pub struct Status {
     /// How long the engine has run; absent when it does not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub up_s: Option<f64>,
-    /// It runs from an install or a plan that is no longer current.
+    /// It runs from an install that is no longer current.
     #[serde(skip_serializing_if = "unset", default)]
     pub stale: bool,
     /// Where its output goes.

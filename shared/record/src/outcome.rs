@@ -59,6 +59,12 @@ pub struct Failed {
     /// The last lines of its log.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub log_tail: Vec<String>,
-    /// The suite's exit code for it; 75 says that a retry may help.
+    /// The suite's exit code for it, never 0; 75 says that a retry may help.
+    #[serde(deserialize_with = "failing")]
     pub code: u8,
+}
+
+/// A failure that exits with 0 would be none.
+fn failing<'de, D: serde::Deserializer<'de>>(input: D) -> Result<u8, D::Error> {
+    std::num::NonZeroU8::deserialize(input).map(std::num::NonZeroU8::get)
 }

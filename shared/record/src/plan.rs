@@ -41,7 +41,7 @@ impl Rung {
     }
 }
 
-/// The `control` table of one instance, every key resolved.
+/// The `control` table of one instance, resolved; `enabled`, `log_file` and `log_dir` show in other fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
     /// false: in the foreground, its exit code ours.

@@ -69,6 +69,11 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
 fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
     let target = Target::parse(url)
         .map_err(|cause| Failure::new(Code::Usage, format!("cannot use the URL '{url}'"), cause))?;
+    if wanted.rung == Some(Rung::Alive) {
+        let cause = "a process is alive, and of a URL no process is known";
+        return Err(Failure::new(Code::Usage, "cannot probe a URL for rung alive", cause)
+            .hint("ask for healthy, or name an instance with --state"));
+    }
     let target = target.with_key(wanted.key_file.as_deref().map(read_key).transpose()?);
     let probe = &engine::of(Engine::LlamaCpp).probe;
     let mut climb = Climb::new(target, probe, Expected::Any, wanted.rung.unwrap_or(Rung::Answering));
