@@ -33,7 +33,7 @@ fn what_is_no_whole_archive() {
     fs::create_dir_all(site.home().join(".installs")).unwrap();
     let output = site.install("/nonexistent/a.tar.gz").exits(69);
     insta::assert_snapshot!(output.stderr, @"iinstall: cannot read /nonexistent/a.tar.gz: No such file or directory");
-    assert_eq!(site.install("/").exits(69).one("failed")["cause"], "is a directory");
+    assert_eq!(site.install("/").exits(69).one("failed")["cause"], "Is a directory");
     assert_eq!(refused(""), "the file is empty");
     assert_eq!(refused("hello"), "it is not an archive: it begins as none of them does");
     assert_eq!(refused([0; 4096]), "it is not an archive: it begins as none of them does");
@@ -63,7 +63,7 @@ fn a_truncated_archive_of_every_kind_wherever_it_is_cut() {
         let path = site.sandbox.path(&format!("a.{kind}"));
         match kind {
             "zip" => {
-                zip(&path, "import os\nz.writestr('bin/llama-server', S)\nz.writestr('n', os.urandom(60000))")
+                zip(&path, "import os\nz.writestr('bin/llama-server', S)\nz.writestr('n', os.urandom(60000))");
             }
             _ => drop(Pack::good().file("n", &noise).save(&path)),
         }
@@ -85,7 +85,7 @@ fn one_flipped_bit_in_a_compressed_archive() {
         let path = site.sandbox.path(name);
         match name {
             "a.zip" => {
-                zip(&path, "import os\nz.writestr('bin/llama-server', S)\nz.writestr('n', os.urandom(60000))")
+                zip(&path, "import os\nz.writestr('bin/llama-server', S)\nz.writestr('n', os.urandom(60000))");
             }
             _ => drop(Pack::good().file("n", noise()).save(&path)),
         }
