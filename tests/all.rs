@@ -10,6 +10,7 @@ mod ikeep;
 mod ilaunch;
 mod iplan;
 mod iprobe;
+mod iseal;
 mod istat;
 mod istop;
 mod kit;
