@@ -212,6 +212,7 @@ fn via_pixi_goes_through_the_installs_manifest() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of wrong files")]
 fn a_file_that_is_wrong_is_refused_with_file_line_column_and_the_nearest_name() {
     let sandbox = machine();
     let server = "[instance.a.server]\nmodel = '$M/m.gguf'\n";

@@ -142,7 +142,7 @@ fn ilaunch_whose_reader_is_gone_starts_nothing_of_a_stream_that_it_did_not_read_
     let sandbox = sandbox_with_engine(&[free_port()]);
     let head = sandbox.sh("ienv llama-cpp | iinstall").exits(0).stdout;
     let failed = r#"{"kind":"failed","engine":"llama-cpp","by":"iplan","what":"w","cause":"c","code":65}"#;
-    let head = head.replace("$SANDBOX", &sandbox.text("").trim_end_matches('/'));
+    let head = head.replace("$SANDBOX", sandbox.text("").trim_end_matches('/'));
     let stream = sandbox.write("stream", format!("{head}{failed}\n"));
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -63,7 +63,10 @@ fn a_truncated_archive_of_every_kind_wherever_it_is_cut() {
         let path = site.sandbox.path(&format!("a.{kind}"));
         match kind {
             "zip" => {
-                zip(&path, "import os\nz.writestr('bin/llama-server', S)\nz.writestr('n', os.urandom(60000))");
+                zip(
+                    &path,
+                    "import os\nz.writestr('bin/llama-server', S)\nz.writestr('n', os.urandom(60000))",
+                );
             }
             _ => drop(Pack::good().file("n", &noise).save(&path)),
         }
@@ -85,7 +88,10 @@ fn one_flipped_bit_in_a_compressed_archive() {
         let path = site.sandbox.path(name);
         match name {
             "a.zip" => {
-                zip(&path, "import os\nz.writestr('bin/llama-server', S)\nz.writestr('n', os.urandom(60000))");
+                zip(
+                    &path,
+                    "import os\nz.writestr('bin/llama-server', S)\nz.writestr('n', os.urandom(60000))",
+                );
             }
             _ => drop(Pack::good().file("n", noise()).save(&path)),
         }

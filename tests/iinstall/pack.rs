@@ -29,6 +29,7 @@ impl Pack {
     }
 
     /// Any member at all.
+    #[expect(clippy::too_many_arguments, reason = "the fields of a tar header")]
     pub(crate) fn member(self, name: &str, kind: u8, link: &str, mode: u32, content: &[u8]) -> Self {
         let mut pack = self.header(name, kind, link, mode, content.len() as u64);
         pack.bytes.extend(content);
@@ -37,6 +38,7 @@ impl Pack {
     }
 
     /// A header that may lie about the size of what follows.
+    #[expect(clippy::too_many_arguments, reason = "the fields of a tar header")]
     pub(crate) fn header(mut self, name: &str, kind: u8, link: &str, mode: u32, size: u64) -> Self {
         let mut block = [0; 512];
         block[..name.len()].copy_from_slice(name.as_bytes());

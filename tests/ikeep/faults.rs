@@ -113,7 +113,7 @@ fn on_a_read_only_run_directory_nothing_starts() {
     let plan = keeping.start("a", PATIENT);
     keeping.stop("a");
     small.remount("ro");
-    let failed = keeping.launch(&[plan.clone()]).exits(69).one("failed");
+    let failed = keeping.launch(std::slice::from_ref(&plan)).exits(69).one("failed");
     assert_eq!(failed["cause"], "Read-only file system", "{failed}");
     wait_for("the keeper to go", LIMIT, || keeping.processes().is_empty());
     let state = || keeping.sandbox.sh("istat").exits(1).one("status")["state"].clone();
