@@ -124,10 +124,10 @@ fn ilaunch_without_iplan_plans_by_itself() {
 fn a_server_that_was_put_there_by_hand_is_served_while_nothing_is_installed() {
     let mut sandbox = sandbox_with_engine(&[free_port()]);
     let older = sandbox.text("older");
-    sandbox.sh(&format!("mkdir older; tar xzf {} -C older", Tiny::get().archive.display())).exits(0);
+    drop(sandbox.sh(&format!("mkdir older; tar xzf {} -C older", Tiny::get().archive.display())).exits(0));
     let nested = sandbox.sh("cd older; find . -name llama-server -printf '%h\\n'").exits(0).stdout;
     if nested.trim() != "./bin" {
-        sandbox.sh(&format!("mkdir older/bin; cp -a older/{}/. older/bin", nested.trim())).exits(0);
+        drop(sandbox.sh(&format!("mkdir older/bin; cp -a older/{}/. older/bin", nested.trim())).exits(0));
     }
     sandbox.unset("AUTO_INFER_LLAMA_CPP_PKG_PATH");
     sandbox.set("AUTO_INFER_LLAMA_CPP_INSTALL_DIR", &older);
