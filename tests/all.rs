@@ -3,10 +3,12 @@
 mod entry;
 mod ichat;
 mod ienv;
+mod ijoin;
 mod ikeep;
 mod ilaunch;
 mod iplan;
 mod iprobe;
+mod isplit;
 mod istat;
 mod istop;
 mod kit;

@@ -89,7 +89,11 @@ impl Staging {
         if wrong {
             digester.rewind();
             let (path, name) = (self.path.display(), &whole.name);
-            log::warn!("{path} is not what {name} begins with after part {proved}: going on from there");
+            if proved == 0 {
+                log::warn!("{path} is not what {name} begins with: starting over");
+            } else {
+                log::warn!("{path} is right up to part {proved} and wrong after it: going on from there");
+            }
         }
         self.admit(whole.size_bytes - whole.offset_of(held + 1))?;
         self.back_to(whole.offset_of(held + 1))?;

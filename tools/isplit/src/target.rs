@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tool::{Code, Failure};
 
 /// The folder, locked until this is dropped; what was not published is then gone.
@@ -21,11 +21,16 @@ struct Staging {
     path: PathBuf,
     /// The folder itself was made by this run.
     made: Option<PathBuf>,
-    /// Held while parts are renamed, so that a signal finds all of them renamed or none.
-    publishing: Mutex<()>,
+    /// Held while a part is made and while all are renamed: a signal finds all of them renamed or none, and nothing is
+    /// made where it has cleaned up.
+    changing: Mutex<()>,
 }
 
 impl Staging {
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn remove(&self) {
         drop(std::fs::remove_dir_all(&self.path));
         if let Some(dir) = &self.made {
@@ -61,11 +66,13 @@ impl Target {
         let path = dir.join(".isplit");
         // Nobody holds the lock, so this is of a run that was killed.
         drop(std::fs::remove_dir_all(&path));
-        let staging = Arc::new(Staging { path, made, publishing: Mutex::new(()) });
+        let staging = Arc::new(Staging { path, made, changing: Mutex::new(()) });
         let target = Self { dir: dir.to_owned(), name: name.to_owned(), staging, _lock: lock };
         remove_on_signal(&target.staging)
             .map_err(|error| Failure::io(Code::Unmet, "cannot listen to signals", &error))?;
+        let changing = target.staging.change();
         std::fs::create_dir(&target.staging.path).map_err(|error| cannot(&error))?;
+        drop(changing);
         Ok(target)
     }
 
@@ -95,6 +102,7 @@ impl Target {
 
     /// A new part, not yet there for others.
     pub(crate) fn create(&self, index: u64) -> Result<File, Failure> {
+        let _changing = self.staging.change();
         File::create_new(self.draft(index)).map_err(|error| self.cannot_write(index, &error))
     }
 
@@ -126,7 +134,7 @@ impl Target {
             let written = file.and_then(|file| file.write_all_at(&block, 0).and_then(|()| file.sync_all()));
             written.map_err(|error| self.cannot_write(part.index, &error))?;
         }
-        let _publishing = self.staging.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = self.staging.change();
         for part in parts {
             let path = self.dir.join(whole.part_name(part.index));
             std::fs::rename(self.draft(part.index), &path).map_err(|error| {
@@ -175,7 +183,8 @@ fn remove_on_signal(staging: &Arc<Staging>) -> io::Result<()> {
     let staging = Arc::clone(staging);
     let wait = move || {
         for signal in signals.forever() {
-            let _publishing = staging.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+            // Not given back: the process ends here.
+            let _changing = staging.change();
             staging.remove();
             drop(signal_hook::low_level::emulate_default_handler(signal));
         }
