@@ -72,6 +72,11 @@ where
     }
 }
 
+/// One line on stderr, `tool: text`: what a process that writes no records tells a person beside its one failure.
+pub fn note(name: &str, text: &str) {
+    failure::say(&format!("{name}: {text}\n"));
+}
+
 /// Parse the command line and start logging; `Err` is how to end at once (usage, `--help`, `--version`).
 fn begin<A: clap::Parser>() -> Result<(A, &'static str), ExitCode> {
     let command = A::command();

@@ -1,0 +1,112 @@
+//! ijoin: join the parts of a split file, naming every bad one.
+//!
+//! Reads the parts. Writes the whole, to standard output or a file, and no records: bad and missing parts are named on
+//! standard error.
+mod set;
+mod staging;
+mod stream;
+mod walk;
+
+use crate::set::{Problem, Set};
+use crate::staging::{Begun, Staging};
+use crate::walk::Walk;
+use clap::Parser;
+use part::Digester;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use tool::{Code, Failure};
+
+const AGAIN: &str = "bring these again; nothing was written";
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Parts, and folders that hold parts
+    #[arg(required = true, value_name = "DIR|PART")]
+    paths: Vec<PathBuf>,
+
+    /// Check all parts and write nothing
+    #[arg(long, conflicts_with = "into")]
+    check: bool,
+
+    /// Write the whole to FILE, going on where an earlier run ended
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
+
+    /// Which whole, where there are parts of several: its name, or how its sha256 begins
+    #[arg(long, value_name = "NAME|SHA256")]
+    whole: Option<String>,
+}
+
+fn main() -> std::process::ExitCode {
+    tool::main_process(run)
+}
+
+fn run(Args { paths, check, into, whole }: Args) -> Result<u8, Failure> {
+    let to_stdout = !check && into.is_none();
+    if to_stdout && io::stdout().is_terminal() {
+        let hint = "write to a file with --into FILE, or to a pipe";
+        return Err(Failure::new(Code::Usage, "standard output is a terminal", "not for data").hint(hint));
+    }
+    let set = Set::gather(&paths, whole.as_deref())?;
+    if let Some(file) = into {
+        return join_into(&set, &file);
+    }
+    if to_stdout && set.looks_complete() {
+        let problems = stream::to_stdout(&set)?;
+        return conclude(&set, "join", &problems, "what was written so far is right, and is not all of it");
+    }
+    let bar = tool::bytes_bar(&format!("checking {}", set.whole.name), set.whole.size_bytes);
+    let problems = Walk { set: &set, digester: start_digester()?, sink: None, bar }.run(0)?;
+    let verb = if check { "check" } else { "join" };
+    let code = conclude(&set, verb, &problems, AGAIN)?;
+    tool::note("ijoin", &format!("{} is complete and right, sha256 {}", set.whole.name, set.whole.sha256));
+    Ok(code)
+}
+
+fn join_into(set: &Set, file: &Path) -> Result<u8, Failure> {
+    let whole = &set.whole;
+    let staging = match Staging::begin(file, whole)? {
+        Begun::Done => {
+            tool::note("ijoin", &format!("{} is {} already", file.display(), whole.name));
+            return Ok(0);
+        }
+        Begun::Staging(staging) => staging,
+    };
+    let digester = start_digester()?;
+    let held = staging.resume(set, &digester)?;
+    let bar = tool::bytes_bar(&format!("joining {}", whole.name), whole.size_bytes);
+    bar.inc(whole.offset_of(held + 1));
+    let problems = Walk { set, digester, sink: Some(&staging), bar }.run(held)?;
+    if problems.is_empty() {
+        staging.finish()?;
+        tool::note("ijoin", &format!("{} is {}, sha256 {}", file.display(), whole.name, whole.sha256));
+        return Ok(0);
+    }
+    let hint = match staging.keep() {
+        0 => AGAIN.to_owned(),
+        kept => format!("bring these, and run the same command: it goes on after part {kept}"),
+    };
+    conclude(set, "join", &problems, &hint)
+}
+
+/// Every bad or missing part on a line of its own, then what came of it.
+fn conclude(set: &Set, verb: &str, problems: &[Problem], hint: &str) -> Result<u8, Failure> {
+    let Some(first) = problems.first() else { return Ok(0) };
+    let code = first.code;
+    let count: u64 = problems.iter().map(|problem| problem.count).sum();
+    for problem in problems {
+        tool::note("ijoin", &problem.text);
+    }
+    let what = format!("cannot {verb} {}", set.whole.name);
+    let cause = format!(
+        "{count} of {} parts {} bad or missing",
+        set.whole.count(),
+        if count == 1 { "is" } else { "are" }
+    );
+    Err(Failure::new(code, what, cause).hint(hint))
+}
+
+fn start_digester() -> Result<Digester, Failure> {
+    Digester::start().map_err(|error| Failure::io(Code::Unmet, "cannot start a thread", &error))
+}

@@ -1,0 +1,129 @@
+//! To standard output: what was written cannot be taken back, so each part is read and checked before it is read again and
+//! written. The next part is checked while one is written.
+use crate::set::{Bad, Candidate, Problem, Set};
+use part::{CHUNK_BYTES, Chunks, Hasher};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use tool::{Code, Failure};
+
+/// A part, and its first good copy, or the first bad one and why.
+type Checked = (u64, Result<Candidate, (Candidate, Bad)>);
+
+/// Write the whole up to the first bad part; all that are bad.
+pub(crate) fn to_stdout(set: &Set) -> Result<Vec<Problem>, Failure> {
+    let mut out: File = match io::stdout().as_fd().try_clone_to_owned() {
+        Ok(descriptor) => descriptor.into(),
+        Err(error) => return Err(cannot_write(&error)),
+    };
+    let bar = tool::bytes_bar(&format!("joining {}", set.whole.name), set.whole.size_bytes);
+    let digester = crate::start_digester()?;
+    let mut chunks = Chunks::default();
+    let mut problems = Vec::new();
+    for (index, checked) in check_ahead(set.parts.clone())? {
+        let copied = match checked {
+            Ok(candidate) if problems.is_empty() => {
+                let mut copy = |chunk: &part::Chunk| {
+                    digester.feed(chunk);
+                    bar.inc(chunk.bytes().len() as u64);
+                    out.write_all(chunk.bytes()).map_err(|error| cannot_write(&error))
+                };
+                again(&candidate, &mut chunks, &mut copy)?
+                    .and_then(|after| {
+                        let same = digester.so_far() == after;
+                        if same { Ok(()) } else { Err(Bad::new("its data differ each time they are read")) }
+                    })
+                    .map_err(|bad| (candidate, bad))
+            }
+            Ok(_) => Ok(()),
+            Err(bad) => Err(bad),
+        };
+        if let Err((candidate, bad)) = copied {
+            problems.push(set.bad(index, (&candidate.path, bad)));
+        }
+    }
+    bar.finish_and_clear();
+    Ok(problems)
+}
+
+/// Read a good part again; the digest that the whole then has.
+fn again(
+    candidate: &Candidate,
+    chunks: &mut Chunks,
+    copy: &mut impl FnMut(&part::Chunk) -> Result<(), Failure>,
+) -> Result<Result<String, Bad>, Failure> {
+    let (mut file, part) = match candidate.open() {
+        Ok(opened) => opened,
+        Err(bad) => return Ok(Err(bad)),
+    };
+    let mut left = part.size_bytes;
+    while left > 0 {
+        match chunks.read(&mut file, left) {
+            Ok(chunk) if chunk.bytes().is_empty() => break,
+            Ok(chunk) => {
+                left -= chunk.bytes().len() as u64;
+                copy(&chunk)?;
+            }
+            Err(error) => return Ok(Err(Bad::io(&error))),
+        }
+    }
+    Ok(Ok(part.after_sha256.clone()))
+}
+
+/// Check every part in a thread of its own, which is at most one part ahead.
+fn check_ahead(parts: BTreeMap<u64, Vec<Candidate>>) -> Result<Receiver<Checked>, Failure> {
+    let (send, receive) = sync_channel(0);
+    let spawned =
+        std::thread::Builder::new().name("checker".to_owned()).spawn(move || check_all(parts, &send));
+    spawned.map_err(|error| Failure::io(Code::Unmet, "cannot start a thread", &error))?;
+    Ok(receive)
+}
+
+fn check_all(parts: BTreeMap<u64, Vec<Candidate>>, send: &SyncSender<Checked>) {
+    let mut buffer = vec![0; CHUNK_BYTES];
+    for (index, candidates) in parts {
+        let mut first_bad = None;
+        let mut good = None;
+        for candidate in candidates {
+            match check(&candidate, &mut buffer) {
+                Ok(()) => {
+                    good = Some(candidate);
+                    break;
+                }
+                Err(bad) => drop(first_bad.get_or_insert((candidate, bad))),
+            }
+        }
+        if let (Some(_), Some((candidate, bad))) = (&good, &first_bad) {
+            log::warn!("{} is bad, another copy of it is good: {}", candidate.path.display(), bad.cause);
+        }
+        let Some(checked) = good.map(Ok).or(first_bad.map(Err)) else { continue };
+        if send.send((index, checked)).is_err() {
+            return;
+        }
+    }
+}
+
+fn check(candidate: &Candidate, buffer: &mut [u8]) -> Result<(), Bad> {
+    let (mut file, part) = candidate.open()?;
+    let mut hasher = Hasher::default();
+    let mut left = part.size_bytes;
+    while left > 0 {
+        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        match file.read(&mut buffer[..wanted]) {
+            Ok(0) => break,
+            Ok(count) => {
+                hasher.feed(&buffer[..count]);
+                left -= count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Bad::io(&error)),
+        }
+    }
+    if hasher.so_far() == part.sha256 { Ok(()) } else { Err(Bad::new("its data do not have its sha256")) }
+}
+
+fn cannot_write(error: &io::Error) -> Failure {
+    Failure::io(Code::Unmet, "cannot write standard output", error)
+}

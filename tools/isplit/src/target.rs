@@ -1,0 +1,193 @@
+//! The folder that the parts go to. They are written into a folder inside it and renamed when all are complete.
+use part::{DESCRIPTION_BYTES, Part, Whole};
+use rustix::fs::{FlockOperation, flock, statvfs};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tool::{Code, Failure};
+
+/// The folder, locked until this is dropped; what was not published is then gone.
+pub(crate) struct Target {
+    dir: PathBuf,
+    name: String,
+    staging: Arc<Staging>,
+    _lock: File,
+}
+
+struct Staging {
+    path: PathBuf,
+    /// The folder itself was made by this run.
+    made: Option<PathBuf>,
+    /// Held while a part is made and while all are renamed: a signal finds all of them renamed or none, and nothing is
+    /// made where it has cleaned up.
+    changing: Mutex<()>,
+}
+
+impl Staging {
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remove(&self) {
+        drop(std::fs::remove_dir_all(&self.path));
+        if let Some(dir) = &self.made {
+            // Only an empty folder goes.
+            drop(std::fs::remove_dir(dir));
+        }
+    }
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.staging.remove();
+    }
+}
+
+impl Target {
+    pub(crate) fn open(dir: &Path, name: &str) -> Result<Self, Failure> {
+        let cannot =
+            |error: &io::Error| Failure::io(Code::Unmet, format!("cannot write {}", dir.display()), error);
+        let made = match std::fs::create_dir(dir) {
+            Ok(()) => Some(dir.to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => None,
+            Err(error) => return Err(cannot(&error)),
+        };
+        let lock = File::open(dir).map_err(|error| cannot(&error))?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+            rustix::io::Errno::WOULDBLOCK => {
+                let what = format!("cannot lock {}", dir.display());
+                Failure::new(Code::Later, what, "another isplit is writing there")
+            }
+            other => Failure::io(Code::Unmet, format!("cannot lock {}", dir.display()), &other.into()),
+        })?;
+        let path = dir.join(".isplit");
+        // Nobody holds the lock, so this is of a run that was killed.
+        drop(std::fs::remove_dir_all(&path));
+        let staging = Arc::new(Staging { path, made, changing: Mutex::new(()) });
+        let target = Self { dir: dir.to_owned(), name: name.to_owned(), staging, _lock: lock };
+        remove_on_signal(&target.staging)
+            .map_err(|error| Failure::io(Code::Unmet, "cannot listen to signals", &error))?;
+        let changing = target.staging.change();
+        std::fs::create_dir(&target.staging.path).map_err(|error| cannot(&error))?;
+        drop(changing);
+        Ok(target)
+    }
+
+    /// Refuse before anything is read what cannot end well.
+    pub(crate) fn admit(&self, size_bytes: Option<u64>, split_bytes: u64) -> Result<(), Failure> {
+        let others = self.others(|there| {
+            there.split_bytes != split_bytes || size_bytes.is_some_and(|size| size != there.size_bytes)
+        })?;
+        self.refuse(others)?;
+        let Some(size) = size_bytes else { return Ok(()) };
+        let there = statvfs(&self.dir).map_err(|error| {
+            Failure::io(Code::Unmet, format!("cannot look at {}", self.dir.display()), &error.into())
+        })?;
+        let whole = Whole { name: String::new(), size_bytes: size, sha256: String::new(), split_bytes };
+        let needed = size.saturating_add(whole.count().saturating_mul(DESCRIPTION_BYTES as u64));
+        let free = there.f_bavail.saturating_mul(there.f_frsize);
+        if needed > free {
+            let what = format!("cannot write {} parts to {}", whole.count(), self.dir.display());
+            return Err(Failure::new(
+                Code::Unmet,
+                what,
+                format!("{needed} bytes are needed, {free} are free"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// A new part, not yet there for others.
+    pub(crate) fn create(&self, index: u64) -> Result<File, Failure> {
+        let _changing = self.staging.change();
+        File::create_new(self.draft(index)).map_err(|error| self.cannot_write(index, &error))
+    }
+
+    pub(crate) fn cannot_write(&self, index: u64, error: &io::Error) -> Failure {
+        let what = format!("cannot write part {index} of {} to {}", self.name, self.dir.display());
+        let failure = Failure::io(Code::Unmet, what, error);
+        match error.kind() {
+            io::ErrorKind::FileTooLarge => failure.hint("this file system takes smaller files: lower --size"),
+            io::ErrorKind::StorageFull => {
+                failure.hint("nothing was left there; make room, or use another DIR")
+            }
+            _ => failure,
+        }
+    }
+
+    /// Describe every part and give it its name.
+    pub(crate) fn publish(&self, whole: &Whole, parts: &[Part]) -> Result<(), Failure> {
+        let others = self.others(|there| there != whole)?;
+        self.refuse(others)?;
+        for part in parts {
+            let block = part.block().ok_or_else(|| {
+                Failure::new(
+                    Code::Usage,
+                    format!("cannot name the parts {}", self.name),
+                    "File name too long",
+                )
+            })?;
+            let file = File::options().write(true).open(self.draft(part.index));
+            let written = file.and_then(|file| file.write_all_at(&block, 0).and_then(|()| file.sync_all()));
+            written.map_err(|error| self.cannot_write(part.index, &error))?;
+        }
+        let _changing = self.staging.change();
+        for part in parts {
+            let path = self.dir.join(whole.part_name(part.index));
+            std::fs::rename(self.draft(part.index), &path).map_err(|error| {
+                Failure::io(Code::Unmet, format!("cannot write {}", path.display()), &error)
+            })?;
+        }
+        // Not every file system syncs folders.
+        drop(File::open(&self.dir).and_then(|dir| dir.sync_all()));
+        Ok(())
+    }
+
+    fn draft(&self, index: u64) -> PathBuf {
+        self.staging.path.join(index.to_string())
+    }
+
+    /// The first file that has the name of one of our parts and is none of this whole.
+    fn others(&self, differs: impl Fn(&Whole) -> bool) -> Result<Option<PathBuf>, Failure> {
+        let cannot = |error: io::Error| {
+            Failure::io(Code::Unmet, format!("cannot read {}", self.dir.display()), &error)
+        };
+        for entry in std::fs::read_dir(&self.dir).map_err(cannot)? {
+            let path = entry.map_err(cannot)?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if part::index_of_name(&name, &self.name).is_some() {
+                let there = File::open(&path).ok().and_then(|mut file| Part::read(&mut file).ok());
+                if there.is_none_or(|there| differs(&there.whole)) {
+                    return Ok(Some(path));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn refuse(&self, other: Option<PathBuf>) -> Result<(), Failure> {
+        let Some(path) = other else { return Ok(()) };
+        let what = format!("cannot write parts of {} to {}", self.name, self.dir.display());
+        let cause = format!("{} is not a part of the same file split the same way", path.display());
+        let hint = "remove the parts that are there, or use another DIR or --name";
+        Err(Failure::new(Code::Unmet, what, cause).hint(hint))
+    }
+}
+
+/// Ctrl-C leaves nothing on the medium. Who is killed harder leaves a folder that the next run removes.
+fn remove_on_signal(staging: &Arc<Staging>) -> io::Result<()> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    let staging = Arc::clone(staging);
+    let wait = move || {
+        for signal in signals.forever() {
+            // Not given back: the process ends here.
+            let _changing = staging.change();
+            staging.remove();
+            drop(signal_hook::low_level::emulate_default_handler(signal));
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
