@@ -68,7 +68,7 @@ impl Start {
 }
 
 /// The raw system calls: they change only this thread, and after fork there is no other.
-fn become_user(user: &User) -> io::Result<()> {
+pub(crate) fn become_user(user: &User) -> io::Result<()> {
     use rustix::process::{Gid, Uid};
     let gid = Gid::from_raw(user.gid);
     let uid = Uid::from_raw(user.uid);

@@ -47,6 +47,24 @@ impl User {
         unistd::geteuid().as_raw() == self.uid
     }
 
+    /// Run `act` with the user's rights, on a thread of its own: only a thread's credentials change, and it ends.
+    ///
+    /// # Errors
+    /// What the system says when we may not become the user.
+    pub fn act<T: Send>(&self, act: impl FnOnce() -> T + Send) -> io::Result<T> {
+        if self.is_current() {
+            return Ok(act());
+        }
+        let become_and_act = || {
+            crate::start::become_user(self)?;
+            Ok(act())
+        };
+        std::thread::scope(|scope| {
+            let acting = scope.spawn(become_and_act);
+            acting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
     /// Give a command the user's HOME, USER, LOGNAME and SHELL, and none of the caller's XDG folders.
     pub fn reset_environment(&self, command: &mut Command) {
         command.env("HOME", &self.home).env("USER", &self.name).env("LOGNAME", &self.name);

@@ -17,6 +17,7 @@ pub(crate) static TRAITS: Traits = Traits {
     lists: Lists::Comma,
     other_lists: &[],
     negatable: &[],
+    switches: &[],
     spellings: &[],
     stop_timeout_s: 10,
     stall_timeout_s: 300,

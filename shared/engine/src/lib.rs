@@ -76,6 +76,8 @@ pub struct Traits {
     pub other_lists: &'static [(&'static str, Lists)],
     /// Flags that have a `--no-` form and that leaving out does not turn off.
     pub negatable: &'static [&'static str],
+    /// Flags that take `on` or `off` where a boolean is meant.
+    pub switches: &'static [&'static str],
     /// Other spellings of a flag, as typed, and the flag.
     pub spellings: &'static [(&'static str, &'static str)],
     /// Grace between TERM and KILL.

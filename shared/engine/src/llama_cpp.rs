@@ -47,6 +47,8 @@ pub(crate) static TRAITS: Traits = Traits {
         "warmup",
         "webui",
     ],
+    // Once switches, now three-valued: the bare flag would swallow the next argument.
+    switches: &["fit", "flash-attn", "log-colors", "reasoning"],
     spellings: &[
         ("-a", "alias"),
         ("-b", "batch-size"),

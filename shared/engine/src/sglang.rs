@@ -20,6 +20,7 @@ pub(crate) static TRAITS: Traits = Traits {
     other_lists: &[],
     // Its switches are named enable-… and disable-…, without a `--no-` form.
     negatable: &[],
+    switches: &[],
     spellings: &[
         ("--model", "model-path"),
         ("--tp", "tp-size"),

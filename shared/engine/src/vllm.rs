@@ -37,6 +37,7 @@ pub(crate) static TRAITS: Traits = Traits {
         "log-error-stack",
         "use-tqdm-on-load",
     ],
+    switches: &[],
     spellings: &[
         ("-asc", "api-server-count"),
         ("-dp", "data-parallel-size"),

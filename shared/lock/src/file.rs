@@ -71,7 +71,8 @@ impl LockFile {
             return Err(Error::Version(version));
         }
         let document: Document = serde_norway::from_slice(bytes).map_err(malformed)?;
-        let subdirs = document.platforms.iter().map(|p| (p.name.as_str(), p.subdir.as_deref().unwrap_or(&p.name)));
+        let subdirs =
+            document.platforms.iter().map(|p| (p.name.as_str(), p.subdir.as_deref().unwrap_or(&p.name)));
         let subdirs: BTreeMap<&str, &str> = subdirs.collect();
         let index = Index::of(&document.packages)?;
         let mut environments = BTreeMap::new();
@@ -99,7 +100,8 @@ impl<'a> Index<'a> {
 
     /// The entry that a reference means: of several, the one that agrees in all that the reference says.
     fn find(&self, location: &str, reference: &Reference) -> Option<&'a Entry> {
-        let agrees = |said: &Option<String>, has: &Option<String>| said.is_none() || has.is_none() || said == has;
+        let agrees =
+            |said: &Option<String>, has: &Option<String>| said.is_none() || has.is_none() || said == has;
         self.0.get(location)?.iter().copied().find(|entry| {
             agrees(&reference.name, &entry.name)
                 && agrees(&reference.version, &entry.version)
@@ -123,7 +125,8 @@ fn resolve(
 ) -> Result<Environment, Error> {
     let mut platforms = BTreeMap::new();
     for (name, references) in &environment.packages {
-        let packages = references.iter().map(|reference| package(reference, index)).collect::<Result<_, _>>()?;
+        let packages =
+            references.iter().map(|reference| package(reference, index)).collect::<Result<_, _>>()?;
         let subdir = subdirs.get(name.as_str()).copied().unwrap_or(name).to_owned();
         platforms.insert(name.clone(), Platform { subdir, packages });
     }
@@ -137,7 +140,8 @@ fn package(reference: &Reference, index: &Index<'_>) -> Result<Package, Error> {
         let cause = "an environment lists something that is neither 'conda' nor 'conda_source' nor 'pypi'";
         return Err(Error::Malformed(cause.to_owned()));
     };
-    let lost = || Error::Malformed(format!("an environment lists {location}, which is not among the packages"));
+    let lost =
+        || Error::Malformed(format!("an environment lists {location}, which is not among the packages"));
     let entry = index.find(location, reference).ok_or_else(lost)?;
     if pypi.is_some() {
         return pypi_package(location, entry).map(Package::Pypi);

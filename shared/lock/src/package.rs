@@ -147,7 +147,10 @@ mod tests {
     #[test]
     fn urls_give_their_file_and_subdir() {
         let url = "https://x.invalid/conda-forge/linux-64/zlib-1.3-h1.conda#md5";
-        assert_eq!((file_name(url), subdir(url)), ("zlib-1.3-h1.conda#md5".split('#').next().unwrap(), Some("linux-64")));
+        assert_eq!(
+            (file_name(url), subdir(url)),
+            ("zlib-1.3-h1.conda#md5".split('#').next().unwrap(), Some("linux-64"))
+        );
     }
 
     #[test]

@@ -3,9 +3,34 @@
 //! Owns the TOML file: its keys, how overrides and defaults are merged, how arguments are written for each engine, what is
 //! checked before anything starts, and where a secret goes. Plans all engines at once, because ports and GPUs are checked
 //! across all. Starts nothing and writes nothing; `iplan` and `ilaunch` are its callers.
-use record::{Engine, Env, Installed, Plan, Record, Warning};
-use std::collections::BTreeMap;
-use tool::{Failure, Io};
+mod arguments;
+mod config;
+mod control;
+mod document;
+mod environment;
+mod gathered;
+pub mod gpu;
+mod install;
+mod instance;
+mod options;
+mod port;
+mod preflight;
+mod problems;
+mod program;
+mod rules;
+mod secret;
+mod secrets;
+mod value;
+
+pub use gathered::Gathered;
+pub use options::Options;
+pub use secrets::secrets;
+
+use document::Document;
+use instance::{Draft, Shared};
+use program::Caller;
+use record::{Engine, Env, Installed, Plan, Warning};
+use tool::{Code, Failure};
 
 /// One engine to plan for.
 #[derive(Clone, Debug)]
@@ -14,15 +39,6 @@ pub struct Input {
     pub env: Env,
     /// What is installed, where a record said so.
     pub installed: Option<Installed>,
-}
-
-/// What planning depends on beside the records.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Unknown TOML keys warn instead of failing.
-    pub lenient: bool,
-    /// The caller's environment: what servers inherit, and where overrides stand.
-    pub environment: BTreeMap<String, String>,
 }
 
 /// What planning has to say, in the order of the files.
@@ -52,51 +68,139 @@ pub enum Item {
     Warning(Warning),
 }
 
+/// What is still to be checked, and what is said already.
+enum Slot {
+    Draft(Box<Draft>),
+    Item(Item),
+}
+
 /// Plan every instance of every input.
 #[must_use]
-pub fn plan_all(_inputs: &[Input], _options: &Options) -> Vec<Item> {
-    Vec::new()
+pub fn plan_all(inputs: &[Input], options: &Options) -> Vec<Item> {
+    let mut slots: Vec<Slot> = inputs.iter().flat_map(|input| plan_engine(input, options)).collect();
+    let mut drafts: Vec<&mut Draft> = slots
+        .iter_mut()
+        .filter_map(|slot| match slot {
+            Slot::Draft(draft) => Some(&mut **draft),
+            Slot::Item(_) => None,
+        })
+        .collect();
+    preflight::check(&mut drafts);
+    let about_dropped = about_dropped(&drafts);
+    let said = slots.into_iter().flat_map(|slot| match slot {
+        Slot::Item(item) => vec![item],
+        Slot::Draft(draft) => finish(*draft),
+    });
+    about_dropped.into_iter().map(Item::Warning).chain(said).collect()
 }
 
-/// The values of the secrets that a plan names: reads the configuration and the overrides again.
-///
-/// # Errors
-/// Code 75 when they changed since the plan was made.
-pub fn secrets(_plan: &Plan, _options: &Options) -> Result<state::Secrets, Failure> {
-    Ok(state::Secrets::default())
+/// The warnings of an instance, then its failures or its plan.
+fn finish(draft: Draft) -> Vec<Item> {
+    let Draft { plan, warnings, failures, .. } = draft;
+    let allowed = |warning: &Warning| plan.control.allow.contains(&warning.rule);
+    let mut items: Vec<Item> =
+        warnings.into_iter().filter(|warning| !allowed(warning)).map(Item::Warning).collect();
+    if failures.is_empty() {
+        items.push(Item::Plan(Box::new(plan)));
+        return items;
+    }
+    let failed =
+        |failure| Item::Failed { engine: plan.engine, instance: Some(plan.instance.clone()), failure };
+    items.extend(failures.into_iter().map(failed));
+    items
 }
 
-/// The `env` and `installed` records of a stream, gathered until its end.
-#[derive(Debug, Default)]
-pub struct Gathered {
-    inputs: Vec<Input>,
+/// One warning for all servers: they drop the same variables, but for those that a TOML sets.
+fn about_dropped(drafts: &[&mut Draft]) -> Option<Warning> {
+    let allows = |plan: &Plan| plan.control.allow.iter().any(|rule| rule == rules::ENV_DROPPED);
+    let dropped =
+        drafts.iter().filter(|draft| !allows(&draft.plan)).flat_map(|draft| &draft.plan.env_dropped);
+    let mut names: Vec<String> = dropped.cloned().collect();
+    names.sort();
+    names.dedup();
+    let names: Vec<&str> = environment::worth_a_word(&names).map(String::as_str).collect();
+    (!names.is_empty()).then(|| Warning {
+        engine: None,
+        instance: None,
+        rule: rules::ENV_DROPPED.to_owned(),
+        what: format!("servers do not get these variables: {}", names.join(", ")),
+        hint: "set what a server needs in [instance.env]".to_owned(),
+    })
 }
 
-impl Gathered {
-    /// Take note of a record.
-    pub fn note(&mut self, _record: &Record) {}
-
-    /// Plan what was gathered and write it all: engines that failed before are left out, those that are not asked to serve
-    /// are skipped. Gives the plans back.
-    ///
-    /// # Errors
-    /// As [`Io::write`].
-    pub fn plan(self, _io: &mut Io, _options: &Options) -> Result<Vec<Plan>, Failure> {
-        drop(self.inputs);
-        Ok(Vec::new())
+fn plan_engine(input: &Input, options: &Options) -> Vec<Slot> {
+    let engine = input.env.engine;
+    let failed = |failure| Slot::Item(Item::Failed { engine, instance: None, failure });
+    match draft_engine(input, options) {
+        Ok(slots) => slots,
+        Err(failures) => failures.into_iter().map(failed).collect(),
     }
 }
 
-impl Options {
-    /// From this process's environment; `lenient` also by `AUTO_INFER_LENIENT_CONFIG`.
-    ///
-    /// # Errors
-    /// Code 69 when that variable is no boolean.
-    pub fn of_process(lenient: bool) -> Result<Self, Failure> {
-        let environment = std::env::vars_os();
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Ok(Self { lenient, environment: environment.filter_map(text).collect() })
+/// The instances of one engine; what concerns them all is an error.
+fn draft_engine(input: &Input, options: &Options) -> Result<Vec<Slot>, Vec<Failure>> {
+    let engine = input.env.engine;
+    let document = read(input, options).map_err(|failure| vec![failure])?;
+    let config = config::read(&document, engine, options.lenient)?;
+    if config.instances.is_empty() {
+        if !config.master.enable {
+            return Ok(vec![skipped(engine, None, "master.enable is false")]);
+        }
+        let what = format!("{} defines no instance", document.path.display());
+        let cause = "there is no table [instance.NAME.server]";
+        return Err(vec![Failure::new(Code::Input, what, cause)]);
     }
+    let mut slots: Vec<Slot> = config.unknown.iter().map(|unknown| unknown_key(engine, unknown)).collect();
+    let why = |instance: &config::Instance| match (config.master.enable, instance.settings.enabled) {
+        (false, _) => Some("master.enable is false"),
+        (true, false) => Some("control.enabled is false"),
+        (true, true) => None,
+    };
+    let caller = Caller(&options.environment);
+    let install = if config.instances.iter().any(|instance| why(instance).is_none()) {
+        program::find(input, &config.master, &caller).map_err(|failure| vec![failure])?
+    } else {
+        install::Install::default()
+    };
+    let shared = Shared { input, document: &document, config: &config, install: &install, options };
+    for instance in &config.instances {
+        slots.push(match why(instance) {
+            Some(why) => skipped(engine, Some(&instance.name), why),
+            None => match shared.draft(instance) {
+                Ok(draft) => Slot::Draft(Box::new(draft)),
+                Err(failure) => {
+                    Slot::Item(Item::Failed { engine, instance: Some(instance.name.clone()), failure })
+                }
+            },
+        });
+    }
+    Ok(slots)
+}
+
+fn read(input: &Input, options: &Options) -> Result<Document, Failure> {
+    let env = &input.env;
+    let variable = tool::vars::of(env.engine, "CONFIG");
+    let Some(config) = &env.config else {
+        let what = format!("cannot plan {}", env.engine);
+        let hint = format!("set {variable} to the TOML file, or leave {} out: ienv ENGINE", env.engine);
+        return Err(Failure::new(Code::Unmet, what, format!("{variable} is not set")).hint(hint));
+    };
+    Document::read(config, options.overrides(env.engine)).map_err(|failure| match failure.hint {
+        None if failure.code == Code::Unmet => failure.hint(format!("{variable} names it")),
+        _ => failure,
+    })
+}
+
+fn skipped(engine: Engine, instance: Option<&str>, why: &str) -> Slot {
+    Slot::Item(Item::Skipped { engine, instance: instance.map(str::to_owned), why: why.to_owned() })
+}
+
+fn unknown_key(engine: Engine, (what, hint): &(String, String)) -> Slot {
+    Slot::Item(Item::Warning(Warning {
+        engine: Some(engine),
+        instance: None,
+        rule: rules::UNKNOWN_KEY.to_owned(),
+        what: what.clone(),
+        hint: hint.clone(),
+    }))
 }

@@ -7,6 +7,7 @@ mod handover;
 mod lock;
 mod log;
 mod run_dir;
+mod select;
 mod status;
 
 pub use directory::Directory;
@@ -14,4 +15,5 @@ pub use handover::{Order, Report, Secrets};
 pub use lock::{Lock, Taken};
 pub use log::log_tail;
 pub use run_dir::{existing, instances, preferred};
+pub use select::{everywhere, named};
 pub use status::Status;

@@ -59,7 +59,10 @@ mod tests {
 
     #[test]
     fn digests_are_uvs() {
-        assert_eq!(digest("cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.musllinux_1_2"), "5a2adc379b2dc214");
+        assert_eq!(
+            digest("cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.musllinux_1_2"),
+            "5a2adc379b2dc214"
+        );
         assert_eq!(digest(&canonical_url("https://pypi.org/simple")), "b2a7eb67d4c26b82");
         assert_eq!(digest(&canonical_url("https://download.pytorch.org/whl/cu121")), "105f2b6141aa1e84");
     }

@@ -38,7 +38,9 @@ impl Wheels {
     /// Where the pointer of a wheel may be, the likeliest first; empty for what is not a wheel of an index or URL.
     #[must_use]
     pub fn pointers(&self, package: &Pypi) -> Vec<PathBuf> {
-        let Some(file_key) = package.wheel_name().and_then(|name| key::of_wheel(&name)) else { return Vec::new() };
+        let Some(file_key) = package.wheel_name().and_then(|name| key::of_wheel(&name)) else {
+            return Vec::new();
+        };
         let folders = match &package.origin {
             Origin::Wheel { index, .. } => index_folders(index.as_deref()),
             Origin::DirectWheel { url } => vec![format!("url/{}", key::digest(&key::canonical_url(url)))],

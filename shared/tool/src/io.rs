@@ -71,8 +71,10 @@ impl Io {
     pub fn read(&mut self) -> Result<Option<Record>, Failure> {
         while !self.gone {
             let Some(line) = self.input()?.read()? else { return Ok(None) };
-            let written = self.output.forward(&line);
-            self.note_write(written)?;
+            if !self.mute {
+                let written = self.output.forward(&line);
+                self.note_write(written)?;
+            }
             if let Some(record) = line.record {
                 self.observe(&record);
                 return Ok(Some(record));

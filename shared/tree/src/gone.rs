@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 /// One process, pinned: its id cannot come to mean another.
 #[derive(Debug)]
 pub struct Pinned {
+    pid: u32,
     fd: OwnedFd,
 }
 
@@ -16,8 +17,8 @@ impl Pinned {
     /// Pin the process that has this id now; `None` when there is none. The caller then asks again whether it is the one.
     #[must_use]
     pub fn pin(pid: u32) -> Option<Self> {
-        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
-        pidfd_open(pid, PidfdFlags::empty()).ok().map(|fd| Self { fd })
+        let id = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+        pidfd_open(id, PidfdFlags::empty()).ok().map(|fd| Self { pid, fd })
     }
 
     /// Pin this very process and no later one of the same id.
@@ -26,6 +27,12 @@ impl Pinned {
         let pinned = Self::pin(process.pid)?;
         let same = Process::read(process.pid).is_some_and(|now| now.started == process.started);
         same.then_some(pinned)
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Send it a signal.

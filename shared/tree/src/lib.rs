@@ -5,10 +5,12 @@ mod gone;
 mod listener;
 mod marked;
 mod process;
+mod sweep;
 mod usage;
 
 pub use gone::{Pinned, ended};
 pub use listener::{Listening, listening};
 pub use marked::{as_user, marked};
 pub use process::{Process, descendants, signal};
+pub use sweep::{Swept, sweep};
 pub use usage::{Usage, usage};

@@ -78,7 +78,10 @@ fn hash_from_hex(hex: &str) -> Option<[u8; 32]> {
 fn wheel_list(archive: &Path) -> Result<Vec<Listed>, Fault> {
     let damaged = |path: &Path, cause: &str| Fault::new("damaged", path, cause);
     let entries = std::fs::read_dir(archive).map_err(|e| damaged(archive, &tool::io_text(&e)))?;
-    let info = entries.flatten().map(|entry| entry.path()).find(|path| path.extension() == Some("dist-info".as_ref()));
+    let info = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension() == Some("dist-info".as_ref()));
     let record = info.ok_or_else(|| damaged(archive, "it holds no dist-info folder"))?.join("RECORD");
     let text = std::fs::read_to_string(&record).map_err(|e| damaged(&record, &tool::io_text(&e)))?;
     let mut listed = Vec::new();

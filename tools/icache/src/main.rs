@@ -4,8 +4,10 @@
 //! adds `failed` with code 1. Never writes into the cache, but for the manifest that `--record` asks for.
 mod deep;
 mod manifest;
+mod pass;
 mod quick;
 mod survey;
+mod tree;
 
 use clap::Parser;
 use record::{Env, Record, Road, Step};
@@ -76,9 +78,6 @@ fn consider(args: &Args, io: &mut Io, env: &Env) -> Result<(), Failure> {
 /// Write the gaps and the `cache` record; how many block.
 fn verify(args: &Args, io: &mut Io, env: &Env) -> Result<usize, Failure> {
     let survey = survey::Survey::of(args, env)?;
-    for warning in survey.warnings() {
-        io.warn(warning)?;
-    }
     let result = survey.run()?;
     let blocking = result.gaps.iter().filter(|gap| gap.blocks).count();
     for gap in result.gaps {

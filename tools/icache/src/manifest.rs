@@ -68,10 +68,11 @@ impl Manifest {
 
     /// Write it in one step. Packages of other environments that an earlier manifest of this lock file proved stay in.
     pub(crate) fn write(mut self, path: &Path) -> io::Result<()> {
-        let mut packages: BTreeMap<(String, String), Package> = BTreeMap::new();
+        let mut packages: BTreeMap<(String, String, Option<String>), Package> = BTreeMap::new();
         let earlier = Self::read(path).ok().flatten().map(|manifest| manifest.packages).unwrap_or_default();
         for package in earlier.into_iter().chain(std::mem::take(&mut self.packages)) {
-            packages.insert((package.name.clone(), package.version.clone()), package);
+            let key = (package.name.clone(), package.version.clone(), package.sha256.clone());
+            packages.insert(key, package);
         }
         self.packages = packages.into_values().collect();
         let mut text = serde_json::to_vec_pretty(&self)?;

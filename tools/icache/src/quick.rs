@@ -38,6 +38,16 @@ pub(crate) enum Found {
     Wheel(PathBuf),
 }
 
+impl Found {
+    /// The folder that holds it.
+    pub(crate) fn root(&self) -> &std::path::Path {
+        match self {
+            Self::Conda(entry) => &entry.folder,
+            Self::Wheel(archive) => archive,
+        }
+    }
+}
+
 /// Look a package up.
 pub(crate) fn look_up(stores: &Stores, package: &Package) -> Result<Found, Fault> {
     match package {
@@ -131,7 +141,9 @@ fn look_up_wheel(wheels: &Wheels, package: &Pypi) -> Result<PathBuf, Fault> {
     {
         let detail = match pointer.sha256.first() {
             Some(other) => format!("it was fetched with sha256 {other}"),
-            None => "no hash was checked when it was fetched, as with pixi before 0.71 or plain uv".to_owned(),
+            None => {
+                "no hash was checked when it was fetched, as with pixi before 0.71 or plain uv".to_owned()
+            }
         };
         return Err(Fault::new("wrong_hash", path, detail));
     }
@@ -160,8 +172,10 @@ fn holds_the_wheel(archive: &std::path::Path, wheel: &str) -> Result<(), Fault> 
     if archive.join(&folder).is_dir() {
         return Ok(());
     }
-    let same = |other: &str| other.replace(['_', '.'], "-").eq_ignore_ascii_case(&folder.replace(['_', '.'], "-"));
-    let entries = std::fs::read_dir(archive).map_err(|e| Fault::new("damaged", archive, tool::io_text(&e)))?;
+    let same =
+        |other: &str| other.replace(['_', '.'], "-").eq_ignore_ascii_case(&folder.replace(['_', '.'], "-"));
+    let entries =
+        std::fs::read_dir(archive).map_err(|e| Fault::new("damaged", archive, tool::io_text(&e)))?;
     let mut names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let held = names.find(|name| name.ends_with(".dist-info"));
     match held {

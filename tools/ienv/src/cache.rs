@@ -16,7 +16,7 @@ pub(crate) fn fill(env: &mut Env, workspace: &Path, ledger: &mut Ledger<'_>) {
     let root =
         PathBuf::from(ledger.read("cache_root", &[name], check::path, Some(default)).unwrap_or_default());
     let laid = layout(&root).unwrap_or_else(|(store, error)| {
-        let what = format!("cannot read {}: {error}", store.display());
+        let what = format!("cannot read {}: {}", store.display(), tool::io_text(&error));
         let hint = "the cache is taken to have our own layout; let this user read it";
         ledger.warnings.push(warning(engine, "cache_unreadable", what, hint));
         Laid { layout: &SPLIT, filled: false, unused: Vec::new() }

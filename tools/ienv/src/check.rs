@@ -135,8 +135,7 @@ pub(crate) fn json_object(value: &str) -> Result<String, Refused> {
 }
 
 fn choice(value: &str, known: &[&str], hint: &'static str) -> Result<String, Refused> {
-    let lower = value.to_ascii_lowercase();
-    if known.contains(&lower.as_str()) { Ok(lower) } else { refuse(value, "is not one of its values", hint) }
+    if known.contains(&value) { text(value) } else { refuse(value, "is not one of its values", hint) }
 }
 
 /// Refuse a value that may be shown; what does not print in it is escaped.
@@ -163,8 +162,8 @@ mod tests {
         table(path, &[("/a/b", "/a/b"), ("/", "/")], &["a", "./a", "~/a", "file:///a"]);
         table(environment_name, &[("cu128", "cu128"), ("gpu-12", "gpu-12")], &["..", "a/b", "-e", "a b"]);
         table(port, &[("1", "1"), ("65535", "65535")], &["0", "65536", "http", "-1", "80/tcp"]);
-        table(boot_failure, &[("Stop", "stop"), ("continue", "continue")], &["halt", "1"]);
-        table(mode, &[("auto", "auto"), ("LiteLLM", "litellm")], &["proxy"]);
+        table(boot_failure, &[("stop", "stop"), ("continue", "continue")], &["halt", "STOP"]);
+        table(mode, &[("auto", "auto"), ("litellm", "litellm")], &["proxy", "Auto"]);
     }
 
     #[test]

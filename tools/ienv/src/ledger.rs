@@ -37,7 +37,7 @@ pub(crate) struct Row {
     /// None is unset, without a default.
     pub(crate) value: Option<String>,
     pub(crate) origin: Origin,
-    /// The variable, option or file that says so; empty for a default.
+    /// The variable, option or file that says so; empty for a default that nobody tried to change.
     pub(crate) source: String,
     /// What would hold without that.
     pub(crate) overrode: Option<String>,
@@ -91,7 +91,10 @@ impl<'a> Ledger<'a> {
                     row.origin = Origin::Variable;
                     row.source = name.to_owned();
                 }
-                Err(Refused { cause, hint }) => self.failures.push(cannot_use(name, cause, hint)),
+                Err(Refused { cause, hint }) => {
+                    row.source = format!("{name}, refused");
+                    self.refuse(name, cause, hint);
+                }
             }
         }
         let value = row.value.clone();
@@ -168,6 +171,7 @@ pub(crate) fn table(title: &str, rows: &[Row], environment: &BTreeMap<String, St
     let line = |row: &Row| {
         let value = row.value.as_deref().map_or("-".to_owned(), printable);
         let origin = match row.origin {
+            Origin::Default if !row.source.is_empty() => row.source.clone(),
             Origin::Default if row.value.is_none() => "-".to_owned(),
             Origin::Default => "default".to_owned(),
             Origin::Disk => format!("disk {}", printable(&row.source)),

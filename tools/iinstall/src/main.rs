@@ -1,3 +1,168 @@
 //! iinstall: install an engine from an archive, a bundle or the cache, with no network.
+//!
+//! Reads `env` records. Writes one `installed` record per engine, `skipped` where there is nothing to do and nothing to
+//! find, `warning` records, and `failed`.
+mod archive;
+mod copy;
+mod home;
+mod lookup;
+mod other_user;
+mod package;
+mod source;
+mod unpack;
 
-fn main() {}
+use record::{Engine, Env, Installed, Record, Step, Warning};
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tool::{Code, Failure, Io, Outcome, vars};
+
+#[derive(clap::Parser)]
+#[command(version, about)]
+struct Args {
+    /// Hash the archive again even where it looks as it did
+    #[arg(long)]
+    rehash: bool,
+    /// Flip back to the install that was current before
+    #[arg(long, conflicts_with = "rehash")]
+    rollback: bool,
+    /// Previous installs to keep
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    keep: usize,
+    /// How long to wait for another iinstall on the same folder
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    wait: u64,
+    /// The open source, when root runs us again as another user
+    #[arg(long, value_name = "FD", hide = true)]
+    source_fd: Option<RawFd>,
+}
+
+impl Args {
+    /// The same for ourselves as another user.
+    fn handed_down(&self, source: Option<RawFd>) -> Vec<String> {
+        let mut args = vec![format!("--keep={}", self.keep), format!("--wait={}", self.wait)];
+        args.extend(self.rehash.then(|| "--rehash".to_owned()));
+        args.extend(self.rollback.then(|| "--rollback".to_owned()));
+        args.extend(source.map(|fd| format!("--source-fd={fd}")));
+        args
+    }
+}
+
+fn main() -> std::process::ExitCode {
+    tool::main(run)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "tool::main hands the arguments over")]
+fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    let mut handed_down = match args.source_fd {
+        None => None,
+        fd => child::only_inherited(fd)
+            .map_err(|error| Failure::io(Code::Usage, "no open file behind --source-fd", &error))?,
+    };
+    // llama.cpp, the quickest, is begun as its record arrives; the others wait for what icache has to say.
+    let mut later = Vec::new();
+    while let Some(record) = io.read()? {
+        match record {
+            Record::Env(env) if io.ended(env.engine) => {}
+            Record::Env(env) if env.engine == Engine::LlamaCpp => act(&args, &env, handed_down.take(), io)?,
+            Record::Env(env) => later.push(env),
+            _ => {}
+        }
+    }
+    for env in later {
+        if !io.ended(env.engine) {
+            act(&args, &env, None, io)?;
+        }
+    }
+    io.require("env", &["ienv"])?;
+    Ok(Outcome::Done)
+}
+
+/// What was found or done for an engine.
+enum Found {
+    Installed(Box<Installed>, Vec<Warning>),
+    Nothing(String),
+}
+
+fn act(args: &Args, env: &Env, handed_down: Option<OwnedFd>, io: &mut Io) -> Result<(), Failure> {
+    match other_user::wanted(env) {
+        Ok(Some(user)) => return other_user::act(args, env, user, io),
+        Ok(None) => {}
+        Err(failure) => return io.fail(env.engine, failure),
+    }
+    match engine(args, env, handed_down) {
+        Ok(Found::Installed(mut installed, warnings)) => {
+            // What was pruned since is nothing to roll back to.
+            installed.previous.take_if(|previous| !previous.exists());
+            warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
+            io.write(*installed)
+        }
+        Ok(Found::Nothing(why)) => io.skip(env.engine, why),
+        Err(failure) => io.fail(env.engine, failure),
+    }
+}
+
+/// The source that is to be installed, where this run installs.
+fn wants_source<'a>(args: &Args, env: &'a Env) -> Option<&'a Path> {
+    let installs = env.wants(Step::Install) && !args.rollback && env.engine == Engine::LlamaCpp;
+    env.archive.as_deref().filter(|_| installs)
+}
+
+fn engine(args: &Args, env: &Env, handed_down: Option<OwnedFd>) -> Result<Found, Failure> {
+    let begun = Instant::now();
+    let folder = env.home().ok_or_else(|| {
+        let what = format!("the 'env' record of {} is of no use", env.engine);
+        Failure::new(Code::Input, what, "it has neither install_dir nor project_dir")
+    })?;
+    if args.rollback && env.wants(Step::Install) {
+        return roll_back(args, env, folder);
+    }
+    if let Some(path) = wants_source(args, env) {
+        let fd = handed_down.map_or_else(|| source::open(path), Ok)?;
+        let source = source::OpenSource::new(path, fd)?;
+        let home = home::Home::make(folder)?;
+        let lock = home::HomeLock::take(&home, Duration::from_secs(args.wait))?;
+        let road = archive::Archive { env, source, rehash: args.rehash, keep: args.keep, begun };
+        let (installed, warnings) = road.install(&home, &lock)?;
+        return Ok(Found::Installed(Box::new(installed), warnings));
+    }
+    match lookup::installed(env, folder, begun)? {
+        Some(installed) => Ok(Found::Installed(Box::new(installed), Vec::new())),
+        None => nothing(env, folder),
+    }
+}
+
+fn roll_back(args: &Args, env: &Env, folder: &Path) -> Result<Found, Failure> {
+    let begun = Instant::now();
+    let Some(home) = home::Home::find(folder)?.filter(|home| home.installs().is_dir()) else {
+        let what = format!("cannot roll back {}", folder.display());
+        return Err(Failure::new(Code::Unmet, what, "nothing of ours is installed there"));
+    };
+    let lock = home::HomeLock::take(&home, Duration::from_secs(args.wait))?;
+    let mut installed = lookup::roll_back(&home, &lock)?;
+    let warnings = home.link(env.engine, &lock)?;
+    installed.seconds = begun.elapsed().as_secs_f64();
+    Ok(Found::Installed(Box::new(installed), warnings))
+}
+
+/// Nothing is installed: why that is as it was asked for, or a failure where it is not.
+fn nothing(env: &Env, folder: &Path) -> Result<Found, Failure> {
+    let folder = folder.display();
+    if !env.wants(Step::Install) {
+        return Ok(Found::Nothing(format!(
+            "step install was not asked for, and nothing is installed in {folder}"
+        )));
+    }
+    if env.engine == Engine::LlamaCpp {
+        let variable = vars::of(env.engine, "PKG_PATH");
+        return Ok(Found::Nothing(format!("{variable} is not set, and nothing is installed in {folder}")));
+    }
+    if env.bundle.is_none() && env.template_dir.is_none() {
+        return Ok(Found::Nothing(format!(
+            "no bundle or template is set, and nothing is installed in {folder}"
+        )));
+    }
+    let what = format!("cannot install {} into {folder}", env.engine);
+    let road = env.road.map_or("bundle and cache", record::Road::id);
+    Err(Failure::new(Code::Unmet, what, format!("the {road} road is not supported by this version")))
+}

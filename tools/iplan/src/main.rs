@@ -1,3 +1,42 @@
 //! iplan: plan every instance of a TOML file, checked, nothing started.
+//!
+//! Reads `env` and `installed` records and acts at the end of input, because ports and GPUs are checked across all engines.
+//! Writes one `plan`, `skipped` or `failed` record for each instance: the dry run of `ilaunch`.
+mod table;
 
-fn main() {}
+use clap::Parser;
+use plan::{Gathered, Options};
+use tool::{Failure, Io, Outcome};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Let unknown keys pass with a warning
+    #[arg(long)]
+    lenient: bool,
+    /// Write a table and the command lines for a person, in place of records
+    #[arg(long)]
+    table: bool,
+}
+
+fn main() -> std::process::ExitCode {
+    tool::main(run)
+}
+
+fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    let Args { lenient, table } = args;
+    let options = Options::of_process(lenient)?;
+    if table {
+        io.mute();
+    }
+    let mut gathered = Gathered::default();
+    while let Some(record) = io.read()? {
+        gathered.note(&record);
+    }
+    io.require("env", &["ienv"])?;
+    let plans = gathered.plan(io, &options)?;
+    if table {
+        io.print(&table::render(&plans))?;
+    }
+    Ok(Outcome::Done)
+}

@@ -1,3 +1,105 @@
 //! istat: tell what is running.
+//!
+//! Reads no records. Writes one `status` per instance that was ever kept; with `--table` a table, with `--log` a log.
+mod follow;
+mod gpu;
+mod look;
+mod table;
 
-fn main() {}
+use clap::Parser;
+use look::Looked;
+use state::Directory;
+use std::collections::HashMap;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+use tool::{Code, Failure, Io, Outcome};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Only these: ENGINE, ENGINE/INSTANCE or INSTANCE [default: all]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Look into this run directory alone
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Write a table instead of records
+    #[arg(long)]
+    table: bool,
+    /// Write the table anew every two seconds
+    #[arg(long)]
+    watch: bool,
+    /// Write the log of the one instance that NAME means, and follow it
+    #[arg(long, conflicts_with_all = ["table", "watch"])]
+    log: bool,
+}
+
+const REDRAW: Duration = Duration::from_secs(2);
+
+fn main() -> std::process::ExitCode {
+    tool::main(run)
+}
+
+fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    let Args { names, run_dir, table, watch, log } = args;
+    let run_dir = run_dir.as_deref();
+    if log {
+        follow::follow(&the_one(run_dir, &names)?, io)?;
+        return Ok(Outcome::Done);
+    }
+    if table || watch {
+        io.mute();
+    }
+    while watch && !io.gone() {
+        let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
+        let looked = look_at_all(run_dir, &names, io)?;
+        io.print(&format!("{clear}{}\n", table::of(&looked)))?;
+        thread::sleep(REDRAW);
+    }
+    let looked = look_at_all(run_dir, &names, io)?;
+    let ready = looked.iter().all(|looked| looked.ready) && (names.is_empty() || !looked.is_empty());
+    if table {
+        io.print(&table::of(&looked))?;
+    }
+    for looked in looked {
+        io.write(looked.status)?;
+    }
+    Ok(if ready { Outcome::Done } else { Outcome::No })
+}
+
+/// All at once: one that does not answer holds up no other.
+fn look_at_all(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<Vec<Looked>, Failure> {
+    let places = state::named(state::everywhere(run_dir)?, names)?;
+    let (held, looks) = thread::scope(|scope| {
+        let held = scope.spawn(|| if places.is_empty() { HashMap::new() } else { gpu::held() });
+        let looks: Vec<_> = places.iter().map(|place| scope.spawn(|| look::look(place))).collect();
+        let looks: Vec<_> = looks.into_iter().map(|look| look.join().unwrap_or(Ok(None))).collect();
+        (held.join().unwrap_or_default(), looks)
+    });
+    let mut found = Vec::new();
+    for (place, look) in places.iter().zip(looks) {
+        match (look, place.engine()) {
+            (Ok(looked), _) => found.extend(looked.map(|looked| looked.with_gpu(&held))),
+            (Err(failure), Some(engine)) => {
+                io.fail((engine, place.instance().unwrap_or_default()), failure)?;
+            }
+            (Err(failure), None) => return Err(failure),
+        }
+    }
+    Ok(found)
+}
+
+/// The one instance that the names mean.
+fn the_one(run_dir: Option<&Path>, names: &[String]) -> Result<Directory, Failure> {
+    let mut places = state::named(state::everywhere(run_dir)?, names)?;
+    if places.len() == 1 {
+        return Ok(places.remove(0));
+    }
+    let what = "cannot tell whose log is meant";
+    let full = |place: &Directory| Some(format!("{}/{}", place.engine()?, place.instance()?));
+    let known: Vec<String> = places.iter().filter_map(full).collect();
+    let cause = if known.is_empty() { "nothing was kept".to_owned() } else { known.join(", ") };
+    Err(Failure::new(Code::Usage, what, cause).hint("name one, as in: istat --log llama-cpp/NAME"))
+}

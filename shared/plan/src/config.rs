@@ -1,0 +1,265 @@
+//! The shape of the TOML file: which tables and keys there are, and the defaults under each instance.
+use crate::control::{self, Settings};
+use crate::document::Document;
+use crate::problems::Problems;
+use crate::value::{Entry, Merge, Node, Table, Value};
+use record::Engine;
+use std::path::PathBuf;
+use tool::Failure;
+
+/// A file that is in order.
+#[derive(Debug)]
+pub(crate) struct Config {
+    pub(crate) master: Master,
+    /// In the order of the file.
+    pub(crate) instances: Vec<Instance>,
+    /// Unknown keys that were let pass: what and hint.
+    pub(crate) unknown: Vec<(String, String)>,
+}
+
+/// The `master` table.
+#[derive(Debug)]
+pub(crate) struct Master {
+    pub(crate) enable: bool,
+    pub(crate) llama_cpp_path: Option<PathBuf>,
+    pub(crate) project_dir: Option<PathBuf>,
+    pub(crate) pixi_environment: Option<String>,
+    pub(crate) python_path: Option<PathBuf>,
+    pub(crate) module: Option<String>,
+}
+
+/// One instance, the defaults already under it.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) name: String,
+    pub(crate) settings: Settings,
+    /// Arguments; underscores in their names, `extra_args` taken out.
+    pub(crate) server: Table,
+    pub(crate) extra_args: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+}
+
+/// Names that a table below `instance` cannot have.
+const RESERVED: [&str; 3] = ["control", "env", "server"];
+
+/// All that is wrong with the file, or the file.
+pub(crate) fn read(document: &Document, engine: Engine, lenient: bool) -> Result<Config, Vec<Failure>> {
+    let mut problems = Problems::new(document, lenient);
+    problems.only_known("the file", &document.root, &["master", "instance"]);
+    let empty = Table::default();
+    let master =
+        read_master(problems.table(&document.root, "master").unwrap_or(&empty), engine, &mut problems);
+    let all = problems.table(&document.root, "instance").unwrap_or(&empty);
+    let names: Vec<&Entry> = all.0.iter().filter(|entry| !reserved(entry, &mut problems)).collect();
+    for entry in &names {
+        check_name(entry, &mut problems);
+    }
+    if !master.enable && problems.is_empty() {
+        let instances = names.iter().map(|entry| Instance::disabled(&entry.key, engine)).collect();
+        return Ok(Config { master, instances, unknown: problems.unknown });
+    }
+    let defaults = Parts::of(all, &mut problems);
+    let instances: Vec<Instance> = names
+        .into_iter()
+        .filter_map(|entry| read_instance(entry, &defaults, engine, &mut problems))
+        .collect();
+    problems.finish().map(|unknown| Config { master, instances, unknown })
+}
+
+fn read_master(table: &Table, engine: Engine, problems: &mut Problems<'_>) -> Master {
+    let module_key = engine::of(engine).module.map(|(key, _)| key);
+    let known = match module_key {
+        None => vec!["enable", "llama_cpp_path"],
+        Some(key) => {
+            vec!["enable", "project_dir", "pixi_project_dir", "pixi_environment", "python_path", key]
+        }
+    };
+    problems.only_known("[master]", table, &known);
+    let mut path = |key| problems.path(table, "master", key);
+    let llama_cpp_path = path("llama_cpp_path");
+    let (project_dir, kept) = (path("project_dir"), path("pixi_project_dir"));
+    let python_path = path("python_path");
+    if let (Some(dir), Some(kept), Some(entry)) = (&project_dir, &kept, table.entry("pixi_project_dir"))
+        && dir != kept
+    {
+        problems.at(entry.place, "master.pixi_project_dir and master.project_dir differ", None);
+    }
+    Master {
+        enable: problems.flag(table, "master", "enable", true),
+        llama_cpp_path,
+        project_dir: project_dir.or(kept),
+        pixi_environment: problems.text(table, "master", "pixi_environment"),
+        python_path,
+        module: module_key.and_then(|key| problems.text(table, "master", key)),
+    }
+}
+
+/// Whether this is a table of defaults, and a complaint where somebody meant an instance by it.
+fn reserved(entry: &Entry, problems: &mut Problems<'_>) -> bool {
+    if !RESERVED.contains(&entry.key.as_str()) {
+        return false;
+    }
+    if let Value::Table(table) = &entry.node.value
+        && let Some(server) = table.entry("server")
+        && matches!(server.node.value, Value::Table(_))
+    {
+        let cause = format!("'{}' cannot be the name of an instance", entry.key);
+        let hint = format!("[instance.{}] holds defaults for all instances: choose another name", entry.key);
+        problems.at(server.place, cause, Some(hint));
+    }
+    true
+}
+
+fn check_name(entry: &Entry, problems: &mut Problems<'_>) {
+    let name = &entry.key;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let good =
+        name.len() <= 64 && name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '.' || c == '-');
+    if !good {
+        let hint =
+            "a name has up to 64 letters, digits, '_', '.' and '-', and begins with a letter, digit or '_'";
+        problems.at(
+            entry.place,
+            format!("'{name}' cannot be the name of an instance"),
+            Some(hint.to_owned()),
+        );
+    }
+}
+
+/// The three tables of an instance, or of the defaults.
+#[derive(Clone, Default)]
+struct Parts {
+    control: Table,
+    env: Table,
+    server: Table,
+}
+
+impl Parts {
+    fn of(table: &Table, problems: &mut Problems<'_>) -> Self {
+        let mut part = |key| problems.table(table, key).cloned().unwrap_or_default();
+        let (control, env, mut server) = (part("control"), part("env"), part("server"));
+        spell(&mut server, problems);
+        Self { control, env, server }
+    }
+
+    fn under(&self, over: Self) -> Self {
+        let mut merged = self.clone();
+        merged.control.merge(over.control, Merge::Default);
+        merged.env.merge(over.env, Merge::Default);
+        merged.server.merge(over.server, Merge::Default);
+        merged
+    }
+}
+
+/// Spell the arguments' names one way, with underscores, so that `model-path` replaces `model_path`.
+fn spell(server: &mut Table, problems: &mut Problems<'_>) {
+    let mut seen: Vec<String> = Vec::new();
+    for entry in &mut server.0 {
+        let name = entry.key.replace('-', "_");
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        if !entry.key.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(plain) {
+            let cause = format!("'{}' cannot be the name of an argument", entry.key);
+            problems.at(
+                entry.place,
+                cause,
+                Some("write it as model_path, without dashes in front".to_owned()),
+            );
+        } else if seen.contains(&name) {
+            problems.at(entry.place, format!("'{}' is there twice, spelt differently", entry.key), None);
+        }
+        entry.key.clone_from(&name);
+        seen.push(name);
+    }
+}
+
+fn read_instance(
+    entry: &Entry,
+    defaults: &Parts,
+    engine: Engine,
+    problems: &mut Problems<'_>,
+) -> Option<Instance> {
+    let Value::Table(table) = &entry.node.value else {
+        let hint = format!("an instance is a table: [instance.{}.server]", entry.key);
+        let cause = format!("instance.{} is {}, not a table", entry.key, entry.node.value.type_name());
+        problems.at(entry.place, cause, Some(hint));
+        return None;
+    };
+    problems.only_known(&format!("[instance.{}]", entry.key), table, &RESERVED);
+    let mut parts = defaults.under(Parts::of(table, problems));
+    let settings = control::read(&parts.control, engine, problems);
+    let extra = parts.server.0.iter().position(|entry| entry.key == "extra_args");
+    let extra_args = extra.map(|at| read_extra(&parts.server.0.remove(at), problems)).unwrap_or_default();
+    check_server(&parts.server, problems);
+    let env = read_env(&parts.env, problems);
+    Some(Instance { name: entry.key.clone(), settings, server: parts.server, extra_args, env })
+}
+
+fn read_extra(entry: &Entry, problems: &mut Problems<'_>) -> Vec<String> {
+    let Value::List(nodes) = &entry.node.value else {
+        let cause = format!("server.extra_args is {}, not a list of strings", entry.node.value.type_name());
+        problems.at(entry.node.place, cause, None);
+        return Vec::new();
+    };
+    let mut word = |node: &Node| match node.value.word() {
+        Some(word) if !word.contains('\0') => Some(word.to_owned()),
+        _ => {
+            problems.at(node.place, "server.extra_args holds something that is no plain string", None);
+            None
+        }
+    };
+    nodes.iter().filter_map(&mut word).collect()
+}
+
+/// What no command line can hold, and the two arguments whose meaning is ours as well.
+fn check_server(server: &Table, problems: &mut Problems<'_>) {
+    for entry in &server.0 {
+        let (key, value) = (entry.key.as_str(), &entry.node.value);
+        let good = match (key, value) {
+            ("port", Value::Number(port)) => port.parse::<u16>().is_ok_and(|port| port > 0),
+            ("host", Value::Text(host)) => !host.is_empty(),
+            ("port" | "host", _) => false,
+            _ => true,
+        };
+        if !good {
+            let shown = value.word().map_or_else(|| value.type_name().to_owned(), |word| format!("'{word}'"));
+            let hint = if key == "port" { "it is a whole number from 1 to 65535" } else { "it is a string" };
+            problems.at(entry.node.place, format!("server.{key} is {shown}"), Some(hint.to_owned()));
+        }
+        if entry.node.value.json().contains("\\u0000") {
+            problems.at(entry.node.place, format!("server.{} holds a zero byte", entry.key), None);
+        }
+    }
+}
+
+fn read_env(table: &Table, problems: &mut Problems<'_>) -> Vec<(String, String)> {
+    let mut env = Vec::new();
+    for entry in &table.0 {
+        let (key, node) = (&entry.key, &entry.node);
+        if key.is_empty() || key.contains(['=', '\0']) {
+            problems.at(entry.place, format!("'{}' cannot name a variable", key.escape_debug()), None);
+        }
+        match node.value.word() {
+            Some(word) if word.contains('\0') => {
+                problems.at(node.place, format!("env.{key} holds a zero byte"), None);
+            }
+            Some(word) => env.push((key.clone(), word.to_owned())),
+            None => {
+                let cause = format!("env.{key} is {}, not a string", node.value.type_name());
+                problems.at(node.place, cause, Some(format!("write it as a string: {key} = \"1\"")));
+            }
+        }
+    }
+    env
+}
+
+impl Instance {
+    fn disabled(name: &str, engine: Engine) -> Self {
+        Self {
+            name: name.to_owned(),
+            settings: Settings::default_of(engine),
+            server: Table::default(),
+            extra_args: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The `control` table: the launcher's own settings.
+use crate::problems::Problems;
+use crate::rules::RULES;
+use crate::value::{Place, Table};
+use record::{Control, Engine, Restart, Rung};
+use std::path::PathBuf;
+use tool::nearest;
+
+/// All keys of `control`.
+pub(crate) const KEYS: [&str; 19] = [
+    "enabled",
+    "background",
+    "log_file",
+    "log_dir",
+    "log_max_mib",
+    "log_keep",
+    "gpu_ids",
+    "share_gpu",
+    "restart",
+    "max_restarts",
+    "backoff_ms",
+    "ready_rung",
+    "ready_timeout_s",
+    "stall_timeout_s",
+    "stop_timeout_s",
+    "list_style",
+    "offline",
+    "via_pixi",
+    "allow",
+];
+
+/// What `control` says: the part that goes on the wire, and the part that is used up here.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) enabled: bool,
+    pub(crate) log_file: Option<PathBuf>,
+    pub(crate) log_dir: Option<PathBuf>,
+    pub(crate) control: Control,
+}
+
+impl Settings {
+    pub(crate) fn default_of(engine: Engine) -> Self {
+        let traits = engine::of(engine);
+        let control = Control {
+            background: true,
+            log_max_mib: 64,
+            log_keep: 3,
+            gpu_ids: "all".to_owned(),
+            share_gpu: false,
+            restart: Restart::OnFailure,
+            max_restarts: 5,
+            backoff_ms: 1000,
+            ready_rung: Rung::Answering,
+            ready_timeout_s: 3600,
+            stall_timeout_s: traits.stall_timeout_s,
+            stop_timeout_s: traits.stop_timeout_s,
+            list_style: None,
+            offline: true,
+            via_pixi: false,
+            allow: Vec::new(),
+        };
+        Self { enabled: true, log_file: None, log_dir: None, control }
+    }
+}
+
+/// Thirty days: no patience needs to be longer, and no arithmetic overflows below it.
+const LONGEST_S: u64 = 30 * 86_400;
+
+pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -> Settings {
+    problems.only_known("control", table, &KEYS);
+    let Settings { control: default, .. } = Settings::default_of(engine);
+    let mut number = |key, range, default| problems.number(table, key, range).unwrap_or(default);
+    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let log_max_mib = number("log_max_mib", 1..=1 << 20, default.log_max_mib);
+    let log_keep = small(number("log_keep", 0..=1000, default.log_keep.into()));
+    let max_restarts = small(number("max_restarts", 0..=1_000_000, default.max_restarts.into()));
+    let backoff_ms = number("backoff_ms", 0..=60_000, default.backoff_ms);
+    let ready_timeout_s = number("ready_timeout_s", 1..=LONGEST_S, default.ready_timeout_s);
+    let stall_timeout_s = number("stall_timeout_s", 1..=LONGEST_S, default.stall_timeout_s);
+    let stop_timeout_s = number("stop_timeout_s", 0..=LONGEST_S, default.stop_timeout_s);
+    let mut flag = |key, default| problems.flag(table, "control", key, default);
+    let enabled = flag("enabled", true);
+    let background = flag("background", default.background);
+    let share_gpu = flag("share_gpu", default.share_gpu);
+    let offline = flag("offline", default.offline);
+    let via_pixi = flag("via_pixi", default.via_pixi);
+    let restart = match problems.one_of(table, "restart", &["on-failure", "always", "never"]) {
+        Some("never") => Restart::Never,
+        _ => Restart::OnFailure,
+    };
+    let ready_rung = match problems.one_of(table, "ready_rung", &["answering", "listed", "healthy"]) {
+        Some("healthy") => Rung::Healthy,
+        Some("listed") => Rung::Listed,
+        _ => Rung::Answering,
+    };
+    let list_style = problems.one_of(table, "list_style", &["repeat"]).map(str::to_owned);
+    let gpu_ids = read_gpu_ids(table, problems).unwrap_or(default.gpu_ids);
+    let allow = read_allow(table, problems);
+    let log_file = problems.path(table, "control", "log_file");
+    let log_dir = problems.path(table, "control", "log_dir");
+    let control = Control {
+        background,
+        log_max_mib,
+        log_keep,
+        gpu_ids,
+        share_gpu,
+        restart,
+        max_restarts,
+        backoff_ms,
+        ready_rung,
+        ready_timeout_s,
+        stall_timeout_s,
+        stop_timeout_s,
+        list_style,
+        offline,
+        via_pixi,
+        allow,
+    };
+    Settings { enabled, log_file, log_dir, control }
+}
+
+/// `all`, `none`, or ids joined by commas, without the spaces that CUDA would stumble over.
+fn read_gpu_ids(table: &Table, problems: &mut Problems<'_>) -> Option<String> {
+    let text = problems.text(table, "control", "gpu_ids")?;
+    let place = table.get("gpu_ids").map_or(Place::Overrides, |node| node.place);
+    let ids: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is_id = |id: &str| {
+        let uuid = id.strip_prefix("GPU-").or_else(|| id.strip_prefix("MIG-"));
+        let uuid_like = |rest: &str| {
+            !rest.is_empty() && rest.chars().all(|c| c.is_ascii_hexdigit() || "-/GPU".contains(c))
+        };
+        uuid.is_some_and(uuid_like) || (!id.is_empty() && id.chars().all(|c| c.is_ascii_digit()))
+    };
+    let twice = ids.iter().enumerate().find(|(at, id)| ids[..*at].contains(id));
+    if let Some((_, id)) = twice {
+        problems.at(place, format!("control.gpu_ids names '{id}' twice"), None);
+    } else if !matches!(ids[..], ["all" | "none"]) && !ids.iter().all(|id| is_id(id)) {
+        let hint = "it is \"all\", \"none\", or ids joined by commas: \"0,1\" or \"GPU-…,GPU-…\"";
+        problems.at(place, format!("control.gpu_ids is '{text}'"), Some(hint.to_owned()));
+    }
+    Some(ids.join(","))
+}
+
+fn read_allow(table: &Table, problems: &mut Problems<'_>) -> Vec<String> {
+    let named = problems.texts(table, "allow");
+    for (place, id) in &named {
+        if !RULES.contains(&id.as_str()) {
+            let hint = match nearest(id.as_str(), RULES) {
+                Some(near) => format!("did you mean '{near}'?"),
+                None => format!("the rules are {}", RULES.join(", ")),
+            };
+            problems.at(*place, format!("control.allow names no rule '{id}'"), Some(hint));
+        }
+    }
+    named.into_iter().map(|(_, id)| id).collect()
+}

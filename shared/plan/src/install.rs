@@ -1,0 +1,129 @@
+//! What is installed where, for places that no record described.
+use record::{Activation, Engine, Installed};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use tool::{Code, Failure};
+
+/// What a server is started from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Install {
+    /// The canonical install, on which the keeper holds a lock; absent for what iinstall did not make.
+    pub(crate) path: Option<PathBuf>,
+    /// vLLM, SGLang: the interpreter.
+    pub(crate) python: Option<PathBuf>,
+    /// llama.cpp: `llama-server`.
+    pub(crate) executable: Option<PathBuf>,
+    /// llama.cpp: where its libraries are.
+    pub(crate) library_dir: Option<PathBuf>,
+    /// vLLM, SGLang: what activation changes.
+    pub(crate) activation: Option<Activation>,
+}
+
+/// `.installed-from.json`: ours has the fields of `installed`, older ones say only what was unpacked.
+#[derive(Deserialize)]
+struct Marker {
+    engine: Option<Engine>,
+    path: Option<PathBuf>,
+    python: Option<PathBuf>,
+    executable: Option<PathBuf>,
+    library_dir: Option<PathBuf>,
+    activation: Option<Activation>,
+    bundle_sha256: Option<String>,
+    archive_name: Option<String>,
+    sha256: Option<String>,
+}
+
+impl From<&Installed> for Install {
+    fn from(installed: &Installed) -> Self {
+        Self {
+            path: Some(installed.path.clone()),
+            python: installed.python.clone(),
+            executable: installed.executable.clone(),
+            library_dir: installed.library_dir.clone(),
+            activation: installed.activation.clone(),
+        }
+    }
+}
+
+impl Install {
+    /// What is installed in an engine's folder; `None` where nothing is.
+    pub(crate) fn at(home: &Path, engine: Engine, pixi_env: &str) -> Result<Option<Self>, Failure> {
+        let file = home.join(".installed-from.json");
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::by_layout(home, pixi_env));
+            }
+            Err(error) => {
+                return Err(Failure::io(Code::Unmet, format!("cannot read {}", file.display()), &error));
+            }
+        };
+        let unusable = |cause: String| {
+            let what = format!("{} is not the mark of an install", file.display());
+            Failure::new(Code::Unmet, what, cause)
+                .hint(format!("install {engine} again: ienv {engine} | iinstall"))
+        };
+        let marker: Marker = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
+        if let Some(other) = marker.engine.filter(|other| *other != engine) {
+            return Err(unusable(format!("it says that {other} is installed there")));
+        }
+        if marker.path.is_none() {
+            let old = [&marker.bundle_sha256, &marker.archive_name, &marker.sha256];
+            if old.iter().all(|field| field.is_none()) {
+                return Err(unusable("it names neither a path nor what was unpacked".to_owned()));
+            }
+            return Ok(Self::by_layout(home, pixi_env));
+        }
+        let Marker { path, python, executable, library_dir, activation, .. } = marker;
+        Ok(Some(Self { path, python, executable, library_dir, activation }))
+    }
+
+    /// An install that nobody recorded, by where its programs are.
+    fn by_layout(home: &Path, pixi_env: &str) -> Option<Self> {
+        let executable = home.join("bin/llama-server");
+        if executable.is_file() {
+            return Some(Self::of_executable(&executable));
+        }
+        let prefixes = [home.join("env"), home.join(".pixi/envs").join(pixi_env)];
+        let python = prefixes.iter().map(|prefix| prefix.join("bin/python")).find(|python| python.is_file());
+        python.map(|python| Self::of_python(&python))
+    }
+
+    /// An interpreter by itself: its folder goes before PATH, which is most of what activation does.
+    pub(crate) fn of_python(python: &Path) -> Self {
+        let python = settled(python);
+        let mut activation = Activation::default();
+        if let Some(bin) = python.parent() {
+            activation.path.push(bin.to_owned());
+            if let Some(prefix) = bin.parent().filter(|prefix| prefix.join("conda-meta").is_dir()) {
+                activation.variables.insert("CONDA_PREFIX".to_owned(), prefix.display().to_string());
+            }
+        }
+        Self { python: Some(python), activation: Some(activation), ..Self::default() }
+    }
+
+    /// A `llama-server` by itself: its libraries are beside it or in the `lib` folder next door.
+    pub(crate) fn of_executable(executable: &Path) -> Self {
+        let real = std::fs::canonicalize(executable).unwrap_or_else(|_| executable.to_owned());
+        let bin = real.parent().map(Path::to_owned);
+        let lib = bin.as_ref().and_then(|bin| bin.parent()).map(|root| root.join("lib"));
+        let library_dir = [bin, lib].into_iter().flatten().find(|dir| holds_libraries(dir));
+        Self { executable: Some(executable.to_owned()), library_dir, ..Self::default() }
+    }
+}
+
+fn holds_libraries(dir: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir) else { return false };
+    let mut names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.any(|name| name.starts_with("libllama") || name.starts_with("libggml"))
+}
+
+/// The path with every link in its folders resolved, the last name left as it is: an interpreter that is itself a link
+/// finds its environment by the name it was called by.
+fn settled(path: &Path) -> PathBuf {
+    let folder = path.parent().and_then(|folder| std::fs::canonicalize(folder).ok());
+    match (folder, path.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}

@@ -1,0 +1,162 @@
+//! One instance, from its tables to a plan.
+use crate::arguments::Arguments;
+use crate::config::{Config, Instance};
+use crate::document::{Document, hex};
+use crate::install::Install;
+use crate::program::{Caller, Program};
+use crate::rules;
+use crate::secret::{self, Secret, Way};
+use crate::{Input, Options, environment};
+use record::{Engine, Plan, Warning};
+use sha2::{Digest, Sha256};
+use state::Directory;
+use std::path::Path;
+use tool::{Code, Failure};
+
+/// A plan, and what the checks across all instances need beside it.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) plan: Plan,
+    /// GPUs that it needs in all, where the arguments say.
+    pub(crate) gpus_needed: Option<u64>,
+    /// Its CUDA_VISIBLE_DEVICES where `gpu_ids` is `all`.
+    pub(crate) visible: Option<String>,
+    /// Something other than a model argument tells the engine what to serve.
+    pub(crate) model_elsewhere: bool,
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) failures: Vec<Failure>,
+}
+
+/// Everything that the instances of one engine share.
+pub(crate) struct Shared<'a> {
+    pub(crate) input: &'a Input,
+    pub(crate) document: &'a Document,
+    pub(crate) config: &'a Config,
+    pub(crate) install: &'a Install,
+    pub(crate) options: &'a Options,
+}
+
+/// The arguments of an instance with the secrets taken out, and the operator's own configuration file, if ours has to take
+/// its place.
+pub(crate) struct Separated {
+    pub(crate) arguments: Arguments,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) secrets: Vec<Secret>,
+    pub(crate) their_config: Option<std::path::PathBuf>,
+}
+
+pub(crate) fn separate(instance: &Instance, engine: Engine, state_dir: &Path) -> Result<Separated, Failure> {
+    let traits = engine::of(engine);
+    let repeat = instance.settings.control.list_style.is_some();
+    let mut arguments = Arguments::of(&instance.server, &instance.extra_args, traits, repeat);
+    let mut env = instance.env.clone();
+    let secrets = secret::take(&mut arguments, &mut env, traits)?;
+    let needs_file = secrets.iter().any(|secret| matches!(secret.way, Way::Line(_)));
+    let their_config =
+        if needs_file { secret::point_to_config(&mut arguments, traits, state_dir)? } else { None };
+    Ok(Separated { arguments, env, secrets, their_config })
+}
+
+impl Shared<'_> {
+    pub(crate) fn draft(&self, instance: &Instance) -> Result<Draft, Failure> {
+        let env = &self.input.env;
+        let (engine, control) = (env.engine, &instance.settings.control);
+        let traits = engine::of(engine);
+        let state = Directory::of(&env.run_dir, engine, &instance.name);
+        let Separated { arguments, env: own, secrets, .. } = separate(instance, engine, state.path())?;
+        let caller = Caller(&self.options.environment);
+        let program = Program::of(self.install, &self.config.master, env, control.via_pixi, &caller)?;
+        let names: Vec<&str> = instance.env.iter().map(|(name, _)| name.as_str()).collect();
+        let env_set = environment::set(program.env, control, &own);
+        let served_name = arguments.value(traits.served_name);
+        let mut plan = Plan {
+            engine,
+            instance: instance.name.clone(),
+            workspace: env.workspace.clone(),
+            config: self.document.path.clone(),
+            config_sha256: self.document.sha256.clone(),
+            program: program.program,
+            args: program.lead.into_iter().chain(arguments.tokens()).collect(),
+            env_set,
+            env_dropped: environment::dropped(&self.options.environment, &names),
+            secrets: secrets.into_iter().map(|secret| secret.name).collect(),
+            user: env.user.clone(),
+            host: arguments.value("host").unwrap_or_default().to_owned(),
+            port: port(&arguments, &instance.name)?,
+            model: arguments.value(traits.model).map(str::to_owned),
+            // Of several names joined by commas the first is listed first.
+            served_name: served_name.and_then(|names| names.split(',').next()).map(str::to_owned),
+            log_file: self.log_file(instance),
+            state_dir: state.path().to_owned(),
+            gpu_ids: control.gpu_ids.clone(),
+            control: control.clone(),
+            after: None,
+            install_path: program.install_path,
+            reused: false,
+            stale: false,
+            hash: String::new(),
+        };
+        plan.hash = hash(&plan);
+        let model_elsewhere = traits.model_elsewhere.iter().any(|flag| arguments.value(flag).is_some());
+        let warnings = repeats(&plan, &arguments);
+        let gpus_needed = gpus_needed(&arguments, traits);
+        let visible = self.visible(&plan);
+        Ok(Draft { plan, gpus_needed, visible, model_elsewhere, warnings, failures: Vec::new() })
+    }
+
+    fn log_file(&self, instance: &Instance) -> std::path::PathBuf {
+        let (env, settings, name) = (&self.input.env, &instance.settings, &instance.name);
+        let prefix = engine::of(env.engine).log_prefix;
+        match (&settings.log_file, &settings.log_dir) {
+            (Some(file), _) => file.clone(),
+            (None, Some(dir)) => dir.join(format!("{prefix}-{name}.log")),
+            (None, None) => env.log_dir.join(env.engine.id()).join(format!("{name}.log")),
+        }
+    }
+
+    /// What the server's CUDA_VISIBLE_DEVICES will be, where it will have one.
+    fn visible(&self, plan: &Plan) -> Option<String> {
+        let name = "CUDA_VISIBLE_DEVICES";
+        plan.env_set.get(name).or_else(|| self.options.environment.get(name)).cloned()
+    }
+}
+
+fn port(arguments: &Arguments, instance: &str) -> Result<u16, Failure> {
+    let text = arguments.value("port").unwrap_or_default();
+    text.parse().ok().filter(|port| *port > 0).ok_or_else(|| {
+        let what = format!("the port of instance {instance} is '{text}'");
+        Failure::new(Code::Input, what, "it is a whole number from 1 to 65535")
+    })
+}
+
+/// The product of the parallel sizes, unless other machines take part.
+fn gpus_needed(arguments: &Arguments, traits: &engine::Traits) -> Option<u64> {
+    if traits.spread.iter().any(|flag| arguments.value(flag).is_some_and(|value| value != "1")) {
+        return None;
+    }
+    let sizes: Vec<u64> = traits
+        .parallel
+        .iter()
+        .filter_map(|flag| arguments.value(flag))
+        .map(|size| size.parse().ok())
+        .collect::<Option<_>>()?;
+    (!sizes.is_empty()).then(|| sizes.into_iter().fold(1, u64::saturating_mul))
+}
+
+fn repeats(plan: &Plan, arguments: &Arguments) -> Vec<Warning> {
+    let warn = |flag: &str| Warning {
+        engine: Some(plan.engine),
+        instance: Some(plan.instance.clone()),
+        rule: rules::EXTRA_ARGS_REPEAT.to_owned(),
+        what: format!("extra_args of {} repeats --{flag}, which [server] sets already", plan.instance),
+        hint: "the engine sees both; set it in one place".to_owned(),
+    };
+    arguments.repeated().into_iter().map(warn).collect()
+}
+
+fn hash(plan: &Plan) -> String {
+    let Plan { program, args, env_set, user, install_path, control, .. } = plan;
+    let parts = (program, args, env_set, user, install_path, control);
+    let bytes = serde_json::to_vec(&parts).unwrap_or_default();
+    hex(&Sha256::digest(&bytes))
+}

@@ -1,0 +1,47 @@
+//! What planning depends on beside the records.
+use record::Engine;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use tool::{Code, Failure, vars};
+
+/// What planning depends on beside the records.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Unknown TOML keys warn instead of failing.
+    pub lenient: bool,
+    /// The caller's environment: what servers inherit, and where overrides stand.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl Options {
+    /// From this process's environment; `lenient` also by `AUTO_INFER_LENIENT_CONFIG`.
+    ///
+    /// # Errors
+    /// Code 69 when that variable is no boolean.
+    pub fn of_process(lenient: bool) -> Result<Self, Failure> {
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        };
+        let environment: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
+        let lenient = lenient || boolean(vars::LENIENT_CONFIG, &environment)?;
+        Ok(Self { lenient, environment })
+    }
+
+    /// The variable with an engine's overrides, and its value, where it is set.
+    pub(crate) fn overrides(&self, engine: Engine) -> Option<(&str, &str)> {
+        let (name, value) = self.environment.get_key_value(&vars::of(engine, "OVERRIDES"))?;
+        (!value.is_empty()).then_some((name, value))
+    }
+}
+
+fn boolean(name: &str, environment: &BTreeMap<String, String>) -> Result<bool, Failure> {
+    let value = environment.get(name).map(|value| value.to_ascii_lowercase());
+    match value.as_deref() {
+        Some("1" | "true" | "yes" | "on") => Ok(true),
+        None | Some("" | "0" | "false" | "no" | "off") => Ok(false),
+        Some(other) => {
+            let what = format!("{name} is '{other}'");
+            Err(Failure::new(Code::Unmet, what, "it is 1, true, yes, on, 0, false, no or off"))
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Whether a port can be had, and who has it.
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+use std::fs;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use tool::{Code, Failure};
+
+/// Whether two listeners on the same port are in each other's way.
+pub(crate) fn overlap(one: &str, other: &str) -> bool {
+    let all = |host: &str| matches!(host, "0.0.0.0" | "::" | "*" | "[::]");
+    one == other || all(one) || all(other)
+}
+
+/// Try to take the port and let it go again.
+///
+/// Without SO_REUSEADDR: a server that has bound its port and does not listen yet is not seen otherwise.
+pub(crate) fn check(host: &str, port: u16) -> Result<(), Failure> {
+    let addresses = resolve(host, port)?;
+    for address in addresses {
+        match try_bind(address, false) {
+            Err(Errno::ADDRINUSE) => {}
+            Err(Errno::AFNOSUPPORT) | Ok(()) => continue,
+            Err(error) => {
+                let what = format!("cannot listen on {address}");
+                return Err(Failure::io(Code::Unmet, what, &error.into()));
+            }
+        }
+        let sockets = sockets_on(port);
+        // Connections of a server that has ended hold their port for a minute; every engine sets SO_REUSEADDR.
+        let only_ended = !sockets.is_empty() && sockets.iter().all(|socket| socket.inode == 0);
+        if !(only_ended && try_bind(address, true).is_ok()) {
+            let holder = holder(&sockets);
+            let hint = "stop it, or choose another port; a server of ours is stopped by istop";
+            return Err(Failure::new(Code::Later, format!("port {port} is in use"), holder).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    let bare = if host == "*" { "::" } else { host.trim_start_matches('[').trim_end_matches(']') };
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let found = (bare, port).to_socket_addrs();
+    let addresses: Vec<SocketAddr> = found
+        .map_err(|error| Failure::io(Code::Unmet, format!("host '{host}' is not known"), &error))?
+        .collect();
+    Ok(addresses)
+}
+
+fn try_bind(address: SocketAddr, reuse: bool) -> rustix::io::Result<()> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    if reuse {
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
+    bind(&socket, &address)
+}
+
+/// One TCP socket of this network namespace.
+struct Socket {
+    listens: bool,
+    /// 0: no process has it any more.
+    inode: u64,
+}
+
+/// The sockets whose own port is `port`. One that is bound and does not listen is in none of these lists.
+fn sockets_on(port: u16) -> Vec<Socket> {
+    let lists = ["/proc/net/tcp", "/proc/net/tcp6"].map(|list| fs::read_to_string(list).unwrap_or_default());
+    lists.iter().flat_map(|list| list.lines().skip(1)).filter_map(|line| socket(line, port)).collect()
+}
+
+fn socket(line: &str, port: u16) -> Option<Socket> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (_, local) = fields.get(1)?.rsplit_once(':')?;
+    if u16::from_str_radix(local, 16).ok()? != port {
+        return None;
+    }
+    Some(Socket { listens: *fields.get(3)? == "0A", inode: fields.get(9)?.parse().ok()? })
+}
+
+/// Who holds one of the sockets, the listening one first.
+fn holder(sockets: &[Socket]) -> String {
+    let listening = sockets.iter().filter(|socket| socket.listens);
+    let others = sockets.iter().filter(|socket| !socket.listens);
+    let owner = listening.chain(others).find_map(|socket| owner(socket.inode));
+    match owner {
+        Some(pid) => format!("pid {pid} has it: {}", command(pid)),
+        None => "it cannot be seen from here who has it".to_owned(),
+    }
+}
+
+fn owner(inode: u64) -> Option<u32> {
+    if inode == 0 {
+        return None;
+    }
+    let wanted = format!("socket:[{inode}]");
+    let pids =
+        fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut pids: Vec<u32> = pids.collect();
+    pids.sort_unstable();
+    pids.into_iter().find(|pid| {
+        let Ok(fds) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+        fds.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str()))
+    })
+}
+
+/// A process's command line, as far as one cares to read, what follows a secret's name left out.
+fn command(pid: u32) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = String::from_utf8_lossy(&bytes);
+    let mut words: Vec<String> = Vec::new();
+    let mut hide = false;
+    for word in line.split('\0').filter(|word| !word.is_empty()) {
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let secret = crate::secret::is_name(name);
+        words.push(match value {
+            _ if hide => "***".to_owned(),
+            Some(_) if secret => format!("{name}=***"),
+            _ => word.to_owned(),
+        });
+        hide = secret && value.is_none() && name.starts_with('-');
+    }
+    if words.is_empty() {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        return name.trim().to_owned();
+    }
+    let line = words.join(" ");
+    match line.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, TcpListener};
+
+    #[test]
+    fn a_port_that_a_loading_server_has_bound_without_listening_is_in_use() {
+        let socket =
+            socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        sockopt::set_socket_reuseaddr(&socket, true).unwrap();
+        sockopt::set_socket_reuseport(&socket, true).unwrap();
+        bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let port = SocketAddr::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap().port();
+        let failure = check("127.0.0.1", port).unwrap_err();
+        assert_eq!((failure.code, failure.what), (Code::Later, format!("port {port} is in use")));
+        drop(socket);
+        check("127.0.0.1", port).unwrap();
+    }
+
+    #[test]
+    fn the_holder_is_named_whatever_address_it_listens_on() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for host in ["127.0.0.1", "0.0.0.0", "localhost", "::", "*"] {
+            let failure = check(host, port).unwrap_err();
+            assert!(
+                failure.cause.starts_with(&format!("pid {} has it: ", std::process::id())),
+                "{failure:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_connection_that_ended_a_moment_ago_does_not_hold_its_port() {
+        use std::io::Read;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut client = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        // The server's side closes first, so that TIME_WAIT is on its port.
+        drop(server);
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        drop(client);
+        drop(listener);
+        check("127.0.0.1", port).unwrap();
+    }
+
+    #[test]
+    fn an_address_of_another_machine_is_refused() {
+        let failure = check("192.0.2.1", 8080).unwrap_err();
+        assert_eq!(failure.what, "cannot listen on 192.0.2.1:8080");
+        assert_eq!(failure.code, Code::Unmet);
+    }
+
+    #[test]
+    fn listeners_overlap_when_one_takes_all_addresses() {
+        assert!(overlap("127.0.0.1", "0.0.0.0"));
+        assert!(overlap("::", "10.0.0.1"));
+        assert!(!overlap("127.0.0.1", "10.0.0.1"));
+    }
+}

@@ -1,0 +1,259 @@
+//! What is checked before anything starts.
+use crate::gpu::{self, Chosen, Gpu};
+use crate::instance::Draft;
+use crate::{port, rules};
+use child::User;
+use engine::Weights;
+use record::{Plan, Warning};
+use rustix::fs::{Access, access};
+use state::Directory;
+use std::io;
+use std::path::Path;
+use tool::{Code, Failure};
+
+/// Check all drafts, each by itself and against the ones before it.
+pub(crate) fn check(drafts: &mut [&mut Draft]) {
+    let foreground = drafts.iter().any(|draft| !draft.plan.control.background);
+    let total = drafts.len();
+    for draft in drafts.iter_mut() {
+        if foreground && total > 1 && !draft.plan.control.background {
+            let what = format!("instance {} has background = false", draft.plan.instance);
+            let cause = format!("{total} instances are enabled, and only one can run in the foreground");
+            draft.failures.push(Failure::new(Code::Input, what, cause));
+        }
+        if let Err(failure) = find_running(draft) {
+            draft.failures.push(failure);
+        }
+    }
+    for at in 0..drafts.len() {
+        let (before, rest) = drafts.split_at_mut(at);
+        if let [draft, ..] = rest {
+            check_against(draft, before);
+            if !draft.plan.reused {
+                check_alone(draft);
+            }
+        }
+    }
+    check_gpus(drafts);
+}
+
+impl Draft {
+    fn object(&mut self, rule: &str, mut failure: Failure) {
+        if !self.plan.control.allow.iter().any(|allowed| allowed == rule) {
+            failure.class = Some(rule.to_owned());
+            self.failures.push(failure);
+        }
+    }
+
+    fn warn(&mut self, rule: &str, what: String, hint: &str) {
+        let Plan { engine, instance, .. } = &self.plan;
+        self.warnings.push(Warning {
+            engine: Some(*engine),
+            instance: Some(instance.clone()),
+            rule: rule.to_owned(),
+            what,
+            hint: hint.to_owned(),
+        });
+    }
+}
+
+/// Whether a keeper has an instance of this name already, and whether it keeps what is planned.
+fn find_running(draft: &mut Draft) -> Result<(), Failure> {
+    let Plan { engine, instance, state_dir, workspace, hash, .. } = &draft.plan;
+    let directory = Directory::at(state_dir);
+    let what = || format!("cannot read {}", state_dir.display());
+    let unreadable = |error: io::Error| Failure::io(Code::Unmet, what(), &error);
+    if directory.keeper().map_err(unreadable)?.is_none() {
+        return Ok(());
+    }
+    let status = directory.status().map_err(unreadable)?;
+    let (theirs, running) = match status {
+        Some(status) => (Some(status.workspace), Some(status.plan_hash)),
+        None => (None, None),
+    };
+    if let Some(theirs) = theirs.filter(|theirs| theirs != workspace) {
+        let what = format!("{engine} {instance} runs already");
+        let cause = format!("the workspace {} has an instance of this name", theirs.display());
+        let hint = "choose another name, or another AUTO_INFER_RUN_DIR for this workspace";
+        return Err(Failure::new(Code::Later, what, cause).hint(hint));
+    }
+    let stale = running.is_some_and(|running| running != *hash);
+    let what = format!("{engine} {instance} runs already, from another plan");
+    draft.plan.reused = true;
+    draft.plan.stale = stale;
+    if stale {
+        draft.warn(
+            rules::STALE,
+            what,
+            "it is not restarted by itself: stop it with istop to take the new plan",
+        );
+    }
+    Ok(())
+}
+
+/// Ports and log files that an earlier instance has.
+fn check_against(draft: &mut Draft, before: &[&mut Draft]) {
+    for other in before {
+        let (own, theirs) = (&draft.plan, &other.plan);
+        let name = format!("{} {}", theirs.engine, theirs.instance);
+        let (log_shared, same_port) = (
+            own.log_file == theirs.log_file,
+            own.port == theirs.port && port::overlap(&own.host, &theirs.host),
+        );
+        if same_port {
+            let what = format!("port {} of {} {} is taken", own.port, own.engine, own.instance);
+            let failure = Failure::new(Code::Input, what, format!("{name} is planned on it"));
+            draft.object(rules::PORT_SHARED, failure.hint("give each instance a port of its own"));
+        }
+        if log_shared {
+            let what = format!("log file {} is taken", draft.plan.log_file.display());
+            let failure = Failure::new(Code::Input, what, format!("{name} is planned to write it"));
+            draft.object(rules::LOG_SHARED, failure.hint("set log_dir for all, or log_file for each"));
+        }
+    }
+}
+
+/// What starting this one instance would stumble over.
+fn check_alone(draft: &mut Draft) {
+    if let Err(failure) = port::check(&draft.plan.host, draft.plan.port) {
+        draft.object(rules::PORT_IN_USE, failure);
+    }
+    check_model(draft);
+    if let Err(failure) = check_log(&draft.plan) {
+        draft.object(rules::LOG_NOT_WRITABLE, failure);
+    }
+}
+
+fn check_model(draft: &mut Draft) {
+    let traits = engine::of(draft.plan.engine);
+    let Some(model) = draft.plan.model.clone() else {
+        if !draft.model_elsewhere {
+            let what = format!("instance {} names no model", draft.plan.instance);
+            let failure = Failure::new(
+                Code::Input,
+                what,
+                format!("server.{} is not set", traits.model.replace('-', "_")),
+            );
+            draft.object(rules::MODEL_UNSET, failure);
+        }
+        return;
+    };
+    let path = Path::new(&model);
+    if !path.is_absolute() {
+        let what = format!("model '{model}' of {} is not an absolute path", draft.plan.instance);
+        draft.warn(rules::MODEL_NOT_LOCAL, what, "offline it is found only if the engine's own cache has it");
+        return;
+    }
+    let what = format!("model {model} of instance {}", draft.plan.instance);
+    let hint = format!("correct server.{}, or mount the model there", traits.model.replace('-', "_"));
+    match std::fs::metadata(path) {
+        Err(error) => {
+            draft.object(rules::MODEL_MISSING, Failure::io(Code::Unmet, what, &error).hint(hint));
+        }
+        Ok(meta) if meta.is_dir() && traits.weights == Weights::File => {
+            let hint = "name the .gguf file in it, the first shard where there are several";
+            draft.object(rules::MODEL_MISSING, Failure::new(Code::Unmet, what, "Is a directory").hint(hint));
+        }
+        Ok(_) => {}
+    }
+}
+
+/// A log folder that exists has to be writable for the instance's user, and so has the log. A missing one is made by
+/// whoever launches, so it is his rights that count.
+fn check_log(plan: &Plan) -> Result<(), Failure> {
+    let cannot = |error: &io::Error| {
+        Failure::io(Code::Unmet, format!("cannot write log file {}", plan.log_file.display()), error)
+    };
+    let user = user_of(plan)?;
+    let folder = plan.log_file.parent().unwrap_or(Path::new("/"));
+    let file = plan.log_file.as_path();
+    if folder.exists() {
+        let try_it = || {
+            if file.is_dir() {
+                return Err(rustix::io::Errno::ISDIR);
+            }
+            let target = if file.exists() {
+                (file, Access::WRITE_OK)
+            } else {
+                (folder, Access::WRITE_OK | Access::EXEC_OK)
+            };
+            access(target.0, target.1).and_then(|()| access(folder, Access::WRITE_OK | Access::EXEC_OK))
+        };
+        let tried = match &user {
+            Some(user) => user.act(try_it).map_err(|error| cannot(&error))?,
+            None => try_it(),
+        };
+        return tried.map_err(|error| {
+            let who = plan.user.as_deref().unwrap_or("this user");
+            cannot(&error.into()).hint(format!("let {who} write in {}, or set log_dir", folder.display()))
+        });
+    }
+    let above = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    if !above.is_dir() {
+        return Err(cannot(&rustix::io::Errno::NOTDIR.into()));
+    }
+    access(above, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+        cannot(&error.into()).hint(format!("{} cannot be made in {}", folder.display(), above.display()))
+    })
+}
+
+/// The user that the instance runs as, where that is not us.
+fn user_of(plan: &Plan) -> Result<Option<User>, Failure> {
+    let Some(name) = &plan.user else { return Ok(None) };
+    let what = format!("cannot run as user {name}");
+    match User::named(name) {
+        Err(error) => Err(Failure::io(Code::Unmet, what, &error)),
+        Ok(None) => Err(Failure::new(Code::Unmet, what, "no such user")),
+        Ok(Some(user)) if user.is_current() => Ok(None),
+        Ok(Some(_)) if !rustix::process::geteuid().is_root() => {
+            Err(Failure::new(Code::Unmet, what, "only root can become another user"))
+        }
+        Ok(user) => Ok(user),
+    }
+}
+
+/// GPUs, where nvidia-smi answers. It takes its time, so it is asked once and only where the answer matters.
+fn check_gpus(drafts: &mut [&mut Draft]) {
+    let uses = |draft: &&mut Draft| draft.plan.gpu_ids != "none" && draft.failures.is_empty();
+    let asks =
+        |draft: &&mut Draft| draft.plan.gpu_ids != "all" || draft.gpus_needed.is_some_and(|count| count > 1);
+    let users = drafts.iter().filter(|draft| uses(draft)).count();
+    if users == 0 || (users == 1 && !drafts.iter().any(|draft| uses(draft) && asks(draft))) {
+        return;
+    }
+    let Some(gpus) = gpu::query() else { return };
+    let mut before: Vec<(Chosen, std::path::PathBuf)> = Vec::new();
+    for draft in drafts.iter_mut().filter(|draft| uses(draft)) {
+        let chosen = gpu::choose(&draft.plan.gpu_ids, draft.visible.as_deref(), &gpus);
+        if !draft.plan.reused {
+            check_gpu_ids(draft, &chosen, &gpus);
+        }
+        if !draft.failures.is_empty() {
+            continue;
+        }
+        let shares = |(other, _): &&(Chosen, _)| !other.indices.is_disjoint(&chosen.indices);
+        draft.plan.after = before.iter().rev().find(shares).map(|(_, state_dir)| state_dir.clone());
+        before.push((chosen, draft.plan.state_dir.clone()));
+    }
+}
+
+fn check_gpu_ids(draft: &mut Draft, chosen: &Chosen, gpus: &[Gpu]) {
+    let instance = draft.plan.instance.clone();
+    if !chosen.strangers.is_empty() && draft.plan.gpu_ids != "all" {
+        let what = format!("gpu_ids of instance {instance} name GPUs that are not there");
+        let found: Vec<String> = gpus.iter().map(|gpu| format!("{} ({})", gpu.index, gpu.uuid)).collect();
+        let failure = Failure::new(Code::Unmet, what, chosen.strangers.join(", "));
+        draft.object(rules::GPU_MISSING, failure.hint(format!("nvidia-smi lists {}", found.join(", "))));
+    }
+    if let Some(needed) = draft.gpus_needed
+        && needed > chosen.count as u64
+    {
+        let what = format!("instance {instance} needs {needed} GPUs");
+        let cause = format!("it sees {}", chosen.count);
+        let failure = Failure::new(Code::Unmet, what, cause);
+        draft.object(
+            rules::GPU_COUNT,
+            failure.hint("tensor times pipeline parallel size is the number of GPUs"),
+        );
+    }
+}

@@ -1,0 +1,234 @@
+//! What is run, before any argument of the engine's own.
+use crate::Input;
+use crate::config::Master;
+use crate::install::Install;
+use record::{Engine, Env};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tool::{Code, Failure};
+
+/// A program, what stands before the engine's arguments, and what it needs in its environment.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) program: PathBuf,
+    pub(crate) lead: Vec<String>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) install_path: Option<PathBuf>,
+}
+
+/// The caller's environment, as far as programs build on it.
+pub(crate) struct Caller<'a>(pub(crate) &'a BTreeMap<String, String>);
+
+impl Caller<'_> {
+    /// Folders joined before those that a variable has already.
+    fn before(&self, variable: &str, folders: &[PathBuf]) -> String {
+        let mut parts: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        parts.extend(self.0.get(variable).filter(|rest| !rest.is_empty()).cloned());
+        parts.join(":")
+    }
+
+    fn which(&self, name: &str) -> Option<PathBuf> {
+        let path = self.0.get("PATH")?;
+        which::which_in(name, Some(path), "/").ok()
+    }
+}
+
+/// The one program of an engine, however many instances it has.
+pub(crate) fn find(input: &Input, master: &Master, caller: &Caller<'_>) -> Result<Install, Failure> {
+    match input.env.engine {
+        Engine::LlamaCpp => find_llama(input, master, caller),
+        _ => find_python(input, master),
+    }
+}
+
+fn find_llama(input: &Input, master: &Master, caller: &Caller<'_>) -> Result<Install, Failure> {
+    if let Some(path) = &master.llama_cpp_path {
+        executable(path, "master.llama_cpp_path")?;
+        return Ok(Install::of_executable(path));
+    }
+    if let Some(install) = installed(input, "default")?
+        && let Some(path) = &install.executable
+    {
+        executable(path, "the install")?;
+        return Ok(install);
+    }
+    let workspace = input.env.workspace.join("llama-cpp/build/bin/llama-server");
+    let built = [PathBuf::from("/hard/volume/workspace/llama-cpp/build/bin/llama-server"), workspace];
+    let found = built.into_iter().find(|path| path.is_file()).or_else(|| caller.which("llama-server"));
+    match found {
+        Some(path) => {
+            executable(&path, "llama-server")?;
+            Ok(Install::of_executable(&path))
+        }
+        None => Err(not_installed(&input.env)),
+    }
+}
+
+fn find_python(input: &Input, master: &Master) -> Result<Install, Failure> {
+    let env = &input.env;
+    let pixi_env = pixi_env(master, env);
+    let install = match &master.project_dir {
+        Some(dir) if env.project_dir.as_ref() != Some(dir) => Some(elsewhere(dir, env.engine, pixi_env)?),
+        _ => installed(input, pixi_env)?,
+    };
+    let named = match (&master.python_path, &env.python) {
+        (Some(python), _) => Some((python, "master.python_path".to_owned())),
+        (None, Some(python)) => Some((python, tool::vars::of(env.engine, "PYTHON"))),
+        (None, None) => None,
+    };
+    if let Some((python, what)) = named {
+        executable(python, &what)?;
+        let mut own = Install::of_python(python);
+        // The activation that was captured belongs to the interpreter that it was captured of.
+        if let Some(install) =
+            install.filter(|install| same_folder(install.python.as_deref(), own.python.as_deref()))
+        {
+            own = Install { python: own.python, ..install };
+        }
+        return Ok(own);
+    }
+    let Some(install) = install else { return Err(not_installed(env)) };
+    let install = other_environment(install, master)?;
+    match &install.python {
+        Some(python) => executable(python, "the install's interpreter")?,
+        None => return Err(not_installed(env)),
+    }
+    Ok(install)
+}
+
+/// `master.pixi_environment` may name another environment of the install than the one that was recorded.
+fn other_environment(install: Install, master: &Master) -> Result<Install, Failure> {
+    let (Some(name), Some(path)) = (&master.pixi_environment, &install.path) else { return Ok(install) };
+    let envs = path.join(".pixi/envs");
+    let python = envs.join(name).join("bin/python");
+    if !envs.is_dir() || same_folder(install.python.as_deref(), Some(&python)) {
+        return Ok(install);
+    }
+    executable(&python, &format!("environment '{name}' of the install"))?;
+    Ok(Install { path: install.path, ..Install::of_python(&python) })
+}
+
+fn installed(input: &Input, pixi_env: &str) -> Result<Option<Install>, Failure> {
+    match (&input.installed, input.env.home()) {
+        (Some(installed), _) => Ok(Some(installed.into())),
+        (None, Some(home)) => Install::at(home, input.env.engine, pixi_env),
+        (None, None) => Ok(None),
+    }
+}
+
+fn elsewhere(dir: &Path, engine: Engine, pixi_env: &str) -> Result<Install, Failure> {
+    Install::at(dir, engine, pixi_env)?.ok_or_else(|| {
+        let what = format!("master.project_dir {}", dir.display());
+        let cause = if dir.is_dir() { "nothing is installed there" } else { "No such file or directory" };
+        Failure::new(Code::Unmet, what, cause)
+    })
+}
+
+fn pixi_env<'a>(master: &'a Master, env: &'a Env) -> &'a str {
+    master.pixi_environment.as_deref().or(env.pixi_env.as_deref()).unwrap_or("default")
+}
+
+fn same_folder(one: Option<&Path>, other: Option<&Path>) -> bool {
+    let folder =
+        |path: Option<&Path>| path.and_then(Path::parent).and_then(|dir| std::fs::canonicalize(dir).ok());
+    folder(one).is_some_and(|one| folder(other) == Some(one))
+}
+
+fn not_installed(env: &Env) -> Failure {
+    let engine = env.engine;
+    let what = format!("cannot plan {engine}");
+    let cause = match env.home() {
+        Some(home) => format!("nothing is installed in {}", home.display()),
+        None => "it is not installed".to_owned(),
+    };
+    Failure::new(Code::Unmet, what, cause).hint(format!("install it: ienv {engine} | iinstall"))
+}
+
+fn executable(path: &Path, what: &str) -> Result<(), Failure> {
+    use rustix::fs::{Access, access};
+    let what = format!("{what}: cannot run {}", path.display());
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => Err(Failure::new(Code::Unmet, what, "Is a directory")),
+        Ok(_) => access(path, Access::EXEC_OK).map_err(|e| Failure::io(Code::Unmet, what, &e.into())),
+        Err(error) => Err(Failure::io(Code::Unmet, what, &error)),
+    }
+}
+
+impl Program {
+    /// The program as one instance runs it.
+    pub(crate) fn of(
+        install: &Install,
+        master: &Master,
+        env: &Env,
+        via_pixi: bool,
+        caller: &Caller<'_>,
+    ) -> Result<Self, Failure> {
+        let module = engine::of(env.engine).module.map(|(_, module)| module.to_owned());
+        let module = master.module.clone().or(module);
+        match (module, via_pixi) {
+            (Some(module), true) => Self::via_pixi(install, &module, pixi_env(master, env), env, caller),
+            (None, true) => {
+                let what = "control.via_pixi is set";
+                Err(Failure::new(
+                    Code::Input,
+                    what,
+                    format!("{} does not run in a pixi environment", env.engine),
+                ))
+            }
+            (Some(module), false) => Ok(Self::python(install, &module, caller)),
+            (None, false) => Ok(Self::llama(install, caller)),
+        }
+    }
+
+    fn llama(install: &Install, caller: &Caller<'_>) -> Self {
+        let libraries = install.library_dir.iter().map(|dir| {
+            ("LD_LIBRARY_PATH".to_owned(), caller.before("LD_LIBRARY_PATH", std::slice::from_ref(dir)))
+        });
+        Self {
+            program: install.executable.clone().unwrap_or_default(),
+            lead: Vec::new(),
+            env: libraries.collect(),
+            install_path: install.path.clone(),
+        }
+    }
+
+    fn python(install: &Install, module: &str, caller: &Caller<'_>) -> Self {
+        let activation = install.activation.clone().unwrap_or_default();
+        let mut env = activation.variables;
+        if !activation.path.is_empty() {
+            env.insert("PATH".to_owned(), caller.before("PATH", &activation.path));
+        }
+        Self {
+            program: install.python.clone().unwrap_or_default(),
+            lead: vec!["-m".to_owned(), module.to_owned()],
+            env,
+            install_path: install.path.clone(),
+        }
+    }
+
+    fn via_pixi(
+        install: &Install,
+        module: &str,
+        pixi_env: &str,
+        env: &Env,
+        caller: &Caller<'_>,
+    ) -> Result<Self, Failure> {
+        let what = "control.via_pixi is set";
+        let manifest = install.path.as_ref().map(|path| path.join("pixi.toml")).filter(|path| path.is_file());
+        let Some(manifest) = manifest else {
+            let cause = "the install has no pixi.toml";
+            let hint = "only an install from the cache has one; leave via_pixi out";
+            return Err(Failure::new(Code::Unmet, what, cause).hint(hint));
+        };
+        let Some(program) = caller.which("pixi") else {
+            return Err(Failure::new(Code::Unmet, what, "there is no pixi on PATH"));
+        };
+        let mut lead: Vec<String> = ["run", "--frozen", "--manifest-path"].map(str::to_owned).into();
+        lead.push(manifest.display().to_string());
+        if pixi_env != "default" {
+            lead.extend(["--environment".to_owned(), pixi_env.to_owned()]);
+        }
+        lead.extend(["python", "-m", module].map(str::to_owned));
+        Ok(Self { program, lead, env: env.environment.clone(), install_path: install.path.clone() })
+    }
+}

@@ -1,0 +1,32 @@
+//! The ids of everything that is checked before anything starts, for `control.allow`.
+
+pub(crate) const ENV_DROPPED: &str = "env_dropped";
+pub(crate) const EXTRA_ARGS_REPEAT: &str = "extra_args_repeat";
+pub(crate) const GPU_COUNT: &str = "gpu_count";
+pub(crate) const GPU_MISSING: &str = "gpu_missing";
+pub(crate) const LOG_NOT_WRITABLE: &str = "log_not_writable";
+pub(crate) const LOG_SHARED: &str = "log_shared";
+pub(crate) const MODEL_MISSING: &str = "model_missing";
+pub(crate) const MODEL_NOT_LOCAL: &str = "model_not_local";
+pub(crate) const MODEL_UNSET: &str = "model_unset";
+pub(crate) const PORT_IN_USE: &str = "port_in_use";
+pub(crate) const PORT_SHARED: &str = "port_shared";
+pub(crate) const STALE: &str = "stale";
+/// Not for `allow`: that is what `--lenient` is for.
+pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
+
+/// All that can be silenced, in the order of the alphabet.
+pub(crate) const RULES: [&str; 12] = [
+    ENV_DROPPED,
+    EXTRA_ARGS_REPEAT,
+    GPU_COUNT,
+    GPU_MISSING,
+    LOG_NOT_WRITABLE,
+    LOG_SHARED,
+    MODEL_MISSING,
+    MODEL_NOT_LOCAL,
+    MODEL_UNSET,
+    PORT_IN_USE,
+    PORT_SHARED,
+    STALE,
+];

@@ -1,0 +1,165 @@
+//! Secrets: which values are, and how each reaches its engine without standing in an argument, a record or a log.
+use crate::arguments::{Argument, Arguments};
+use engine::{Lists, Traits};
+use std::path::{Path, PathBuf};
+use tool::{Code, Failure};
+
+/// The file below the state directory that carries secrets for which an engine has no variable.
+pub(crate) const CONFIG_FILE: &str = "config.yaml";
+
+/// How a secret reaches the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By a variable of its environment.
+    Variable(String),
+    /// By a line of its configuration file, under this flag.
+    Line(String),
+    /// By a file of the operator's own, which only tells us the API key too.
+    KeyFile(PathBuf),
+}
+
+/// One secret. There is no `Debug`: it is not for anybody's log.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret {
+    /// `server.NAME`, `env.NAME` or `extra_args.--flag`.
+    pub(crate) name: String,
+    pub(crate) way: Way,
+    pub(crate) values: Vec<String>,
+    /// It is what clients of the engine present.
+    pub(crate) api_key: bool,
+}
+
+/// Whether a value of this name is a secret.
+pub(crate) fn is_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    ["_key", "_token", "password", "secret"].iter().any(|end| name.ends_with(end))
+}
+
+/// Take the secrets out of arguments and environment.
+pub(crate) fn take(
+    arguments: &mut Arguments,
+    env: &mut Vec<(String, String)>,
+    traits: &Traits,
+) -> Result<Vec<Secret>, Failure> {
+    let mut secrets = Vec::new();
+    let is_secret = |argument: &Argument| {
+        argument.holds_secret || (is_name(&argument.flag) && !argument.values.is_empty())
+    };
+    for list in [&mut arguments.written, &mut arguments.extra] {
+        for argument in list.extract_if(.., |argument| is_secret(argument)) {
+            secrets.push(of_argument(argument, traits)?);
+        }
+    }
+    if let Some(file) = arguments.all("api-key-file").next_back()
+        && let Some(path) = file.values.first()
+    {
+        let (name, way) = (file.name.clone(), Way::KeyFile(path.into()));
+        secrets.push(Secret { name, way, values: Vec::new(), api_key: true });
+    }
+    for (name, value) in env.extract_if(.., |(name, _)| is_name(name)) {
+        let api_key = traits.key_variable() == Some(name.as_str());
+        let way = Way::Variable(name.clone());
+        secrets.push(Secret { name: format!("env.{name}"), way, values: vec![value], api_key });
+    }
+    Ok(secrets)
+}
+
+fn of_argument(argument: Argument, traits: &Traits) -> Result<Secret, Failure> {
+    let Argument { flag, name, mut values, .. } = argument;
+    let variable = traits.secret_variables.iter().find(|(known, _)| *known == flag).map(|(_, name)| *name);
+    if traits.list_of(&flag) == Lists::Comma {
+        values = vec![values.join(",")];
+    }
+    let way = match (variable, traits.config_file) {
+        (Some(variable), _) if values.len() == 1 => Way::Variable(variable.to_owned()),
+        (_, Some(_)) => Way::Line(flag.clone()),
+        _ => {
+            let cause = "this engine takes it only on its command line, where everybody can read it";
+            let hint = "give it by a file or by a variable in [instance.NAME.env], if the engine knows one";
+            return Err(Failure::new(Code::Input, format!("secret {name}"), cause).hint(hint));
+        }
+    };
+    Ok(Secret { name, way, values, api_key: flag == "api-key" })
+}
+
+/// Put our configuration file in the place of the operator's own, or behind the written arguments. Gives his back.
+pub(crate) fn point_to_config(
+    arguments: &mut Arguments,
+    traits: &Traits,
+    state_dir: &Path,
+) -> Result<Option<PathBuf>, Failure> {
+    let Some(flag) = traits.config_file else { return Ok(None) };
+    let ours = state_dir.join(CONFIG_FILE).display().to_string();
+    let tokens = vec![format!("--{flag}"), ours];
+    let theirs: Vec<&mut Argument> =
+        arguments.written.iter_mut().chain(&mut arguments.extra).filter(|a| a.flag == flag).collect();
+    if theirs.len() > 1 {
+        let what = format!("--{flag} is there {} times", theirs.len());
+        return Err(Failure::new(Code::Input, what, "the engine takes one configuration file only"));
+    }
+    let Some(argument) = theirs.into_iter().next() else {
+        let (flag, name) = (flag.to_owned(), format!("server.{flag}"));
+        arguments.written.push(Argument { flag, name, tokens, values: Vec::new(), holds_secret: false });
+        return Ok(None);
+    };
+    let path = argument.values.first().map(PathBuf::from);
+    argument.tokens = tokens;
+    match path {
+        Some(path) if path.is_absolute() => Ok(Some(path)),
+        _ => {
+            let what = format!("the path given by --{flag} is not absolute");
+            Err(Failure::new(Code::Input, what, "its lines go into a file of ours, with the secrets"))
+        }
+    }
+}
+
+/// What the configuration file holds: the operator's own lines, then ours.
+pub(crate) fn config_text(secrets: &[Secret], theirs: Option<&str>) -> String {
+    let mut text = theirs.unwrap_or_default().to_owned();
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    for (at, secret) in secrets.iter().enumerate() {
+        let Way::Line(flag) = &secret.way else { continue };
+        let again = |later: &Secret| later.way == secret.way;
+        if secrets[at + 1..].iter().any(again) {
+            continue;
+        }
+        // A JSON string, or a list of them, is YAML as it stands.
+        let value = match &secret.values[..] {
+            [value] => serde_json::Value::from(value.as_str()),
+            values => serde_json::Value::from(values),
+        };
+        text.push_str(&format!("{flag}: {value}\n"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_secrets() {
+        for name in ["api_key", "api-key", "HF_TOKEN", "hf_token", "DB_PASSWORD", "password", "client_secret"]
+        {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["api_key_file", "max_tokens", "key", "tokenizer", "ssl_keyfile", "secrets_dir"] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_file_keeps_the_operators_lines_and_the_last_of_each_secret() {
+        let line = |values: &[&str]| Secret {
+            name: "server.api_key".to_owned(),
+            way: Way::Line("api-key".to_owned()),
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+            api_key: true,
+        };
+        let text = config_text(&[line(&["old"]), line(&["a\"b: #c"])], Some("tp-size: 8"));
+        assert_eq!(text, "tp-size: 8\napi-key: \"a\\\"b: #c\"\n");
+        assert_eq!(config_text(&[line(&["a", "b"])], None), "api-key: [\"a\",\"b\"]\n");
+    }
+}

@@ -1,0 +1,150 @@
+//! Values of a TOML file or of overrides, each with the place where it stands.
+
+/// Where a value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At this byte of the file.
+    File(usize),
+    /// In the overrides, which have no lines that anybody would look for.
+    Overrides,
+}
+
+/// A value. Numbers and dates are kept as they are written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Text(String),
+    Number(String),
+    Flag(bool),
+    List(Vec<Node>),
+    Table(Table),
+    /// JSON's null: only in overrides, where it deletes.
+    Null,
+}
+
+/// A value and its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) place: Place,
+}
+
+/// A key, its place, and its value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) place: Place,
+    pub(crate) node: Node,
+}
+
+/// A table, in the order of the file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Table(pub(crate) Vec<Entry>);
+
+/// Whose lists win when two tables are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Merge {
+    /// Overrides: lists replace, null deletes.
+    Override,
+    /// An instance over the defaults: lists concatenate, defaults first.
+    Default,
+}
+
+impl Value {
+    /// The type's name in a message.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "a string",
+            Self::Number(_) => "a number",
+            Self::Flag(_) => "a boolean",
+            Self::List(_) => "a list",
+            Self::Table(_) => "a table",
+            Self::Null => "null",
+        }
+    }
+
+    /// The text of a string or a number.
+    pub(crate) fn word(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) | Self::Number(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// As JSON.
+    pub(crate) fn json(&self) -> String {
+        match self {
+            Self::Text(text) => quoted(text),
+            // JSON has no words for these; Python, which reads it, has.
+            Self::Number(text) => match text.as_str() {
+                "inf" => "Infinity".to_owned(),
+                "-inf" => "-Infinity".to_owned(),
+                "nan" | "-nan" => "NaN".to_owned(),
+                _ => text.clone(),
+            },
+            Self::Flag(flag) => flag.to_string(),
+            Self::List(nodes) => {
+                let items: Vec<String> = nodes.iter().map(|node| node.value.json()).collect();
+                format!("[{}]", items.join(","))
+            }
+            Self::Table(table) => {
+                let entry = |entry: &Entry| format!("{}:{}", quoted(&entry.key), entry.node.value.json());
+                let items: Vec<String> = table.0.iter().map(entry).collect();
+                format!("{{{}}}", items.join(","))
+            }
+            Self::Null => "null".to_owned(),
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+impl Table {
+    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.0.iter().find(|entry| entry.key == key)
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.node)
+    }
+
+    /// Merge `over` into this table: tables deep, everything else by `how`.
+    pub(crate) fn merge(&mut self, over: Self, how: Merge) {
+        for mut entry in over.0 {
+            let position = self.0.iter().position(|old| old.key == entry.key);
+            match (position, entry.node.value) {
+                (Some(at), Value::Null) if how == Merge::Override => drop(self.0.remove(at)),
+                (None, Value::Null) if how == Merge::Override => {}
+                (Some(at), value) => {
+                    let old = &mut self.0[at];
+                    match (&mut old.node.value, value) {
+                        (Value::Table(table), Value::Table(over)) => table.merge(over, how),
+                        (Value::List(list), Value::List(over)) if how == Merge::Default => list.extend(over),
+                        (_, value) => {
+                            let value = fresh(value, how);
+                            old.place = entry.place;
+                            old.node = Node { value, place: entry.node.place };
+                        }
+                    }
+                }
+                (None, value) => {
+                    entry.node.value = fresh(value, how);
+                    self.0.push(entry);
+                }
+            }
+        }
+    }
+}
+
+/// A value that replaces another, less the nulls that have nothing to delete.
+fn fresh(value: Value, how: Merge) -> Value {
+    match value {
+        Value::Table(over) => {
+            let mut table = Table::default();
+            table.merge(over, how);
+            Value::Table(table)
+        }
+        value => value,
+    }
+}

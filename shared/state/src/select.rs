@@ -1,0 +1,105 @@
+//! Which instances a command line means.
+use crate::{Directory, existing, instances};
+use record::Engine;
+use std::path::{Path, PathBuf};
+use tool::{Code, Failure, vars};
+
+/// Every instance that was ever kept: below `run_dir` where an option names it, else below AUTO_INFER_RUN_DIR where that is
+/// set, else below every usual run directory that exists. A run directory that was chosen is not mixed with others.
+///
+/// # Errors
+/// Code 69 for a run directory that was named and is none.
+pub fn everywhere(run_dir: Option<&Path>) -> Result<Vec<Directory>, Failure> {
+    let variable = std::env::var_os(vars::RUN_DIR).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let places = match (run_dir, variable) {
+        (Some(option), _) => {
+            let found = std::fs::metadata(option).map(drop);
+            found.map_err(|error| {
+                Failure::io(Code::Unmet, format!("cannot look into {}", option.display()), &error)
+            })?;
+            vec![option.to_owned()]
+        }
+        (None, Some(variable)) if !variable.is_absolute() => {
+            let what = format!("cannot use {}={}", vars::RUN_DIR, variable.display());
+            return Err(Failure::new(Code::Unmet, what, "not an absolute path"));
+        }
+        (None, Some(variable)) => vec![variable],
+        (None, None) => existing(None),
+    };
+    let mut found: Vec<Directory> = places.iter().flat_map(|place| instances(place)).collect();
+    found.sort_by_key(Directory::engine);
+    Ok(found)
+}
+
+/// Those of `found` that the names mean, all where there are none: ENGINE, ENGINE/INSTANCE or INSTANCE.
+///
+/// # Errors
+/// Code 65 for a name that means nothing, with the nearest one.
+pub fn named(found: Vec<Directory>, names: &[String]) -> Result<Vec<Directory>, Failure> {
+    if names.is_empty() {
+        return Ok(found);
+    }
+    for name in names {
+        let known = name.parse::<Engine>().is_ok() || found.iter().any(|place| is_meant(place, name));
+        if !known {
+            return Err(unknown(&found, name));
+        }
+    }
+    let meant = |place: &Directory| names.iter().any(|name| is_meant(place, name));
+    Ok(found.into_iter().filter(meant).collect())
+}
+
+fn is_meant(place: &Directory, name: &str) -> bool {
+    let engine = place.engine().map(Engine::id);
+    match name.split_once('/') {
+        Some((of, instance)) => engine == Some(of) && place.instance() == Some(instance),
+        // An engine's id comes first: an instance that is called like one is named with its engine.
+        None if name.parse::<Engine>().is_ok() => engine == Some(name),
+        None => place.instance() == Some(name),
+    }
+}
+
+fn unknown(found: &[Directory], name: &str) -> Failure {
+    let full = |place: &Directory| Some(format!("{}/{}", place.engine()?, place.instance()?));
+    let short = |place: &Directory| place.instance().map(str::to_owned);
+    let known: Vec<String> = found
+        .iter()
+        .filter_map(|place| if name.contains('/') { full(place) } else { short(place) })
+        .chain(Engine::ENGINES.map(|engine| engine.id().to_owned()))
+        .collect();
+    let failure = Failure::new(Code::Input, format!("no instance '{name}'"), "nothing of that name was kept");
+    match tool::nearest(name, known) {
+        Some(nearest) => failure.hint(format!("did you mean '{nearest}'")),
+        None => failure.hint("istat lists all instances"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn select(names: &[&str]) -> Result<Vec<String>, Failure> {
+        let place = |name: &str| Directory::at(Path::new("/run/x").join(name));
+        let found = ["llama-cpp/a", "llama-cpp/vllm", "vllm/a", "vllm/glm"].map(place).to_vec();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let full = |place: &Directory| format!("{}/{}", place.engine().unwrap(), place.instance().unwrap());
+        named(found, &names).map(|places| places.iter().map(full).collect())
+    }
+
+    #[test]
+    fn engines_instances_and_both_are_understood() {
+        assert_eq!(select(&[]).unwrap().len(), 4);
+        assert_eq!(select(&["a"]).unwrap(), ["llama-cpp/a", "vllm/a"]);
+        assert_eq!(select(&["vllm"]).unwrap(), ["vllm/a", "vllm/glm"]);
+        assert_eq!(select(&["llama-cpp/vllm", "glm"]).unwrap(), ["llama-cpp/vllm", "vllm/glm"]);
+        assert!(select(&["sglang"]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_name_that_means_nothing_is_refused_with_the_nearest() {
+        let failure = select(&["a", "glmm"]).unwrap_err();
+        assert_eq!(failure.what, "no instance 'glmm'");
+        assert_eq!(failure.hint.as_deref(), Some("did you mean 'glm'"));
+        assert_eq!(select(&["vllm/gml"]).unwrap_err().hint.as_deref(), Some("did you mean 'vllm/glm'"));
+    }
+}

@@ -1,0 +1,97 @@
+//! Ending what a keeper that was killed has left behind.
+use crate::{Pinned, ended, marked};
+use rustix::process::Signal;
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// How long those get that are told to go.
+const GRACE: Duration = Duration::from_secs(3);
+/// How long the kernel gets to take them down. Drivers hold on to the dead for long.
+const DEATH: Duration = Duration::from_secs(30);
+/// Whoever forks while we look is met in the next round.
+const ROUNDS: usize = 5;
+
+/// What a sweep came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Processes that were found and have ended.
+    pub ended: u32,
+    /// Whether any of them had to be killed.
+    pub killed: bool,
+    /// One that was killed and has not ended yet.
+    pub stuck: Option<u32>,
+}
+
+/// End every process of the user that carries the mark: TERM, a short grace, KILL, until none is left. `leader` gets no
+/// TERM: the kernel sent it one when its keeper died, and a second one kills some engines hard.
+#[must_use]
+pub fn sweep(mark: &str, (uid, gid): (u32, u32), leader: Option<u32>) -> Swept {
+    let mut met = HashSet::new();
+    let mut swept = Swept::default();
+    for round in 0..ROUNDS {
+        let found = marked(mark, uid, gid);
+        if found.is_empty() {
+            break;
+        }
+        met.extend(found.iter().map(|process| (process.pid, process.started)));
+        let pinned: Vec<Pinned> = found.into_iter().filter_map(Pinned::of).collect();
+        // Who cannot be signalled has gone, or is found again below.
+        if round == 0 {
+            for process in pinned.iter().filter(|process| Some(process.pid()) != leader) {
+                drop(process.signal(Signal::TERM));
+            }
+            if ended(&pinned, GRACE) {
+                continue;
+            }
+        }
+        swept.killed = true;
+        for process in &pinned {
+            drop(process.signal(Signal::KILL));
+        }
+        if !ended(&pinned, DEATH) {
+            break;
+        }
+    }
+    swept.stuck = marked(mark, uid, gid).first().map(|process| process.pid);
+    swept.ended = u32::try_from(met.len()).unwrap_or(u32::MAX);
+    swept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command};
+
+    fn start(mark: &str, script: &str) -> Child {
+        let mut command = Command::new("bash");
+        command.args(["-c", script]).env(tool::vars::INFER_DEV_INSTANCE, mark);
+        command.spawn().unwrap()
+    }
+
+    fn own() -> (u32, u32) {
+        (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+    }
+
+    #[test]
+    fn all_that_carry_the_mark_are_ended_and_nobody_else() {
+        let mut children =
+            [start("sweep-1", "sleep 60"), start("sweep-1", "sleep 60"), start("sweep-2", "sleep 60")];
+        let swept = sweep("sweep-1", own(), None);
+        assert_eq!(swept, Swept { ended: 2, killed: false, stuck: None });
+        let alive = |child: &mut Child| child.try_wait().unwrap().is_none();
+        assert!(alive(&mut children[2]));
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert_eq!(sweep("sweep-1", own(), None), Swept::default());
+    }
+
+    #[test]
+    fn one_that_ignores_term_is_killed() {
+        let mut child = start("sweep-3", "trap '' TERM; echo; while :; do sleep 1; done");
+        let swept = sweep("sweep-3", own(), Some(child.id()));
+        child.wait().unwrap();
+        assert!(swept.killed && swept.stuck.is_none(), "{swept:?}");
+    }
+}

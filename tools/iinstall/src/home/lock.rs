@@ -1,0 +1,49 @@
+//! One `iinstall` at a time works on a folder: an exclusive flock(2) on `.installs/.lock`.
+use crate::home::{Home, refused};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::io::Errno;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+use tool::{Code, Failure};
+
+/// How often a lock that somebody holds is asked for again. flock(2) has no time limit of its own.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// The lock, held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct HomeLock {
+    _file: OwnedFd,
+}
+
+impl HomeLock {
+    /// Take it, waiting at most `patience` for whoever holds it.
+    pub(crate) fn take(home: &Home, patience: Duration) -> Result<Self, Failure> {
+        let path = home.installs().join(".lock");
+        // Reading is enough for flock(2), so a lock that another user made serves too.
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = match rustix::fs::open(&path, flags, Mode::from(0o644)) {
+            // On a read-only disk an existing one can still be asked for.
+            Err(Errno::ROFS) => rustix::fs::open(&path, flags.difference(OFlags::CREATE), Mode::empty()),
+            other => other,
+        };
+        let file = file.map_err(|error| refused(&path, &error.into()))?;
+        let start = Instant::now();
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(Errno::WOULDBLOCK) if start.elapsed() < patience => {
+                    if start.elapsed() < INTERVAL {
+                        log::info!("waiting for another iinstall that holds {}", path.display());
+                    }
+                    std::thread::sleep(INTERVAL.min(patience));
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    let what = format!("cannot lock {}", path.display());
+                    let cause = format!("another iinstall has held it for {} s", patience.as_secs());
+                    return Err(Failure::new(Code::Later, what, cause).hint("run again when it is done"));
+                }
+                Err(error) => return Err(refused(&path, &error.into())),
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `installed.json`: what makes a folder below `.installs/` an install.
+use crate::home::sync_folder;
+use record::{Engine, Installed, Road};
+use serde_json::{Map, Value, json};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+pub(crate) const NAME: &str = "installed.json";
+const FORMAT: u64 = 1;
+
+/// A complete install: its folder and what its marker says.
+#[derive(Clone, Debug)]
+pub(crate) struct Install {
+    pub(crate) path: PathBuf,
+    pub(crate) record: Installed,
+    /// When it was made, unix seconds.
+    pub(crate) made: f64,
+    /// Fields of the marker that are not the record's, kept when it is written again.
+    more: Map<String, Value>,
+}
+
+impl Install {
+    /// A new install, not yet written.
+    pub(crate) fn new(record: Installed, road: Road, made: f64) -> Self {
+        let Value::Object(more) = json!({
+            "road": road,
+            "sha256": record.id,
+            "installed_at_unix": made,
+            "versions": { "iinstall": env!("CARGO_PKG_VERSION") },
+        }) else {
+            unreachable!("an object literal is an object")
+        };
+        Self { path: record.path.clone(), record, made, more }
+    }
+
+    /// The install in this folder; `None` where it is none.
+    ///
+    /// # Errors
+    /// The marker is there and cannot be read or understood.
+    pub(crate) fn read(folder: &Path) -> io::Result<Option<Self>> {
+        let bytes = match std::fs::read(folder.join(NAME)) {
+            Ok(bytes) => bytes,
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let mut more: Map<String, Value> = serde_json::from_slice(&bytes)?;
+        if more.get("format").and_then(Value::as_u64) != Some(FORMAT) {
+            return Err(io::Error::other("its format is not 1, a newer infer-dev may have written it"));
+        }
+        let mut record: Installed = serde_json::from_value(Value::Object(more.clone()))?;
+        move_to(&mut record, folder);
+        let made = more.get("installed_at_unix").and_then(Value::as_f64).unwrap_or(0.0);
+        more.retain(|name, _| ["road", "sha256", "installed_at_unix", "versions"].contains(&name.as_str()));
+        Ok(Some(Self { path: folder.to_owned(), record, made, more }))
+    }
+
+    /// Write the marker, in one step and for good.
+    pub(crate) fn write(&self) -> io::Result<()> {
+        let mut fields = Map::new();
+        fields.insert("format".to_owned(), FORMAT.into());
+        if let Value::Object(record) = serde_json::to_value(&self.record)? {
+            fields.extend(record);
+        }
+        fields.extend(self.more.clone());
+        let mut text = serde_json::to_vec_pretty(&fields)?;
+        text.push(b'\n');
+        let draft = self.path.join(".installed.json.new");
+        let mut file = File::create(&draft)?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        std::fs::rename(&draft, self.path.join(NAME))?;
+        sync_folder(&self.path)
+    }
+
+    /// The folder's name.
+    pub(crate) fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
+    /// The name of the install that was current before it.
+    pub(crate) fn previous(&self) -> Option<&str> {
+        self.record.previous.as_ref()?.file_name()?.to_str()
+    }
+
+    /// Whether the program that it was made for is still there.
+    pub(crate) fn is_whole(&self) -> bool {
+        let program = self.record.executable.as_ref().or(self.record.python.as_ref());
+        program.is_none_or(|program| program.is_file())
+    }
+}
+
+/// A llama.cpp package runs wherever its folder is, so one on a volume that is mounted elsewhere now is described as it is.
+fn move_to(record: &mut Installed, folder: &Path) {
+    if record.engine != Engine::LlamaCpp || record.path == folder {
+        return;
+    }
+    let old = std::mem::replace(&mut record.path, folder.to_owned());
+    for path in [&mut record.executable, &mut record.library_dir].into_iter().flatten() {
+        if let Ok(inside) = path.strip_prefix(&old) {
+            *path = folder.join(inside);
+        }
+    }
+}
+
+pub(crate) fn now() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}

@@ -1,0 +1,69 @@
+//! What goes away: attempts that came to nothing, and installs that are older than those to keep.
+use crate::home::attempt::nonce;
+use crate::home::{Home, HomeLock, Install, is_install_name, marker};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use std::path::Path;
+
+/// Names below `.installs/` that only work in progress has.
+const UNFINISHED: [&str; 3] = [".incoming-", ".current-", ".removed-"];
+
+impl Home {
+    /// Remove what a killed `iinstall` left. With the lock held nobody else is at work.
+    pub(crate) fn sweep(&self, _lock: &HomeLock) {
+        for entry in std::fs::read_dir(self.installs()).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let unfinished = UNFINISHED.iter().any(|prefix| name.starts_with(prefix));
+            let path = entry.path();
+            if unfinished || (is_install_name(&name) && !path.join(marker::NAME).exists()) {
+                log::info!("removing {}, which was never finished", path.display());
+                remove(&path);
+            }
+        }
+    }
+
+    /// Remove all installs but the current one and `keep` others: those that were current before it come first.
+    pub(crate) fn prune(&self, current: &Install, keep: usize, _lock: &HomeLock) {
+        let mut rest = self.complete();
+        rest.retain(|install| install.name() != current.name());
+        let mut kept = 0;
+        let mut step = current.previous().map(str::to_owned);
+        while let Some(name) = step.filter(|_| kept < keep) {
+            // A chain that comes back to where it was finds nothing left.
+            let Some(index) = rest.iter().position(|install| install.name() == name) else { break };
+            step = rest.remove(index).previous().map(str::to_owned);
+            kept += 1;
+        }
+        for install in rest.into_iter().skip(keep - kept) {
+            self.retire(&install);
+        }
+    }
+
+    /// Remove an install that nobody runs from: keepers hold a shared flock on its folder. It stops being an install by
+    /// one rename, and only then are its files removed.
+    fn retire(&self, install: &Install) {
+        let path = &install.path;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let held = rustix::fs::open(path, flags, Mode::empty()).and_then(|folder| {
+            flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+            Ok(folder)
+        });
+        let Ok(_held) = held else {
+            log::info!("{} is in use and stays", path.display());
+            return;
+        };
+        let removed = self.installs().join(format!(".removed-{}-{}", install.name(), nonce()));
+        match std::fs::rename(path, &removed) {
+            Ok(()) => remove(&removed),
+            Err(error) => log::warn!("cannot remove {}: {error}", path.display()),
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    let folder = path.symlink_metadata().is_ok_and(|stat| stat.is_dir());
+    let removed = if folder { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    if let Err(error) = removed {
+        log::warn!("cannot remove {}: {error}", path.display());
+    }
+}

@@ -1,0 +1,124 @@
+//! Installing for another user: what takes root is done here, the rest by ourselves again, as that user.
+//!
+//! The second process reads the one `env` record on its stdin and writes its records to us; the source, which the user may
+//! not be able to open, is handed down open.
+use crate::source;
+use crate::{Args, wants_source};
+use child::{Start, User};
+use record::{Env, Reader, Record, Writer};
+use rustix::fs::{Mode, OFlags, fchmod, fchown};
+use rustix::process::{Gid, Signal, Uid};
+use std::io::{self, BufReader, Seek};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use tool::{Code, Failure, Io, vars};
+
+/// The user that this engine belongs to, where that is somebody else than us.
+pub(crate) fn wanted(env: &Env) -> Result<Option<User>, Failure> {
+    let Some(name) = &env.user else { return Ok(None) };
+    let variable = vars::of(env.engine, "USER");
+    let what = format!("cannot become user {name}");
+    let found = User::named(name).map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
+    let Some(user) = found else {
+        let hint = format!("make that user, or set {variable} to another");
+        return Err(Failure::new(Code::Unmet, what, "there is no such user").hint(hint));
+    };
+    if user.is_current() {
+        return Ok(None);
+    }
+    if !rustix::process::geteuid().is_root() {
+        let hint = format!("run as root or as that user, or unset {variable}");
+        return Err(Failure::new(Code::Unmet, what, "only root becomes another user").hint(hint));
+    }
+    Ok(Some(user))
+}
+
+/// Do it all as `user`.
+pub(crate) fn act(args: &Args, env: &Env, user: User, io: &mut Io) -> Result<(), Failure> {
+    let prepared = prepare(args, env, &user);
+    let ended = prepared.and_then(|source| {
+        let mut child = start(args, env, user, source.as_ref())?;
+        let spoke = relay(&mut child, io);
+        let status =
+            child.wait().map_err(|error| Failure::io(Code::Unmet, "cannot wait for a process", &error))?;
+        match spoke? {
+            true => Ok(()),
+            false => {
+                let mut failure =
+                    Failure::new(Code::Unmet, "iinstall as another user said nothing", status.to_string());
+                failure.exit = Some(status.to_string());
+                Err(failure)
+            }
+        }
+    });
+    ended.or_else(|failure| io.fail(env.engine, failure))
+}
+
+/// What only root can: open the source, and make the folders that are missing.
+fn prepare(args: &Args, env: &Env, user: &User) -> Result<Option<OwnedFd>, Failure> {
+    let Some(path) = wants_source(args, env) else { return Ok(None) };
+    let source = source::open(path)?;
+    for folder in env.home().into_iter().chain(&env.archive_cache_dir) {
+        make(folder, user)
+            .map_err(|error| Failure::io(Code::Unmet, format!("cannot make {}", folder.display()), &error))?;
+    }
+    Ok(Some(source))
+}
+
+/// Make a folder where it is missing, the user's own; those above it are root's, and open to all.
+fn make(folder: &Path, user: &User) -> io::Result<()> {
+    if folder.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make(parent, &User { uid: 0, gid: 0, ..user.clone() })?;
+    }
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        other => other?,
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::open(folder, flags, Mode::empty())?;
+    fchmod(&made, Mode::from(0o755))?;
+    fchown(&made, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)))?;
+    Ok(())
+}
+
+fn start(args: &Args, env: &Env, user: User, source: Option<&OwnedFd>) -> Result<Child, Failure> {
+    let what = format!("cannot run iinstall as {}", user.name);
+    // By its descriptor in /proc: the user may not be able to walk to where we are.
+    let mut command = Command::new("/proc/self/exe");
+    command.args(args.handed_down(source.map(AsRawFd::as_raw_fd)));
+    let keep = source.iter().map(|fd| fd.as_raw_fd()).collect();
+    Start { user: Some(user), death_signal: Some(Signal::KILL), keep, ..Start::default() }
+        .apply(&mut command);
+    let input = one_record(env).map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
+    let started = command.current_dir("/").stdin(input).stdout(Stdio::piped()).spawn();
+    started.map_err(|error| Failure::io(Code::Unmet, what, &error))
+}
+
+/// The record as a file without a name: a pipe could fill up before anybody reads it.
+fn one_record(env: &Env) -> io::Result<std::fs::File> {
+    let mut file = std::fs::File::from(rustix::fs::memfd_create("env", rustix::fs::MemfdFlags::CLOEXEC)?);
+    Writer::new(&mut file).write(&Record::from(env.clone()))?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Hand on what it writes, less the record that it was given. What it had to say on stderr is said.
+fn relay(child: &mut Child, io: &mut Io) -> Result<bool, Failure> {
+    let mut spoke = false;
+    let Some(output) = child.stdout.take() else { return Ok(false) };
+    let mut reader = Reader::new(BufReader::new(output));
+    while let Some(line) = reader.read()? {
+        match line.record {
+            None | Some(Record::Env(_)) => {}
+            Some(record) => {
+                spoke |= !matches!(record, Record::Warning(_));
+                io.write(record)?;
+            }
+        }
+    }
+    Ok(spoke)
+}

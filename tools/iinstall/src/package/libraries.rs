@@ -1,0 +1,196 @@
+//! Whether the server can start here: every library that it needs, directly or through another, is in the package or on
+//! this machine. Known before the install becomes current, and by name.
+use crate::package::SERVER;
+use crate::package::elf::{self, Elf, MACHINE};
+use crate::package::system::System;
+use crate::unpack::Trouble;
+use record::{Engine, Warning};
+use std::collections::{BTreeMap, HashSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// They come with the GPU driver, which may be mounted only where the server runs.
+const OF_THE_DRIVER: [&str; 2] = ["libcuda.so.1", "libnvidia-ml.so.1"];
+
+/// What was found: how many libraries resolved, or the interpreter of a script; and what an operator should know.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) libraries: Option<u64>,
+    pub(crate) interpreter: Option<PathBuf>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Check the server of an install.
+pub(crate) fn check(install: &Path) -> Result<Report, Trouble> {
+    let server = install
+        .join(SERVER)
+        .canonicalize()
+        .map_err(|e| Trouble::system(&format!("cannot read {SERVER}"), e))?;
+    match elf::read(&server) {
+        Ok(Some(program)) => check_program(install, server, program),
+        Ok(None) => check_script(&server),
+        Err(error) => Err(Trouble::bad(format!("{SERVER} in it cannot be read: {error}"))),
+    }
+}
+
+fn check_script(server: &Path) -> Result<Report, Trouble> {
+    let head =
+        std::fs::read(server).map_err(|error| Trouble::system(&format!("cannot read {SERVER}"), error))?;
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let Some(line) = line.strip_prefix(b"#!") else {
+        return Err(Trouble::bad(format!("{SERVER} in it is neither a 64-bit program nor a script")));
+    };
+    let line = String::from_utf8_lossy(line).into_owned();
+    let mut words = line.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    let by_name = words.find(|word| !word.starts_with('-')).filter(|_| first.ends_with("/env"));
+    let found = match by_name {
+        Some(name) => std::env::var_os("PATH").and_then(|path| {
+            std::env::split_paths(&path).map(|folder| folder.join(name)).find(|program| is_program(program))
+        }),
+        None => Some(PathBuf::from(first)).filter(|program| program.is_absolute() && is_program(program)),
+    };
+    let Some(interpreter) = found else {
+        let name = by_name.unwrap_or(first);
+        let cause = format!("{SERVER} in it is a script for {name}, which is not on this machine");
+        return Err(Trouble::unmet(cause).hint("install it, or take a package with a program"));
+    };
+    Ok(Report { interpreter: Some(interpreter), ..Report::default() })
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|stat| stat.is_file() && stat.permissions().mode() & 0o111 != 0)
+}
+
+fn check_program(install: &Path, server: PathBuf, program: Elf) -> Result<Report, Trouble> {
+    if program.machine != MACHINE {
+        let cause = format!("{SERVER} in it is built for another kind of processor");
+        return Err(Trouble::bad(cause).hint(&format!("take a package for {}", std::env::consts::ARCH)));
+    }
+    if let Some(loader) = program.interpreter.as_ref().filter(|loader| !Path::new(loader).exists()) {
+        let cause = format!("{SERVER} in it needs the loader {loader}, which is not on this machine");
+        return Err(Trouble::unmet(cause).hint("take a package built for this system's C library"));
+    }
+    let library_path = std::env::var("LD_LIBRARY_PATH").ok();
+    let mut search = Search::new(install, System::here(library_path.as_deref()));
+    search.visit(server, program, &[]);
+    let missing = std::mem::take(&mut search.missing);
+    let mut report = Report { libraries: Some(search.seen.len() as u64), ..Report::default() };
+    let fatal: Vec<String> = missing
+        .iter()
+        .filter(|(name, _)| !OF_THE_DRIVER.contains(&name.as_str()))
+        .map(|(name, by)| format!("{by} needs {name}"))
+        .collect();
+    if !fatal.is_empty() {
+        let cause = format!("{}: neither in it nor on this machine", fatal.join(", "));
+        return Err(Trouble::unmet(cause).hint("install it here, or take a package that brings it"));
+    }
+    report.warnings.extend(missing.into_iter().map(|(name, by)| driver_warning(&name, &by)));
+    search.visit_backends();
+    report.warnings.extend(search.missing.into_iter().map(|(name, by)| backend_warning(&name, &by)));
+    Ok(report)
+}
+
+fn driver_warning(name: &str, by: &str) -> Warning {
+    Warning {
+        engine: Some(Engine::LlamaCpp),
+        instance: None,
+        rule: "driver_library".to_owned(),
+        what: format!("{by} needs {name} of the GPU driver, which is not on this machine"),
+        hint: "the server starts only where the driver is, as in a container with GPU access".to_owned(),
+    }
+}
+
+fn backend_warning(name: &str, by: &str) -> Warning {
+    if OF_THE_DRIVER.contains(&name) {
+        return driver_warning(name, by);
+    }
+    Warning {
+        engine: Some(Engine::LlamaCpp),
+        instance: None,
+        rule: "backend_library".to_owned(),
+        what: format!("{by} needs {name}, which is neither in the package nor on this machine"),
+        hint: "the server starts without this backend; install the library to use it".to_owned(),
+    }
+}
+
+/// The loader's search, followed over all that is needed.
+struct Search {
+    install: PathBuf,
+    library_dir: PathBuf,
+    system: System,
+    seen: HashSet<String>,
+    /// Name of a library, and who needs it.
+    missing: BTreeMap<String, String>,
+}
+
+impl Search {
+    fn new(install: &Path, system: System) -> Self {
+        let library_dir = install.join("bin");
+        let (seen, missing) = (HashSet::new(), BTreeMap::new());
+        Self { install: install.to_owned(), library_dir, system, seen, missing }
+    }
+
+    /// Find what a file needs, and what that needs in turn. `inherited` is the RPATH of those who brought us here.
+    fn visit(&mut self, file: PathBuf, elf: Elf, inherited: &[PathBuf]) {
+        let mut work = vec![(file, elf, inherited.to_vec())];
+        while let Some((file, elf, inherited)) = work.pop() {
+            let origin = file.parent().unwrap_or(Path::new("/")).to_owned();
+            let expand = |paths: &[String]| -> Vec<PathBuf> {
+                paths.iter().map(|path| expand(path, &origin)).collect()
+            };
+            let mut rpath = expand(&elf.rpath);
+            rpath.extend(inherited);
+            let told = if elf.runpath.is_empty() { rpath.clone() } else { expand(&elf.runpath) };
+            for name in &elf.needed {
+                if self.seen.contains(name) || self.missing.contains_key(name) {
+                    continue;
+                }
+                match self.find(name, &told) {
+                    Some((path, found)) => {
+                        self.seen.insert(name.clone());
+                        work.push((path, found, rpath.clone()));
+                    }
+                    None => drop(self.missing.insert(name.clone(), self.shown(&file))),
+                }
+            }
+        }
+    }
+
+    /// Backends are opened while the server runs, by name: a missing library takes one away and stops nothing.
+    fn visit_backends(&mut self) {
+        for entry in std::fs::read_dir(&self.library_dir).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let backend = name.starts_with("libggml-") && name.contains(".so");
+            if !backend || self.seen.contains(&name) {
+                continue;
+            }
+            if let Ok(Some(elf)) = elf::read(&entry.path()) {
+                self.visit(entry.path(), elf, &[]);
+            }
+        }
+    }
+
+    /// The loader skips files for other machines, and so do we.
+    fn find(&self, name: &str, told: &[PathBuf]) -> Option<(PathBuf, Elf)> {
+        let fits = |path: PathBuf| {
+            let found = elf::read(&path).ok().flatten()?;
+            (found.machine == MACHINE).then_some((path, found))
+        };
+        if name.contains('/') {
+            return fits(PathBuf::from(name));
+        }
+        let own = told.iter().map(|folder| folder.join(name)).chain([self.library_dir.join(name)]);
+        own.chain(self.system.candidates(name)).find_map(fits)
+    }
+
+    fn shown(&self, file: &Path) -> String {
+        file.strip_prefix(&self.install).unwrap_or(file).display().to_string()
+    }
+}
+
+/// `$ORIGIN` is the folder of the file that says it.
+fn expand(path: &str, origin: &Path) -> PathBuf {
+    let origin = origin.to_string_lossy();
+    PathBuf::from(path.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin))
+}

@@ -1,0 +1,11 @@
+//! A llama.cpp package, once it is unpacked: brought into one layout and proved to be able to start.
+mod elf;
+mod layout;
+mod libraries;
+mod system;
+
+pub(crate) use layout::{normalise, resolve_links};
+pub(crate) use libraries::check;
+
+/// The program that the package is there for, relative to an install.
+pub(crate) const SERVER: &str = "bin/llama-server";

@@ -1,0 +1,77 @@
+//! The file that an install is made from: opened once, by whoever may, and known by its looks.
+use record::Source;
+use rustix::fs::{Mode, OFlags};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use tool::{Code, Failure};
+
+/// An open file, and how it looked when it was opened.
+#[derive(Debug)]
+pub(crate) struct OpenSource {
+    pub(crate) file: File,
+    pub(crate) looks: Source,
+}
+
+/// Open a source. A pipe in its place does not hang us.
+pub(crate) fn open(path: &Path) -> Result<OwnedFd, Failure> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map_err(|error| unreadable(path, &error.into()))
+}
+
+impl OpenSource {
+    /// An open descriptor of the file at `path`.
+    pub(crate) fn new(path: &Path, fd: OwnedFd) -> Result<Self, Failure> {
+        let file = File::from(fd);
+        let stat = file.metadata().map_err(|error| unreadable(path, &error))?;
+        if stat.is_dir() {
+            return Err(unreadable(path, &io::ErrorKind::IsADirectory.into()));
+        }
+        if !stat.is_file() {
+            return Err(Failure::new(
+                Code::Unmet,
+                format!("cannot read {}", path.display()),
+                "not a regular file",
+            ));
+        }
+        let looks = looks(path, &stat);
+        Ok(Self { file, looks })
+    }
+
+    /// Check that it is still the file that was opened: somebody may be copying over it.
+    pub(crate) fn unchanged(&self) -> Result<(), Failure> {
+        let path = &self.looks.path;
+        let stat = self.file.metadata().map_err(|error| unreadable(path, &error))?;
+        if looks(path, &stat) == self.looks {
+            return Ok(());
+        }
+        let what = format!("{} was written to while it was read", path.display());
+        Err(Failure::new(Code::Later, what, "its size or times changed")
+            .hint("run again when it is all there"))
+    }
+
+    /// Its last component.
+    pub(crate) fn name(&self) -> String {
+        self.looks.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+fn looks(path: &Path, stat: &std::fs::Metadata) -> Source {
+    Source {
+        path: path.to_owned(),
+        inode: stat.ino(),
+        size_bytes: stat.size(),
+        mtime_ns: nanoseconds(stat.mtime(), stat.mtime_nsec()),
+        ctime_ns: nanoseconds(stat.ctime(), stat.ctime_nsec()),
+    }
+}
+
+fn nanoseconds(seconds: i64, rest: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(rest)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::io(Code::Unmet, format!("cannot read {}", path.display()), error)
+}

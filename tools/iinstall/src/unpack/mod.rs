@@ -1,0 +1,15 @@
+//! Unpacking: an archive into one empty folder, hashed in the same read. Owns what may come out of an archive; knows
+//! nothing of what is in it.
+mod kind;
+mod root;
+mod space;
+mod stream;
+mod tar;
+mod trouble;
+mod zip;
+
+pub(crate) use kind::{HEAD, Kind};
+pub(crate) use root::{Attributes, Root};
+pub(crate) use space::Space;
+pub(crate) use stream::{hash, unpack};
+pub(crate) use trouble::Trouble;

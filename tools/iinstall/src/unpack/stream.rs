@@ -1,0 +1,244 @@
+//! One read: the file's bytes go to the hash, on a thread of its own, and to the unpacker; decompressing and writing are
+//! two threads more.
+use crate::unpack::zip::At;
+use crate::unpack::{HEAD, Kind, Root, Trouble, tar, zip};
+use flate2::bufread::GzDecoder;
+use indicatif::ProgressBar;
+use liblzma::bufread::XzDecoder;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{Scope, ScopedJoinHandle};
+
+/// Bytes that travel together, shared by those who read them.
+type Chunk = Arc<Vec<u8>>;
+
+const CHUNK: usize = 256 << 10;
+/// Chunks on their way between two threads: enough to bridge a file's creation, not more.
+const AHEAD: usize = 8;
+
+/// sha256 of a file, lower-case hex.
+pub(crate) fn hash(file: &File, bar: &ProgressBar) -> Result<String, Trouble> {
+    let mut tee = Tee::new(file, None, bar);
+    let mut state = Sha256::new();
+    loop {
+        let chunk = tee.next().map_err(|error| Trouble::reading(&error))?;
+        if chunk.is_empty() {
+            return Ok(hex(&state.finalize()));
+        }
+        state.update(&*chunk);
+    }
+}
+
+/// Unpack `file` into `root` and return its sha256 and kind.
+pub(crate) fn unpack(file: &File, root: &mut Root, bar: &ProgressBar) -> Result<String, Trouble> {
+    let kind = kind_of(file)?;
+    std::thread::scope(|scope| {
+        let (to_hash, hasher) = hasher(scope);
+        match kind {
+            Kind::Zip => unpack_zip(file, root, Tee::new(file, Some(to_hash), bar), scope)?,
+            _ => unpack_tar(kind, root, Tee::new(file, Some(to_hash), bar), scope)?,
+        }
+        Ok(join(hasher))
+    })
+}
+
+fn kind_of(file: &File) -> Result<Kind, Trouble> {
+    let mut head = Vec::with_capacity(HEAD);
+    let start = At { file, position: 0, size: 0 };
+    start.take(HEAD as u64).read_to_end(&mut head).map_err(|error| Trouble::reading(&error))?;
+    Kind::of(&head)
+}
+
+fn hasher<'scope>(scope: &'scope Scope<'scope, '_>) -> (SyncSender<Chunk>, ScopedJoinHandle<'scope, String>) {
+    let (send, receive) = sync_channel::<Chunk>(AHEAD);
+    let hasher = scope.spawn(move || {
+        let mut state = Sha256::new();
+        for chunk in receive {
+            state.update(&*chunk);
+        }
+        hex(&state.finalize())
+    });
+    (send, hasher)
+}
+
+/// A zip is read where its directory points; the hash reads the file from front to back beside it, out of the same cache.
+fn unpack_zip<'scope>(
+    file: &File,
+    root: &mut Root,
+    mut tee: Tee<'scope>,
+    scope: &'scope Scope<'scope, '_>,
+) -> Result<(), Trouble> {
+    let size = file.metadata().map_err(|error| Trouble::reading(&error))?.len();
+    let front_to_back = scope.spawn(move || drain(&mut tee));
+    zip::unpack(BufReader::new(At { file, position: 0, size }), root)?;
+    join(front_to_back).map_err(|error| Trouble::reading(&error))
+}
+
+fn unpack_tar<'scope>(
+    kind: Kind,
+    root: &mut Root,
+    mut tee: Tee<'scope>,
+    scope: &'scope Scope<'scope, '_>,
+) -> Result<(), Trouble> {
+    let (send, receive) = sync_channel(AHEAD);
+    // Whoever reads the chunks and gives up closes the channel; the thread then ends at its next chunk.
+    scope.spawn(move || {
+        if let Err(error) = decompress(kind, &mut tee, &send) {
+            drop(send.send(Err(error)));
+        }
+    });
+    let mut chunks = Chunks { receive, chunk: Chunk::default(), at: 0 };
+    tar::unpack(&mut chunks, root)?;
+    // To the end, so that a checksum there is compared and every byte is hashed.
+    drain(&mut chunks).map_err(|error| Trouble::reading(&error))
+}
+
+fn decompress(kind: Kind, tee: &mut Tee<'_>, send: &SyncSender<io::Result<Chunk>>) -> io::Result<()> {
+    let wanted = match kind {
+        Kind::Tar | Kind::Zip => loop {
+            let chunk = tee.next()?;
+            if chunk.is_empty() || send.send(Ok(chunk)).is_err() {
+                break false;
+            }
+        },
+        Kind::Xz => pump(&mut XzDecoder::new_multi_decoder(&mut *tee), send)?,
+        Kind::Zstd => pump(&mut zstd::stream::read::Decoder::with_buffer(&mut *tee)?, send)?,
+        Kind::Gzip => {
+            let mut wanted = pump(&mut GzDecoder::new(&mut *tee), send)?;
+            // Further members are part of the file (pigz writes them); anything else after one is not, as gzip has it.
+            while wanted && tee.fill_buf()?.starts_with(b"\x1f\x8b") {
+                wanted = pump(&mut GzDecoder::new(&mut *tee), send)?;
+            }
+            wanted
+        }
+    };
+    if wanted { drain(tee) } else { Ok(()) }
+}
+
+/// Send all of it on; false once nobody wants more.
+fn pump(input: &mut impl Read, send: &SyncSender<io::Result<Chunk>>) -> io::Result<bool> {
+    loop {
+        let chunk = fill(input)?;
+        if chunk.is_empty() {
+            return Ok(true);
+        }
+        if send.send(Ok(Arc::new(chunk))).is_err() {
+            return Ok(false);
+        }
+    }
+}
+
+/// A full chunk, or what is left.
+fn fill(input: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; CHUNK];
+    let mut length = 0;
+    while length < CHUNK {
+        match input.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+fn drain(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let length = input.fill_buf()?.len();
+        if length == 0 {
+            return Ok(());
+        }
+        input.consume(length);
+    }
+}
+
+/// The file from its beginning, each chunk also sent to the hash.
+struct Tee<'a> {
+    file: At<'a>,
+    to_hash: Option<SyncSender<Chunk>>,
+    bar: &'a ProgressBar,
+    chunk: Chunk,
+    at: usize,
+}
+
+impl<'a> Tee<'a> {
+    fn new(file: &'a File, to_hash: Option<SyncSender<Chunk>>, bar: &'a ProgressBar) -> Self {
+        Self { file: At { file, position: 0, size: 0 }, to_hash, bar, chunk: Chunk::default(), at: 0 }
+    }
+
+    /// The next chunk; an empty one is the end.
+    fn next(&mut self) -> io::Result<Chunk> {
+        let bytes = fill(&mut self.file)?;
+        self.bar.inc(bytes.len() as u64);
+        let chunk = Arc::new(bytes);
+        if let Some(to_hash) = self.to_hash.as_ref().filter(|_| !chunk.is_empty()) {
+            drop(to_hash.send(Arc::clone(&chunk)));
+        }
+        Ok(chunk)
+    }
+}
+
+impl BufRead for Tee<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.chunk.len() {
+            self.chunk = self.next()?;
+            self.at = 0;
+        }
+        Ok(&self.chunk[self.at..])
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.at += length;
+    }
+}
+
+impl Read for Tee<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(buffer)?;
+        self.consume(length);
+        Ok(length)
+    }
+}
+
+/// What the decompressing thread sends.
+struct Chunks {
+    receive: Receiver<io::Result<Chunk>>,
+    chunk: Chunk,
+    at: usize,
+}
+
+impl BufRead for Chunks {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.at == self.chunk.len() {
+            self.chunk = self.receive.recv().unwrap_or_else(|_| Ok(Chunk::default()))?;
+            self.at = 0;
+        }
+        Ok(&self.chunk[self.at..])
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.at += length;
+    }
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(buffer)?;
+        self.consume(length);
+        Ok(length)
+    }
+}
+
+/// A thread's result; its panic is ours.
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,118 @@
+//! A log as it grows.
+use record::Keeper;
+use state::Directory;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+use tool::{Code, Failure, Io};
+
+const LINES: usize = 20;
+/// Where the last lines are looked for.
+const TAIL_BYTES: u64 = 64 << 10;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Write the last 20 lines of an instance's log and all that follow, across rotations, until its keeper is gone or nobody
+/// reads any more.
+pub(crate) fn follow(place: &Directory, io: &mut Io) -> Result<(), Failure> {
+    let what = || format!("cannot read the log of {}", place.path().display());
+    let cannot = |error: &io::Error| Failure::io(Code::Unmet, what(), error);
+    let state = place.state().map_err(|error| cannot(&error))?;
+    let Some((_, status)) = state else {
+        return Err(Failure::new(Code::Unmet, what(), "nothing was ever kept there"));
+    };
+    let mut log = Log::open(&status.log_file).map_err(|error| cannot(&error))?;
+    let begun = log.last_lines().map_err(|error| cannot(&error))?;
+    io.print(&begun)?;
+    while !io.gone() {
+        // Asked before reading: what a keeper wrote before it went is then read below.
+        let live = place.state().is_ok_and(|state| {
+            state.is_some_and(|(state, _)| !matches!(state, Keeper::Failed | Keeper::Stopped | Keeper::Lost))
+        });
+        let text = log.more(live).map_err(|error| cannot(&error))?;
+        if !text.is_empty() {
+            io.print(&text)?;
+        } else if !live {
+            break;
+        } else {
+            thread::sleep(PAUSE);
+        }
+    }
+    Ok(())
+}
+
+struct Log {
+    path: PathBuf,
+    file: File,
+    inode: u64,
+    /// A line that has not ended yet.
+    begun: Vec<u8>,
+}
+
+impl Log {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let inode = file.metadata()?.ino();
+        Ok(Self { path: path.to_owned(), file, inode, begun: Vec::new() })
+    }
+
+    fn last_lines(&mut self) -> io::Result<String> {
+        let length = self.file.metadata()?.len();
+        self.file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+        let text = self.read()?;
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        Ok(lines[lines.len().saturating_sub(LINES)..].concat())
+    }
+
+    /// What was written since. When the keeper has gone on to another file, so do we, once ours is read to its end.
+    fn more(&mut self, live: bool) -> io::Result<String> {
+        let rotated = std::fs::metadata(&self.path).is_ok_and(|now| now.ino() != self.inode);
+        let mut text = self.read()?;
+        if rotated {
+            if let Ok(next) = Self::open(&self.path) {
+                text.push_str(&String::from_utf8_lossy(&std::mem::take(&mut self.begun)));
+                *self = next;
+                text.push_str(&self.read()?);
+            }
+        } else if !live {
+            text.push_str(&String::from_utf8_lossy(&std::mem::take(&mut self.begun)));
+        }
+        Ok(text)
+    }
+
+    /// Whole lines up to the end of the file.
+    fn read(&mut self) -> io::Result<String> {
+        self.file.read_to_end(&mut self.begun)?;
+        let whole = self.begun.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let rest = self.begun.split_off(whole);
+        let lines = std::mem::replace(&mut self.begun, rest);
+        Ok(String::from_utf8_lossy(&lines).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn no_line_is_lost_or_torn_across_a_rotation() {
+        let path = std::env::temp_dir().join(format!("istat-follow-{}", std::process::id()));
+        let rotated = path.with_extension("1");
+        let mut file = File::create(&path).unwrap();
+        file.write_all(b"one\ntwo\nthr").unwrap();
+        let mut log = Log::open(&path).unwrap();
+        assert_eq!(log.last_lines().unwrap(), "one\ntwo\n");
+        assert_eq!(log.more(true).unwrap(), "");
+        file.write_all(b"ee\nfour\n").unwrap();
+        std::fs::rename(&path, &rotated).unwrap();
+        std::fs::write(&path, "five\nsi").unwrap();
+        assert_eq!(log.more(true).unwrap(), "three\nfour\nfive\n");
+        assert_eq!(log.more(false).unwrap(), "si");
+        assert_eq!(log.more(false).unwrap(), "");
+        std::fs::remove_file(path).unwrap();
+        std::fs::remove_file(rotated).unwrap();
+    }
+}

@@ -1,0 +1,102 @@
+//! One instance, as it is now.
+use ask::Target;
+use record::{Keeper, Plan, Rung, Status};
+use state::Directory;
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tool::{Code, Failure};
+use tree::Process;
+
+/// How long one question to an engine may take. SGLang's health generates a token, which takes a second and more.
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// What was seen.
+pub(crate) struct Looked {
+    pub(crate) status: Status,
+    /// It is where its plan wants it, as far as can be told without having it generate.
+    pub(crate) ready: bool,
+    processes: Vec<Process>,
+}
+
+impl Looked {
+    /// With the GPU memory that its processes hold.
+    pub(crate) fn with_gpu(mut self, held: &HashMap<u32, u64>) -> Self {
+        let found: Vec<u64> = self.processes.iter().filter_map(|p| held.get(&p.pid).copied()).collect();
+        self.status.gpu_bytes = (!found.is_empty()).then(|| found.iter().sum());
+        self
+    }
+}
+
+/// Look at the instance of a state directory; `None` where nothing was ever kept.
+pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
+    let unreadable = |error: std::io::Error| {
+        Failure::io(Code::Unmet, format!("cannot read {}", place.path().display()), &error)
+            .hint("run istat as root or as the instance's user")
+    };
+    let (Some(engine), Some(instance)) = (place.engine(), place.instance()) else { return Ok(None) };
+    let Some((state, kept)) = place.state().map_err(unreadable)? else { return Ok(None) };
+    let plan = place.plan().map_err(unreadable)?;
+    let processes = match (place.keeper().map_err(unreadable)?, &kept.mark) {
+        (Some(keeper), _) => tree::descendants(keeper),
+        (None, Some(mark)) if state == Keeper::Lost => {
+            let (uid, gid) = place.owner().map_err(unreadable)?;
+            tree::marked(mark, uid, gid)
+        }
+        _ => Vec::new(),
+    };
+    let pid = kept.pid.filter(|pid| processes.iter().any(|process| process.pid == *pid));
+    let host = plan.as_ref().map_or("127.0.0.1", |plan| plan.host.as_str());
+    let target = Target::at(host, kept.port);
+    let url = target.url().to_owned();
+    let runs = state == Keeper::Running && pid.is_some();
+    let (rung, goal) = if runs { climb(place, target, plan.as_ref()) } else { (None, Rung::Alive) };
+    let status = Status {
+        engine,
+        instance: instance.to_owned(),
+        state,
+        rung,
+        url,
+        pid,
+        restarts: kept.restarts,
+        up_s: kept.started_unix.filter(|_| runs).map(since),
+        stale: plan.as_ref().is_some_and(is_stale),
+        log_file: kept.log_file,
+        rss_bytes: (!processes.is_empty()).then(|| tree::usage(&processes).rss_bytes),
+        gpu_bytes: None,
+        last_exit: kept.last_exit,
+    };
+    Ok(Some(Looked { status, ready: rung.is_some_and(|rung| rung >= goal), processes }))
+}
+
+/// The rung it is on, and the one that it has to be on. Nothing is generated to find out, so `listed` is the highest; a key
+/// that we may not read leaves it at `healthy`.
+fn climb(place: &Directory, target: Target, plan: Option<&Plan>) -> (Option<Rung>, Rung) {
+    let goal = plan.map_or(Rung::Listed, |plan| plan.control.ready_rung.min(Rung::Listed));
+    let (key, goal) = match place.api_key() {
+        Ok(key) => (key, goal),
+        Err(_) => (None, goal.min(Rung::Healthy)),
+    };
+    if target.health(LIMIT).is_err() {
+        return (Some(Rung::Alive), goal);
+    }
+    let served = plan.and_then(|plan| plan.served_name.as_deref());
+    let listed = target.with_key(key).models(LIMIT).is_ok_and(|ids| match served {
+        Some(name) => ids.iter().any(|id| id == name),
+        None => !ids.is_empty(),
+    });
+    (Some(if listed { Rung::Listed } else { Rung::Healthy }), goal)
+}
+
+/// Whether its install is no longer the current one.
+fn is_stale(plan: &Plan) -> bool {
+    let Some(install) = &plan.install_path else { return false };
+    let current = install.parent().and_then(Path::parent).map(|home| home.join("current"));
+    let current = current.and_then(|current| current.canonicalize().ok());
+    current.is_some_and(|current| install.canonicalize().map_or(true, |install| install != current))
+}
+
+fn since(unix: f64) -> f64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
+    ((now - unix).max(0.0) * 10.0).round() / 10.0
+}

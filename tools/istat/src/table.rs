@@ -1,0 +1,76 @@
+//! The table for a person.
+use crate::look::Looked;
+use record::Status;
+
+const HEAD: [&str; 10] =
+    ["ENGINE", "INSTANCE", "STATE", "RUNG", "URL", "PID", "RESTARTS", "UP", "MEMORY", "GPU MEMORY"];
+
+/// One line each under a head; columns as wide as their widest cell.
+pub(crate) fn of(looked: &[Looked]) -> String {
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    rows.extend(looked.iter().map(|looked| row(&looked.status)));
+    let widths: Vec<usize> = (0..HEAD.len())
+        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let line = |row: &[String; 10]| {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+fn row(status: &Status) -> [String; 10] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let stale = if status.stale { " (stale)" } else { "" };
+    [
+        status.engine.to_string(),
+        status.instance.clone(),
+        format!("{}{stale}", status.state.id()),
+        or_dash(status.rung.map(|rung| rung.id().to_owned())),
+        status.url.clone(),
+        or_dash(status.pid.map(|pid| pid.to_string())),
+        status.restarts.to_string(),
+        or_dash(status.up_s.map(up)),
+        or_dash(status.rss_bytes.map(bytes)),
+        or_dash(status.gpu_bytes.map(bytes)),
+    ]
+}
+
+/// The two largest units.
+fn up(seconds: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "never negative nor that long"
+    )]
+    let seconds = seconds as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} m {} s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{} h {} m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86400, seconds % 86400 / 3600),
+    }
+}
+
+fn bytes(count: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+    let gib = count as f64 / f64::from(1 << 30);
+    if gib >= 1.0 { format!("{gib:.1} GiB") } else { format!("{} MiB", count >> 20) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_two_units() {
+        assert_eq!([5.9, 61.0, 7260.0, 90_000.0].map(up), ["5 s", "1 m 1 s", "2 h 1 m", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn memory_is_told_in_mib_and_gib() {
+        assert_eq!(bytes(300 << 20), "300 MiB");
+        assert_eq!(bytes(3 << 29), "1.5 GiB");
+    }
+}

@@ -1,0 +1,146 @@
+//! Stopping one instance, and proving that it is gone.
+use record::{How, Keeper, Plan};
+use rustix::process::Signal;
+use state::Directory;
+use std::io;
+use std::net::IpAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+use tool::{Code, Failure};
+use tree::{Listening, Pinned};
+
+/// What the keeper needs beyond the engine's grace: the rest's, and its own end.
+const MARGIN: Duration = Duration::from_secs(10);
+/// The engine's grace where the plan cannot be read.
+const GRACE: Duration = Duration::from_secs(30);
+/// How long the kernel gets to take down what was killed. Drivers hold on to the dead for long.
+const DEATH: Duration = Duration::from_secs(30);
+/// How long a port may stay taken after the last process that held it.
+const PORT: Duration = Duration::from_secs(5);
+
+/// What it took.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) how: How,
+    pub(crate) seconds: f64,
+    pub(crate) orphans: u32,
+    /// The port, where somebody else listens on it.
+    pub(crate) port_held: Option<u16>,
+}
+
+/// Stop the instance of a state directory: end its keeper, or what a keeper that is gone has left, and wait for the port.
+/// A keeper that has not gone after `limit` is killed with its tree. `None`: nothing runs and nothing was left.
+pub(crate) fn stop(place: &Directory, limit: Option<Duration>) -> Result<Option<Gone>, Failure> {
+    let begun = Instant::now();
+    let plan = place.plan().ok().flatten();
+    let grace = plan.as_ref().map(|plan| Duration::from_secs(plan.control.stop_timeout_s));
+    let ended = end_keeper(place, limit.unwrap_or(grace.unwrap_or(GRACE) + MARGIN))?;
+    let Some((state, status)) = place.state().map_err(|error| unreadable(place, &error))? else {
+        return Ok(None);
+    };
+    if ended.is_none() && state != Keeper::Lost {
+        return Ok(None);
+    }
+    let owner = place.owner().map_err(|error| unreadable(place, &error))?;
+    let swept = status.mark.map(|mark| tree::sweep(&mark, owner, status.pid)).unwrap_or_default();
+    if let Some(pid) = swept.stuck {
+        return Err(stuck(place, pid));
+    }
+    let (how, killed) = match ended {
+        None => (How::Gone, 0),
+        Some(Ended::Killed(others)) => (How::Kill, others),
+        Some(Ended::ByItself) => (status.how.unwrap_or(How::Term), 0),
+    };
+    let port_held = plan.filter(|plan| !port_gets_free(plan)).map(|plan| plan.port);
+    let seconds = (begun.elapsed().as_secs_f64() * 1e3).round() / 1e3;
+    Ok(Some(Gone { how, seconds, orphans: killed + swept.ended, port_held }))
+}
+
+/// How a keeper ended.
+enum Ended {
+    /// As it should.
+    ByItself,
+    /// We killed it, and so many others with it.
+    Killed(u32),
+}
+
+/// TERM to the keeper, and wait. `None` when there is none.
+fn end_keeper(place: &Directory, limit: Duration) -> Result<Option<Ended>, Failure> {
+    let Some(keeper) = pin_keeper(place)? else { return Ok(None) };
+    match keeper.signal(Signal::TERM) {
+        Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
+            let what = format!("cannot stop {}: process {} keeps it", place.path().display(), keeper.pid());
+            return Err(refused(what, &error));
+        }
+        _ => {}
+    }
+    let keeper = [keeper];
+    if tree::ended(&keeper, limit) {
+        return Ok(Some(Ended::ByItself));
+    }
+    kill_tree(place, &keeper).map(|others| Some(Ended::Killed(others)))
+}
+
+/// The keeper, asked for again once it is pinned: what is signalled is what holds the lock.
+fn pin_keeper(place: &Directory) -> Result<Option<Pinned>, Failure> {
+    let ask = || place.keeper().map_err(|error| unreadable(place, &error));
+    while let Some(pid) = ask()? {
+        let pinned = Pinned::pin(pid);
+        if ask()? == Some(pid) {
+            return match pinned {
+                Some(pinned) => Ok(Some(pinned)),
+                None => Err(Failure::new(
+                    Code::Unmet,
+                    format!("cannot stop {}", place.path().display()),
+                    format!("its keeper, process {pid}, cannot be seen from here"),
+                )),
+            };
+        }
+    }
+    Ok(None)
+}
+
+/// KILL to the keeper, first, so that it starts nothing again, and to all that descend from it.
+fn kill_tree(place: &Directory, keeper: &[Pinned; 1]) -> Result<u32, Failure> {
+    let others: Vec<Pinned> = tree::descendants(keeper[0].pid()).into_iter().filter_map(Pinned::of).collect();
+    for process in keeper.iter().chain(&others) {
+        // Who has gone in the meantime cannot be signalled, and that is seen below.
+        drop(process.signal(Signal::KILL));
+    }
+    if !tree::ended(keeper, DEATH) {
+        return Err(stuck(place, keeper[0].pid()));
+    }
+    match others.iter().find(|process| !tree::ended(std::slice::from_ref(*process), DEATH)) {
+        Some(process) => Err(stuck(place, process.pid())),
+        None => Ok(u32::try_from(others.len()).unwrap_or(u32::MAX)),
+    }
+}
+
+/// All processes are gone, and with them their sockets; whoever listens now is somebody else.
+fn port_gets_free(plan: &Plan) -> bool {
+    let address: Option<IpAddr> = plan.host.parse().ok().filter(|address: &IpAddr| !address.is_unspecified());
+    let until = Instant::now() + PORT;
+    loop {
+        if tree::listening(address, plan.port, &[]) == Listening::Nobody {
+            return true;
+        }
+        if Instant::now() >= until {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn stuck(place: &Directory, pid: u32) -> Failure {
+    let what = format!("cannot stop {}", place.path().display());
+    let failure = Failure::new(Code::Later, what, format!("process {pid} was killed and has not ended"));
+    failure.hint("the kernel is still taking it down, often in a driver; try again")
+}
+
+fn unreadable(place: &Directory, error: &io::Error) -> Failure {
+    refused(format!("cannot read {}", place.path().display()), error)
+}
+
+fn refused(what: String, error: &io::Error) -> Failure {
+    Failure::io(Code::Unmet, what, error).hint("run istop as root or as the instance's user")
+}
