@@ -24,7 +24,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each kind is documented at its struct")]
-#[expect(clippy::large_enum_variant, reason = "records are few and live one at a time")]
 pub enum Record {
     Env(Env),
     Bridge(Bridge),

@@ -41,6 +41,7 @@ fn main() -> std::process::ExitCode {
     tool::main(run)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tool::main hands the arguments over")]
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     while let Some(record) = io.read()? {
         if let Record::Env(env) = record {
