@@ -1,9 +1,17 @@
 //! Every tool and every pipeline, run as a user runs them: one file per tool, one test binary.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+mod entry;
+mod ichat;
 mod ienv;
+mod iinstall;
 mod ikeep;
 mod ilaunch;
+mod iplan;
+mod iprobe;
+mod istat;
+mod istop;
 mod kit;
 mod pipeline;
+mod quickstart;
 mod tree;
 mod wire;

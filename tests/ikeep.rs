@@ -1,4 +1,7 @@
 //! One instance, from its start to its end, whatever the engine does.
+mod log;
+mod restart;
+
 use crate::kit::{Keeping, alive, send, wait_for};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -10,6 +13,17 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(30);
 /// Says `up` and then waits for signals only.
 const PATIENT: &str = "echo up; while :; do sleep 1000 & wait; done";
+
+/// Answers `/health` with 503 first and 200 afterwards; its argument is the port.
+const SERVER: &str = "echo up; exec python3 -u -c '
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    asked = 0
+    def do_GET(self):
+        Handler.asked += 1
+        self.send_response(503 if Handler.asked < 2 else 200)
+        self.end_headers()
+http.server.HTTPServer((\"127.0.0.1\", int(sys.argv[1])), Handler).serve_forever()' \"$1\"";
 
 /// The process ids that a script wrote to a file, one a line.
 fn pids(keeping: &Keeping, file: &str) -> Vec<u32> {
@@ -154,8 +168,9 @@ fn an_exit_that_nobody_asked_for_is_a_failure_exit_0_too() {
     keeping.launch(&[plan]).exits(0).one("instance");
     let status = keeping.wait_for_state("a", "failed");
     assert_eq!(status["last_exit"], "exit 0");
-    assert_eq!(status["reason"], "the engine ended by itself before it was healthy: exit 0");
-    assert!(keeping.log("a").ends_with("up\nikeep: failed: exit 0\n"), "{}", keeping.log("a"));
+    assert_eq!(status["reason"], "the engine ended by itself: exit 0, before it was ever healthy");
+    let last = "up\nikeep: failed: the engine ended by itself: exit 0, before it was ever healthy\n";
+    assert!(keeping.log("a").ends_with(last), "{}", keeping.log("a"));
 }
 
 #[test]
@@ -259,16 +274,7 @@ fn an_install_that_lacks_its_record_is_refused_and_one_that_is_used_is_held() {
 #[test]
 fn the_first_good_health_is_noted() {
     let keeping = Keeping::new();
-    let script = "echo up; exec python3 -u -c '
-import http.server, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    asked = 0
-    def do_GET(self):
-        Handler.asked += 1
-        self.send_response(503 if Handler.asked < 2 else 200)
-        self.end_headers()
-http.server.HTTPServer((\"127.0.0.1\", int(sys.argv[1])), Handler).serve_forever()' \"$1\"";
-    let mut plan = keeping.plan("a", script);
+    let mut plan = keeping.plan("a", SERVER);
     plan["args"] = json!([plan["port"].to_string()]);
     keeping.launch(&[plan]).exits(0).one("instance");
     wait_for("healthy_unix", LIMIT, || keeping.status("a").get("healthy_unix").is_some());

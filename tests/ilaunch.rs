@@ -1,7 +1,12 @@
 //! Many instances at once: what is started, what is said, and that nothing is left when something goes wrong.
+mod foreground;
+mod gpu;
+mod orphans;
+
 use crate::kit::{Keeping, alive, wait_for};
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -197,6 +202,63 @@ fn a_log_that_cannot_be_opened_is_named_and_nothing_runs() {
     let failed = keeping.launch(&[plan]).exits(69).one("failed");
     assert_eq!(failed["cause"], "Not a directory");
     wait_for("the keeper to go", LIMIT, || keeping.keeper("a").is_none());
+}
+
+/// Every text that anybody may read about the processes and files of a sandbox, secrets.json and api-key left out.
+fn everything_readable(sandbox: &crate::kit::Sandbox, folder: &str) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(sandbox.path(folder)).unwrap().flatten() {
+        let path = entry.path();
+        let relative = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+        if path.is_dir() {
+            text.push_str(&everything_readable(sandbox, &relative));
+        } else if path.is_file() && !path.ends_with("secrets.json") && !path.ends_with("api-key") {
+            text.push_str(&String::from_utf8_lossy(&fs::read(&path).unwrap()));
+        }
+    }
+    text
+}
+
+#[test]
+fn a_real_server_gets_its_key_and_nobody_else_sees_it() {
+    let port = crate::kit::free_port();
+    let mut sandbox = crate::pipeline::sandbox_with_engine(&[port]);
+    let mut config = sandbox.read("llama.toml");
+    config.push_str("api_key = \"sk-in-the-file\"\n");
+    sandbox.write("llama.toml", &config);
+    let overrides = r#"{"instance": {"tiny0": {"server": {"api_key": "sk-in-the-overrides"}}}}"#;
+    sandbox.set("AUTO_INFER_LLAMA_CPP_OVERRIDES", overrides);
+    let output = sandbox.sh("ienv llama-cpp | iinstall | ilaunch | iprobe | ichat Hello").exits(0);
+    assert_eq!(output.all("answer").len(), 1, "{}", output.transcript());
+    assert_eq!(output.one("plan")["secrets"], json!(["server.api_key"]));
+    let state = sandbox.path("run/llama-cpp/tiny0");
+    assert_eq!(fs::read_to_string(state.join("api-key")).unwrap(), "sk-in-the-overrides");
+    // Without the key the server refuses; so it has it.
+    let mut connection = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    connection.write_all(b"GET /v1/models HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.lines().next().unwrap().contains(" 401 "), "{answer}");
+    let status: Value = serde_json::from_slice(&fs::read(state.join("status.json")).unwrap()).unwrap();
+    let mut seen = format!("{}{}{}", output.stdout, output.stderr, everything_readable(&sandbox, "run"));
+    seen.push_str(&everything_readable(&sandbox, "w/logs"));
+    for pid in ["pid", "keeper_pid"] {
+        let argv = fs::read(format!("/proc/{}/cmdline", status[pid])).unwrap();
+        seen.push_str(&String::from_utf8_lossy(&argv));
+    }
+    assert!(!seen.contains("sk-in-the-"), "{seen}");
+}
+
+#[test]
+fn a_configuration_that_changed_since_it_was_planned_is_planned_again() {
+    let sandbox = crate::pipeline::sandbox_with_engine(&[crate::kit::free_port()]);
+    let config = sandbox.read("llama.toml") + "api_key = \"sk-one\"\n";
+    sandbox.write("llama.toml", &config);
+    drop(sandbox.sh("ienv llama-cpp | iinstall | iplan > planned.jsonl").exits(0));
+    sandbox.write("llama.toml", config.replace("sk-one", "sk-two"));
+    let failed = sandbox.sh("ilaunch < planned.jsonl").exits(75).one("failed");
+    assert_eq!(failed["cause"], "the file or its overrides changed since");
+    assert!(!sandbox.path("run/llama-cpp/tiny0/lock").exists());
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! A sandbox that runs real pipelines of the real tools, and what tests share beside it.
+mod fake;
 mod keeping;
 mod output;
 mod sandbox;
 mod tiny;
 
+pub(crate) use fake::Fake;
 pub(crate) use keeping::{Keeping, send};
 pub(crate) use output::Output;
 pub(crate) use sandbox::Sandbox;

@@ -49,14 +49,18 @@ pub struct Said {
 }
 
 impl Said {
-    /// Tokens a second after the first one; `None` for fewer than two, or where the engine does not count.
+    /// Tokens a second after the first one; `None` for fewer than two, or where the engine does not count. Pieces that came
+    /// too close together to be timed are measured over the whole request.
     #[must_use]
     pub fn tokens_per_second(&self) -> Option<f64> {
-        let later = self.completion_tokens?.checked_sub(1).filter(|later| *later > 0)?;
-        let seconds = self.last?.checked_sub(self.first?)?.as_secs_f64();
+        let (tokens, first, last) = (self.completion_tokens?, self.first?, self.last?);
+        let (tokens, time) = match last.checked_sub(first)? {
+            time if time >= Duration::from_millis(1) => (tokens.checked_sub(1)?, time),
+            _ => (tokens, last),
+        };
         #[expect(clippy::cast_precision_loss, reason = "no answer has 2^53 tokens")]
-        let rate = later as f64 / seconds;
-        rate.is_finite().then_some(rate)
+        let rate = tokens as f64 / time.as_secs_f64();
+        (self.completion_tokens > Some(1) && rate.is_finite()).then_some(rate)
     }
 }
 
@@ -212,5 +216,7 @@ mod tests {
         };
         assert_eq!(said(1).tokens_per_second(), None);
         assert_eq!(said(5).tokens_per_second(), Some(2.0));
+        let at_once = Said { last: second, ..said(5) };
+        assert_eq!(at_once.tokens_per_second(), Some(5.0));
     }
 }

@@ -222,7 +222,11 @@ fn check_server(server: &Table, problems: &mut Problems<'_>) {
         };
         if !good {
             let shown = value.word().map_or_else(|| value.type_name().to_owned(), |word| format!("'{word}'"));
-            let hint = if key == "port" { "it is a whole number from 1 to 65535" } else { "it is a string" };
+            let hint = if key == "port" {
+                "it is a whole number from 1 to 65535"
+            } else {
+                "it is an address or the name of one"
+            };
             problems.at(entry.node.place, format!("server.{key} is {shown}"), Some(hint.to_owned()));
         }
         if entry.node.value.json().contains("\\u0000") {

@@ -20,10 +20,10 @@ pub(crate) struct Document {
 impl Document {
     /// Read the file and merge the overrides, given as the variable's name and its value.
     pub(crate) fn read(path: &Path, overrides: Option<(&str, &str)>) -> Result<Self, Failure> {
-        let bytes = std::fs::read(path).map_err(|error| {
-            let what = format!("cannot read {}", path.display());
-            Failure::io(Code::Unmet, what, &error).hint("AUTO_INFER_…_CONFIG names the TOML file")
-        })?;
+        let cannot = |error: &std::io::Error| {
+            Failure::io(Code::Unmet, format!("cannot read {}", path.display()), error)
+        };
+        let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
         let sha256 = hash(&bytes, overrides.map(|(_, json)| json));
         let text = String::from_utf8(bytes).map_err(|error| {
             let start = error.utf8_error().valid_up_to();

@@ -21,10 +21,39 @@ pub struct Gpu {
 /// A driver that is ill lets nvidia-smi hang.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A process that holds memory of a GPU.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The GPU's.
+    pub uuid: String,
+    /// The process, as the driver counts: in a container it may be none that can be seen.
+    pub pid: u32,
+    /// How much.
+    pub used_mib: u64,
+}
+
 /// The GPUs that nvidia-smi on PATH reports; `None` where there is no nvidia-smi, or it fails, or it says nothing in time.
 #[must_use]
 pub fn query() -> Option<Vec<Gpu>> {
-    let fields = "--query-gpu=index,uuid,memory.total,memory.used";
+    ask("--query-gpu=index,uuid,memory.total,memory.used")
+        .map(|text| parse(&text))
+        .filter(|gpus| !gpus.is_empty())
+}
+
+/// Who holds memory of them, as far as nvidia-smi says. In a container it often says nothing.
+#[must_use]
+pub fn holders() -> Vec<Holder> {
+    let holder = |line: &str| {
+        let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+        let [uuid, pid, used] = fields[..] else { return None };
+        let used_mib = used.parse().unwrap_or(0);
+        Some(Holder { uuid: uuid.to_owned(), pid: pid.parse().ok()?, used_mib })
+    };
+    let text = ask("--query-compute-apps=gpu_uuid,pid,used_memory").unwrap_or_default();
+    text.lines().filter_map(holder).collect()
+}
+
+fn ask(fields: &str) -> Option<String> {
     let mut child = Command::new("nvidia-smi")
         .args([fields, "--format=csv,noheader,nounits"])
         .stdin(Stdio::null())
@@ -41,7 +70,7 @@ pub fn query() -> Option<Vec<Gpu>> {
         drop(send.send(read.map(|_| text)));
     });
     match receive.recv_timeout(PATIENCE) {
-        Ok(Ok(text)) => child.wait().ok()?.success().then(|| parse(&text)),
+        Ok(Ok(text)) => child.wait().ok()?.success().then_some(text),
         _ => {
             log::info!("nvidia-smi said nothing within {} s", PATIENCE.as_secs());
             // Not waited for: a process that hangs in the driver does not even die.
@@ -49,7 +78,6 @@ pub fn query() -> Option<Vec<Gpu>> {
             None
         }
     }
-    .filter(|gpus| !gpus.is_empty())
 }
 
 fn parse(text: &str) -> Vec<Gpu> {
@@ -66,17 +94,18 @@ fn parse(text: &str) -> Vec<Gpu> {
 
 /// Which GPUs a list of ids means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Chosen {
+pub struct Chosen {
     /// Indices of those that are there.
-    pub(crate) indices: BTreeSet<u32>,
+    pub indices: BTreeSet<u32>,
     /// Ids that name none.
-    pub(crate) strangers: Vec<String>,
+    pub strangers: Vec<String>,
     /// How many GPUs a server sees; slices of a GPU count one each.
-    pub(crate) count: usize,
+    pub count: usize,
 }
 
 /// Resolve `all`, `none` or ids; `visible` is what the server's CUDA_VISIBLE_DEVICES says where `all` is meant.
-pub(crate) fn choose(gpu_ids: &str, visible: Option<&str>, gpus: &[Gpu]) -> Chosen {
+#[must_use]
+pub fn choose(gpu_ids: &str, visible: Option<&str>, gpus: &[Gpu]) -> Chosen {
     let everything = || gpus.iter().map(|gpu| gpu.index).collect::<BTreeSet<u32>>();
     let ids = match (gpu_ids, visible) {
         ("none", _) => "",

@@ -52,7 +52,7 @@ impl Install {
         let text = match std::fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::by_layout(home, pixi_env));
+                return Ok(Self::by_layout(home, engine, pixi_env));
             }
             Err(error) => {
                 return Err(Failure::io(Code::Unmet, format!("cannot read {}", file.display()), &error));
@@ -72,17 +72,17 @@ impl Install {
             if old.iter().all(|field| field.is_none()) {
                 return Err(unusable("it names neither a path nor what was unpacked".to_owned()));
             }
-            return Ok(Self::by_layout(home, pixi_env));
+            return Ok(Self::by_layout(home, engine, pixi_env));
         }
         let Marker { path, python, executable, library_dir, activation, .. } = marker;
         Ok(Some(Self { path, python, executable, library_dir, activation }))
     }
 
     /// An install that nobody recorded, by where its programs are.
-    fn by_layout(home: &Path, pixi_env: &str) -> Option<Self> {
-        let executable = home.join("bin/llama-server");
-        if executable.is_file() {
-            return Some(Self::of_executable(&executable));
+    fn by_layout(home: &Path, engine: Engine, pixi_env: &str) -> Option<Self> {
+        if engine == Engine::LlamaCpp {
+            let executable = home.join("bin/llama-server");
+            return executable.is_file().then(|| Self::of_executable(&executable));
         }
         let prefixes = [home.join("env"), home.join(".pixi/envs").join(pixi_env)];
         let python = prefixes.iter().map(|prefix| prefix.join("bin/python")).find(|python| python.is_file());

@@ -24,6 +24,7 @@ mod value;
 
 pub use gathered::Gathered;
 pub use options::Options;
+pub use rules::GPU_MEMORY;
 pub use secrets::secrets;
 
 use document::Document;

@@ -40,8 +40,9 @@ fn boolean(name: &str, environment: &BTreeMap<String, String>) -> Result<bool, F
         Some("1" | "true" | "yes" | "on") => Ok(true),
         None | Some("" | "0" | "false" | "no" | "off") => Ok(false),
         Some(other) => {
-            let what = format!("{name} is '{other}'");
-            Err(Failure::new(Code::Unmet, what, "it is 1, true, yes, on, 0, false, no or off"))
+            let (what, cause) = (format!("cannot use {name}"), format!("'{other}' is not a boolean"));
+            let hint = "set it to 1, true, yes or on, or to 0, false, no or off";
+            Err(Failure::new(Code::Unmet, what, cause).hint(hint))
         }
     }
 }

@@ -115,13 +115,24 @@ fn check_against(draft: &mut Draft, before: &[&mut Draft]) {
 
 /// What starting this one instance would stumble over.
 fn check_alone(draft: &mut Draft) {
-    if let Err(failure) = port::check(&draft.plan.host, draft.plan.port) {
+    if let Err(failure) = port::check(&draft.plan.host, draft.plan.port)
+        && !left_behind(&draft.plan.state_dir)
+    {
         draft.object(rules::PORT_IN_USE, failure);
     }
     check_model(draft);
     if let Err(failure) = check_log(&draft.plan) {
         draft.object(rules::LOG_NOT_WRITABLE, failure);
     }
+}
+
+/// Whether a keeper that was killed has left processes of this very instance. They may hold its port; whoever launches
+/// ends them first.
+fn left_behind(state_dir: &Path) -> bool {
+    let directory = Directory::at(state_dir);
+    let Ok(Some((record::Keeper::Lost, status))) = directory.state() else { return false };
+    let owner = directory.owner().ok();
+    status.mark.zip(owner).is_some_and(|(mark, (uid, gid))| !tree::marked(&mark, uid, gid).is_empty())
 }
 
 fn check_model(draft: &mut Draft) {

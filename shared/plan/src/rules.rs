@@ -3,6 +3,8 @@
 pub(crate) const ENV_DROPPED: &str = "env_dropped";
 pub(crate) const EXTRA_ARGS_REPEAT: &str = "extra_args_repeat";
 pub(crate) const GPU_COUNT: &str = "gpu_count";
+/// Checked by whoever launches, not while planning.
+pub const GPU_MEMORY: &str = "gpu_memory";
 pub(crate) const GPU_MISSING: &str = "gpu_missing";
 pub(crate) const LOG_NOT_WRITABLE: &str = "log_not_writable";
 pub(crate) const LOG_SHARED: &str = "log_shared";
@@ -16,10 +18,11 @@ pub(crate) const STALE: &str = "stale";
 pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
 
 /// All that can be silenced, in the order of the alphabet.
-pub(crate) const RULES: [&str; 12] = [
+pub(crate) const RULES: [&str; 13] = [
     ENV_DROPPED,
     EXTRA_ARGS_REPEAT,
     GPU_COUNT,
+    GPU_MEMORY,
     GPU_MISSING,
     LOG_NOT_WRITABLE,
     LOG_SHARED,

@@ -81,3 +81,104 @@ fn read_text(path: &Path) -> Result<String, Failure> {
 fn first_key(text: &str) -> Option<&str> {
     text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Input, Item, plan_all};
+    use record::Engine;
+    use tempfile::TempDir;
+
+    /// A folder with everything that an engine's only instance `a` needs to be planned.
+    struct Machine {
+        dir: TempDir,
+        engine: Engine,
+        options: Options,
+    }
+
+    impl Machine {
+        fn new(engine: Engine, server: &str) -> Self {
+            let dir = TempDir::new().unwrap();
+            let machine = Self { dir, engine, options: Options::default() };
+            let python = machine.path("env/bin/python");
+            std::fs::create_dir_all(python.parent().unwrap()).unwrap();
+            std::fs::copy("/proc/self/exe", &python).unwrap();
+            std::fs::create_dir(machine.path("bin")).unwrap();
+            std::fs::copy("/proc/self/exe", machine.path("bin/llama-server")).unwrap();
+            std::fs::write(machine.path("own.yaml"), "tp-size: 2").unwrap();
+            std::fs::write(machine.path("keys"), "# ours\n\nfirst\nsecond\n").unwrap();
+            let server = server.replace("$D", machine.dir.path().to_str().unwrap());
+            let allow = "[instance.control]\nallow = ['port_in_use', 'model_not_local']\n";
+            let toml = format!("{allow}[instance.a.server]\nmodel = 'm'\n{server}");
+            std::fs::write(machine.path("c.toml"), toml).unwrap();
+            machine
+        }
+
+        fn path(&self, name: &str) -> std::path::PathBuf {
+            self.dir.path().join(name)
+        }
+
+        fn plan(&self) -> Plan {
+            let root = self.dir.path();
+            let home = if self.engine == Engine::LlamaCpp { "install_dir" } else { "project_dir" };
+            let env = serde_json::json!({
+                "engine": self.engine, "workspace": root, "run_dir": root, "log_dir": root, home: root,
+                "config": self.path("c.toml"), "origin": {}
+            });
+            let input = Input { env: serde_json::from_value(env).unwrap(), installed: None };
+            match plan_all(&[input], &self.options).pop().unwrap() {
+                Item::Plan(plan) => *plan,
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn secrets(&self) -> Secrets {
+            secrets(&self.plan(), &self.options).unwrap()
+        }
+    }
+
+    #[test]
+    fn an_api_key_goes_by_the_engines_variable_where_it_has_one() {
+        let server = "api_key = 'k'\nhf_token = 't'\n[instance.a.env]\nMY_PASSWORD = 'p'";
+        for (engine, variable) in [(Engine::LlamaCpp, "LLAMA_API_KEY"), (Engine::Vllm, "VLLM_API_KEY")] {
+            let given = Machine::new(engine, server).secrets();
+            let expected = [(variable, "k"), ("HF_TOKEN", "t"), ("MY_PASSWORD", "p")];
+            let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            assert!(given.env == expected && given.files.is_empty(), "{engine}");
+            assert_eq!(given.api_key.as_deref(), Some("k"));
+        }
+    }
+
+    #[test]
+    fn what_has_no_variable_goes_into_a_configuration_file_behind_the_operators_own_lines() {
+        let machine = Machine::new(Engine::Sglang, "api_key = 'k'\nextra_args = ['--config', '$D/own.yaml']");
+        let given = machine.secrets();
+        assert_eq!(given.files["config.yaml"], "tp-size: 2\napi-key: \"k\"\n");
+        assert_eq!((given.values, given.api_key), (vec!["k".to_owned()], Some("k".to_owned())));
+        let ours = machine.path("sglang/a/config.yaml").display().to_string();
+        assert!(machine.plan().args.ends_with(&["--config".to_owned(), ours]));
+        let several = Machine::new(Engine::Vllm, "api_key = ['k', 'l']").secrets();
+        assert_eq!(several.files["config.yaml"], "api-key: [\"k\",\"l\"]\n");
+    }
+
+    #[test]
+    fn several_keys_of_llama_cpp_are_joined_and_a_key_file_is_read_for_us() {
+        let joined = Machine::new(Engine::LlamaCpp, "api_key = ['k', 'l']").secrets();
+        assert_eq!((joined.env["LLAMA_API_KEY"].as_str(), joined.api_key.as_deref()), ("k,l", Some("k")));
+        let machine = Machine::new(Engine::LlamaCpp, "api_key_file = '$D/keys'");
+        assert_eq!(machine.secrets().api_key.as_deref(), Some("first"));
+        assert!(machine.plan().args.contains(&"--api-key-file".to_owned()));
+    }
+
+    #[test]
+    fn a_configuration_that_changed_since_is_a_failure_that_a_retry_mends() {
+        let mut machine = Machine::new(Engine::Vllm, "api_key = 'k'");
+        let plan = machine.plan();
+        let overrides = "AUTO_INFER_VLLM_OVERRIDES".to_owned();
+        machine.options.environment.insert(overrides, "{}".to_owned());
+        assert!(secrets(&plan, &machine.options).is_err_and(|failure| failure.code == Code::Later));
+        assert!(secrets(&machine.plan(), &machine.options).is_ok());
+        let without = Machine::new(Engine::Vllm, "");
+        assert!(without.secrets() == Secrets::default());
+    }
+}

@@ -3,6 +3,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+/// How the keeper's own lines begin.
+pub const KEEPER_LINE: &str = "ikeep: ";
+/// How the keeper's line goes on that comes before each start.
+pub const START_LINE: &str = "starting ";
+
 const LINES: usize = 20;
 const BYTES: u64 = 64 << 10;
 
@@ -21,7 +26,9 @@ pub fn log_tail(path: &Path) -> Vec<String> {
 /// The keeper marks each start with a line of its own.
 fn last_lines(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let start = lines.iter().rposition(|line| line.starts_with("ikeep: started "));
+    let starts =
+        |line: &&str| line.strip_prefix(KEEPER_LINE).is_some_and(|rest| rest.starts_with(START_LINE));
+    let start = lines.iter().rposition(starts);
     let from = start.map_or(0, |start| start + 1).max(lines.len().saturating_sub(LINES));
     let clean = |line: &&str| line.chars().filter(|c| *c == '\t' || !c.is_control()).take(2000).collect();
     lines[from..].iter().map(clean).collect()
@@ -33,7 +40,7 @@ mod tests {
 
     #[test]
     fn only_the_last_start_and_only_so_many_lines() {
-        assert_eq!(last_lines("old\nikeep: started x as process 1\na\n\nb \n"), ["a", "b"]);
+        assert_eq!(last_lines("old\nikeep: starting x\na\n\nb \n"), ["a", "b"]);
         let many: String = (0..30).map(|n| format!("line {n}\n")).collect();
         let lines = last_lines(&many);
         assert_eq!((lines.len(), lines[0].as_str()), (20, "line 10"));

@@ -43,6 +43,15 @@ pub struct Status {
     pub how: Option<How>,
     /// Where its output goes.
     pub log_file: PathBuf,
+    /// Lines of the log that were lost because the disk was full.
+    #[serde(skip_serializing_if = "none", default)]
+    pub log_lost_lines: u64,
     /// `plan.hash` of the plan that is kept.
     pub plan_hash: String,
+}
+
+/// Whether there are none, for counts that are written only when there are.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
+fn none(count: &u64) -> bool {
+    *count == 0
 }

@@ -14,6 +14,8 @@ pub enum Code {
     Unmet,
     /// 75: temporary; a retry may help.
     Later,
+    /// 126 and above: what became of the program that `iseal` or a foreground instance was to run, as a shell says it.
+    Child(u8),
 }
 
 impl Code {
@@ -26,6 +28,7 @@ impl Code {
             Self::Input => 65,
             Self::Unmet => 69,
             Self::Later => 75,
+            Self::Child(code) => code,
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum Outcome {
     Done,
     /// The question was understood and the answer is no: exit code 1.
     No,
+    /// The program that we ran in the foreground has ended with this code.
+    Child(u8),
 }
 
 /// A tool of the wire: parse the command line, start logging, run, and end with the code that the stream calls for.
@@ -43,6 +45,7 @@ where
     let own = match &outcome {
         Ok(Outcome::Done) => None,
         Ok(Outcome::No) => Some(Code::No.number()),
+        Ok(Outcome::Child(code)) => Some(*code),
         Err(failure) => {
             failure.print(name);
             Some(failure.code.number())

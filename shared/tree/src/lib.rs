@@ -11,6 +11,6 @@ mod usage;
 pub use gone::{Pinned, ended};
 pub use listener::{Listening, listening};
 pub use marked::{as_user, marked};
-pub use process::{Process, descendants, signal};
+pub use process::{Process, descendants, family, signal};
 pub use sweep::{Swept, sweep};
 pub use usage::{Usage, usage};

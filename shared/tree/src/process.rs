@@ -60,6 +60,29 @@ pub fn descendants(ancestor: u32) -> Vec<Process> {
     found
 }
 
+/// The same without a look at every process of the machine, where the kernel lists children. One that loses its parent
+/// while we look may be missed, so this is for looking and not for ending.
+#[must_use]
+pub fn family(ancestor: u32) -> Vec<Process> {
+    let Some(mut pids) = children(ancestor) else { return descendants(ancestor) };
+    let mut next = 0;
+    while let Some(pid) = pids.get(next) {
+        pids.extend(children(*pid).unwrap_or_default());
+        next += 1;
+    }
+    pids.into_iter().filter_map(Process::read).filter(|process| !process.zombie).collect()
+}
+
+/// The children of all of a process's threads; `None` where the kernel does not list them.
+fn children(pid: u32) -> Option<Vec<u32>> {
+    let mut found = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        let list = fs::read_to_string(thread.path().join("children")).ok()?;
+        found.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    Some(found)
+}
+
 /// Send `signal` to a process and to no later one of the same id. `false` when it has gone or may not be signalled.
 pub fn signal(process: Process, signal: Signal) -> bool {
     let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
@@ -83,5 +106,6 @@ mod tests {
     fn we_descend_from_our_parent() {
         let own = Process::read(std::process::id()).unwrap();
         assert!(descendants(own.parent).contains(&own));
+        assert!(family(own.parent).contains(&own));
     }
 }

@@ -103,7 +103,7 @@ impl Archive<'_> {
         let attempt = Attempt::begin(home, lock)?;
         let content = attempt.folder().join("content");
         std::fs::create_dir(&content).map_err(|error| refused(&content, &error))?;
-        let (sha256, root) = self.read(&content)?;
+        let (sha256, root) = self.read(&content, home)?;
         let trouble = |trouble| self.trouble(trouble);
         let normal = package::normalise(attempt.folder(), &content).map_err(trouble)?;
         let symlinks = package::resolve_links(&normal).map_err(trouble)?;
@@ -142,9 +142,9 @@ impl Archive<'_> {
     }
 
     /// The one read, and that it was of the archive that was asked for.
-    fn read(&self, into: &Path) -> Result<(String, Root), Failure> {
+    fn read(&self, into: &Path, home: &Home) -> Result<(String, Root), Failure> {
         let trouble = |trouble| self.trouble(trouble);
-        let mut root = Root::at(into).map_err(trouble)?;
+        let mut root = Root::at(into, &home.path).map_err(trouble)?;
         let bar = tool::bytes_bar(&format!("unpacking {}", self.source.name()), self.source.looks.size_bytes);
         let sha256 = unpack::unpack(&self.source.file, &mut root, &bar).map_err(trouble)?;
         bar.finish_and_clear();

@@ -59,6 +59,8 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         fd => child::only_inherited(fd)
             .map_err(|error| Failure::io(Code::Usage, "no open file behind --source-fd", &error))?,
     };
+    // What is installed may be read by all, whatever umask we were started with.
+    rustix::process::umask(rustix::fs::Mode::from(0o022));
     // llama.cpp, the quickest, is begun as its record arrives; the others wait for what icache has to say.
     let mut later = Vec::new();
     while let Some(record) = io.read()? {

@@ -90,6 +90,9 @@ fn start(args: &Args, env: &Env, user: User, source: Option<&OwnedFd>) -> Result
     // By its descriptor in /proc: the user may not be able to walk to where we are.
     let mut command = Command::new("/proc/self/exe");
     command.args(args.handed_down(source.map(AsRawFd::as_raw_fd)));
+    if std::env::var_os(vars::INFER_DEV_LOG).is_none() {
+        command.env(vars::INFER_DEV_LOG, log::max_level().as_str());
+    }
     let keep = source.iter().map(|fd| fd.as_raw_fd()).collect();
     Start { user: Some(user), death_signal: Some(Signal::KILL), keep, ..Start::default() }
         .apply(&mut command);

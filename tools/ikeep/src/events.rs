@@ -1,14 +1,14 @@
 //! What a keeper waits for: signals, the end of children, the first good `/health`, a moment in time.
+use record::Plan;
 use rustix::process::Pid;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::cell::Cell;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// SGLang's `/health` generates a token and gives itself 20 s for it.
-const HEALTH_LIMIT: Duration = Duration::from_secs(25);
 const HEALTH_PAUSE: Duration = Duration::from_secs(1);
 /// Ours need little; the default of 2 MiB would only look large.
 const STACK_BYTES: usize = 256 << 10;
@@ -22,12 +22,15 @@ pub(crate) enum Event {
     Child,
     /// The engine of this process id answered `/health` with 200.
     Healthy(Pid),
+    /// The log has begun to lose lines, or ceased to.
+    LinesLost,
 }
 
 /// All of it in one queue, so that waiting costs nothing.
 pub(crate) struct Events {
     queue: Receiver<Event>,
     sender: Sender<Event>,
+    told_to_stop: Cell<bool>,
 }
 
 impl Events {
@@ -44,25 +47,40 @@ impl Events {
                 }
             }
         })?;
-        Ok(Self { queue, sender })
+        Ok(Self { queue, sender, told_to_stop: Cell::new(false) })
+    }
+
+    /// Where somebody else may announce events.
+    pub(crate) fn sender(&self) -> Sender<Event> {
+        self.sender.clone()
     }
 
     /// The next event; `None` once it is `until`.
     pub(crate) fn next(&self, until: Option<Instant>) -> Option<Event> {
-        match until {
+        let event = match until {
             // We hold a sender ourselves: the queue never ends.
             None => self.queue.recv().ok(),
             Some(until) => self.queue.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
+        };
+        if event == Some(Event::Stop) {
+            self.told_to_stop.set(true);
         }
+        event
+    }
+
+    /// Whether a `Stop` was among the events so far, whoever got it.
+    pub(crate) fn told_to_stop(&self) -> bool {
+        self.told_to_stop.get()
     }
 
     /// Ask `/health` once a second until the first 200, or until `pid` is gone.
-    pub(crate) fn watch_health(&self, pid: Pid, host: &str, port: u16) -> io::Result<()> {
-        let server = ask::Target::at(host, port);
+    pub(crate) fn watch_health(&self, pid: Pid, plan: &Plan) -> io::Result<()> {
+        let server = ask::Target::at(&plan.host, plan.port);
+        let limit = engine::of(plan.engine).probe.timeout;
         let sender = self.sender.clone();
         spawn("health", move || {
             while rustix::process::test_kill_process(pid).is_ok() {
-                if server.health(HEALTH_LIMIT).is_ok() {
+                if server.health(limit).is_ok() {
                     // A keeper that has ended asks nothing more.
                     sender.send(Event::Healthy(pid)).ok();
                     break;

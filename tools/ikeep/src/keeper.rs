@@ -1,14 +1,19 @@
 //! One instance's keeper: what it does when something happens, and what it says about it in `status.json`.
-use crate::engine::{Engine, words};
 use crate::events::{Event, Events};
 use crate::log::Log;
-use record::Keeper as State;
-use state::{Directory, Lock, Order, Status};
+use crate::processes::{Engine, words};
+use crate::restart::Restarts;
+use record::{How, Keeper as State};
+use rustix::process::WaitStatus;
+use state::{Directory, Lock, Order, START_LINE, Status};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tool::{Code, Failure};
+
+/// How often the other instance is looked at that has to be healthy first.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Everything that a keeper holds.
 pub(crate) struct Keeper {
@@ -17,91 +22,175 @@ pub(crate) struct Keeper {
     pub(crate) status: Status,
     pub(crate) events: Events,
     pub(crate) log: Log,
+    pub(crate) restarts: Restarts,
     /// Held until the end: this is what says that we live.
     pub(crate) _lock: Lock,
     /// A shared lock on the install that the engine runs from.
     pub(crate) _install: Option<File>,
 }
 
+/// How a keeping ended.
+struct End {
+    state: State,
+    how: Option<How>,
+    reason: Option<String>,
+    exit: Option<WaitStatus>,
+}
+
 impl Keeper {
     /// Start the engine.
     pub(crate) fn start(&mut self) -> Result<Engine, Failure> {
-        let plan = &self.order.plan;
         // On disk before the engine runs: whoever carries the mark can be found, whenever we are killed.
         self.status.mark = Some(mark().map_err(|e| Failure::io(Code::Unmet, "cannot make a mark", &e))?);
+        self.status.started_unix = Some(now());
+        self.status.healthy_unix = None;
         self.status.state = State::Running;
         self.status.since_unix = now();
-        self.status.started_unix = Some(now());
         let written = self.write_status();
         written.map_err(|e| Failure::io(Code::Unmet, cannot_write(&self.directory, "status.json"), &e))?;
+        let plan = &self.order.plan;
+        // Before it has said anything itself: this line is to tear none of its own.
+        self.log.note(&format!("{START_LINE}{}", plan.program.display()));
         let mark = self.status.mark.as_deref().unwrap_or_default();
         let engine = Engine::start(plan, &self.order.secrets, mark, self.log.input.as_fd())?;
-        let pid = engine.leader.as_raw_nonzero().get();
-        self.status.pid = u32::try_from(pid).ok();
-        self.log.note(&format!("started {} as process {pid}", plan.program.display()));
+        self.status.pid = u32::try_from(engine.leader.as_raw_nonzero().get()).ok();
         self.save();
-        if let Err(error) = self.events.watch_health(engine.leader, &plan.host, plan.port) {
+        if let Err(error) = self.events.watch_health(engine.leader, &self.order.plan) {
             self.log.note(&format!("nobody asks /health: {error}"));
         }
         Ok(engine)
     }
 
-    /// Say in `status.json` that the engine was never started.
-    pub(crate) fn not_started(&mut self, failure: &Failure) {
-        self.status.reason = Some(format!("{}: {}", failure.what, failure.cause));
-        self.log.note(self.status.reason.as_deref().unwrap_or_default());
-        self.enter(State::Failed);
+    /// Say in `status.json` that the first start was none.
+    pub(crate) fn not_started(self, failure: &Failure) {
+        self.finish(End::failed(format!("{}: {}", failure.what, failure.cause), None));
     }
 
-    /// Keep the engine until we are told to stop, or it ends by itself. The exit code is ours.
-    pub(crate) fn keep(mut self, mut engine: Engine) -> u8 {
+    /// Say that the engine is not started yet, and why.
+    pub(crate) fn wait(&mut self, other: &Directory) {
+        self.log.note(&format!("waiting for {}", other.path().display()));
+        self.enter(State::Waiting);
+    }
+
+    /// Keep the engine, once `other` is out of the way where it was not started at once. The exit code is ours.
+    pub(crate) fn keep(mut self, started: Option<Engine>, other: Option<&Directory>) -> u8 {
+        let end = match (started, other) {
+            (Some(engine), _) => self.keep_on(Ok(engine)),
+            (None, Some(other)) if !self.wait_for(other) => End::told(How::Gone, None),
+            (None, _) => {
+                let started = self.start();
+                self.keep_on(started)
+            }
+        };
+        self.finish(end)
+    }
+
+    /// Keep it through as many starts as it takes, until we are told to stop or there is no point in another one.
+    fn keep_on(&mut self, mut started: Result<Engine, Failure>) -> End {
         loop {
+            let begun = Instant::now();
+            let (why, exit) = match started {
+                Err(failure) => (format!("{}: {}", failure.what, failure.cause), None),
+                Ok(mut engine) => {
+                    if self.watch(&mut engine) {
+                        return self.stop(engine);
+                    }
+                    let how = engine.end(&self.events, self.grace());
+                    if self.events.told_to_stop() {
+                        return End::told(how, engine.exit);
+                    }
+                    (format!("the engine ended by itself: {}", words(engine.exit)), engine.exit)
+                }
+            };
+            self.status.pid = None;
+            self.status.last_exit = exit.map(|exit| words(Some(exit)));
+            let delay = match self.restarts.after(begun.elapsed(), luck()) {
+                Ok(delay) => delay,
+                Err(because) => return End::failed(format!("{why}, {because}"), exit),
+            };
+            self.log.note(&format!("{why}; next start in {:.1} s", delay.as_secs_f64()));
+            self.enter(State::Backoff);
+            if !self.pause(delay) {
+                return End::told(How::Gone, exit);
+            }
+            self.status.restarts += 1;
+            started = self.start();
+        }
+    }
+
+    /// Until we are told to stop, which is `true`, or the engine ends by itself.
+    fn watch(&mut self, engine: &mut Engine) -> bool {
+        while !self.events.told_to_stop() {
             match self.events.next(None) {
                 Some(Event::Healthy(pid)) if pid == engine.leader => {
+                    self.restarts.healthy();
                     self.status.healthy_unix = Some(now());
                     self.save();
                 }
                 Some(Event::Child) => {
                     engine.reap();
                     if engine.exit.is_some() {
-                        return self.fail(engine);
+                        return false;
                     }
                 }
-                Some(Event::Stop) => return self.stop(engine),
-                Some(Event::Healthy(_)) | None => {}
+                Some(Event::LinesLost) => self.save(),
+                Some(Event::Stop | Event::Healthy(_)) | None => {}
             }
         }
+        true
     }
 
-    /// Nobody asked it to end, so it failed, whatever its exit code says.
-    fn fail(mut self, mut engine: Engine) -> u8 {
-        let exit = engine.exit.map(words).unwrap_or_default();
-        engine.end(&self.events, self.grace());
-        let when = if self.status.healthy_unix.is_some() { "" } else { " before it was healthy" };
-        self.status.reason = Some(format!("the engine ended by itself{when}: {exit}"));
-        self.finish(State::Failed, exit);
-        Code::No.number()
-    }
-
-    fn stop(mut self, mut engine: Engine) -> u8 {
+    fn stop(&mut self, mut engine: Engine) -> End {
         self.log.note("told to stop");
         self.enter(State::Stopping);
-        self.status.how = Some(engine.end(&self.events, self.grace()));
-        let exit = engine.exit.map(words).unwrap_or_default();
-        self.finish(State::Stopped, exit);
-        0
+        let how = engine.end(&self.events, self.grace());
+        End::told(how, engine.exit)
+    }
+
+    /// Wait until the other instance needs the shared GPU no longer for its start; `false` when told to stop first.
+    fn wait_for(&mut self, other: &Directory) -> bool {
+        while in_the_way(other) {
+            if !self.pause(LOOK) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// `false` when told to stop first.
+    fn pause(&mut self, delay: Duration) -> bool {
+        let until = Instant::now() + delay;
+        while !self.events.told_to_stop() {
+            if self.events.next(Some(until)).is_none() && Instant::now() >= until {
+                return true;
+            }
+        }
+        false
     }
 
     /// The last words, in the log first: whoever reads a final state finds the log complete.
-    fn finish(mut self, state: State, exit: String) {
-        self.log.note(&format!("{}: {exit}", state.id()));
+    fn finish(mut self, end: End) -> u8 {
+        let exit = end.exit.map(|exit| words(Some(exit)));
+        let word = end.reason.as_ref().or(exit.as_ref());
+        self.log.note(&format!(
+            "{}{}",
+            end.state.id(),
+            word.map_or(String::new(), |word| format!(": {word}"))
+        ));
         self.status.pid = None;
-        self.status.last_exit = Some(exit);
-        self.status.state = state;
+        self.status.last_exit = exit.or(self.status.last_exit);
+        self.status.reason = end.reason;
+        self.status.how = end.how;
+        self.status.state = end.state;
         self.status.since_unix = now();
-        self.log.close();
+        self.status.log_lost_lines = self.log.close();
         // Nobody is left to be told that the disk is full; the lock is free in a moment, and that says `lost`.
         drop(write_status(&self.directory, &self.status));
+        match (end.exit, end.state) {
+            (Some(exit), _) if !self.order.plan.control.background => code(exit),
+            (_, State::Stopped) => 0,
+            _ => Code::No.number(),
+        }
     }
 
     fn enter(&mut self, state: State) {
@@ -111,7 +200,8 @@ impl Keeper {
     }
 
     /// A status that cannot be written stops no engine.
-    fn save(&self) {
+    fn save(&mut self) {
+        self.status.log_lost_lines = self.log.lost_lines();
         if let Err(error) = self.write_status() {
             self.log.note(&format!("{}: {error}", cannot_write(&self.directory, "status.json")));
         }
@@ -126,6 +216,33 @@ impl Keeper {
     }
 }
 
+impl End {
+    fn told(how: How, exit: Option<WaitStatus>) -> Self {
+        Self { state: State::Stopped, how: Some(how), reason: None, exit }
+    }
+
+    fn failed(reason: String, exit: Option<WaitStatus>) -> Self {
+        Self { state: State::Failed, how: None, reason: Some(reason), exit }
+    }
+}
+
+/// Whether the other instance is still on its way to being healthy. What cannot be read cannot be waited for.
+fn in_the_way(other: &Directory) -> bool {
+    match other.state() {
+        Ok(Some((State::Running | State::Backoff | State::Stopping, status))) => {
+            status.healthy_unix.is_none()
+        }
+        Ok(Some((State::Waiting, _))) => true,
+        Ok(Some((State::Failed | State::Stopped | State::Lost, _)) | None) | Err(_) => false,
+    }
+}
+
+/// As a shell counts: 128 + n for signal n.
+fn code(exit: WaitStatus) -> u8 {
+    let signalled = || exit.terminating_signal().map(|signal| 128 + signal);
+    exit.exit_status().or_else(signalled).and_then(|code| u8::try_from(code).ok()).unwrap_or(255)
+}
+
 fn write_status(directory: &Directory, status: &Status) -> io::Result<()> {
     directory.replace("status.json", 0o644, &serde_json::to_vec(status)?)
 }
@@ -136,7 +253,16 @@ pub(crate) fn cannot_write(directory: &Directory, name: &str) -> String {
 
 /// Unix seconds.
 pub(crate) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+    since_epoch().as_secs_f64()
+}
+
+/// From 0 to 1, different for instances that ask at different moments.
+fn luck() -> f64 {
+    f64::from(since_epoch().subsec_nanos() % 1_000_003) / 1_000_003.0
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn mark() -> io::Result<String> {

@@ -2,13 +2,17 @@
 //!
 //! A thread of its own reads the pipe and writes the file, so that nothing else of the keeper ever waits for the disk. The
 //! file is rotated between lines. A full disk costs lines, which are counted, and never stops the engine.
+use crate::events::Event;
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
+use state::KEEPER_LINE;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 const CHUNK_BYTES: usize = 64 << 10;
@@ -22,49 +26,80 @@ pub(crate) struct Log {
     /// The same pipe, opened anew without blocking: what the keeper itself has to say is never worth waiting for.
     own: File,
     drained: Receiver<()>,
+    lost: Arc<AtomicU64>,
+}
+
+/// What becomes of the output beside the file.
+pub(crate) struct Options {
+    pub(crate) max_bytes: u64,
+    pub(crate) keep: u32,
+    /// Values that never reach the log.
+    pub(crate) secrets: Vec<Vec<u8>>,
+    /// To our stderr too.
+    pub(crate) aloud: bool,
 }
 
 impl Log {
-    /// Open the file and start pumping. `secrets` never reach it.
-    pub(crate) fn open(path: &Path, max_bytes: u64, keep: u32, secrets: Vec<Vec<u8>>) -> io::Result<Self> {
-        let mut file = Rotated::open(path, max_bytes, keep)?;
+    /// Open the file and start pumping.
+    pub(crate) fn open(path: &Path, options: Options, events: Sender<Event>) -> io::Result<Self> {
+        let lost = Arc::new(AtomicU64::new(0));
+        let mut file = Rotated::open(path, &options, Loss { total: Arc::clone(&lost), events })?;
         let (output, input) = pipe_with(PipeFlags::CLOEXEC)?;
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let again = format!("/proc/self/fd/{}", input.as_raw_fd());
         let own = File::from(rustix::fs::open(again, flags, rustix::fs::Mode::empty())?);
+        let aloud = options.aloud.then(|| rustix::stdio::stderr().try_clone_to_owned()).transpose()?;
         let (done, drained) = channel();
         let pump = move || {
-            pump(&mut File::from(output), &mut file, &mut Redactor::new(secrets));
+            let mut aloud = aloud.map(File::from);
+            let mut redactor = Redactor::new(options.secrets);
+            pump(&mut File::from(output), |text| {
+                let text = match text {
+                    Some(text) => redactor.feed(text),
+                    None => redactor.finish(),
+                };
+                file.write(&text);
+                // Once nobody listens there is no point in going on.
+                if aloud.as_mut().is_some_and(|stderr| stderr.write_all(&text).is_err()) {
+                    aloud = None;
+                }
+            });
             done.send(()).ok();
         };
         std::thread::Builder::new().name("log".to_owned()).spawn(pump)?;
-        Ok(Self { input, own, drained })
+        Ok(Self { input, own, drained, lost })
+    }
+
+    /// How many lines were lost because the disk was full.
+    pub(crate) fn lost_lines(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
     }
 
     /// A line of the keeper's own, among the engine's.
     pub(crate) fn note(&self, text: &str) {
-        drop((&self.own).write_all(format!("ikeep: {text}\n").as_bytes()));
+        drop((&self.own).write_all(format!("{KEEPER_LINE}{text}\n").as_bytes()));
     }
 
-    /// Wait until everything that was written is in the file.
-    pub(crate) fn close(self) {
+    /// Wait until everything that was written is in the file; says how many lines are not.
+    pub(crate) fn close(self) -> u64 {
         drop((self.input, self.own));
         self.drained.recv_timeout(DRAIN).ok();
+        self.lost.load(Ordering::Relaxed)
     }
 }
 
-/// Until nobody holds the pipe's other end any more.
-fn pump(input: &mut File, output: &mut Rotated, redactor: &mut Redactor) {
+/// Hand on what comes until nobody holds the pipe's other end any more, and at last `None`.
+fn pump(input: &mut File, mut hand_on: impl FnMut(Option<&[u8]>)) {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
         match input.read(&mut chunk) {
             Ok(0) => break,
-            Ok(count) => output.write(&redactor.feed(&chunk[..count])),
+            Ok(count) => hand_on(Some(&chunk[..count])),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => break,
         }
     }
-    output.write(&redactor.finish());
+    hand_on(None);
 }
 
 /// Replaces secrets in a stream, also where one comes in two pieces.
@@ -106,6 +141,12 @@ impl Redactor {
     }
 }
 
+/// Whom to tell of lines that were lost.
+struct Loss {
+    total: Arc<AtomicU64>,
+    events: Sender<Event>,
+}
+
 /// A file that gives way to a new one when it is full, between two lines.
 struct Rotated {
     path: PathBuf,
@@ -115,17 +156,19 @@ struct Rotated {
     keep: u32,
     /// Where the line that is being written began.
     line_start: u64,
+    /// Since the last line that was written.
     lost_lines: u64,
+    loss: Loss,
     /// The last line that was lost has not ended yet; what follows of it is lost too.
     losing: bool,
 }
 
 impl Rotated {
-    fn open(path: &Path, max: u64, keep: u32) -> io::Result<Self> {
+    fn open(path: &Path, options: &Options, loss: Loss) -> io::Result<Self> {
         let mut file = open(path)?;
         let size = file.seek(SeekFrom::End(0)).unwrap_or(0);
-        let path = path.to_owned();
-        Ok(Self { path, file, size, max, keep, line_start: size, lost_lines: 0, losing: false })
+        let (path, max, keep) = (path.to_owned(), options.max_bytes, options.keep);
+        Ok(Self { path, file, size, max, keep, line_start: size, lost_lines: 0, loss, losing: false })
     }
 
     fn write(&mut self, mut text: &[u8]) {
@@ -161,17 +204,26 @@ impl Rotated {
         if text.is_empty() {
             return;
         }
-        if self.lost_lines > 0 {
-            let note = format!("ikeep: {} lines were lost here, the disk was full\n", self.lost_lines);
-            if self.try_put(note.as_bytes()).is_ok() {
-                self.lost_lines = 0;
-            }
-        }
-        if self.lost_lines > 0 || self.try_put(text).is_err() {
+        let put = if self.lost_lines > 0 { self.put_after_loss(text) } else { self.try_put(text) };
+        if put.is_err() {
             self.losing = !text.ends_with(b"\n");
             let lines = text.iter().filter(|byte| **byte == b'\n').count();
-            self.lost_lines += u64::try_from(lines).unwrap_or(u64::MAX) + u64::from(self.losing);
+            let lines = lines as u64 + u64::from(self.losing);
+            self.loss.total.fetch_add(lines, Ordering::Relaxed);
+            if self.lost_lines == 0 {
+                self.loss.events.send(Event::LinesLost).ok();
+            }
+            self.lost_lines += lines;
         }
+    }
+
+    /// Say how much is missing, but only together with something that is not.
+    fn put_after_loss(&mut self, text: &[u8]) -> io::Result<()> {
+        let note = format!("{KEEPER_LINE}{} lines were lost here, the disk was full\n", self.lost_lines);
+        self.try_put(&[note.as_bytes(), text].concat())?;
+        self.lost_lines = 0;
+        self.loss.events.send(Event::LinesLost).ok();
+        Ok(())
     }
 
     fn try_put(&mut self, text: &[u8]) -> io::Result<()> {

@@ -2,20 +2,25 @@
 //!
 //! Reads one order, `{"plan": …, "secrets": …}`, on standard input. Writes no records: it reports on a pipe once the
 //! instance is kept, and afterwards speaks through `status.json` in the state directory.
-mod engine;
 mod events;
 mod keeper;
 mod log;
+mod processes;
+mod restart;
 
+use crate::events::Events;
 use crate::keeper::{Keeper, cannot_write, now};
+use crate::log::Log;
+use crate::processes::Engine;
+use crate::restart::Restarts;
 use clap::Parser;
 use record::{Keeper as State, Plan};
 use rustix::fs::FlockOperation;
-use state::{Directory, Lock, Order, Report, Secrets, Status, Taken};
+use state::{Directory, Lock, Order, Report, Status, Taken};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::RawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
 #[derive(Parser)]
@@ -24,40 +29,58 @@ struct Args {
     /// Report on this descriptor once the instance is kept, or why it is not
     #[arg(long, value_name = "FD")]
     report: Option<RawFd>,
+
+    /// Start the engine once the instance kept there is healthy, failed or stopped
+    #[arg(long, value_name = "STATE_DIR")]
+    after: Option<PathBuf>,
 }
 
 fn main() -> std::process::ExitCode {
     tool::main_process(run)
 }
 
-fn run(Args { report: descriptor }: Args) -> Result<u8, Failure> {
+fn run(Args { report: descriptor, after }: Args) -> Result<u8, Failure> {
     let pipe = child::only_inherited(descriptor)
         .map_err(|error| Failure::io(Code::Usage, "cannot report on the descriptor of --report", &error))?;
-    let begun = begin();
-    if let Some(pipe) = pipe {
-        report(File::from(pipe), &begun);
+    let other = after.map(Directory::at);
+    let begun = begin(other.as_ref());
+    let reported = pipe.map(|pipe| report(File::from(pipe), &begun));
+    match begun {
+        Ok((keeper, engine)) => Ok(keeper.keep(engine, other.as_ref())),
+        // Whoever reads the report says so.
+        Err(failure) if reported.is_some() => Ok(failure.code.number()),
+        Err(failure) => Err(failure),
     }
-    let (keeper, engine) = begun?;
-    Ok(keeper.keep(engine))
 }
 
-/// Everything until the instance is kept.
-fn begin() -> Result<(Keeper, engine::Engine), Failure> {
+/// Everything until the instance is kept: the engine is started, or waits for the other.
+fn begin(other: Option<&Directory>) -> Result<(Keeper, Option<Engine>), Failure> {
     let order = read_order()?;
     let unmet = |what: &str, error: io::Error| Failure::io(Code::Unmet, what, &error);
     let plan = &order.plan;
     let directory = Directory::at(&plan.state_dir);
     let lock = take_lock(&directory)?;
     let install = plan.install_path.as_deref().map(hold_install).transpose()?;
-    engine::adopt_orphans().map_err(|error| unmet("cannot become a subreaper", error))?;
-    engine::leave_closed_folder();
-    let events = events::Events::listen().map_err(|error| unmet("cannot listen to signals", error))?;
+    processes::adopt_orphans().map_err(|error| unmet("cannot become a subreaper", error))?;
+    processes::leave_closed_folder();
+    let events = Events::listen().map_err(|error| unmet("cannot listen to signals", error))?;
     write_order(&directory, &order)?;
-    let log = open_log(plan, &order.secrets)?;
+    let log = open_log(&order, &events)?;
     let status = first_status(plan);
-    let mut keeper = Keeper { order, directory, status, events, log, _lock: lock, _install: install };
-    let engine = keeper.start().inspect_err(|failure| keeper.not_started(failure))?;
-    Ok((keeper, engine))
+    let restarts = Restarts::of(&plan.control);
+    let (_lock, _install) = (lock, install);
+    let mut keeper = Keeper { order, directory, status, events, log, restarts, _lock, _install };
+    let Some(other) = other else {
+        return match keeper.start() {
+            Ok(engine) => Ok((keeper, Some(engine))),
+            Err(failure) => {
+                keeper.not_started(&failure);
+                Err(failure)
+            }
+        };
+    };
+    keeper.wait(other);
+    Ok((keeper, None))
 }
 
 fn read_order() -> Result<Order, Failure> {
@@ -117,12 +140,13 @@ fn write_order(directory: &Directory, order: &Order) -> Result<(), Failure> {
     Ok(())
 }
 
-fn open_log(plan: &Plan, secrets: &Secrets) -> Result<log::Log, Failure> {
+fn open_log(Order { plan, secrets }: &Order, events: &Events) -> Result<Log, Failure> {
     let values = secrets.env.values().chain(&secrets.api_key).chain(&secrets.values);
-    let values = values.map(|value| value.clone().into_bytes()).collect();
+    let secrets = values.map(|value| value.clone().into_bytes()).collect();
     let control = &plan.control;
     let max_bytes = control.log_max_mib.saturating_mul(1 << 20).max(1);
-    log::Log::open(&plan.log_file, max_bytes, control.log_keep, values).map_err(|error| {
+    let options = log::Options { max_bytes, keep: control.log_keep, secrets, aloud: !control.background };
+    Log::open(&plan.log_file, options, events.sender()).map_err(|error| {
         Failure::io(Code::Unmet, format!("cannot open the log {}", plan.log_file.display()), &error)
     })
 }
@@ -144,6 +168,7 @@ fn first_status(plan: &Plan) -> Status {
         reason: None,
         how: None,
         log_file: plan.log_file.clone(),
+        log_lost_lines: 0,
         plan_hash: plan.hash.clone(),
     }
 }

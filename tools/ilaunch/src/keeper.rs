@@ -3,13 +3,18 @@ use child::{Leader, Start, User};
 use record::Plan;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
 use state::{Directory, Order, Report};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tool::{Code, Failure};
+use tree::Pinned;
 
 /// Longer than any disk or user database should take; the engine's load is not waited for.
 const REPORT_LIMIT: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
@@ -43,6 +48,7 @@ pub(crate) fn busy(plan: &Plan, pid: u32) -> Failure {
 pub(crate) struct Starting {
     child: Child,
     report: File,
+    foreground: Option<Told>,
 }
 
 impl Starting {
@@ -58,34 +64,44 @@ impl Starting {
             }
         };
         let (report, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| cannot(&error.into()))?;
+        let front = !order.plan.control.background;
         let mut command = Command::new(ikeep);
         command.arg("--report").arg(theirs.as_raw_fd().to_string());
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        if let Some(other) = &order.plan.after {
+            command.arg("--after").arg(other);
+        }
+        let stderr = if front { Stdio::inherit() } else { Stdio::null() };
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
         let keep = vec![theirs.as_raw_fd()];
-        Start { user: user.cloned(), leader: Leader::Session, death_signal: None, keep }.apply(&mut command);
+        // In the foreground it ends with us, however we end.
+        let death_signal = front.then_some(Signal::TERM);
+        Start { user: user.cloned(), leader: Leader::Session, death_signal, keep }.apply(&mut command);
+        let foreground = if front { Some(Told::listen().map_err(|error| cannot(&error))?) } else { None };
         let mut child = command.spawn().map_err(|error| cannot(&error))?;
         drop(theirs);
         if let Some(mut stdin) = child.stdin.take() {
             // A keeper that ended before it had read everything says why in its report.
             drop(serde_json::to_vec(order).map(|text| stdin.write_all(&text)));
         }
-        Ok(Self { child, report: File::from(report) })
+        Ok(Self { child, report: File::from(report), foreground })
     }
 
-    /// Wait for the report: the keeper's process id.
-    pub(crate) fn reported(mut self) -> Result<u32, Failure> {
+    /// Wait for the report: the keeper's process id, and the keeper itself where we wait for its end.
+    pub(crate) fn reported(mut self) -> Result<(u32, Option<Foreground>), Failure> {
         let what = "cannot keep the instance";
         let mut polled = [PollFd::new(&self.report, PollFlags::IN)];
         if let Ok(0) = poll(&mut polled, Some(&REPORT_LIMIT)) {
             // It may be told to stop, but not killed: it may have started the engine by now.
-            let pid = rustix::process::Pid::from_child(&self.child);
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM).ok();
+            kill_process(Pid::from_child(&self.child), Signal::TERM).ok();
             return Err(Failure::new(Code::Later, what, "its keeper has not reported for 60 s"));
         }
         let mut text = Vec::new();
         drop(self.report.read_to_end(&mut text));
         match serde_json::from_slice(&text) {
-            Ok(Report::Kept { keeper_pid }) => Ok(keeper_pid),
+            Ok(Report::Kept { keeper_pid }) => {
+                let child = self.child;
+                Ok((keeper_pid, self.foreground.map(|told| Foreground { child, told })))
+            }
             Ok(Report::Failed { what, cause, hint, code }) => {
                 Err(Failure { hint, ..Failure::new(code_of(code), what, cause) })
             }
@@ -97,7 +113,46 @@ impl Starting {
     }
 }
 
+/// Signals that we were sent, to be handed on. They are caught from before the keeper starts.
+struct Told {
+    signals: Signals,
+}
+
+impl Told {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { signals: Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP])? })
+    }
+}
+
+/// A keeper that we wait for.
+pub(crate) struct Foreground {
+    child: Child,
+    told: Told,
+}
+
+impl Foreground {
+    /// Hand signals on until it ends; its exit code is the engine's.
+    pub(crate) fn wait(self) -> Result<u8, Failure> {
+        let Self { mut child, told: Told { mut signals } } = self;
+        let what = "cannot wait for the keeper";
+        let keeper =
+            Pinned::pin(child.id()).ok_or_else(|| Failure::new(Code::Unmet, what, "pidfd_open failed"))?;
+        std::thread::spawn(move || {
+            for _ in signals.forever() {
+                // To a keeper they all mean the same.
+                keeper.signal(Signal::TERM).ok();
+            }
+        });
+        let ended = child.wait().map_err(|error| Failure::io(Code::Unmet, what, &error))?;
+        let signalled = || ended.signal().map(|signal| 128 + signal);
+        Ok(ended.code().or_else(signalled).and_then(|code| u8::try_from(code).ok()).unwrap_or(255))
+    }
+}
+
 fn code_of(number: u8) -> Code {
+    if number >= 126 {
+        return Code::Child(number);
+    }
     let codes = [Code::No, Code::Usage, Code::Input, Code::Later];
     codes.into_iter().find(|code| code.number() == number).unwrap_or(Code::Unmet)
 }

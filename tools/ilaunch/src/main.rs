@@ -2,15 +2,16 @@
 //!
 //! Reads `plan` records, or `env` records where iplan left no trace: it then plans itself. Acts at the end of input. Writes
 //! one `instance` record for each instance that is kept.
+mod gpu;
 mod keeper;
+mod launch;
+mod orphans;
 mod places;
 
 use clap::Parser;
-use keeper::Starting;
+use launch::Launch;
 use plan::{Gathered, Options};
-use record::{Instance, Plan, Record, Step};
-use state::{Directory, Order};
-use std::path::Path;
+use record::{Plan, Record, Step};
 use tool::{Code, Failure, Io, Outcome};
 
 #[derive(Parser)]
@@ -23,20 +24,35 @@ fn main() -> std::process::ExitCode {
 
 fn run(_: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let options = Options::of_process(false)?;
-    let plans = read(io, &options)?;
+    let plans = only_one_in_front(read(io, &options)?, io)?;
     if plans.is_empty() {
         return Ok(Outcome::Done);
     }
     let ikeep = keeper::program()?;
-    // Every keeper is started before the first is waited for.
-    let begun: Vec<_> = plans.into_iter().map(|plan| (begin(&ikeep, &plan, &options), plan)).collect();
-    for (begun, plan) in begun {
-        match begun.and_then(|begun| finish(begun, &plan)) {
-            Ok(instance) => io.write(instance)?,
+    let plans = orphans::end(plans, io)?;
+    let plans = gpu::check(plans, &options, io)?;
+    // Every keeper is started before the first is waited for, but for those that are waited for by another.
+    let mut launches: Vec<Launch> = Vec::new();
+    for plan in plans {
+        if let Some(other) = &plan.after {
+            launches.iter_mut().filter(|before| before.state_dir() == other).for_each(Launch::settle);
+        }
+        launches.push(Launch::begin(&ikeep, plan, &options));
+    }
+    let mut outcome = Outcome::Done;
+    for launch in launches {
+        let plan = launch.plan.clone();
+        match launch.finish() {
+            Ok((instance, foreground)) => {
+                io.write(instance)?;
+                if let Some(foreground) = foreground {
+                    outcome = Outcome::Child(foreground.wait()?);
+                }
+            }
             Err(failure) => io.fail((plan.engine, plan.instance.as_str()), failure)?,
         }
     }
-    Ok(Outcome::Done)
+    Ok(outcome)
 }
 
 /// Every plan that nothing ended before its turn; ours where iplan left no trace.
@@ -67,55 +83,17 @@ fn read(io: &mut Io, options: &Options) -> Result<Vec<Plan>, Failure> {
     Ok(wanted)
 }
 
-/// An instance on its way.
-enum Begun {
-    /// It runs already.
-    Kept(u32),
-    /// Its keeper was started.
-    Starting(Starting),
-}
-
-fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Begun, Failure> {
-    let directory = Directory::at(&plan.state_dir);
-    if let Some(pid) = keeper::living(&directory)? {
-        return if plan.reused { Ok(Begun::Kept(pid)) } else { Err(keeper::busy(plan, pid)) };
+/// An instance in the foreground is the only one, over all engines: its exit code is ours.
+fn only_one_in_front(plans: Vec<Plan>, io: &mut Io) -> Result<Vec<Plan>, Failure> {
+    if plans.len() < 2 {
+        return Ok(plans);
     }
-    let user = places::user_of(plan)?;
-    places::make(plan, user.as_ref())?;
-    let order = Order { plan: plan.clone(), secrets: plan::secrets(plan, options)? };
-    Starting::start(ikeep, &order, user.as_ref()).map(Begun::Starting)
-}
-
-fn finish(begun: Begun, plan: &Plan) -> Result<Instance, Failure> {
-    match begun {
-        Begun::Starting(starting) => Ok(instance(starting.reported()?, plan.clone())),
-        Begun::Kept(keeper_pid) => {
-            let read = Directory::at(&plan.state_dir).plan();
-            let what = || format!("cannot read {}", plan.state_dir.join("plan.json").display());
-            let running = read
-                .map_err(|error| Failure::io(Code::Unmet, what(), &error))?
-                .ok_or_else(|| Failure::new(Code::Later, what(), "the instance is only just starting"))?;
-            let stale = plan.stale || running.hash != plan.hash;
-            Ok(Instance { reused: true, stale, ..instance(keeper_pid, running) })
-        }
+    let (behind, front): (Vec<_>, Vec<_>) = plans.into_iter().partition(|plan| plan.control.background);
+    for plan in front {
+        let what = format!("cannot start {} {} in the foreground", plan.engine, plan.instance);
+        let failure = Failure::new(Code::Input, what, "it is not the only instance")
+            .hint("set control.background = true, or pipe one engine with one enabled instance");
+        io.fail((plan.engine, plan.instance.as_str()), failure)?;
     }
-}
-
-fn instance(keeper_pid: u32, plan: Plan) -> Instance {
-    let program = plan.program.to_string_lossy().into_owned();
-    Instance {
-        engine: plan.engine,
-        instance: plan.instance,
-        keeper_pid,
-        state_dir: plan.state_dir,
-        argv: std::iter::once(program).chain(plan.args).collect(),
-        env_set: plan.env_set,
-        gpu_ids: plan.gpu_ids,
-        host: plan.host,
-        port: plan.port,
-        served_name: plan.served_name,
-        log_file: plan.log_file,
-        reused: false,
-        stale: false,
-    }
+    Ok(behind)
 }

@@ -8,7 +8,7 @@ use clap::Parser;
 use plan::{Gathered, Options};
 use tool::{Failure, Io, Outcome};
 
-#[derive(Parser)]
+#[derive(Clone, Copy, Parser)]
 #[command(version, about)]
 struct Args {
     /// Let unknown keys pass with a warning

@@ -73,10 +73,9 @@ fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
     let probe = &engine::of(Engine::LlamaCpp).probe;
     let mut climb = Climb::new(target, probe, Expected::Any, wanted.rung.unwrap_or(Rung::Answering));
     let cap = wanted.timeout.unwrap_or(Duration::from_secs(3600));
-    let until = Instant::now() + cap;
-    let mut pause = probe.first_pause;
+    let begun = Instant::now();
     loop {
-        let left = until.saturating_duration_since(Instant::now());
+        let left = cap.saturating_sub(begun.elapsed());
         let why = match climb.step(left.max(Duration::from_millis(100)), &|| Ok(()))? {
             Step::There => return Ok(()),
             Step::Higher => continue,
@@ -89,8 +88,7 @@ fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
         if left.is_zero() {
             return Err(Failure::new(Code::Later, what, format!("{} s are over; {why}", cap.as_secs())));
         }
-        std::thread::sleep(pause.min(left));
-        pause = (pause * 3 / 2).min(probe.last_pause);
+        std::thread::sleep((begun.elapsed() / 20).clamp(probe.first_pause, probe.last_pause).min(left));
     }
 }
 

@@ -68,7 +68,8 @@ impl Patience {
         self.running_since.get_or_insert_with(Instant::now);
     }
 
-    fn ran(&self) -> Duration {
+    /// How long the engine has run while we waited.
+    pub(crate) fn ran(&self) -> Duration {
         self.ran + self.running_since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 

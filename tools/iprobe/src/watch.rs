@@ -83,7 +83,6 @@ impl Watch {
     /// Wait. `tell` hears how it goes.
     pub(crate) fn until_ready(mut self, tell: &dyn Fn(Seen)) -> Result<Ready, Failure> {
         let probe = &engine::of(self.engine).probe;
-        let mut pause = probe.first_pause;
         loop {
             let (state, status) = self.state()?;
             tell(Seen { state, rung: self.climb.rung(), read_bytes: self.patience.read_bytes });
@@ -94,7 +93,6 @@ impl Watch {
                     Step::There => return Ok(self.ready()),
                     Step::Higher => {
                         self.patience.climbed();
-                        pause = probe.first_pause.min(Duration::from_millis(5));
                         continue;
                     }
                     Step::Not(why) => {
@@ -104,8 +102,8 @@ impl Watch {
                     Step::Foreign(who) => self.foreign(who, &status)?,
                 },
             }
-            thread::sleep(pause);
-            pause = (pause * 3 / 2).clamp(probe.first_pause, probe.last_pause);
+            // So the pause is never what most of a short wait consists of.
+            thread::sleep((self.patience.ran() / 20).clamp(probe.first_pause, probe.last_pause));
         }
     }
 
@@ -210,7 +208,7 @@ fn port_is_ours(host: &str, port: u16, keeper: u32, owner: (u32, u32)) -> Result
         Ok(address) => Some(address),
         Err(_) => None,
     };
-    let look = || tree::listening(asked, port, &tree::descendants(keeper));
+    let look = || tree::listening(asked, port, &tree::family(keeper));
     let Some(Listening::Stranger(pid)) = tree::as_user(owner.0, owner.1, look) else { return Ok(()) };
     let who = pid.map(|pid| format!(" ({pid} {})", name_of(pid))).unwrap_or_default();
     Err(format!("another process{who} listens on port {port}"))
@@ -222,7 +220,7 @@ fn name_of(pid: u32) -> String {
 
 fn processes(keeper: u32, owner: (u32, u32)) -> (Vec<Process>, Usage) {
     let look = || {
-        let processes = tree::descendants(keeper);
+        let processes = tree::family(keeper);
         let usage = tree::usage(&processes);
         (processes, usage)
     };

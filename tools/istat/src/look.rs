@@ -38,7 +38,7 @@ pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
     let Some((state, kept)) = place.state().map_err(unreadable)? else { return Ok(None) };
     let plan = place.plan().map_err(unreadable)?;
     let processes = match (place.keeper().map_err(unreadable)?, &kept.mark) {
-        (Some(keeper), _) => tree::descendants(keeper),
+        (Some(keeper), _) => tree::family(keeper),
         (None, Some(mark)) if state == Keeper::Lost => {
             let (uid, gid) = place.owner().map_err(unreadable)?;
             tree::marked(mark, uid, gid)

@@ -46,8 +46,10 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     for (engine, instance, result) in results {
         match result {
             Ok(Some(gone)) => report(engine, instance, &gone, io)?,
-            // Who was asked for by name is answered for.
-            Ok(None) if !names.is_empty() => report(engine, instance, &NOTHING, io)?,
+            // Who was asked for by its own name is answered for.
+            Ok(None) if names.contains(&instance) || names.contains(&format!("{engine}/{instance}")) => {
+                report(engine, instance, &NOTHING, io)?;
+            }
             Ok(None) => {}
             Err(failure) => io.fail((engine, instance.as_str()), failure)?,
         }

@@ -33,7 +33,7 @@ impl HomeLock {
                 Ok(()) => return Ok(Self { _file: file }),
                 Err(Errno::WOULDBLOCK) if start.elapsed() < patience => {
                     if start.elapsed() < INTERVAL {
-                        log::info!("waiting for another iinstall that holds {}", path.display());
+                        log::warn!("waiting for another iinstall that holds {}", path.display());
                     }
                     std::thread::sleep(INTERVAL.min(patience));
                 }

@@ -1,11 +1,10 @@
 //! What goes away: attempts that came to nothing, and installs that are older than those to keep.
-use crate::home::attempt::nonce;
 use crate::home::{Home, HomeLock, Install, is_install_name, marker};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::path::Path;
 
 /// Names below `.installs/` that only work in progress has.
-const UNFINISHED: [&str; 3] = [".incoming-", ".current-", ".removed-"];
+const UNFINISHED: [&str; 2] = [".incoming-", ".current-"];
 
 impl Home {
     /// Remove what a killed `iinstall` left. With the lock held nobody else is at work.
@@ -35,28 +34,27 @@ impl Home {
             kept += 1;
         }
         for install in rest.into_iter().skip(keep - kept) {
-            self.retire(&install);
+            retire(&install);
         }
     }
+}
 
-    /// Remove an install that nobody runs from: keepers hold a shared flock on its folder. It stops being an install by
-    /// one rename, and only then are its files removed.
-    fn retire(&self, install: &Install) {
-        let path = &install.path;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let held = rustix::fs::open(path, flags, Mode::empty()).and_then(|folder| {
-            flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
-            Ok(folder)
-        });
-        let Ok(_held) = held else {
-            log::info!("{} is in use and stays", path.display());
-            return;
-        };
-        let removed = self.installs().join(format!(".removed-{}-{}", install.name(), nonce()));
-        match std::fs::rename(path, &removed) {
-            Ok(()) => remove(&removed),
-            Err(error) => log::warn!("cannot remove {}: {error}", path.display()),
-        }
+/// Remove an install that nobody runs from: keepers hold a shared flock on its folder. Without its marker it is no
+/// install any more, so that goes first; should we be killed then, the rest is swept.
+fn retire(install: &Install) {
+    let path = &install.path;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = rustix::fs::open(path, flags, Mode::empty()).and_then(|folder| {
+        flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(folder)
+    });
+    let Ok(_held) = held else {
+        log::info!("{} is in use and stays", path.display());
+        return;
+    };
+    match std::fs::remove_file(path.join(marker::NAME)) {
+        Ok(()) => remove(path),
+        Err(error) => log::warn!("cannot remove {}: {error}", path.display()),
     }
 }
 

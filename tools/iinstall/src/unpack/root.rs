@@ -41,11 +41,11 @@ const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl Root {
-    /// An existing, empty folder.
-    pub(crate) fn at(path: &Path) -> Result<Self, Trouble> {
+    /// An existing, empty folder, which is on the disk of `home`.
+    pub(crate) fn at(path: &Path, home: &Path) -> Result<Self, Trouble> {
         let open = |error| Trouble::system(&format!("cannot open {}", path.display()), error);
         let dir = rustix::fs::open(path, FOLDER, Mode::empty()).map_err(open)?;
-        let space = Space::of(path, dir.as_fd()).map_err(open)?;
+        let space = Space::of(home, dir.as_fd()).map_err(open)?;
         Ok(Self { dir, space, last: None, members: 0, files: 0, bytes: 0 })
     }
 
@@ -72,12 +72,10 @@ impl Root {
         let parts = self.begin(name)?;
         self.space.admit(size)?;
         let (parent, base) = self.parent(&parts, name)?;
-        let file = rustix::fs::openat(parent, base, NEW_FILE, Mode::RUSR | Mode::WUSR);
+        let mode = Mode::from(if attributes.executable { 0o755 } else { 0o644 });
+        let file = rustix::fs::openat(parent, base, NEW_FILE, mode);
         let mut file = File::from(file.map_err(|error| refused(name, error))?);
         self.fill(&mut file, name, size, content)?;
-        let mode = if attributes.executable { 0o755 } else { 0o644 };
-        // The umask has no say in who may read an engine.
-        rustix::fs::fchmod(&file, Mode::from(mode)).map_err(|error| refused(name, error))?;
         if let Some(seconds) = attributes.mtime.and_then(|seconds| i64::try_from(seconds).ok()) {
             let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
             let times = Timestamps { last_access: time, last_modification: time };

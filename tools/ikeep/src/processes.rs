@@ -46,7 +46,9 @@ impl Engine {
         command.env(tool::vars::INFER_DEV_INSTANCE, mark);
         let start = Start { leader: Leader::Group, death_signal: Some(Signal::TERM), ..Start::default() };
         start.apply(&mut command);
-        let child = command.spawn().map_err(|error| refusal(&plan.program, what(), &error))?;
+        let child = command
+            .spawn()
+            .map_err(|error| refusal(&plan.program, what(), &error, !plan.control.background))?;
         // It is reaped with all the others, by wait(2) for anybody.
         let leader = Pid::from_child(&child);
         Ok(Self { leader, exit: None })
@@ -123,7 +125,8 @@ fn descendants() -> Vec<Process> {
 }
 
 /// As it stands in `status.json` and in records: `exit 1`, `signal 9`.
-pub(crate) fn words(status: WaitStatus) -> String {
+pub(crate) fn words(status: Option<WaitStatus>) -> String {
+    let Some(status) = status else { return "unknown".to_owned() };
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => format!("exit {code}"),
         (None, Some(signal)) => format!("signal {signal}"),
@@ -131,9 +134,14 @@ pub(crate) fn words(status: WaitStatus) -> String {
     }
 }
 
-/// Why exec did not happen. The kernel says "no such file" of a script whose interpreter is missing.
-fn refusal(program: &Path, what: String, error: &io::Error) -> Failure {
-    let failure = Failure::io(Code::Unmet, what, error);
+/// Why exec did not happen, with a shell's code for it: 127 not found, 126 not executable. The kernel says "no such file" of a script whose interpreter is missing.
+fn refusal(program: &Path, what: String, error: &io::Error, foreground: bool) -> Failure {
+    let code = match error.kind() {
+        _ if !foreground => Code::Unmet,
+        io::ErrorKind::NotFound => Code::Child(127),
+        _ => Code::Child(126),
+    };
+    let failure = Failure::io(code, what, error);
     let missing = error.kind() == io::ErrorKind::NotFound && program.exists();
     match interpreter(program).filter(|_| missing) {
         Some(interpreter) => {

@@ -1,0 +1,125 @@
+"""An engine that does what a test says: engine.py PORT FOLDER [HOST]. What it does is decided by files in FOLDER, looked
+at anew for every request, so that a test changes its mind without waiting:
+
+  bind-only  the port is bound with SO_REUSEPORT and not listened on
+  healthy    /health answers 200, and everything else works; without it 503, as llama.cpp says it
+  early      /v1/models answers 200 all the same
+  ids        what /v1/models lists, one a line; else "fake"
+  key        the key that it wants, for all but /health
+  chat       what a chat answers: a status and a body, in two lines
+  stream     the body of a streamed chat, sent as it is
+"""
+
+import http.server
+import json
+import os
+import signal
+import socket
+import sys
+
+PORT, FOLDER = int(sys.argv[1]), sys.argv[2]
+HOST = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
+
+
+def said(name):
+    try:
+        with open(os.path.join(FOLDER, name)) as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+STREAM = """: ping
+
+data: {"choices":[{"index":0,"delta":{"role":"assistant","content":null}}]}
+
+data: {"choices":[{"index":0,"delta":{"content":"Hello"}}]}
+
+data: {"choices":[{"index":0,"delta":{"content":" world"},"finish_reason":"stop"}]}
+
+data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}
+
+data: [DONE]
+
+"""
+
+
+class Engine(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status, body, kind="application/json"):
+        body = body.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def error(self, status, message):
+        self.answer(status, json.dumps({"error": {"message": message, "code": status}}))
+
+    def refused(self):
+        """Loading comes before the key, as in llama.cpp."""
+        if said("healthy") is None and not (self.path == "/v1/models" and said("early") is not None):
+            self.error(503, "Loading model")
+            return True
+        key = said("key")
+        if key is not None and self.headers.get("Authorization") != "Bearer " + key:
+            self.error(401, "Invalid API Key")
+            return True
+        return False
+
+    def do_GET(self):
+        if self.path == "/health":
+            if said("healthy") is None:
+                return self.error(503, "Loading model")
+            return self.answer(200, '{"status":"ok"}')
+        if self.refused():
+            return
+        ids = (said("ids") or "fake").split("\n")
+        self.answer(200, json.dumps({"object": "list", "data": [{"id": id} for id in ids if id]}))
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        print("asked", json.dumps(body), flush=True)
+        if self.refused():
+            return
+        chat = said("chat")
+        if chat is not None:
+            status, text = chat.split("\n", 1)
+            return self.answer(int(status), text)
+        if self.path == "/v1/completions":
+            return self.error(404, "no such path")
+        if body.get("stream"):
+            stream = said("stream")
+            return self.answer(200, STREAM if stream is None else stream, "text/event-stream")
+        choice = {"index": 0, "message": {"role": "assistant", "content": "H"}, "finish_reason": "length"}
+        self.answer(200, json.dumps({"object": "chat.completion", "choices": [choice]}))
+
+    def log_message(self, format, *args):
+        print(format % args, flush=True)
+
+
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if ":" in HOST else socket.AF_INET
+    allow_reuse_port = True
+
+    def server_bind(self):
+        """Without the look-up of a host name, which takes seconds where no name server answers."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = HOST, PORT
+
+
+def end(number, frame):
+    os._exit(0)
+
+
+signal.signal(signal.SIGTERM, end)
+server = Server((HOST, PORT), Engine, bind_and_activate=False)
+server.server_bind()
+print("up", flush=True)
+while said("bind-only") is not None:
+    signal.sigtimedwait([], 0.005)
+server.server_activate()
+server.serve_forever()

@@ -1,0 +1,269 @@
+//! The container's entry: the boot on the real engine, and what becomes of COMMAND.
+use crate::kit::{Output, Sandbox, free_port, root, send, wait_for};
+use crate::pipeline::sandbox_with_engine;
+use rustix::process::Signal;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn script() -> PathBuf {
+    root().join("scripts/infer-dev-entry.sh")
+}
+
+/// The real engine, installed and served at boot.
+fn booting(ports: &[u16]) -> Sandbox {
+    let mut sandbox = sandbox_with_engine(ports);
+    sandbox.set("AUTO_INFER_LLAMA_CPP_GET_PKG_ON_BOOT", "1");
+    sandbox.set("AUTO_INFER_LLAMA_CPP_ON_BOOT", "1");
+    sandbox
+}
+
+/// The same, and the last instance's model is one that no engine loads.
+fn booting_with_one_broken(ports: &[u16]) -> Sandbox {
+    let sandbox = booting(ports);
+    let broken = sandbox.write("broken.gguf", "GGUF but not really");
+    let config = format!("{}model = {broken:?}\n", sandbox.read("llama.toml"));
+    sandbox.write("llama.toml", config);
+    sandbox
+}
+
+/// An engine that starts and never gets ready.
+fn booting_for_ever() -> Sandbox {
+    let sandbox = booting(&[free_port()]);
+    let server = sandbox.script("server", "#!/bin/sh\nexec sleep 1000\n");
+    let config = format!("[master]\nllama_cpp_path = {server:?}\n{}", sandbox.read("llama.toml"));
+    sandbox.write("llama.toml", config);
+    sandbox
+}
+
+/// Run the entry script to its end with `sh -c COMMAND`.
+fn enter(sandbox: &Sandbox, command: &str) -> Output {
+    sandbox.finish(sandbox.command(script()).args(["sh", "-c", command]))
+}
+
+fn spawn(sandbox: &Sandbox, command: &str) -> Child {
+    let mut entry = sandbox.command(script());
+    entry.args(["sh", "-c", command]).stdout(Stdio::null()).stderr(Stdio::null());
+    entry.spawn().unwrap()
+}
+
+fn wait_for_file(sandbox: &Sandbox, name: &str) {
+    wait_for(name, LIMIT, || sandbox.path(name).exists());
+}
+
+fn states(sandbox: &Sandbox) -> Vec<String> {
+    let all = sandbox.sh("istat || true").all("status");
+    all.iter().map(|status| status["state"].as_str().unwrap().to_owned()).collect()
+}
+
+fn end(child: &mut Child) -> Option<i32> {
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn command_runs_once_the_engines_answer_and_its_exit_code_is_the_scripts() {
+    let sandbox = booting(&[free_port()]);
+    let output = enter(&sandbox, "istat >at-command; exit 7").exits(7);
+    assert_eq!(output.one("answer")["instance"], "tiny0");
+    assert_eq!(output.stderr, "");
+    assert!(sandbox.read("at-command").contains(r#""state":"running""#));
+    assert_eq!(states(&sandbox), ["running"], "the engine stays where only COMMAND ended");
+}
+
+#[test]
+fn command_gets_standard_input_and_may_be_interrupted() {
+    let sandbox = Sandbox::new();
+    sandbox.write("words", "hello\n");
+    let entry = script().display().to_string();
+    let output = sandbox.sh(&format!("{entry} cat <words 2>&1 | tail -n 1")).exits(0);
+    assert_eq!(output.stdout, "hello\n");
+    // A shell lets what it starts with `&` ignore INT and QUIT (bits 1 and 2).
+    let output = sandbox.sh(&format!("{entry} grep SigIgn /proc/self/status | tail -n 1")).exits(0);
+    let ignored = output.stdout.split_whitespace().last().unwrap();
+    assert_eq!(u64::from_str_radix(ignored, 16).unwrap() & 0b110, 0, "{ignored}");
+    let missing = sandbox.finish(sandbox.command(script()).arg("no-such-program")).exits(127);
+    assert!(missing.stderr.contains("no-such-program: not found"), "{}", missing.stderr);
+}
+
+#[test]
+fn without_command_a_terminal_gets_a_shell_with_job_control() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("SHELL", "/bin/bash");
+    sandbox.write("typed", "echo flags=$-\nsleep 1000 &\nkill %1\nexit 4\n");
+    let entry = script().display().to_string();
+    let output = sandbox.sh(&format!("script -qec {entry} /dev/null <typed")).exits(4);
+    let flags = output.stdout.split("flags=").find(|text| text.starts_with('h')).unwrap();
+    assert!(flags.split_whitespace().next().unwrap().contains('m'), "{}", output.stdout);
+    assert!(output.stdout.contains("ENGINE "), "a table for a person\n{}", output.stdout);
+    assert!(!output.stdout.contains(r#"{"kind""#), "{}", output.stdout);
+}
+
+#[test]
+fn a_failed_boot_does_not_keep_command_from_running() {
+    let sandbox = booting_with_one_broken(&[free_port(), free_port()]);
+    let output = enter(&sandbox, "echo ran >ran; exit 3").exits(3);
+    assert_eq!(sandbox.read("ran"), "ran\n");
+    assert_eq!(output.one("answer")["instance"], "tiny0");
+    assert_eq!(output.one("failed")["instance"], "tiny1");
+    assert_eq!(states(&sandbox), ["running", "failed"]);
+}
+
+#[test]
+fn a_failed_boot_ends_the_container_where_it_is_told_to() {
+    let mut sandbox = booting_with_one_broken(&[free_port(), free_port()]);
+    sandbox.set("AUTO_INFER_BOOT_FAILURE", "stop");
+    let output = enter(&sandbox, "echo ran >ran").exits(1);
+    assert!(!sandbox.path("ran").exists());
+    assert_eq!(output.one("stopped")["instance"], "tiny0", "what did come up is stopped");
+    let last = "infer-dev-entry.sh: the boot failed with 1 and AUTO_INFER_BOOT_FAILURE is 'stop'\n";
+    assert!(output.stderr.ends_with(last), "{}", output.stderr);
+    assert_eq!(states(&sandbox), ["stopped", "failed"]);
+}
+
+#[test]
+fn command_need_not_wait_for_the_boot() {
+    let mut sandbox = booting(&[free_port()]);
+    sandbox.set("AUTO_INFER_BOOT_WAIT", "0");
+    sandbox.set("INFER_DEV_KEEP", &sandbox.text("kept"));
+    // The boot waits for COMMAND, which would never start if it waited for the boot.
+    let ienv = crate::kit::tools().join("ienv");
+    sandbox.script("bin/ienv", &format!("#!/bin/sh\nread -r _ <gate\nexec {} \"$@\"\n", ienv.display()));
+    let path = format!("{}:{}", sandbox.text("bin"), crate::kit::tools().display());
+    sandbox.set("PATH", &format!("{path}:/usr/bin:/bin"));
+    let command = "echo go >gate; until grep -q '\"answer\"' kept/*; do sleep 0.01; done; exit 5";
+    drop(sandbox.sh("mkfifo gate").exits(0));
+    let output = enter(&sandbox, command).exits(5);
+    assert_eq!(output.all("answer").len(), 1);
+}
+
+#[test]
+fn a_boot_that_fails_in_the_background_ends_command_where_it_is_told_to() {
+    let mut sandbox = booting_with_one_broken(&[free_port()]);
+    sandbox.set("AUTO_INFER_BOOT_WAIT", "0");
+    sandbox.set("AUTO_INFER_BOOT_FAILURE", "stop");
+    drop(enter(&sandbox, "exec sleep 1000").exits(1));
+    sandbox.set("AUTO_INFER_BOOT_FAILURE", "continue");
+    let command = "until istat | grep -q '\"failed\"'; do sleep 0.01; done; exit 6";
+    drop(enter(&sandbox, command).exits(6));
+}
+
+#[test]
+fn each_boots_stream_is_kept_in_a_file_of_its_own() {
+    let mut sandbox = booting(&[free_port()]);
+    sandbox.set("INFER_DEV_KEEP", &sandbox.text("kept/boots"));
+    let outputs = [enter(&sandbox, "true").exits(0), enter(&sandbox, "true").exits(0)];
+    let mut kept: Vec<String> = std::fs::read_dir(sandbox.path("kept/boots"))
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+        .map(|text| text.replace(sandbox.path("").to_str().unwrap().trim_end_matches('/'), "$SANDBOX"))
+        .collect();
+    // Two boots of one second are told apart by their process ids, which may come in any order.
+    kept.sort_by_key(|text| text.contains(r#""reused":true"#));
+    assert_eq!(kept, outputs.map(|output| output.stdout));
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_does_not_stop_the_boot() {
+    let mut sandbox = booting(&[free_port()]);
+    sandbox.write("file", "");
+    sandbox.set("INFER_DEV_KEEP", &sandbox.text("file/boots"));
+    let output = enter(&sandbox, "exit 8").exits(8);
+    assert_eq!(output.all("answer").len(), 1);
+    let warning = "warning: the boot's records are not kept: INFER_DEV_KEEP is '$SANDBOX/file/boots'";
+    assert!(output.stderr.contains(warning), "{}", output.stderr);
+}
+
+#[test]
+fn term_stops_the_engines_first_and_then_command() {
+    let sandbox = booting(&[free_port()]);
+    let command = "trap 'istat >at-term; exit 9' TERM; : >started; while :; do sleep 0.01; done";
+    let mut entry = spawn(&sandbox, command);
+    wait_for_file(&sandbox, "started");
+    assert_eq!(states(&sandbox), ["running"]);
+    send(entry.id(), Signal::TERM);
+    send(entry.id(), Signal::TERM);
+    assert_eq!(end(&mut entry), Some(9), "COMMAND's own exit code");
+    assert!(sandbox.read("at-term").contains(r#""state":"stopped""#), "{}", sandbox.read("at-term"));
+}
+
+#[test]
+fn term_during_the_boot_leaves_nothing_running() {
+    let mut sandbox = booting_for_ever();
+    for wait in ["1", "0"] {
+        sandbox.set("AUTO_INFER_BOOT_WAIT", wait);
+        let mut entry = spawn(&sandbox, "exec sleep 1000");
+        wait_for("the engine", LIMIT, || states(&sandbox) == ["running"]);
+        send(entry.id(), Signal::TERM);
+        // COMMAND had not been started, or died of TERM.
+        assert_eq!(end(&mut entry), Some(143), "AUTO_INFER_BOOT_WAIT={wait}");
+        assert_eq!(states(&sandbox), ["stopped"], "AUTO_INFER_BOOT_WAIT={wait}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_end_the_boot() {
+    let mut sandbox = booting(&[free_port()]);
+    sandbox.set("INFER_DEV_KEEP", &sandbox.text("kept"));
+    drop(sandbox.sh(&format!("{} true | true", script().display())));
+    wait_for("the answer", LIMIT, || sandbox.sh("cat kept/*").stdout.contains(r#""kind":"answer""#));
+    assert_eq!(states(&sandbox), ["running"]);
+}
+
+#[test]
+fn wrong_variables_are_named_and_nothing_is_done() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("AUTO_INFER_BOOT_WAIT", "perhaps");
+    insta::assert_snapshot!(enter(&sandbox, "echo ran").exits(69).transcript(), @r"
+    -- stderr --
+    infer-dev-entry.sh: AUTO_INFER_BOOT_WAIT is 'perhaps': not one of 1 true yes on 0 false no off
+    [exit 69]
+    ");
+    sandbox.set("AUTO_INFER_BOOT_FAILURE", "explode");
+    insta::assert_snapshot!(enter(&sandbox, "echo ran").exits(69).transcript(), @r"
+    -- stderr --
+    infer-dev-entry.sh: AUTO_INFER_BOOT_FAILURE is 'explode': not one of continue stop
+    [exit 69]
+    ");
+}
+
+/// A root of its own, seen by nobody else, in which `/soft/app` exists and holds one file of somebody else's.
+const IN_ITS_OWN_ROOT: &str = r#"
+mount -t tmpfs none root
+for top in /*; do
+    if [ -L "$top" ]; then cp -P "$top" "root$top"; continue; fi
+    if [ -d "$top" ]; then mkdir "root$top"; mount --rbind "$top" "root$top"; fi
+done
+mkdir -p root/soft/app/llama-cpp
+echo mine >root/soft/app/llama-cpp/get-llama-cpp-pkg.sh
+chroot root "$0" sh -c 'cd /soft/app/llama-cpp; cat get-llama-cpp-pkg.sh; readlink *.sh; exit 11'
+"#;
+
+#[test]
+fn helpers_are_linked_and_somebodys_own_file_is_left_alone() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("root")).unwrap();
+    let mut command = sandbox.command("unshare");
+    command.args(["--map-root-user", "--mount", "bash", "-ec", IN_ITS_OWN_ROOT]).arg(script());
+    let output = sandbox.finish(&mut command).exits(11);
+    let helper = |name: &str| format!("{}/scripts/helpers/llama-cpp/{name}\n", root().display());
+    let expected =
+        format!("mine\n{}{}", helper("check-and-run-llama-cpp.sh"), helper("install-llama-cpp-pkg.sh"));
+    assert!(output.stdout.ends_with(&expected), "{}", output.transcript());
+    let warning = "/soft/app/llama-cpp/get-llama-cpp-pkg.sh is not a link of ours and is left alone";
+    assert!(output.stderr.contains(warning), "{}", output.stderr);
+}
+
+#[test]
+fn helpers_install_and_serve() {
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    let run = |sandbox: &Sandbox, name: &str| {
+        let helper = root().join("scripts/helpers/llama-cpp").join(name);
+        sandbox.finish(&mut sandbox.command(helper)).exits(0)
+    };
+    run(&sandbox, "get-llama-cpp-pkg.sh").one("skipped");
+    run(&sandbox, "install-llama-cpp-pkg.sh").one("installed");
+    sandbox.set("AUTO_INFER_LLAMA_CPP_ON_BOOT", "1");
+    run(&sandbox, "check-and-run-llama-cpp.sh").one("ready");
+}

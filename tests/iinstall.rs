@@ -1,0 +1,408 @@
+//! Installing an archive: every kind and layout, again, back, for somebody else; `bad` and `faults` are what goes wrong.
+mod bad;
+mod faults;
+mod pack;
+
+use crate::kit::{Output, Sandbox, Tiny};
+use pack::{Pack, SERVER};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// A sandbox, and the `env` records that are put to `iinstall` in it.
+pub(crate) struct Site {
+    pub(crate) sandbox: Sandbox,
+    env: Value,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let mut env = json!({"kind": "env", "engine": "llama-cpp", "origin": {}});
+        for (name, folder) in
+            [("workspace", "w"), ("run_dir", "run"), ("log_dir", "w/logs"), ("install_dir", "home/llama")]
+        {
+            env[name] = json!(sandbox.path(folder));
+        }
+        Self { sandbox, env }
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.env[name] = value.into();
+    }
+
+    /// Save an archive below the sandbox.
+    pub(crate) fn save(&self, name: &str, pack: Pack) -> PathBuf {
+        pack.save(&self.sandbox.path(name))
+    }
+
+    /// `iinstall` with this archive.
+    pub(crate) fn install(&mut self, archive: impl AsRef<Path>) -> Output {
+        self.set("archive", archive.as_ref().to_str().unwrap());
+        self.run("")
+    }
+
+    /// `iinstall` with these options on the record as it is.
+    pub(crate) fn run(&self, options: &str) -> Output {
+        self.sandbox.write("env.jsonl", format!("{}\n", self.env));
+        self.sandbox.sh(&format!("iinstall {options} < env.jsonl"))
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        PathBuf::from(self.env["install_dir"].as_str().unwrap())
+    }
+
+    /// Complete installs.
+    pub(crate) fn installs(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.home().join(".installs")).unwrap();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.join("installed.json").exists());
+        paths
+    }
+
+    /// Names below `.installs` that are neither installs nor the lock.
+    pub(crate) fn left_over(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.home().join(".installs")) else { return Vec::new() };
+        let entries: Vec<_> = entries.map(Result::unwrap).collect();
+        let strange = |entry: &&fs::DirEntry| {
+            entry.file_name() != ".lock" && !entry.path().join("installed.json").exists()
+        };
+        entries.iter().filter(strange).map(|entry| entry.file_name().into_string().unwrap()).collect()
+    }
+
+    fn served(&self) -> String {
+        let output = std::process::Command::new(self.home().join("bin/llama-server")).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+fn id(output: &Output) -> String {
+    output.one("installed")["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_kind_installs_whatever_its_name_says() {
+    for name in ["a.tar", "a.tar.gz", "a.tgz", "a.tar.xz", "a.tar.zst", "a.zip"] {
+        let mut site = Site::new();
+        let path = site.sandbox.path(name);
+        if name == "a.zip" {
+            pack::zip(&path, "z.writestr('bin/llama-server', S)\nlink('bin/server', 'llama-server')");
+        } else {
+            site.save(name, Pack::good().link("bin/server", "llama-server"));
+        }
+        let bytes = fs::read(&path).unwrap();
+        let hash = String::from_utf8(pack::through("sha256sum", &[], &bytes)).unwrap();
+        let misnamed = site.sandbox.path("package");
+        fs::rename(&path, &misnamed).unwrap();
+        let output = site.install(&misnamed).exits(0);
+        assert_eq!(hash.split(' ').next().unwrap(), id(&output), "{name}");
+        let installed = output.one("installed");
+        assert_eq!(installed["checks"]["symlinks"], 1, "{name}");
+        assert_eq!(installed["path"], format!("$SANDBOX/home/llama/.installs/{}", current(&site)), "{name}");
+        assert_eq!(installed.get("reused"), None);
+        assert_eq!(site.served(), "served\n", "{name}");
+    }
+}
+
+fn current(site: &Site) -> String {
+    let target = fs::read_link(site.home().join("current")).unwrap();
+    target.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_layout_becomes_bin_llama_server_and_keeps_the_rest() {
+    let layouts = [
+        Pack::good().file("bin/lib.so", "x").file("lib/more/file", "x").file("README.md", "x"),
+        Pack::new()
+            .file("p/bin/llama-server", SERVER)
+            .file("p/bin/lib.so", "x")
+            .file("p/lib/more/file", "x")
+            .file("README.md", "x"),
+        Pack::new().file("b1/llama-server", SERVER).file("b1/lib.so", "x").link("b1/l.so", "lib.so"),
+        Pack::new().file("./llama-server", SERVER).file("./lib.so", "x"),
+    ];
+    for (index, layout) in layouts.into_iter().enumerate() {
+        let mut site = Site::new();
+        let archive = site.save("a.tar.gz", layout);
+        drop(site.install(archive).exits(0));
+        assert_eq!(site.served(), "served\n", "layout {index}");
+        let there = |name: &str| site.home().join("current").join(name).exists();
+        assert!(there("bin/lib.so"), "layout {index}");
+        assert_eq!((there("lib/more/file"), there("README.md")), (index < 2, index < 2), "layout {index}");
+    }
+}
+
+#[test]
+fn the_same_archive_again_is_a_no_op_and_its_links_come_back() {
+    let mut site = Site::new();
+    let archive = site.save("a.tar.gz", Pack::good());
+    let first = site.install(&archive).exits(0);
+    fs::remove_file(site.home().join("bin")).unwrap();
+    let second = site.run("").exits(0);
+    let (mut a, mut b) = (first.one("installed"), second.one("installed"));
+    assert_eq!(b["reused"], true);
+    for record in [&mut a, &mut b] {
+        record.as_object_mut().unwrap().retain(|name, _| !["reused", "seconds"].contains(&name.as_str()));
+    }
+    assert_eq!(a, b);
+    assert_eq!(site.served(), "served\n");
+    assert_eq!(site.installs().len(), 1);
+}
+
+#[test]
+fn an_archive_that_was_only_touched_is_hashed_and_not_unpacked_again() {
+    let mut site = Site::new();
+    let archive = site.save("a.tar.gz", Pack::good());
+    drop(site.install(&archive).exits(0));
+    let bytes = fs::read(&archive).unwrap();
+    fs::remove_file(&archive).unwrap();
+    fs::write(&archive, bytes).unwrap();
+    for options in ["", "--rehash"] {
+        let output = site.run(options).exits(0);
+        assert_eq!(output.one("installed")["reused"], true, "{options}");
+        let inode = output.one("installed")["source"]["inode"].as_u64().unwrap();
+        assert_eq!(inode, archive.metadata().unwrap().ino(), "the new looks are remembered");
+    }
+    assert_eq!(site.installs().len(), 1);
+}
+
+#[test]
+fn rehash_sees_what_looks_do_not_show() {
+    let mut site = Site::new();
+    let archive = site.save("a.tar", Pack::good().file("version", "1"));
+    let first = id(&site.install(&archive).exits(0));
+    // Other bytes, the same looks: the marker is made to say what the file looks like now.
+    let other = Pack::good().file("version", "2").end();
+    fs::write(&archive, other).unwrap();
+    let stat = archive.metadata().unwrap();
+    let marker = site.home().join("current/installed.json");
+    let mut said: Value = serde_json::from_slice(&fs::read(&marker).unwrap()).unwrap();
+    said["source"]["mtime_ns"] = json!(stat.mtime() * 1_000_000_000 + stat.mtime_nsec());
+    said["source"]["ctime_ns"] = json!(stat.ctime() * 1_000_000_000 + stat.ctime_nsec());
+    fs::write(&marker, said.to_string()).unwrap();
+    assert_eq!(id(&site.run("").exits(0)), first);
+    let again = site.run("--rehash").exits(0);
+    assert_ne!(id(&again), first);
+    assert_eq!(again.one("installed").get("reused"), None);
+}
+
+#[test]
+fn a_new_archive_flips_a_rollback_flips_back_and_foreign_files_stay() {
+    let mut site = Site::new();
+    fs::create_dir_all(site.home().join("notes")).unwrap();
+    fs::write(site.home().join("notes/mine"), "mine").unwrap();
+    fs::write(site.home().join("get-llama-cpp-pkg.sh"), "mine").unwrap();
+    let archives: Vec<_> =
+        (0..4).map(|n| site.save(&format!("{n}.tar"), Pack::good().file("n", format!("{n}")))).collect();
+    let ids: Vec<String> = archives.iter().map(|archive| id(&site.install(archive).exits(0))).collect();
+    assert_eq!(site.installs().len(), 2, "one previous is kept");
+
+    let back = site.run("--rollback").exits(0);
+    assert_eq!((id(&back), back.one("installed")["reused"].as_bool()), (ids[2].clone(), Some(true)));
+    assert_eq!(fs::read_to_string(site.home().join("current/n")).unwrap(), "2");
+    assert_eq!(back.one("installed").get("previous"), None, "what was pruned is not offered");
+    let no_further = site.run("--rollback").exits(69);
+    assert!(no_further.stderr.contains("was removed"), "{}", no_further.stderr);
+
+    let forward = site.install(&archives[3]).exits(0);
+    assert_eq!((id(&forward), forward.one("installed")["reused"].as_bool()), (ids[3].clone(), Some(true)));
+    assert_eq!(site.installs().len(), 2);
+    drop(site.run("--keep 0").exits(0));
+    assert_eq!(site.installs().len(), 1);
+    for file in ["notes/mine", "get-llama-cpp-pkg.sh"] {
+        assert_eq!(fs::read_to_string(site.home().join(file)).unwrap(), "mine");
+    }
+}
+
+#[test]
+fn an_install_that_a_server_runs_from_is_not_pruned() {
+    let mut site = Site::new();
+    let first = site.save("1.tar", Pack::good().file("n", "1"));
+    let second = site.save("2.tar", Pack::good().file("n", "2"));
+    drop(site.install(first).exits(0));
+    let running = fs::File::open(site.home().join("current")).unwrap();
+    rustix::fs::flock(&running, rustix::fs::FlockOperation::LockShared).unwrap();
+    site.set("archive", second.to_str().unwrap());
+    drop(site.run("--keep 0").exits(0));
+    assert_eq!(site.installs().len(), 2);
+    drop(running);
+    drop(site.run("--keep 0").exits(0));
+    assert_eq!(site.installs().len(), 1);
+}
+
+#[test]
+fn what_stands_where_a_link_should_be_is_left_alone_and_named() {
+    let mut site = Site::new();
+    fs::create_dir_all(site.home().join("bin")).unwrap();
+    fs::write(site.home().join("bin/llama-server"), "old").unwrap();
+    let looked = site.run("").exits(0).one("installed");
+    assert_eq!((looked["id"].as_str(), looked["reused"].as_bool()), (Some("unknown"), Some(true)));
+    let archive = site.save("a.tar", Pack::good());
+    let output = site.install(archive).exits(0);
+    let warning = output.one("warning");
+    assert_eq!(warning["rule"], "foreign_in_place");
+    assert_eq!(warning["what"], "$SANDBOX/home/llama/bin is not ours and was left alone");
+    assert_eq!(fs::read_to_string(site.home().join("bin/llama-server")).unwrap(), "old");
+    assert!(output.one("installed")["executable"].as_str().unwrap().contains("/.installs/"));
+}
+
+#[test]
+fn a_folder_where_current_should_be_fails_and_says_so() {
+    let mut site = Site::new();
+    fs::create_dir_all(site.home().join("current")).unwrap();
+    let archive = site.save("a.tar", Pack::good());
+    let failed = site.install(archive).exits(69).one("failed");
+    assert_eq!(failed["what"], "cannot make $SANDBOX/home/llama/current a link");
+}
+
+#[test]
+fn without_step_or_source_it_looks_up_what_is_there() {
+    let mut site = Site::new();
+    insta::assert_snapshot!(site.run("").exits(0).stdout.lines().last().unwrap(), @r#"{"kind":"skipped","engine":"llama-cpp","by":"iinstall","why":"AUTO_INFER_LLAMA_CPP_PKG_PATH is not set, and nothing is installed in $SANDBOX/home/llama"}"#);
+    assert!(!site.home().exists(), "looking makes nothing");
+    let archive = site.save("a.tar", Pack::good());
+    site.set("steps", json!(["serve"]));
+    let skipped = site.install(&archive).exits(0).one("skipped");
+    assert_eq!(
+        skipped["why"],
+        "step install was not asked for, and nothing is installed in $SANDBOX/home/llama"
+    );
+    site.set("steps", json!(["install", "serve"]));
+    let first = id(&site.run("").exits(0));
+    site.set("steps", json!(["serve"]));
+    fs::remove_file(&archive).unwrap();
+    let found = site.run("").exits(0);
+    assert_eq!((id(&found), found.one("installed")["reused"].as_bool()), (first, Some(true)));
+}
+
+#[test]
+fn an_install_on_a_volume_that_moved_is_found_where_it_is() {
+    let mut site = Site::new();
+    let archive = site.save("a.tar", Pack::good());
+    drop(site.install(&archive).exits(0));
+    let moved = site.sandbox.path("elsewhere");
+    fs::rename(site.home(), &moved).unwrap();
+    site.set("install_dir", moved.to_str().unwrap());
+    let found = site.run("").exits(0).one("installed");
+    assert_eq!(found["reused"], true);
+    let executable = format!("$SANDBOX/elsewhere/.installs/{}/bin/llama-server", current(&site));
+    assert_eq!(found["executable"], executable);
+}
+
+#[test]
+fn the_pixi_engines_are_looked_up_and_their_roads_refused() {
+    let sandbox = Sandbox::new();
+    let env = |more: Value| {
+        let mut env = json!({"kind": "env", "engine": "vllm", "origin": {}, "workspace": "/w", "run_dir": "/r",
+            "log_dir": "/l", "project_dir": sandbox.path("vllm")});
+        env.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        sandbox.write("env.jsonl", format!("{env}\n"));
+        sandbox.sh("iinstall < env.jsonl")
+    };
+    assert_eq!(env(json!({})).exits(0).kinds(), ["env", "skipped"]);
+    let failed = env(json!({"bundle": "/b.tar", "road": "bundle"})).exits(69).one("failed");
+    assert_eq!(failed["cause"], "the bundle road is not supported by this version");
+    let marker = json!({"format": 1, "engine": "vllm", "id": "ab", "path": "/p", "python": "/p/python", "seal": "none", "seconds": 1.5});
+    sandbox.write("vllm/.installed-from.json", marker.to_string());
+    let found = env(json!({"bundle": "/b.tar", "road": "bundle"})).exits(0).one("installed");
+    assert_eq!((found["python"].as_str(), found["reused"].as_bool()), (Some("/p/python"), Some(true)));
+}
+
+#[test]
+fn an_engine_that_failed_before_is_left_alone_and_no_env_at_all_is_an_error() {
+    let site = Site::new();
+    let failed =
+        json!({"kind": "failed", "engine": "llama-cpp", "by": "ienv", "what": "w", "cause": "c", "code": 69});
+    site.sandbox.write("in.jsonl", format!("{failed}\n{}\n", site.env));
+    assert_eq!(site.sandbox.sh("iinstall < in.jsonl").exits(69).kinds(), ["failed", "env"]);
+    insta::assert_snapshot!(site.sandbox.sh("iinstall < /dev/null").transcript(), @r"
+    -- stderr --
+    iinstall: no 'env' record on standard input: the stream ended without one, or the tool before this one died
+    [exit 65]
+    ");
+}
+
+#[test]
+fn a_copy_named_by_its_hash_is_kept_once() {
+    let mut site = Site::new();
+    let cache = site.sandbox.path("cache");
+    site.set("archive_cache_dir", cache.to_str().unwrap());
+    let archive = site.save("a.tgz", Pack::good());
+    let id = id(&site.install(&archive).exits(0));
+    let copy = cache.join(format!("{id}.tar.gz"));
+    assert_eq!(fs::read(&copy).unwrap(), fs::read(&archive).unwrap());
+    let made = copy.metadata().unwrap().modified().unwrap();
+    drop(site.run("").exits(0));
+    assert_eq!(copy.metadata().unwrap().modified().unwrap(), made);
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    // A copy that cannot be kept is no reason not to have an engine.
+    site.set("archive_cache_dir", archive.to_str().unwrap());
+    assert_eq!(site.run("").exits(0).one("warning")["rule"], "archive_copy");
+}
+
+#[test]
+fn the_users_umask_and_the_archives_bits_do_not_matter() {
+    let mut site = Site::new();
+    let archive = Pack::new()
+        .member("bin/llama-server", b'0', "", 0o6700, SERVER.as_bytes())
+        .member("bin/data", b'0', "", 0o4600, b"x")
+        .save(&site.sandbox.path("a.tar"));
+    site.set("archive", archive.to_str().unwrap());
+    site.sandbox.write("env.jsonl", format!("{}\n", site.env));
+    drop(site.sandbox.sh("umask 077; iinstall < env.jsonl").exits(0));
+    let mode = |name: &str| site.home().join("current").join(name).metadata().unwrap().mode() & 0o7777;
+    assert_eq!(
+        [mode("."), mode("bin"), mode("bin/llama-server"), mode("bin/data")],
+        [0o755, 0o755, 0o755, 0o644]
+    );
+}
+
+#[test]
+fn the_real_package_installs_and_runs_from_there() {
+    let mut site = Site::new();
+    let output = site.install(&Tiny::get().archive).exits(0);
+    let executable = site.home().join("bin/llama-server");
+    let version = site.sandbox.command(&executable).arg("--version").output().unwrap();
+    assert!(version.status.success(), "{version:?}");
+    assert!(output.one("installed")["checks"]["bytes"].as_u64().unwrap() > 1_000_000);
+    assert_eq!(site.run("").exits(0).one("installed")["reused"], true);
+}
+
+#[test]
+fn root_installs_for_another_user_who_can_read_neither_archive_nor_sandbox_tools() {
+    if !rustix::process::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "CI must run this as root");
+        return eprintln!("skipped: only root installs for another user");
+    }
+    let mut site = Site::new();
+    let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    open(&site.sandbox.path(""));
+    fs::create_dir(site.sandbox.path("private")).unwrap();
+    fs::set_permissions(site.sandbox.path("private"), fs::Permissions::from_mode(0o700)).unwrap();
+    let archive = site.save("private/a.tar.gz", Pack::good());
+    site.set("user", "daemon");
+    site.set("install_dir", site.sandbox.text("new/parents/llama"));
+    let installed = site.install(&archive).exits(0).one("installed");
+    assert_eq!(installed["source"]["path"], "$SANDBOX/private/a.tar.gz");
+    let owner = |name: &str| site.sandbox.path(name).symlink_metadata().unwrap().uid();
+    let daemon = owner("new/parents/llama");
+    assert_eq!((owner("new"), owner("new/parents")), (0, 0));
+    assert_ne!(daemon, 0);
+    for name in ["current", ".installs", ".installs/.lock", "current/bin/llama-server"] {
+        assert_eq!(owner(&format!("new/parents/llama/{name}")), daemon, "{name}");
+    }
+    assert_eq!(site.run("").exits(0).one("installed")["reused"], true);
+    assert_eq!(site.run("--rollback").exits(69).all("failed").len(), 1);
+
+    // A folder that is not the user's is not made his.
+    fs::create_dir(site.sandbox.path("roots")).unwrap();
+    site.set("install_dir", site.sandbox.text("roots"));
+    let failed = site.run("").exits(69).one("failed");
+    assert_eq!(failed["what"], "cannot use $SANDBOX/roots/.installs");
+    let hint = "$SANDBOX/roots belongs to uid 0 with mode 0755, and this runs as uid";
+    assert_eq!(failed["hint"], format!("{hint} {daemon}; chown it"));
+    assert_eq!(fs::read_dir(site.sandbox.path("roots")).unwrap().count(), 0);
+    site.set("user", "no-such-user");
+    assert_eq!(site.run("").exits(69).one("failed")["cause"], "there is no such user");
+}

@@ -1,0 +1,103 @@
+//! One instance on its way from plan to kept.
+use crate::keeper::{self, Foreground, Starting};
+use crate::places;
+use plan::Options;
+use record::{Instance, Plan};
+use state::{Directory, Order};
+use std::path::Path;
+use tool::{Code, Failure};
+
+/// One instance on its way.
+pub(crate) struct Launch {
+    pub(crate) plan: Plan,
+    step: Step,
+}
+
+/// How far it is.
+enum Step {
+    /// It ran already, kept by this process.
+    Reused(u32),
+    /// Its keeper was started.
+    Starting(Starting),
+    /// Its keeper has reported.
+    Kept(u32, Option<Foreground>),
+    /// It will not run.
+    Failed(Failure),
+}
+
+impl Launch {
+    /// Start its keeper, unless one lives.
+    pub(crate) fn begin(ikeep: &Path, plan: Plan, options: &Options) -> Self {
+        let step = begin(ikeep, &plan, options).unwrap_or_else(Step::Failed);
+        Self { plan, step }
+    }
+
+    pub(crate) fn state_dir(&self) -> &Path {
+        &self.plan.state_dir
+    }
+
+    /// Wait for the keeper's report.
+    pub(crate) fn settle(&mut self) {
+        // What stands there in between is never seen.
+        let step = std::mem::replace(&mut self.step, Step::Reused(0));
+        self.step = match step {
+            Step::Starting(starting) => match starting.reported() {
+                Ok((keeper_pid, foreground)) => Step::Kept(keeper_pid, foreground),
+                Err(failure) => Step::Failed(failure),
+            },
+            settled => settled,
+        };
+    }
+
+    /// The record of what is kept now.
+    pub(crate) fn finish(mut self) -> Result<(Instance, Option<Foreground>), Failure> {
+        self.settle();
+        match self.step {
+            Step::Failed(failure) => Err(failure),
+            Step::Kept(keeper_pid, foreground) => Ok((instance(keeper_pid, self.plan), foreground)),
+            Step::Reused(keeper_pid) => reused(keeper_pid, &self.plan).map(|instance| (instance, None)),
+            Step::Starting(_) => Err(Failure::new(Code::Later, "cannot keep the instance", "no report")),
+        }
+    }
+}
+
+fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Step, Failure> {
+    if let Some(pid) = keeper::living(&Directory::at(&plan.state_dir))? {
+        return if plan.reused { Ok(Step::Reused(pid)) } else { Err(keeper::busy(plan, pid)) };
+    }
+    let secrets = plan::secrets(plan, options)?;
+    let user = places::user_of(plan)?;
+    places::make(plan, user.as_ref())?;
+    let order = Order { plan: plan.clone(), secrets };
+    Starting::start(ikeep, &order, user.as_ref()).map(Step::Starting)
+}
+
+/// What runs, not what was planned.
+fn reused(keeper_pid: u32, plan: &Plan) -> Result<Instance, Failure> {
+    let what = || format!("cannot read {}", plan.state_dir.join("plan.json").display());
+    let running = Directory::at(&plan.state_dir)
+        .plan()
+        .map_err(|error| Failure::io(Code::Unmet, what(), &error))?
+        .ok_or_else(|| Failure::new(Code::Later, what(), "the instance is only just starting"))?;
+    let stale = plan.stale || running.hash != plan.hash;
+    Ok(Instance { reused: true, stale, ..instance(keeper_pid, running) })
+}
+
+fn instance(keeper_pid: u32, plan: Plan) -> Instance {
+    let program = plan.program.to_string_lossy().into_owned();
+    Instance {
+        engine: plan.engine,
+        instance: plan.instance,
+        keeper_pid,
+        state_dir: plan.state_dir,
+        argv: std::iter::once(program).chain(plan.args).collect(),
+        env_set: plan.env_set,
+        gpu_ids: plan.gpu_ids,
+        host: plan.host,
+        port: plan.port,
+        served_name: plan.served_name,
+        log_file: plan.log_file,
+        reused: false,
+        stale: false,
+    }
+}
