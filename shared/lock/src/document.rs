@@ -51,6 +51,7 @@ pub(crate) struct Reference {
 /// One package. Versions 4 and 5 give it as `url` or `path`; from 6 on the location's key is the kind.
 #[derive(Deserialize)]
 pub(crate) struct Entry {
+    pub(crate) kind: Option<String>,
     pub(crate) url: Option<String>,
     pub(crate) path: Option<String>,
     pub(crate) conda: Option<String>,
@@ -62,7 +63,9 @@ pub(crate) struct Entry {
     pub(crate) build_number: Option<u64>,
     pub(crate) subdir: Option<String>,
     pub(crate) sha256: Option<String>,
+    pub(crate) md5: Option<String>,
     pub(crate) size: Option<u64>,
-    pub(crate) timestamp: Option<u64>,
+    /// A number; packages built from source may have a table instead.
+    pub(crate) timestamp: Option<serde_norway::Value>,
     pub(crate) index: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! The lock file: environments, platforms, packages.
 use crate::document::{self, Document, Entry, Reference, Version};
-use crate::package::{Conda, Origin, Package, Pypi, archive_parts, file_name, subdir};
+use crate::package::{Conda, Origin, Package, Pypi, archive_parts, file_name, subdir, trailing_number};
+use crate::shown::shown;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -77,18 +78,26 @@ impl LockFile {
         let index = Index::of(&document.packages)?;
         let mut environments = BTreeMap::new();
         for (name, environment) in &document.environments {
-            environments.insert(name.clone(), resolve(environment, &subdirs, &index)?);
+            environments.insert(name.clone(), resolve(version, environment, &subdirs, &index)?);
         }
         Ok(Self { version, sha256: hex(&Sha256::digest(bytes)), environments })
     }
 }
 
-/// Every package of the file by location; one location may stand for several (version 6).
-struct Index<'a>(BTreeMap<&'a str, Vec<&'a Entry>>);
+/// What an entry or a reference is, by the key of its location, or by `kind` before version 6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Conda,
+    CondaSource,
+    Pypi,
+}
+
+/// Every package of the file by kind and location; one location may stand for several (version 6).
+struct Index<'a>(BTreeMap<(Kind, &'a str), Vec<&'a Entry>>);
 
 impl<'a> Index<'a> {
     fn of(entries: &'a [Entry]) -> Result<Self, Error> {
-        let mut index: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
+        let mut index: BTreeMap<(Kind, &str), Vec<&Entry>> = BTreeMap::new();
         for (number, entry) in entries.iter().enumerate() {
             let location = entry.location().ok_or_else(|| {
                 Error::Malformed(format!("package {} of the list has no location", number + 1))
@@ -99,10 +108,10 @@ impl<'a> Index<'a> {
     }
 
     /// The entry that a reference means: of several, the one that agrees in all that the reference says.
-    fn find(&self, location: &str, reference: &Reference) -> Option<&'a Entry> {
+    fn find(&self, at: (Kind, &str), reference: &Reference) -> Option<&'a Entry> {
         let agrees =
             |said: &Option<String>, has: &Option<String>| said.is_none() || has.is_none() || said == has;
-        self.0.get(location)?.iter().copied().find(|entry| {
+        self.0.get(&at)?.iter().copied().find(|entry| {
             agrees(&reference.name, &entry.name)
                 && agrees(&reference.version, &entry.version)
                 && agrees(&reference.build, &entry.build)
@@ -112,21 +121,37 @@ impl<'a> Index<'a> {
 }
 
 impl Entry {
-    fn location(&self) -> Option<&str> {
-        let newer = self.conda.as_ref().or(self.conda_source.as_ref()).or(self.pypi.as_ref());
-        newer.or(self.url.as_ref()).or(self.path.as_ref()).map(String::as_str)
+    fn location(&self) -> Option<(Kind, &str)> {
+        located(self.conda.as_ref(), self.conda_source.as_ref(), self.pypi.as_ref()).or_else(|| {
+            let kind = if self.kind.as_deref() == Some("pypi") { Kind::Pypi } else { Kind::Conda };
+            Some((kind, self.url.as_ref().or(self.path.as_ref())?))
+        })
     }
 }
 
+fn located<'a>(
+    conda: Option<&'a String>,
+    conda_source: Option<&'a String>,
+    pypi: Option<&'a String>,
+) -> Option<(Kind, &'a str)> {
+    let conda = conda.map(|location| (Kind::Conda, location));
+    let source = conda_source.map(|location| (Kind::CondaSource, location));
+    let pypi = pypi.map(|location| (Kind::Pypi, location));
+    conda.or(source).or(pypi).map(|(kind, location)| (kind, location.as_str()))
+}
+
 fn resolve(
+    version: u32,
     environment: &document::Environment,
     subdirs: &BTreeMap<&str, &str>,
     index: &Index<'_>,
 ) -> Result<Environment, Error> {
     let mut platforms = BTreeMap::new();
     for (name, references) in &environment.packages {
-        let packages =
-            references.iter().map(|reference| package(reference, index)).collect::<Result<_, _>>()?;
+        let packages = references
+            .iter()
+            .map(|reference| package(version, reference, index))
+            .collect::<Result<_, _>>()?;
         let subdir = subdirs.get(name.as_str()).copied().unwrap_or(name).to_owned();
         platforms.insert(name.clone(), Platform { subdir, packages });
     }
@@ -134,47 +159,58 @@ fn resolve(
     Ok(Environment { indexes: environment.indexes.clone(), find_links, platforms })
 }
 
-fn package(reference: &Reference, index: &Index<'_>) -> Result<Package, Error> {
+fn package(version: u32, reference: &Reference, index: &Index<'_>) -> Result<Package, Error> {
     let Reference { conda, conda_source, pypi, .. } = reference;
-    let Some(location) = conda.as_ref().or(conda_source.as_ref()).or(pypi.as_ref()) else {
+    let Some((kind, location)) = located(conda.as_ref(), conda_source.as_ref(), pypi.as_ref()) else {
         let cause = "an environment lists something that is neither 'conda' nor 'conda_source' nor 'pypi'";
         return Err(Error::Malformed(cause.to_owned()));
     };
-    let lost =
-        || Error::Malformed(format!("an environment lists {location}, which is not among the packages"));
-    let entry = index.find(location, reference).ok_or_else(lost)?;
-    if pypi.is_some() {
+    let lost = || {
+        let location = shown(location);
+        Error::Malformed(format!("an environment lists {location}, which is not among the packages"))
+    };
+    let entry = index.find((kind, location), reference).ok_or_else(lost)?;
+    if kind == Kind::Pypi {
         return pypi_package(location, entry).map(Package::Pypi);
     }
-    conda_package(location, entry, conda_source.is_some()).map(Package::Conda)
+    Ok(Package::Conda(conda_package(version, location, entry, kind == Kind::CondaSource)))
 }
 
 /// What the entry leaves out can be read off the archive's name and folder.
-fn conda_package(location: &str, entry: &Entry, from_source: bool) -> Result<Conda, Error> {
+fn conda_package(version: u32, location: &str, entry: &Entry, from_source: bool) -> Conda {
     let parts = archive_parts(file_name(location));
     let source = from_source || parts.is_none();
-    let (name, version, build) = parts.unwrap_or_default();
+    let (name, archive_version, build) = parts.unwrap_or_default();
     let or = |said: &Option<String>, derived: &str| said.clone().unwrap_or_else(|| derived.to_owned());
     // `name[hash] @ path`: only the name can be told.
     let name = if source { location.split(['[', ' ']).next().unwrap_or_default() } else { name };
-    Ok(Conda {
+    let build = entry.build.clone().filter(|build| !build.is_empty()).unwrap_or_else(|| build.to_owned());
+    let derived = if version >= 6 { trailing_number(&build) } else { None };
+    Conda {
         location: location.to_owned(),
         name: or(&entry.name, name).to_lowercase(),
-        version: or(&entry.version, version),
-        build: or(&entry.build, build),
-        subdir: or(&entry.subdir, subdir(location).unwrap_or_default()),
-        sha256: entry.sha256.clone(),
+        version: or(&entry.version, archive_version),
+        subdir: entry.subdir.clone().or_else(|| subdir(location).map(str::to_owned)),
+        sha256: entry.sha256.as_deref().map(str::to_lowercase),
         size_bytes: entry.size,
-        build_number: entry.build_number,
-        timestamp_ms: entry.timestamp,
+        build_number: entry.build_number.or(derived).unwrap_or(0),
+        timestamp: entry.timestamp.as_ref().and_then(serde_norway::Value::as_u64),
+        build,
         source,
-    })
+    }
 }
 
 fn pypi_package(location: &str, entry: &Entry) -> Result<Pypi, Error> {
-    let name = entry.name.clone().ok_or_else(|| Error::Malformed(format!("{location} has no name")))?;
-    let version = entry.version.clone().unwrap_or_default();
-    Ok(Pypi { name, version, origin: origin(location, entry.index.clone()), sha256: entry.sha256.clone() })
+    let name =
+        entry.name.clone().ok_or_else(|| Error::Malformed(format!("{} has no name", shown(location))))?;
+    let hash = |hash: &Option<String>| hash.as_deref().map(str::to_lowercase);
+    Ok(Pypi {
+        name,
+        version: entry.version.clone(),
+        origin: origin(location, entry.index.clone()),
+        sha256: hash(&entry.sha256),
+        md5: hash(&entry.md5),
+    })
 }
 
 /// Locations as rattler_lock writes them: `https://…`, `direct+https://…`, `git+…`, `file://…`, or a path.
@@ -185,11 +221,11 @@ fn origin(location: &str, index: Option<String>) -> Origin {
     }
     if let Some(url) = location.strip_prefix("direct+") {
         let url = url.to_owned();
-        return if is_wheel(&url) { Origin::DirectWheel { url } } else { Origin::Sdist { url } };
+        return if is_wheel(&url) { Origin::DirectWheel { url } } else { Origin::DirectSdist { url } };
     }
     if location.starts_with("http://") || location.starts_with("https://") {
         let url = location.to_owned();
-        return if is_wheel(&url) { Origin::Wheel { url, index } } else { Origin::Sdist { url } };
+        return if is_wheel(&url) { Origin::Wheel { url, index } } else { Origin::Sdist { url, index } };
     }
     Origin::Path { path: location.strip_prefix("file://").unwrap_or(location).into() }
 }

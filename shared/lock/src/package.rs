@@ -21,16 +21,16 @@ pub struct Conda {
     pub version: String,
     /// Build string.
     pub build: String,
-    /// `linux-64`, `noarch`, …
-    pub subdir: String,
+    /// `linux-64`, `noarch`, …; `None` for an archive outside a channel.
+    pub subdir: Option<String>,
     /// sha256 of the archive, hex.
     pub sha256: Option<String>,
     /// Size of the archive.
     pub size_bytes: Option<u64>,
     /// Build number.
-    pub build_number: Option<u64>,
-    /// When it was built, unix milliseconds.
-    pub timestamp_ms: Option<u64>,
+    pub build_number: u64,
+    /// When it was built: unix milliseconds, or seconds where a lock was written long ago.
+    pub timestamp: Option<u64>,
     /// Built from source at install.
     pub source: bool,
 }
@@ -50,9 +50,16 @@ pub enum Origin {
         /// The file's URL, `direct+` removed.
         url: String,
     },
-    /// A source distribution: built at install, on this machine.
+    /// A source distribution of an index: built at install, on this machine.
     Sdist {
         /// The file's URL.
+        url: String,
+        /// The index, where the lock says.
+        index: Option<String>,
+    },
+    /// A source distribution at a URL of its own.
+    DirectSdist {
+        /// The file's URL, `direct+` removed.
         url: String,
     },
     /// A git checkout.
@@ -72,12 +79,14 @@ pub enum Origin {
 pub struct Pypi {
     /// Name as in the lock.
     pub name: String,
-    /// Version; empty for folders, which have none in the lock.
-    pub version: String,
+    /// Version; folders have none in newer locks.
+    pub version: Option<String>,
     /// Where it comes from.
     pub origin: Origin,
     /// sha256 of the file, hex.
     pub sha256: Option<String>,
+    /// md5 of the file, hex; asked for where there is no sha256.
+    pub md5: Option<String>,
 }
 
 impl Pypi {
@@ -113,9 +122,17 @@ pub(crate) fn archive_parts(file: &str) -> Option<(&str, &str, &str)> {
     Some((name, version, build))
 }
 
-/// The folder that an archive's URL names: its subdir.
+/// The folder that an archive's URL names: its subdir. A path says nothing of the kind.
 pub(crate) fn subdir(location: &str) -> Option<&str> {
-    location.rsplit('/').nth(1)
+    let end = location.find(['?', '#']).unwrap_or(location.len());
+    let folder = location[..end].rsplit('/').nth(1)?;
+    (location.contains("://") && (folder == "noarch" || folder.contains('-'))).then_some(folder)
+}
+
+/// The number at the end of a build string, which is the build number unless the lock says otherwise.
+pub(crate) fn trailing_number(build: &str) -> Option<u64> {
+    let start = build.rfind(|letter: char| !letter.is_ascii_digit()).map_or(0, |at| at + 1);
+    build.get(start..)?.parse().ok()
 }
 
 /// Decode `%2B` and the like; what is not UTF-8 afterwards stays as it was.
@@ -147,9 +164,15 @@ mod tests {
     #[test]
     fn urls_give_their_file_and_subdir() {
         let url = "https://x.invalid/conda-forge/linux-64/zlib-1.3-h1.conda#md5";
+        assert_eq!((file_name(url), subdir(url)), ("zlib-1.3-h1.conda", Some("linux-64")));
+        assert_eq!(subdir("./own-packages/zlib-1.3-h1.conda"), None);
+    }
+
+    #[test]
+    fn build_numbers_stand_at_the_end_of_build_strings() {
         assert_eq!(
-            (file_name(url), subdir(url)),
-            ("zlib-1.3-h1.conda#md5".split('#').next().unwrap(), Some("linux-64"))
+            ["h5d125a7_3", "12", "h1_cpython", "_", ""].map(trailing_number),
+            [Some(3), Some(12), None, None, None]
         );
     }
 

@@ -7,4 +7,5 @@ mod key;
 mod wheel;
 
 pub use conda::{About, Entry, ListedPath, PathType};
+pub use key::normalised;
 pub use wheel::{Pointer, Wheels};

@@ -1,5 +1,5 @@
 //! uv's cache as pixi uses it: pointers in `wheels-v6`, unpacked wheels in `archive-v0`.
-use crate::key;
+use crate::key::{self, WheelName};
 use lock::{Origin, Pypi};
 use serde::Deserialize;
 use std::io::{self, Cursor};
@@ -19,9 +19,9 @@ pub struct Wheels {
 pub struct Pointer {
     /// The folder's name in `archive-v0`. It is random, and says nothing of what is in it.
     pub archive: String,
-    /// The hashes that were known when it was fetched, hex; none where nobody asked for them.
-    pub sha256: Vec<String>,
-    /// The wheel's file name.
+    /// The hashes that were known when it was fetched, algorithm (`Sha256`, `Md5`) and hex; none where nobody asked.
+    pub hashes: Vec<(String, String)>,
+    /// The wheel's file name, its project's name normalised.
     pub wheel: String,
 }
 
@@ -38,17 +38,36 @@ impl Wheels {
     /// Where the pointer of a wheel may be, the likeliest first; empty for what is not a wheel of an index or URL.
     #[must_use]
     pub fn pointers(&self, package: &Pypi) -> Vec<PathBuf> {
-        let Some(file_key) = package.wheel_name().and_then(|name| key::of_wheel(&name)) else {
-            return Vec::new();
-        };
+        let Some(file) = package.wheel_name() else { return Vec::new() };
+        let Some(wheel) = WheelName::parse(&file) else { return Vec::new() };
         let folders = match &package.origin {
             Origin::Wheel { index, .. } => index_folders(index.as_deref()),
-            Origin::DirectWheel { url } => vec![format!("url/{}", key::digest(&key::canonical_url(url)))],
+            Origin::DirectWheel { url } => vec![by_digest("url", url)],
             _ => Vec::new(),
         };
         let name = key::normalised(&package.name);
-        let file = |folder: String| self.root.join(format!("wheels-v6/{folder}/{name}/{file_key}.http"));
-        folders.into_iter().map(file).collect()
+        let mut versions = vec![package.version.as_deref().unwrap_or(wheel.version), wheel.version];
+        versions.dedup();
+        let file = |folder: &String, version: &str| {
+            self.root.join(format!("wheels-v6/{folder}/{name}/{}.http", wheel.key(version)))
+        };
+        folders.iter().flat_map(|folder| versions.iter().map(move |version| file(folder, version))).collect()
+    }
+
+    /// Where uv keeps a source distribution and what it built from it; empty for what is none.
+    #[must_use]
+    pub fn sources(&self, package: &Pypi) -> Vec<PathBuf> {
+        let sdists = self.root.join("sdists-v9");
+        match &package.origin {
+            Origin::DirectSdist { url } => vec![sdists.join(by_digest("url", url))],
+            Origin::Sdist { index, .. } => {
+                let name = key::normalised(&package.name);
+                let version = package.version.as_deref().unwrap_or_default();
+                let below = |folder: String| sdists.join(format!("{folder}/{name}/{version}"));
+                index_folders(index.as_deref()).into_iter().map(below).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Where the pointer would be in the cache of a pixi before 0.70, which newer ones do not look at.
@@ -66,14 +85,19 @@ impl Wheels {
     }
 }
 
+fn by_digest(kind: &str, url: &str) -> String {
+    format!("{kind}/{}", key::digest(&key::canonical_url(url)))
+}
+
 /// Version 7 names the index, and leaves out the default one; older locks say nothing and all is looked up there.
 fn index_folders(index: Option<&str>) -> Vec<String> {
-    let by_digest = |url: &str| format!("index/{}", key::digest(&key::canonical_url(url)));
     match index {
         None | Some(DEFAULT_INDEX) => vec!["pypi".to_owned()],
         // With a trailing slash it is the same place under another name, and it is not known which pixi looks at.
-        Some(url) if url.trim_end_matches('/') == DEFAULT_INDEX => vec![by_digest(url), "pypi".to_owned()],
-        Some(url) => vec![by_digest(url)],
+        Some(url) if url.trim_end_matches('/') == DEFAULT_INDEX => {
+            vec![by_digest("index", url), "pypi".to_owned()]
+        }
+        Some(url) => vec![by_digest("index", url)],
     }
 }
 
@@ -93,7 +117,16 @@ impl Pointer {
         if version != 0 || archive.is_empty() || archive.contains(['/', '.']) {
             return Err(io::Error::other(format!("it names the archive '{archive}' of version {version}")));
         }
-        let sha256 = hashes.into_iter().filter(|(kind, _)| kind == "Sha256").map(|(_, hex)| hex).collect();
-        Ok(Self { archive, sha256, wheel })
+        Ok(Self { archive, hashes, wheel })
+    }
+
+    /// Whether it stands for this wheel. uv writes the project's name normalised, whatever the file's name is.
+    #[must_use]
+    pub fn stands_for(&self, file: &str, package: &Pypi) -> bool {
+        let (Some(has), Some(wanted)) = (WheelName::parse(&self.wheel), WheelName::parse(file)) else {
+            return false;
+        };
+        let version = [Some(wanted.version), package.version.as_deref()].contains(&Some(has.version));
+        has.name == wanted.name && version && has.tags == wanted.tags
     }
 }

@@ -1,16 +1,16 @@
 //! icache: verify a cache against `pixi.lock`, naming every gap.
 //!
-//! Reads `env`. Writes one `gap` per item that is missing or not what the lock file says, then `cache`; a gap that blocks
+//! Reads `env`, and `warmed` for the manifest. Writes one `gap` per item that is missing or not what the lock file says, then `cache`; a gap that blocks
 //! adds `failed` with code 1. Never writes into the cache, but for the manifest that `--record` asks for.
-mod deep;
-mod manifest;
-mod pass;
+mod gap;
+mod locked;
+mod proof;
 mod quick;
+mod setting;
 mod survey;
-mod tree;
 
 use clap::Parser;
-use record::{Env, Record, Road, Step};
+use record::{Env, Record, Road, Step, Warmed};
 use std::path::PathBuf;
 use tool::{Code, Failure, Io, Outcome};
 
@@ -43,17 +43,25 @@ fn main() -> std::process::ExitCode {
 
 #[expect(clippy::needless_pass_by_value, reason = "tool::main hands the arguments over")]
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    // iwarm passes `env` on and then fills the cache: nothing is looked at before the stream ends.
+    let (mut envs, mut warmed) = (Vec::new(), Vec::new());
     while let Some(record) = io.read()? {
-        if let Record::Env(env) = record {
-            consider(&args, io, &env)?;
+        match record {
+            Record::Env(env) => envs.push(env),
+            Record::Warmed(record) => warmed.push(record),
+            _ => {}
         }
+    }
+    for env in envs {
+        let warmed = warmed.iter().find(|warmed| warmed.engine == env.engine);
+        consider(&args, io, &env, warmed)?;
     }
     io.require("env", &["ienv"])?;
     Ok(Outcome::Done)
 }
 
 /// Verify, or say why not.
-fn consider(args: &Args, io: &mut Io, env: &Env) -> Result<(), Failure> {
+fn consider(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Result<(), Failure> {
     if io.ended(env.engine) {
         return Ok(());
     }
@@ -64,26 +72,38 @@ fn consider(args: &Args, io: &mut Io, env: &Env) -> Result<(), Failure> {
         let road = env.road.map_or("no", Road::id);
         return io.skip(env.engine, format!("{road} road: nothing is installed from a cache"));
     }
-    match verify(args, io, env) {
-        Ok(0) => Ok(()),
-        Ok(gaps) => {
-            let what = format!("cache {}", env.cache_root.clone().unwrap_or_default().display());
-            let failure = Failure::new(Code::No, what, format!("{gaps} gaps block the install"));
-            let hint = "fetch what the 'gap' records name on a connected machine, or warm the cache again with iwarm";
-            io.fail(env.engine, failure.hint(hint))
-        }
-        Err(failure) => io.fail(env.engine, failure),
+    match verify(args, io, env, warmed) {
+        Ok(None) => Ok(()),
+        Ok(Some(failure)) | Err(failure) => io.fail(env.engine, failure),
     }
 }
 
-/// Write the gaps and the `cache` record; how many block.
-fn verify(args: &Args, io: &mut Io, env: &Env) -> Result<usize, Failure> {
-    let survey = survey::Survey::of(args, env)?;
+/// Write the gaps and the `cache` record; the failure, where a gap blocks.
+fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Result<Option<Failure>, Failure> {
+    let survey = survey::Survey::of(args, env, warmed)?;
     let result = survey.run()?;
+    result.warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
     let blocking = result.gaps.iter().filter(|gap| gap.blocks).count();
-    for gap in result.gaps {
-        io.write(gap)?;
-    }
+    result.gaps.into_iter().try_for_each(|gap| io.write(gap))?;
     io.write(result.cache)?;
-    Ok(blocking)
+    if blocking == 0 {
+        return Ok(None);
+    }
+    let what = format!("the cache {} is not whole", survey.cache_root.display());
+    let cause = match blocking {
+        1 => "one gap blocks the install".to_owned(),
+        _ => format!("{blocking} gaps block the install"),
+    };
+    let platforms = &survey.locked.platforms;
+    let several = match platforms.len() {
+        1 => String::new(),
+        _ => format!(
+            "; of the platforms {}, name the one that is installed with --platform",
+            platforms.join(", ")
+        ),
+    };
+    let hint = format!(
+        "fetch on a connected machine what the 'gap' records name, or warm the cache again with iwarm{several}"
+    );
+    Ok(Some(Failure::new(Code::No, what, cause).hint(hint)))
 }

@@ -1,29 +1,28 @@
 //! The files of the packages, hashed by a bounded pool of threads.
-use crate::pass::Pass;
+use super::note::{Note, vouches};
+use super::pool;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What one read of a file asks for.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// How a file looked: when none of it changed, the file did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stat {
-    pub(crate) size: u64,
-    pub(crate) mtime_ns: i64,
-    pub(crate) ctime_ns: i64,
-    pub(crate) inode: u64,
+pub(super) struct Stat {
+    pub(super) size: u64,
+    pub(super) mtime_ns: i64,
+    pub(super) ctime_ns: i64,
+    pub(super) inode: u64,
 }
 
 /// What lies at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     /// A file; hashed once the pool has been at it.
     File { stat: Stat, sha256: Option<[u8; 32]> },
     /// A symbolic link and its target.
@@ -36,25 +35,25 @@ pub(crate) enum Kind {
 
 /// One path of a package, relative to its root.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Item {
-    pub(crate) path: PathBuf,
-    pub(crate) kind: Kind,
+pub(super) struct Item {
+    pub(super) path: PathBuf,
+    pub(super) kind: Kind,
 }
 
 /// Everything below a package's folder, sorted by path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tree {
-    pub(crate) root: PathBuf,
-    pub(crate) items: Vec<Item>,
+pub(super) struct Tree {
+    pub(super) root: PathBuf,
+    pub(super) items: Vec<Item>,
 }
 
 impl Tree {
     /// Find what is there, without following a link.
-    pub(crate) fn walk(root: &Path) -> Self {
-        let mut tree = Self { root: root.to_owned(), items: Vec::new() };
-        tree.descend(Path::new(""));
-        tree.items.sort_by(|a, b| a.path.cmp(&b.path));
-        tree
+    pub(super) fn walk(&mut self) {
+        self.items.clear();
+        self.descend(Path::new(""));
+        self.items.sort_by(|a, b| a.path.cmp(&b.path));
+        self.items.shrink_to_fit();
     }
 
     fn descend(&mut self, folder: &Path) {
@@ -83,7 +82,7 @@ impl Tree {
     }
 
     /// Number and size of the files.
-    pub(crate) fn extent(&self) -> (u64, u64) {
+    pub(super) fn extent(&self) -> (u64, u64) {
         self.items.iter().fold((0, 0), |(files, bytes), item| match &item.kind {
             Kind::File { stat, .. } => (files + 1, bytes + stat.size),
             _ => (files, bytes),
@@ -92,7 +91,7 @@ impl Tree {
 
     /// One hash over all paths, types, link targets and file contents. Times, owners and modes are not part of it: they
     /// change when a cache is copied.
-    pub(crate) fn sha256(&self) -> String {
+    pub(super) fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         for item in &self.items {
             hash.update(item.path.as_os_str().as_bytes());
@@ -110,8 +109,14 @@ impl Tree {
             }
             hash.update(b"\0\n");
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&hash.finalize())
     }
+}
+
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn kind_of(path: &Path, metadata: &std::fs::Metadata) -> io::Result<Kind> {
@@ -135,50 +140,44 @@ fn kind_of(path: &Path, metadata: &std::fs::Metadata) -> io::Result<Kind> {
 }
 
 /// Hash every file of the trees that `known` does not vouch for, the largest first so that no thread is left with one
-/// alone at the end. `progress` is told the bytes as they are done with.
-pub(crate) fn hash_all(trees: &mut [Tree], known: &Pass, jobs: usize, progress: &(dyn Fn(u64) + Sync)) {
+/// alone at the end. `progress` is told the bytes of a file that is done with, and whether it was read.
+pub(super) fn hash_all(
+    trees: Vec<&mut Tree>,
+    known: &Note,
+    jobs: usize,
+    progress: &(dyn Fn(u64, bool) + Sync),
+) {
     let mut work = Vec::new();
-    for tree in trees.iter_mut() {
+    for tree in trees {
+        let (root, known) = (tree.root.as_path(), known.tree(&tree.root));
         for item in &mut tree.items {
             let Kind::File { stat, sha256 } = &mut item.kind else { continue };
-            let path = tree.root.join(&item.path);
-            *sha256 = known.vouches(&path, stat);
+            *sha256 = vouches(known, &item.path, stat);
+            let size = stat.size;
             if sha256.is_some() {
-                progress(stat.size);
+                progress(size, false);
             } else {
-                work.push((stat.size, path, &mut item.kind));
+                work.push((size, root, item));
             }
         }
     }
     work.sort_by_key(|(size, ..)| std::cmp::Reverse(*size));
-    let work: Vec<Mutex<_>> = work.into_iter().map(Mutex::new).collect();
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, work.len().max(1)) {
-            scope.spawn(|| {
-                let mut buffer = vec![0; BUFFER_BYTES];
-                while let Some(item) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // Each is locked once, by the thread that drew its number.
-                    if let Ok(mut item) = item.lock() {
-                        let (size, path, kind) = &mut *item;
-                        hash_one(path, kind, &mut buffer);
-                        progress(*size);
+    pool::each(
+        jobs,
+        &mut work,
+        || vec![0; BUFFER_BYTES],
+        |buffer, (size, root, item)| {
+            match hash_file(&root.join(&item.path), buffer) {
+                Ok(hash) => {
+                    if let Kind::File { sha256, .. } = &mut item.kind {
+                        *sha256 = Some(hash);
                     }
                 }
-            });
-        }
-    });
-}
-
-fn hash_one(path: &Path, kind: &mut Kind, buffer: &mut [u8]) {
-    match hash_file(path, buffer) {
-        Ok(hash) => {
-            if let Kind::File { sha256, .. } = kind {
-                *sha256 = Some(hash);
+                Err(error) => item.kind = Kind::Unreadable(tool::io_text(&error)),
             }
-        }
-        Err(error) => *kind = Kind::Unreadable(tool::io_text(&error)),
-    }
+            progress(*size, true);
+        },
+    );
 }
 
 fn hash_file(path: &Path, buffer: &mut [u8]) -> io::Result<[u8; 32]> {

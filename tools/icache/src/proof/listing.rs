@@ -1,6 +1,7 @@
 //! Whether every file of a package is what the package says it is: `paths.json` for conda, `RECORD` for wheels.
-use crate::quick::{Fault, Found};
-use crate::tree::{Item, Kind, Tree};
+use super::tree::{Item, Kind, Tree};
+use crate::gap::Fault;
+use crate::quick::{Found, dist_info};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::HashMap;
@@ -8,10 +9,10 @@ use std::path::{Path, PathBuf};
 use store::{Entry, ListedPath, PathType};
 
 /// Compare a hashed tree with what its package lists. The first fault speaks for the package and counts the others.
-pub(crate) fn compare(found: &Found, tree: &Tree) -> Result<(), Fault> {
+pub(super) fn compare(found: &Found, tree: &Tree) -> Result<(), Fault> {
     let listed = match found {
         Found::Conda(entry) => conda_list(entry)?,
-        Found::Wheel(archive) => wheel_list(archive)?,
+        Found::Wheel { archive, .. } => wheel_list(archive)?,
     };
     let items: HashMap<&Path, &Item> = tree.items.iter().map(|item| (item.path.as_path(), item)).collect();
     let mut faults = listed.iter().filter_map(|wanted| {
@@ -65,8 +66,11 @@ fn conda_list(entry: &Entry) -> Result<Vec<Listed>, Fault> {
     paths.unwrap_or_default().into_iter().map(listed).collect()
 }
 
-fn hash_from_hex(hex: &str) -> Option<[u8; 32]> {
+pub(super) fn hash_from_hex(hex: &str) -> Option<[u8; 32]> {
     let mut hash = [0; 32];
+    if hex.len() != 64 {
+        return None;
+    }
     for (byte, at) in hash.iter_mut().zip((0..).step_by(2)) {
         *byte = u8::from_str_radix(hex.get(at..at + 2)?, 16).ok()?;
     }
@@ -77,18 +81,13 @@ fn hash_from_hex(hex: &str) -> Option<[u8; 32]> {
 /// that uv mended.
 fn wheel_list(archive: &Path) -> Result<Vec<Listed>, Fault> {
     let damaged = |path: &Path, cause: &str| Fault::new("damaged", path, cause);
-    let entries = std::fs::read_dir(archive).map_err(|e| damaged(archive, &tool::io_text(&e)))?;
-    let info = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension() == Some("dist-info".as_ref()));
-    let record = info.ok_or_else(|| damaged(archive, "it holds no dist-info folder"))?.join("RECORD");
+    let record = archive.join(dist_info(archive)?).join("RECORD");
     let text = std::fs::read_to_string(&record).map_err(|e| damaged(&record, &tool::io_text(&e)))?;
-    let mut listed = Vec::new();
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let fields = fields(line).ok_or_else(|| damaged(&record, "a line has not three fields"))?;
-        listed.push(fields);
-    }
+    // Folders are listed by some, for nothing.
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.ends_with("/,,"));
+    let listed =
+        lines.map(|line| fields(line).ok_or_else(|| damaged(&record, "a line has not three fields")));
+    let listed: Vec<Listed> = listed.collect::<Result<_, _>>()?;
     if listed.is_empty() {
         return Err(damaged(&record, "it is empty"));
     }
@@ -108,7 +107,8 @@ fn fields(line: &str) -> Option<Listed> {
         None => None,
     };
     let size = if size.is_empty() { None } else { Some(size.trim().parse().ok()?) };
-    Some(Listed { path: path.into(), kind: PathType::HardLink, sha256, size })
+    let path = path.strip_prefix("./").unwrap_or(&path).into();
+    Some(Listed { path, kind: PathType::HardLink, sha256, size })
 }
 
 #[cfg(test)]
