@@ -1,6 +1,7 @@
 //! Every tool and every pipeline, run as a user runs them: one file per tool, one test binary.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 mod entry;
+mod icache;
 mod ichat;
 mod ienv;
 mod iinstall;
