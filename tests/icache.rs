@@ -156,8 +156,10 @@ fn all_of_it_at_once_is_told_in_one_run_with_what_the_connected_side_needs() {
         gaps(&output),
         ["tinylib missing", "cuda-version damaged", "markupsafe damaged", "six damaged"]
     );
-    insta::assert_snapshot!(output.all("gap")[0], @"");
-    insta::assert_snapshot!(output.all("gap")[3], @"");
+    insta::assert_snapshot!(output.all("gap")[0], @r#"{"kind":"gap","engine":"sglang","package":"tinylib","version":"1.0","source":"conda","reason":"missing","blocks":true,"url":"http://127.0.0.1:8899/conda-forge/linux-64/tinylib-1.0-h1111111_0.tar.bz2","sha256":"79e7babd57e676d4e2ace0740b469d5a433cd3aa02ef2982cd43deea7472bd6a","size_bytes":605,"path":"$SANDBOX/cache/conda/rattler/pkgs/tinylib-1.0-h1111111_0","detail":"the package is not in the cache"}"#);
+    let six = &output.all("gap")[3];
+    assert_eq!(six["path"], format!("$SANDBOX/{SIX}/six.py"));
+    assert_eq!(six["detail"], "it has 34704 bytes instead of 34703");
     assert_eq!(kinds(&output).last().unwrap(), "failed");
     let failed = output.one("failed");
     assert_eq!(
@@ -192,7 +194,7 @@ fn what_a_crash_left_behind_is_not_looked_at() {
     let sandbox = real();
     let script = format!(
         "mkdir {PKGS}/.six-1.0-0Xa12; echo > {PKGS}/.six-1.0-0Xa12/x; : > {PKGS}/gone-1.0-0.lock; \
-         ln -s /gone {UV}/wheels-v6/pypi/six/1.17.0-py2.py3-none-any; mkdir {UV}/archive-v0/.tmpAb12"
+         ln -sfn /gone {UV}/wheels-v6/pypi/six/1.17.0-py2.py3-none-any; mkdir {UV}/archive-v0/.tmpAb12"
     );
     assert_eq!(sandbox.sh(&script).exits(0).stderr, "");
     assert_eq!(kinds(&verify(&sandbox, "--deep").exits(0)), ["env", "cache"]);

@@ -257,7 +257,7 @@ fn what_cannot_be_read_is_told_and_why() {
 fn the_lock_of_sglang_lists_every_package_of_an_empty_cache_at_once() {
     let sandbox = empty();
     unpack(&sandbox, "locks.tar.xz");
-    assert_eq!(sandbox.sh("mv sglang-infer template").exits(0).stderr, "");
+    assert_eq!(sandbox.sh("mv locks/sglang-infer template").exits(0).stderr, "");
     let output = verify(&sandbox, "").exits(1);
     let gaps = output.all("gap");
     assert_eq!((gaps.len(), output.one("cache")["packages"].as_u64()), (211, Some(211)));

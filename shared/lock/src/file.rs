@@ -67,7 +67,10 @@ impl LockFile {
     /// [`Error::Version`] before 4 and after 7, else [`Error::Malformed`] with what is wrong and where.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let malformed = |error: serde_norway::Error| Error::Malformed(error.to_string());
-        let Version { version } = serde_norway::from_slice(bytes).map_err(malformed)?;
+        let version = match written_version(bytes) {
+            Some(version) => version,
+            None => serde_norway::from_slice::<Version>(bytes).map_err(malformed)?.version,
+        };
         if !VERSIONS.contains(&version) {
             return Err(Error::Version(version));
         }
@@ -82,6 +85,13 @@ impl LockFile {
         }
         Ok(Self { version, sha256: hex(&Sha256::digest(bytes)), environments })
     }
+}
+
+/// The version as pixi writes it, on a line of its own at the margin. To parse the file for it would take as long as to read
+/// all of it.
+fn written_version(bytes: &[u8]) -> Option<u32> {
+    let line = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"version:"))?;
+    std::str::from_utf8(line).ok()?.trim().parse().ok()
 }
 
 /// What an entry or a reference is, by the key of its location, or by `kind` before version 6.
