@@ -363,3 +363,30 @@ fn the_cache_is_looked_at_after_iwarm_has_filled_it() {
     let script = "mv cache cold; ienv sglang | { cat; mv cold cache; } | icache --platform linux-64 --deep";
     assert_eq!(sandbox.sh(script).exits(0).one("cache")["gaps"], 0);
 }
+
+#[test]
+fn boot_verifies_before_it_installs_and_a_gap_ends_a_boot_that_must_not_fail() {
+    let mut sandbox = real();
+    // The entry script names no platform: take the lock for this machine's.
+    let machine = if cfg!(target_arch = "x86_64") { "linux-64" } else { "linux-aarch64" };
+    let lock = sandbox.read("template/pixi.lock");
+    let lock = lock.replace("name: linux-64\n", &format!("name: {machine}\n"));
+    sandbox.write("template/pixi.lock", lock.replace("      linux-64:\n", &format!("      {machine}:\n")));
+    assert_eq!(sandbox.sh(&format!("rm -r {TINYLIB}")).exits(0).stderr, "");
+    sandbox.set("AUTO_INFER_SGLANG_INSTALL_ON_BOOT", "1");
+    sandbox.set("AUTO_INFER_BOOT_FAILURE", "stop");
+    let entry = root().join("scripts/infer-dev-entry.sh");
+    let output = sandbox.finish(sandbox.command(entry).args(["echo", "the command ran"])).exits(1);
+    assert!(!output.stdout.contains("the command ran"));
+    let of = |engine: &str| {
+        let all = output
+            .records()
+            .into_iter()
+            .filter(|record| record["engine"] == engine && record["kind"] != "warning");
+        all.map(|record| record["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(of("llama-cpp"), ["skipped"]);
+    // Those that serve say at once that they are not asked to.
+    let sglang: Vec<String> = of("sglang").into_iter().filter(|kind| kind != "skipped").collect();
+    assert_eq!(sglang, ["env", "gap", "cache", "failed"], "{}", output.transcript());
+}
