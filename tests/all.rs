@@ -1,6 +1,7 @@
 //! Every tool and every pipeline, run as a user runs them: one file per tool, one test binary.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 mod entry;
+mod gpu;
 mod icache;
 mod ichat;
 mod ienv;
@@ -12,7 +13,9 @@ mod iprobe;
 mod istat;
 mod istop;
 mod kit;
+mod pages;
 mod pipeline;
 mod quickstart;
+mod soak;
 mod tree;
 mod wire;

@@ -1,4 +1,6 @@
 //! One instance, from its start to its end, whatever the engine does.
+mod cause;
+mod faults;
 mod log;
 mod restart;
 

@@ -1,6 +1,5 @@
 //! Many instances at once: what is started, what is said, and that nothing is left when something goes wrong.
 mod foreground;
-mod gpu;
 mod orphans;
 
 use crate::kit::{Keeping, alive, wait_for};
@@ -59,6 +58,23 @@ fn the_folders_modes_do_not_depend_on_the_umask() {
     {
         assert_eq!(mode(&format!("run/llama-cpp/a/{name}")), expected, "{name}");
     }
+}
+
+#[test]
+fn what_a_server_does_not_get_is_dropped_from_the_environment_of_whoever_launches() {
+    let keeping = Keeping::new();
+    let seen = keeping.sandbox.text("seen");
+    let mut plan = keeping.plan("a", &format!("env > {seen}; {PATIENT}"));
+    plan["env_set"] = json!({"LLAMA_ARG_OFFLINE": "1"});
+    keeping.sandbox.write("plans.jsonl", format!("{plan}\n"));
+    let script = "export LLAMA_API_KEY=k AIP_MODE=1 https_proxy=p LLAMA_ARG_PORT=1 LLAMA_ARG_OFFLINE=0 KEPT=1; ilaunch < plans.jsonl";
+    keeping.sandbox.sh(script).exits(0).one("instance");
+    keeping.wait_for_log("a", "up\n");
+    let seen = keeping.sandbox.read("seen");
+    for gone in ["LLAMA_API_KEY", "AIP_MODE", "https_proxy", "LLAMA_ARG_PORT", "AUTO_INFER_"] {
+        assert!(!seen.contains(gone), "{gone} in {seen}");
+    }
+    assert!(seen.contains("KEPT=1\n") && seen.contains("LLAMA_ARG_OFFLINE=1\n"), "{seen}");
 }
 
 #[test]

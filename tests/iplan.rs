@@ -642,8 +642,9 @@ fn in_the_foreground_there_is_only_one() {
 
 /// A `nvidia-smi` that reports so many GPUs.
 fn gpus(sandbox: &Sandbox, count: u32) {
-    let lines: String =
-        (0..count).map(|index| format!("{index}, GPU-{index}{index}{index}{index}, 81559, 4\n")).collect();
+    let lines: String = (0..count)
+        .map(|index| format!("{index}, GPU-{index}{index}{index}{index}, NVIDIA A, 81559, 4, 81555\n"))
+        .collect();
     sandbox.script("bin/nvidia-smi", &format!("#!/bin/sh\ncat <<'LINES'\n{lines}LINES\n"));
 }
 

@@ -294,3 +294,24 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     assert_eq!(keeping.status("a")["state"], "running");
     send(keeping.keeper("a").unwrap(), Signal::TERM);
 }
+
+#[test]
+fn an_engine_that_is_started_anew_climbs_from_the_ground_and_no_clock_runs_in_between() {
+    let keeping = Keeping::new();
+    let mut fake = Fake::plan(&keeping, "a").says("healthy", "");
+    fake.plan["control"]["backoff_ms"] = json!(2000);
+    fake.plan["control"]["ready_timeout_s"] = json!(2);
+    let fake = fake.launched();
+    wait_for("health", LIMIT, || keeping.status("a")["healthy_unix"].is_f64());
+    fake.unsays("healthy");
+    let first = keeping.status("a")["pid"].as_u64().unwrap().try_into().unwrap();
+    send(first, Signal::KILL);
+    keeping.wait_for_state("a", "backoff");
+    let probe = begin(&fake, &[]);
+    keeping.wait_for_state("a", "running");
+    fake.now_says("healthy", "");
+    let output = probe.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(keeping.status("a")["restarts"], 1);
+    assert_eq!(text(&records(&output.stdout).pop().unwrap(), "rung"), "answering");
+}

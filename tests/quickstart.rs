@@ -46,6 +46,18 @@ fn it_ends_with_an_answer_and_starts_no_second_server() {
 }
 
 #[test]
+fn of_two_at_once_one_starts_the_server_and_one_finds_it() {
+    let sandbox = sandbox();
+    let (one, other) = std::thread::scope(|scope| {
+        let one = scope.spawn(|| quickstart(&sandbox, &[]).exits(0));
+        (quickstart(&sandbox, &[]).exits(0), one.join().unwrap())
+    });
+    let mut reused = [&one, &other].map(|output| output.one("instance")["reused"] == true);
+    reused.sort_unstable();
+    assert_eq!(reused, [false, true], "{}{}", one.transcript(), other.transcript());
+}
+
+#[test]
 fn stop_ends_what_it_started() {
     let sandbox = sandbox();
     let output = quickstart(&sandbox, &["--stop"]).exits(0);
@@ -58,7 +70,9 @@ fn stop_ends_what_it_started() {
 #[test]
 fn a_port_that_a_stranger_took_is_left_to_him() {
     let sandbox = sandbox();
-    let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    // Below the range that the kernel hands out, so that the next port is nobody's.
+    let first = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap();
+    let stranger = (first..).find_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()).unwrap();
     let taken = stranger.local_addr().unwrap().port();
     sandbox.write("q/port", format!("{taken}\n"));
     let output = quickstart(&sandbox, &[]).exits(0);

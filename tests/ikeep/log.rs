@@ -58,11 +58,11 @@ fn what_was_logged_before_is_continued() {
 }
 
 /// A file system of its own for a folder, gone again when dropped.
-struct Small<'a>(&'a Path);
+pub(super) struct Small<'a>(&'a Path);
 
 impl<'a> Small<'a> {
     /// `None` where we may not mount.
-    fn mount(at: &'a Path, size: &str) -> Option<Self> {
+    pub(super) fn mount(at: &'a Path, size: &str) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let mut command = Command::new("mount");
         command.args(["-t", "tmpfs", "-o", &format!("size={size}"), "infer-dev-test"]).arg(at);

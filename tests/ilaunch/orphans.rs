@@ -46,6 +46,38 @@ fn orphans_of_another_user_are_found_without_the_right_to_trace() {
 }
 
 #[test]
+fn orphans_that_hold_the_port_do_not_keep_the_instance_from_being_planned() {
+    let mut keeping = Keeping::new();
+    // A server that ignores TERM.
+    let server = "trap '' TERM; exec python3 -u -c '
+import http.server, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+port = int(sys.argv[sys.argv.index(\"--port\") + 1])
+server = http.server.ThreadingHTTPServer((\"127.0.0.1\", port), http.server.BaseHTTPRequestHandler)
+print(\"up\", flush=True)
+server.serve_forever()' \"$@\"";
+    let program = keeping.sandbox.script("engine", &format!("#!/bin/bash\n{server}\n"));
+    let (model, port) = (keeping.sandbox.write("model.gguf", ""), crate::kit::free_port());
+    let log = keeping.log_file("a");
+    let config = format!(
+        "[master]\nllama_cpp_path = {program:?}\n[instance.a.control]\nlog_file = {log:?}\nstop_timeout_s = 1\n\
+         [instance.a.server]\nmodel = {model:?}\nport = {port}\n"
+    );
+    let config = keeping.sandbox.write("c.toml", config);
+    keeping.sandbox.set("AUTO_INFER_LLAMA_CPP_CONFIG", config.to_str().unwrap());
+    keeping.sandbox.sh("ienv llama-cpp | iplan | ilaunch").exits(0).one("instance");
+    keeping.wait_for_log("a", "up\n");
+    keeping.signal_keeper("a", Signal::KILL);
+    keeping.wait_until_left("a");
+    let orphans = keeping.marked("a");
+    assert_eq!(orphans.len(), 1);
+    let output = keeping.sandbox.sh("ienv llama-cpp | iplan | ilaunch").exits(0);
+    assert_eq!(output.one("warning")["rule"], "orphans", "{}", output.transcript());
+    assert!(!alive(orphans[0]));
+    wait_for("the new one to have the port", LIMIT, || keeping.log("a").matches("up\n").count() == 2);
+}
+
+#[test]
 fn a_clean_stop_leaves_nothing_to_warn_of() {
     let keeping = Keeping::new();
     let plan = keeping.start("a", PATIENT);

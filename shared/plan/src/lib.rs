@@ -9,7 +9,6 @@ mod control;
 mod document;
 mod environment;
 mod gathered;
-pub mod gpu;
 mod install;
 mod instance;
 mod options;
@@ -67,6 +66,14 @@ pub enum Item {
     },
     /// Something an operator should know.
     Warning(Warning),
+}
+
+/// Names of the caller's variables that the server of this plan does not get: those of whoever launches it, who may be
+/// another caller than the one that planned.
+#[must_use]
+pub fn dropped(plan: &Plan, options: &Options) -> Vec<String> {
+    let set: Vec<&str> = plan.env_set.keys().map(String::as_str).collect();
+    environment::dropped(&options.environment, &set)
 }
 
 /// What is still to be checked, and what is said already.

@@ -1,9 +1,9 @@
 //! What is checked before anything starts.
-use crate::gpu::{self, Chosen, Gpu};
 use crate::instance::Draft;
 use crate::{port, rules};
 use child::User;
 use engine::Weights;
+use gpu::{Chosen, Device};
 use record::{Plan, Warning};
 use rustix::fs::{Access, access};
 use state::Directory;
@@ -232,7 +232,7 @@ fn check_gpus(drafts: &mut [&mut Draft]) {
     if users == 0 || (users == 1 && !drafts.iter().any(|draft| uses(draft) && asks(draft))) {
         return;
     }
-    let Some(gpus) = gpu::query() else { return };
+    let Some(gpus) = gpu::devices() else { return };
     let mut before: Vec<(Chosen, std::path::PathBuf)> = Vec::new();
     for draft in drafts.iter_mut().filter(|draft| uses(draft)) {
         let chosen = gpu::choose(&draft.plan.gpu_ids, draft.visible.as_deref(), &gpus);
@@ -248,7 +248,7 @@ fn check_gpus(drafts: &mut [&mut Draft]) {
     }
 }
 
-fn check_gpu_ids(draft: &mut Draft, chosen: &Chosen, gpus: &[Gpu]) {
+fn check_gpu_ids(draft: &mut Draft, chosen: &Chosen, gpus: &[Device]) {
     let instance = draft.plan.instance.clone();
     if !chosen.strangers.is_empty() && draft.plan.gpu_ids != "all" {
         let what = format!("gpu_ids of instance {instance} name GPUs that are not there");

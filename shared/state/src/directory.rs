@@ -128,6 +128,20 @@ impl Directory {
         written
     }
 
+    /// Write over a file that is there, for when the disk has no room for another: the same blocks, padded with blanks. A
+    /// reader may find it half written.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn overwrite(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new().write(true).open(self.path.join(name))?;
+        let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        let mut padded = content.to_vec();
+        padded.resize(content.len().max(length), b' ');
+        file.write_all(&padded)
+    }
+
     fn read<T: serde::de::DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
         let bytes = match std::fs::read(self.path.join(name)) {
             Ok(bytes) => bytes,

@@ -48,6 +48,9 @@ pub enum Report {
         /// What to do about it.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         hint: Option<String>,
+        /// Failure class.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        class: Option<String>,
         /// The suite's exit code for it.
         code: u8,
     },

@@ -13,7 +13,7 @@ mod status;
 pub use directory::Directory;
 pub use handover::{Order, Report, Secrets};
 pub use lock::{Lock, Taken};
-pub use log::{KEEPER_LINE, START_LINE, log_tail};
+pub use log::{KEEPER_LINE, START_LINE, log_since_start, log_tail};
 pub use run_dir::{existing, instances, preferred};
 pub use select::{everywhere, named};
 pub use status::Status;

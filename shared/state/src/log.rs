@@ -1,7 +1,7 @@
 //! The log that a keeper writes for its engine.
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How the keeper's own lines begin.
 pub const KEEPER_LINE: &str = "ikeep: ";
@@ -10,25 +10,49 @@ pub const START_LINE: &str = "starting ";
 
 const LINES: usize = 20;
 const BYTES: u64 = 64 << 10;
+/// Enough to find in it why an engine ended.
+const EVIDENCE_BYTES: u64 = 256 << 10;
 
 /// The last 20 lines of a log, of the last start only; none where it cannot be read.
 #[must_use]
 pub fn log_tail(path: &Path) -> Vec<String> {
+    last_lines(&end_of(path, BYTES))
+}
+
+/// What the engine itself has written since it was last started, the last 256 KiB of it, also where the log was rotated
+/// in between.
+#[must_use]
+pub fn log_since_start(path: &Path) -> Vec<String> {
+    let mut text = end_of(path, EVIDENCE_BYTES);
+    let room = EVIDENCE_BYTES.saturating_sub(text.len() as u64);
+    if room > 0 && !text.lines().any(starts) {
+        text.insert_str(0, &end_of(&PathBuf::from(format!("{}.1", path.display())), room));
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.iter().rposition(|line| starts(line)).map_or(0, |start| start + 1);
+    let engines = lines[from..].iter().filter(|line| !line.starts_with(KEEPER_LINE));
+    engines.map(|line| (*line).to_owned()).collect()
+}
+
+/// The last bytes of a file; nothing where it cannot be read.
+fn end_of(path: &Path, bytes: u64) -> String {
     let mut text = Vec::new();
     let read = File::open(path).and_then(|mut file| {
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(BYTES)))?;
-        file.take(BYTES).read_to_end(&mut text)
+        file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
+        file.take(bytes).read_to_end(&mut text)
     });
-    if read.is_err() { Vec::new() } else { last_lines(&String::from_utf8_lossy(&text)) }
+    if read.is_err() { String::new() } else { String::from_utf8_lossy(&text).into_owned() }
 }
 
 /// The keeper marks each start with a line of its own.
+fn starts(line: &str) -> bool {
+    line.strip_prefix(KEEPER_LINE).is_some_and(|rest| rest.starts_with(START_LINE))
+}
+
 fn last_lines(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let starts =
-        |line: &&str| line.strip_prefix(KEEPER_LINE).is_some_and(|rest| rest.starts_with(START_LINE));
-    let start = lines.iter().rposition(starts);
+    let start = lines.iter().rposition(|line| starts(line));
     let from = start.map_or(0, |start| start + 1).max(lines.len().saturating_sub(LINES));
     let clean = |line: &&str| line.chars().filter(|c| *c == '\t' || !c.is_control()).take(2000).collect();
     lines[from..].iter().map(clean).collect()
@@ -54,5 +78,19 @@ mod tests {
     #[test]
     fn a_log_that_is_not_there_has_no_lines() {
         assert!(log_tail(Path::new("/nonexistent/log")).is_empty());
+        assert!(log_since_start(Path::new("/nonexistent/log")).is_empty());
+    }
+
+    #[test]
+    fn a_start_whose_log_was_rotated_is_found_in_the_one_before() {
+        let folder = std::env::temp_dir().join(format!("infer-dev-log-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let log = folder.join("a.log");
+        std::fs::write(folder.join("a.log.1"), "old\nikeep: starting x\na\n").unwrap();
+        std::fs::write(&log, "b\nikeep: told\nc\n").unwrap();
+        assert_eq!(log_since_start(&log), ["a", "b", "c"]);
+        std::fs::write(&log, "ikeep: starting x\nd\n").unwrap();
+        assert_eq!(log_since_start(&log), ["d"]);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -35,6 +35,12 @@ pub struct Status {
     /// How the engine last ended: `exit 1`, `signal 9`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_exit: Option<String>,
+    /// Class of failure of that end, where nobody had asked for it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub class: Option<String>,
+    /// The line of the log that shows it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub evidence: Option<String>,
     /// Why the state is `failed`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,

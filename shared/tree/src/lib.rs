@@ -5,12 +5,13 @@ mod gone;
 mod listener;
 mod marked;
 mod process;
+mod sockets;
 mod sweep;
 mod usage;
 
 pub use gone::{Pinned, ended};
 pub use listener::{Listening, listening};
-pub use marked::{as_user, marked};
+pub use marked::{as_user, mark, marked};
 pub use process::{Process, descendants, family, signal};
 pub use sweep::{Swept, sweep};
 pub use usage::{Usage, usage};

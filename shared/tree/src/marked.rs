@@ -29,6 +29,17 @@ pub fn marked(mark: &str, uid: u32, gid: u32) -> Vec<Process> {
     std::thread::spawn(search).join().unwrap_or_default()
 }
 
+/// The mark that a process carries, whoever's it is; `None` where it carries none or may not be looked at.
+#[must_use]
+pub fn mark(pid: u32) -> Option<String> {
+    let folder = format!("/proc/{pid}");
+    let owner = fs::metadata(&folder).ok()?;
+    let environ = as_user(owner.uid(), owner.gid(), || fs::read(format!("{folder}/environ")))?.ok()?;
+    let name = format!("{}=", tool::vars::INFER_DEV_INSTANCE);
+    let value = |entry: &[u8]| entry.strip_prefix(name.as_bytes()).map(<[u8]>::to_vec);
+    environ.split(|byte| *byte == 0).find_map(value).and_then(|mark| String::from_utf8(mark).ok())
+}
+
 fn carries(pid: u32, uid: u32, wanted: &str) -> bool {
     let ours = fs::metadata(format!("/proc/{pid}")).is_ok_and(|folder| folder.uid() == uid);
     let environ = |_| fs::read(format!("/proc/{pid}/environ")).ok();
@@ -59,6 +70,8 @@ mod tests {
         let (mut ours, mut other) = (start("tree-test-1"), start("tree-test-2"));
         let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let found: Vec<u32> = marked("tree-test-1", uid, gid).iter().map(|p| p.pid).collect();
+        assert_eq!(mark(other.id()).as_deref(), Some("tree-test-2"));
+        assert_eq!(mark(std::process::id()), None);
         for child in [&mut ours, &mut other] {
             child.kill().unwrap();
             child.wait().unwrap();

@@ -34,10 +34,13 @@ impl Process {
     /// The name in parentheses may hold anything, parentheses too: the fields are counted from the last one.
     fn parse(pid: u32, stat: &str) -> Option<Self> {
         let mut fields = stat.rsplit_once(") ")?.1.split(' ');
-        let zombie = matches!(fields.next()?, "Z" | "X");
+        let ended = matches!(fields.next()?, "Z" | "X");
         let parent = fields.next()?.parse().ok()?;
-        // The start time is field 22; the parent was field 4.
-        let started = fields.nth(17)?.parse().ok()?;
+        // The parent was field 4, the number of threads is field 20, the start time field 22.
+        let threads: u32 = fields.nth(15)?.parse().ok()?;
+        let started = fields.nth(1)?.parse().ok()?;
+        // A first thread that has ended before the others looks like a zombie, but the process lives.
+        let zombie = ended && threads <= 1;
         Some(Self { pid, parent, zombie, started })
     }
 }
@@ -100,6 +103,13 @@ mod tests {
         let stat = "7 (a) S 1 (b) R 3 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 99 1 0";
         let expected = Process { pid: 7, parent: 3, zombie: false, started: 4242 };
         assert_eq!(Process::parse(7, stat), Some(expected));
+    }
+
+    #[test]
+    fn a_process_whose_first_thread_has_ended_lives_as_long_as_the_others() {
+        let stat = |threads| format!("7 (a) Z 3 7 7 0 -1 4 1 2 3 4 5 6 7 8 20 0 {threads} 0 4242 99");
+        assert!(!Process::parse(7, &stat(2)).unwrap().zombie);
+        assert!(Process::parse(7, &stat(1)).unwrap().zombie);
     }
 
     #[test]

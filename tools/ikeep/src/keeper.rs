@@ -1,8 +1,10 @@
 //! One instance's keeper: what it does when something happens, and what it says about it in `status.json`.
+use crate::cause;
 use crate::events::{Event, Events};
 use crate::log::Log;
-use crate::processes::{Engine, words};
+use crate::processes::{Engine, code, words};
 use crate::restart::Restarts;
+use diagnose::{Class, Diagnosis};
 use record::{How, Keeper as State};
 use rustix::process::WaitStatus;
 use state::{Directory, Lock, Order, START_LINE, Status};
@@ -62,7 +64,8 @@ impl Keeper {
     }
 
     /// Say in `status.json` that the first start was none.
-    pub(crate) fn not_started(self, failure: &Failure) {
+    pub(crate) fn not_started(mut self, failure: &Failure) {
+        self.status.class.clone_from(&failure.class);
         self.finish(End::failed(format!("{}: {}", failure.what, failure.cause), None));
     }
 
@@ -90,7 +93,10 @@ impl Keeper {
         loop {
             let begun = Instant::now();
             let (why, exit) = match started {
-                Err(failure) => (format!("{}: {}", failure.what, failure.cause), None),
+                Err(failure) => {
+                    (self.status.class, self.status.evidence) = (failure.class, None);
+                    (format!("{}: {}", failure.what, failure.cause), None)
+                }
                 Ok(mut engine) => {
                     if self.watch(&mut engine) {
                         return self.stop(engine);
@@ -99,6 +105,7 @@ impl Keeper {
                     if self.events.told_to_stop() {
                         return End::told(how, engine.exit);
                     }
+                    self.explain(&engine);
                     (format!("the engine ended by itself: {}", words(engine.exit)), engine.exit)
                 }
             };
@@ -116,6 +123,18 @@ impl Keeper {
             self.status.restarts += 1;
             started = self.start();
         }
+    }
+
+    /// Why the engine has ended by itself, from what it has said: for the status, and for whoever reads the log.
+    fn explain(&mut self, engine: &Engine) {
+        let Some(exit) = engine.exit else { return };
+        self.log.settle();
+        let Diagnosis { class, line, hint } = cause::of(&self.order.plan, exit, engine.oom_killed());
+        if class != Class::Unknown {
+            self.log.note(&format!("{class}: {}", line.as_deref().unwrap_or("its exit says so")));
+            self.log.note(&format!("hint: {hint}"));
+        }
+        (self.status.class, self.status.evidence) = (Some(class.id().to_owned()), line);
     }
 
     /// Until we are told to stop, which is `true`, or the engine ends by itself.
@@ -178,14 +197,17 @@ impl Keeper {
             word.map_or(String::new(), |word| format!(": {word}"))
         ));
         self.status.pid = None;
+        if exit.is_some() && end.how.is_some() {
+            // This end was asked for.
+            (self.status.class, self.status.evidence) = (None, None);
+        }
         self.status.last_exit = exit.or(self.status.last_exit);
         self.status.reason = end.reason;
         self.status.how = end.how;
         self.status.state = end.state;
         self.status.since_unix = now();
         self.status.log_lost_lines = self.log.close();
-        // Nobody is left to be told that the disk is full; the lock is free in a moment, and that says `lost`.
-        drop(write_status(&self.directory, &self.status));
+        write_last(&self.directory, &self.status);
         match (end.exit, end.state) {
             (Some(exit), _) if !self.order.plan.control.background => code(exit),
             (_, State::Stopped) => 0,
@@ -208,7 +230,7 @@ impl Keeper {
     }
 
     fn write_status(&self) -> io::Result<()> {
-        write_status(&self.directory, &self.status)
+        write(&self.directory, &self.status)
     }
 
     fn grace(&self) -> Duration {
@@ -237,14 +259,18 @@ fn in_the_way(other: &Directory) -> bool {
     }
 }
 
-/// As a shell counts: 128 + n for signal n.
-fn code(exit: WaitStatus) -> u8 {
-    let signalled = || exit.terminating_signal().map(|signal| 128 + signal);
-    exit.exit_status().or_else(signalled).and_then(|code| u8::try_from(code).ok()).unwrap_or(255)
+fn write(directory: &Directory, status: &Status) -> io::Result<()> {
+    directory.replace("status.json", 0o644, &serde_json::to_vec(status)?)
 }
 
-fn write_status(directory: &Directory, status: &Status) -> io::Result<()> {
-    directory.replace("status.json", 0o644, &serde_json::to_vec(status)?)
+/// Once the lock is free, nothing but this word says that all went as it should: a full disk must not keep it from us.
+fn write_last(directory: &Directory, status: &Status) {
+    if write(directory, status).is_err()
+        && let Ok(text) = serde_json::to_vec(status)
+    {
+        // Should this fail too, a reader concludes that the instance is lost.
+        drop(directory.overwrite("status.json", &text));
+    }
 }
 
 pub(crate) fn cannot_write(directory: &Directory, name: &str) -> String {

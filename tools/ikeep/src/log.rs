@@ -3,6 +3,7 @@
 //! A thread of its own reads the pipe and writes the file, so that nothing else of the keeper ever waits for the disk. The
 //! file is rotated between lines. A full disk costs lines, which are counted, and never stops the engine.
 use crate::events::Event;
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use state::KEEPER_LINE;
@@ -11,13 +12,15 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const CHUNK_BYTES: usize = 64 << 10;
 /// How long the last lines get to reach the disk.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How often is looked whether they have.
+const GLANCE: Duration = Duration::from_millis(1);
 
 /// The way into the log.
 pub(crate) struct Log {
@@ -26,6 +29,8 @@ pub(crate) struct Log {
     /// The same pipe, opened anew without blocking: what the keeper itself has to say is never worth waiting for.
     own: File,
     drained: Receiver<()>,
+    /// The pump holds text that it has not written yet.
+    busy: Arc<AtomicBool>,
     lost: Arc<AtomicU64>,
 }
 
@@ -50,10 +55,12 @@ impl Log {
         let own = File::from(rustix::fs::open(again, flags, rustix::fs::Mode::empty())?);
         let aloud = options.aloud.then(|| rustix::stdio::stderr().try_clone_to_owned()).transpose()?;
         let (done, drained) = channel();
+        let busy = Arc::new(AtomicBool::new(false));
+        let pumping = Arc::clone(&busy);
         let pump = move || {
             let mut aloud = aloud.map(File::from);
             let mut redactor = Redactor::new(options.secrets);
-            pump(&mut File::from(output), |text| {
+            pump(&mut File::from(output), &pumping, |text| {
                 let text = match text {
                     Some(text) => redactor.feed(text),
                     None => redactor.finish(),
@@ -67,7 +74,7 @@ impl Log {
             done.send(()).ok();
         };
         std::thread::Builder::new().name("log".to_owned()).spawn(pump)?;
-        Ok(Self { input, own, drained, lost })
+        Ok(Self { input, own, drained, busy, lost })
     }
 
     /// How many lines were lost because the disk was full.
@@ -80,6 +87,17 @@ impl Log {
         drop((&self.own).write_all(format!("{KEEPER_LINE}{text}\n").as_bytes()));
     }
 
+    /// Wait until everything that was written by now is in the file, or the disk is too slow for that.
+    pub(crate) fn settle(&self) {
+        let begun = Instant::now();
+        // In this order: what has left the pipe is in the pump's hands until that is no longer busy.
+        let settled =
+            || rustix::io::ioctl_fionread(&self.input) == Ok(0) && !self.busy.load(Ordering::SeqCst);
+        while !settled() && begun.elapsed() < DRAIN {
+            std::thread::sleep(GLANCE);
+        }
+    }
+
     /// Wait until everything that was written is in the file; says how many lines are not.
     pub(crate) fn close(self) -> u64 {
         drop((self.input, self.own));
@@ -89,15 +107,21 @@ impl Log {
 }
 
 /// Hand on what comes until nobody holds the pipe's other end any more, and at last `None`.
-fn pump(input: &mut File, mut hand_on: impl FnMut(Option<&[u8]>)) {
+///
+/// `busy` is set from before text is taken out of the pipe until it was handed on.
+fn pump(input: &mut File, busy: &AtomicBool, mut hand_on: impl FnMut(Option<&[u8]>)) {
     let mut chunk = vec![0; CHUNK_BYTES];
     loop {
+        // Where this fails, the read says why.
+        rustix::event::poll(&mut [PollFd::new(&*input, PollFlags::IN)], None).ok();
+        busy.store(true, Ordering::SeqCst);
         match input.read(&mut chunk) {
             Ok(0) => break,
             Ok(count) => hand_on(Some(&chunk[..count])),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => break,
         }
+        busy.store(false, Ordering::SeqCst);
     }
     hand_on(None);
 }

@@ -2,6 +2,7 @@
 //!
 //! Reads one order, `{"plan": …, "secrets": …}`, on standard input. Writes no records: it reports on a pipe once the
 //! instance is kept, and afterwards speaks through `status.json` in the state directory.
+mod cause;
 mod events;
 mod keeper;
 mod log;
@@ -165,6 +166,8 @@ fn first_status(plan: &Plan) -> Status {
         started_unix: None,
         healthy_unix: None,
         last_exit: None,
+        class: None,
+        evidence: None,
         reason: None,
         how: None,
         log_file: plan.log_file.clone(),
@@ -177,9 +180,9 @@ fn first_status(plan: &Plan) -> Status {
 fn report<T>(mut pipe: File, begun: &Result<T, Failure>) {
     let report = match begun {
         Ok(_) => Report::Kept { keeper_pid: std::process::id() },
-        Err(Failure { what, cause, hint, code, .. }) => {
-            let (what, cause, hint) = (what.clone(), cause.clone(), hint.clone());
-            Report::Failed { what, cause, hint, code: code.number() }
+        Err(Failure { what, cause, hint, class, code, .. }) => {
+            let (what, cause, hint, class) = (what.clone(), cause.clone(), hint.clone(), class.clone());
+            Report::Failed { what, cause, hint, class, code: code.number() }
         }
     };
     drop(serde_json::to_vec(&report).map(|line| pipe.write_all(&line)));

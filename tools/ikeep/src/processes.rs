@@ -1,4 +1,5 @@
 //! The engine's processes, from the first to the last.
+use crate::cause;
 use crate::events::Events;
 use child::{Leader, Start};
 use record::{How, Plan};
@@ -21,6 +22,8 @@ pub(crate) struct Engine {
     pub(crate) leader: Pid,
     /// How the leader ended, once it has.
     pub(crate) exit: Option<WaitStatus>,
+    /// How many processes the kernel had killed for memory when it started.
+    oom_kills: Option<u64>,
 }
 
 impl Engine {
@@ -46,12 +49,18 @@ impl Engine {
         command.env(tool::vars::INFER_DEV_INSTANCE, mark);
         let start = Start { leader: Leader::Group, death_signal: Some(Signal::TERM), ..Start::default() };
         start.apply(&mut command);
+        let oom_kills = cause::oom_kills();
         let child = command
             .spawn()
             .map_err(|error| refusal(&plan.program, what(), &error, !plan.control.background))?;
         // It is reaped with all the others, by wait(2) for anybody.
         let leader = Pid::from_child(&child);
-        Ok(Self { leader, exit: None })
+        Ok(Self { leader, exit: None, oom_kills })
+    }
+
+    /// Whether the kernel has killed something for memory since it started.
+    pub(crate) fn oom_killed(&self) -> bool {
+        self.oom_kills.is_some_and(|before| cause::oom_kills().is_some_and(|now| now > before))
     }
 
     /// Reap whoever has ended. `false` when nobody is left.
@@ -134,6 +143,12 @@ pub(crate) fn words(status: Option<WaitStatus>) -> String {
     }
 }
 
+/// As a shell counts: 128 + n for signal n.
+pub(crate) fn code(exit: WaitStatus) -> u8 {
+    let signalled = || exit.terminating_signal().map(|signal| 128 + signal);
+    exit.exit_status().or_else(signalled).and_then(|code| u8::try_from(code).ok()).unwrap_or(255)
+}
+
 /// Why exec did not happen, with a shell's code for it: 127 not found, 126 not executable. The kernel says "no such file" of a script whose interpreter is missing.
 fn refusal(program: &Path, what: String, error: &io::Error, foreground: bool) -> Failure {
     let code = match error.kind() {
@@ -141,7 +156,8 @@ fn refusal(program: &Path, what: String, error: &io::Error, foreground: bool) ->
         io::ErrorKind::NotFound => Code::Child(127),
         _ => Code::Child(126),
     };
-    let failure = Failure::io(code, what, error);
+    let class = cause::of_refusal(error).map(|class| class.id().to_owned());
+    let failure = Failure { class, ..Failure::io(code, what, error) };
     let missing = error.kind() == io::ErrorKind::NotFound && program.exists();
     match interpreter(program).filter(|_| missing) {
         Some(interpreter) => {

@@ -1,120 +1,201 @@
 //! Memory of the chosen GPUs that others hold, looked at before anything starts.
-use plan::gpu::{self, Gpu, Holder};
+use gpu::{Chosen, Device, Holder};
 use plan::{GPU_MEMORY, Options};
 use record::{Plan, Warning};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
 use tool::{Code, Failure, Io};
+use tree::Process;
 
-/// Drivers and displays hold something always; no model that is worth a GPU fits into it either.
-const LITTLE_MIB: u64 = 1024;
-const HINT: &str = "stop who holds it, choose other gpu_ids, or set control.share_gpu = true";
+/// What drivers may hold themselves, and count as used.
+const DRIVER: u64 = 1 << 30;
+/// How long memory that is being given back is waited for.
+const LIMIT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(250);
 
-/// Warn of plans whose GPUs others use, fail those whose GPUs are full; gives back what may start. `share_gpu` says that
-/// all is well. Asks nobody where no plan uses a GPU.
+/// Warn of plans on whose GPUs others hold memory, fail those that have nothing left there, or only what a killed keeper
+/// has left; gives back what may start. Nobody is asked where no plan cares.
 pub(crate) fn check(plans: Vec<Plan>, options: &Options, io: &mut Io) -> Result<Vec<Plan>, Failure> {
-    let asks = |plan: &Plan| plan.gpu_ids != "none" && !plan.control.share_gpu && !plan.reused;
-    if !plans.iter().any(asks) {
+    if !plans.iter().any(cares) {
         return Ok(plans);
     }
-    let Some(gpus) = gpu::query() else { return Ok(plans) };
-    // Asked only where anything is held that is worth a word.
-    let held = gpus.iter().any(|gpu| gpu.used_mib >= LITTLE_MIB);
-    let found = Found { gpus, holders: if held { gpu::holders() } else { Vec::new() } };
+    let Some(found) = settled(&plans, options) else { return Ok(plans) };
     let mut may_start = Vec::new();
     for plan in plans {
-        if asks(&plan) && held {
-            if let Some(failure) = found.full(&plan, options) {
+        match found.objection(&plan, options) {
+            Some(Objection::Refused(failure)) => {
                 io.fail((plan.engine, plan.instance.as_str()), failure)?;
                 continue;
             }
-            if let Some(warning) = found.shared(&plan, options) {
-                io.warn(warning)?;
-            }
+            Some(Objection::Shared(what)) => io.warn(Warning {
+                engine: Some(plan.engine),
+                instance: Some(plan.instance.clone()),
+                rule: GPU_MEMORY.to_owned(),
+                what,
+                hint: HINT.to_owned(),
+            })?,
+            None => {}
         }
         may_start.push(plan);
     }
     Ok(may_start)
 }
 
-/// What nvidia-smi said.
+const HINT: &str = "stop who holds it, choose other gpu_ids, or set control.share_gpu = true";
+
+fn cares(plan: &Plan) -> bool {
+    let allowed = plan.control.allow.iter().any(|rule| rule == GPU_MEMORY);
+    plan.gpu_ids != "none" && !plan.control.share_gpu && !plan.reused && !allowed
+}
+
+/// What there is, once it has stopped becoming less: drivers take back the memory of the dead in steps.
+fn settled(plans: &[Plan], options: &Options) -> Option<Found> {
+    let until = Instant::now() + LIMIT;
+    let mut found = Found::look(plans)?;
+    while plans.iter().any(|plan| found.objection(plan, options).is_some()) && Instant::now() < until {
+        thread::sleep(PAUSE);
+        let later = Found::look(plans)?;
+        let falls = later.used() < found.used();
+        found = later;
+        if !falls {
+            break;
+        }
+    }
+    Some(found)
+}
+
+/// Why a plan should not start, or not without a word.
+enum Objection {
+    Refused(Failure),
+    Shared(String),
+}
+
+/// What nvidia-smi said, and which processes are ours.
 struct Found {
-    gpus: Vec<Gpu>,
+    devices: Vec<Device>,
     holders: Vec<Holder>,
+    /// Every process of every instance that is kept in the run directories of these plans.
+    ours: BTreeSet<u32>,
+    /// Holders that carry an instance's mark and have no keeper.
+    orphans: BTreeSet<u32>,
 }
 
 impl Found {
-    /// The GPUs that an instance will see.
-    fn of<'a>(&'a self, plan: &Plan, options: &Options) -> impl Iterator<Item = &'a Gpu> {
-        let indices = gpu::choose(&plan.gpu_ids, visible(plan, options), &self.gpus).indices;
-        self.gpus.iter().filter(move |gpu| indices.contains(&gpu.index))
+    fn look(plans: &[Plan]) -> Option<Self> {
+        let (devices, holders) = thread::scope(|scope| {
+            let holders = scope.spawn(gpu::holders);
+            (gpu::devices(), holders.join().ok().flatten())
+        });
+        let (devices, holders) = (devices?, holders.unwrap_or_default());
+        let left_behind = |pid: &u32| tree::mark(*pid).is_some() && !is_kept(*pid);
+        let orphans = holders.iter().map(|holder| holder.pid).filter(left_behind).collect();
+        Some(Self { devices, holders, ours: ours(plans), orphans })
     }
 
-    /// Nothing is left to run in.
-    fn full(&self, plan: &Plan, options: &Options) -> Option<Failure> {
-        let free = |gpu: &Gpu| gpu.total_mib.saturating_sub(gpu.used_mib);
-        let gpu = self.of(plan, options).find(|gpu| gpu.total_mib > 0 && free(gpu) < LITTLE_MIB)?;
-        let what = format!("GPU {} has {} of {} MiB free", gpu.index, free(gpu), gpu.total_mib);
-        let cause = format!("held by {}", self.who(gpu, &BTreeSet::new()));
-        let mut failure = Failure::new(Code::Later, what, cause).hint(HINT);
-        failure.class = Some(GPU_MEMORY.to_owned());
-        Some(failure)
+    fn used(&self) -> u64 {
+        self.devices.iter().filter_map(|device| device.memory).map(|memory| memory.used_bytes).sum()
     }
 
-    /// Somebody who is none of ours holds memory.
-    fn shared(&self, plan: &Plan, options: &Options) -> Option<Warning> {
-        if plan.control.allow.iter().any(|rule| rule == GPU_MEMORY) {
+    fn objection(&self, plan: &Plan, options: &Options) -> Option<Objection> {
+        if !cares(plan) {
             return None;
         }
-        let ours = ours(plan);
-        let (gpu, mib) = self
-            .of(plan, options)
-            .map(|gpu| (gpu, self.foreign(gpu, &ours)))
-            .find(|(_, mib)| *mib >= LITTLE_MIB)?;
-        Some(Warning {
-            engine: Some(plan.engine),
-            instance: Some(plan.instance.clone()),
-            rule: GPU_MEMORY.to_owned(),
-            what: format!("{mib} MiB of GPU {} are held by {}", gpu.index, self.who(gpu, &ours)),
-            hint: HINT.to_owned(),
+        let chosen = gpu::choose(&plan.gpu_ids, visible(plan, options), &self.devices);
+        if let Some(orphan) = self.orphan(&chosen) {
+            let what = format!("cannot start {} {} on GPU {}", plan.engine, plan.instance, orphan.0.index);
+            let cause = format!("what a killed keeper has left holds its memory: {}", name(orphan.1));
+            return Some(refused(
+                Failure::new(Code::Later, what, cause).hint("end it with istop, or by hand"),
+            ));
+        }
+        let held: Vec<String> = chosen.among(&self.devices).filter_map(|device| self.held(device)).collect();
+        if held.is_empty() {
+            return None;
+        }
+        let held = format!("others hold {}", held.join(", and "));
+        let mut full =
+            chosen.among(&self.devices).map(|device| is_full(device) && self.held(device).is_some());
+        // Of all GPUs a server may take those that are free; a list is meant as a whole.
+        let nothing_left = if plan.gpu_ids == "all" { full.all(|full| full) } else { full.any(|full| full) };
+        if nothing_left {
+            let what = format!("no GPU memory is left for {} {}", plan.engine, plan.instance);
+            return Some(refused(Failure::new(Code::Later, what, held).hint(HINT)));
+        }
+        Some(Objection::Shared(held))
+    }
+
+    fn orphan(&self, chosen: &Chosen) -> Option<(&Device, &Holder)> {
+        chosen.among(&self.devices).find_map(|device| {
+            let on = |holder: &&Holder| holder.uuid == device.uuid && self.orphans.contains(&holder.pid);
+            Some((device, self.holders.iter().find(on)?))
         })
     }
 
-    /// Memory that none of ours holds. In a container the driver names nobody: then all of it, unless any of ours run.
-    fn foreign(&self, gpu: &Gpu, ours: &BTreeSet<u32>) -> u64 {
-        if !self.holders.iter().any(|holder| holder.uuid == gpu.uuid) {
-            return if ours.is_empty() { gpu.used_mib } else { 0 };
-        }
-        self.others(gpu, ours).map(|holder| holder.used_mib).sum()
-    }
-
-    fn others<'a>(&'a self, gpu: &'a Gpu, ours: &'a BTreeSet<u32>) -> impl Iterator<Item = &'a Holder> {
-        self.holders.iter().filter(move |holder| holder.uuid == gpu.uuid && !ours.contains(&holder.pid))
-    }
-
-    /// Processes by id and name, where they can be seen. A command line may hold secrets.
-    fn who(&self, gpu: &Gpu, ours: &BTreeSet<u32>) -> String {
-        let name = |holder: &Holder| {
-            let name = std::fs::read_to_string(format!("/proc/{}/comm", holder.pid));
-            let name =
-                name.map_or_else(|_| "not to be seen from here".to_owned(), |name| name.trim().to_owned());
-            format!("pid {} ({name})", holder.pid)
+    /// What others hold of a GPU, in words. Where the driver names nobody, which is usual in a container, it is all theirs
+    /// unless something of ours runs.
+    fn held(&self, device: &Device) -> Option<String> {
+        let of = |mib: u64| match device.memory {
+            Some(memory) => format!("{mib} of {} MiB of GPU {}", memory.total_bytes >> 20, device.index),
+            None => format!("{mib} MiB of GPU {}", device.index),
         };
-        let names: Vec<String> = self.others(gpu, ours).map(name).collect();
-        if names.is_empty() { "processes that cannot be seen from here".to_owned() } else { names.join(", ") }
+        let named: Vec<&Holder> = self.holders.iter().filter(|holder| holder.uuid == device.uuid).collect();
+        let others: Vec<&Holder> =
+            named.iter().copied().filter(|holder| !self.ours.contains(&holder.pid)).collect();
+        if !others.is_empty() {
+            let bytes: u64 = others.iter().filter_map(|holder| holder.bytes).sum();
+            let names: Vec<String> = others.into_iter().map(name).collect();
+            return Some(format!("{}: {}", of(bytes >> 20), names.join(", ")));
+        }
+        let told: Option<u64> = named.iter().map(|holder| holder.bytes).sum();
+        let rest = device.memory?.used_bytes.saturating_sub(told?);
+        let not_ours = self.ours.is_empty() || !named.is_empty();
+        (not_ours && rest >= DRIVER)
+            .then(|| format!("{}: processes that cannot be seen from here", of(rest >> 20)))
     }
+}
+
+/// A twentieth is what servers leave free themselves.
+fn is_full(device: &Device) -> bool {
+    device.memory.is_some_and(|memory| memory.free_bytes < memory.total_bytes / 20)
+}
+
+fn refused(mut failure: Failure) -> Objection {
+    failure.class = Some(GPU_MEMORY.to_owned());
+    Objection::Refused(failure)
+}
+
+/// A process by id and name. Its command line may hold secrets.
+fn name(holder: &Holder) -> String {
+    let command = fs::read_to_string(format!("/proc/{}/comm", holder.pid));
+    let command = command.map_or("not to be seen from here".to_owned(), |name| name.trim_end().to_owned());
+    let bytes = holder.bytes.map(|bytes| format!(", {} MiB", bytes >> 20)).unwrap_or_default();
+    format!("process {} ({command}{bytes})", holder.pid)
 }
 
 /// What the instance's CUDA_VISIBLE_DEVICES will be, where it will have one.
 fn visible<'a>(plan: &'a Plan, options: &'a Options) -> Option<&'a str> {
-    let name = "CUDA_VISIBLE_DEVICES";
-    plan.env_set.get(name).or_else(|| options.environment.get(name)).map(String::as_str)
+    plan.env_set.get(gpu::VISIBLE).or_else(|| options.environment.get(gpu::VISIBLE)).map(String::as_str)
 }
 
-/// Every process of every instance that runs in the same run directory.
-fn ours(plan: &Plan) -> BTreeSet<u32> {
-    let run_dir = plan.state_dir.parent().and_then(Path::parent);
-    let places = run_dir.map(state::instances).unwrap_or_default();
-    let keepers = places.iter().filter_map(|place| place.keeper().ok().flatten());
-    keepers.flat_map(tree::descendants).map(|process| process.pid).collect()
+fn ours(plans: &[Plan]) -> BTreeSet<u32> {
+    let run_dirs: BTreeSet<&Path> =
+        plans.iter().filter_map(|plan| plan.state_dir.parent().and_then(Path::parent)).collect();
+    let places = run_dirs.into_iter().flat_map(state::instances);
+    let keepers = places.filter_map(|place| place.keeper().ok().flatten());
+    keepers.flat_map(tree::family).map(|process| process.pid).collect()
+}
+
+/// Whether a keeper is among its ancestors, in whatever run directory that writes.
+fn is_kept(pid: u32) -> bool {
+    let mut next = Process::read(pid);
+    while let Some(process) = next {
+        let comm = fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
+        if comm.trim_end() == "ikeep" {
+            return true;
+        }
+        next = Process::read(process.parent);
+    }
+    false
 }

@@ -102,8 +102,8 @@ impl Starting {
                 let child = self.child;
                 Ok((keeper_pid, self.foreground.map(|told| Foreground { child, told })))
             }
-            Ok(Report::Failed { what, cause, hint, code }) => {
-                Err(Failure { hint, ..Failure::new(code_of(code), what, cause) })
+            Ok(Report::Failed { what, cause, hint, class, code }) => {
+                Err(Failure { hint, class, ..Failure::new(code_of(code), what, cause) })
             }
             Err(_) => {
                 let ended = self.child.wait().map_or_else(|e| e.to_string(), |status| status.to_string());

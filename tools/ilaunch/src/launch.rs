@@ -68,7 +68,10 @@ fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Step, Failure> 
     let secrets = plan::secrets(plan, options)?;
     let user = places::user_of(plan)?;
     places::make(plan, user.as_ref())?;
-    let order = Order { plan: plan.clone(), secrets };
+    let mut order = Order { plan: plan.clone(), secrets };
+    // Ours, who may be another caller than the one that planned.
+    let dropped = plan::dropped(plan, options).into_iter().filter(|name| !plan.env_dropped.contains(name));
+    order.plan.env_dropped.extend(dropped);
     Starting::start(ikeep, &order, user.as_ref()).map(Step::Starting)
 }
 

@@ -62,6 +62,9 @@ impl Patience {
 
     /// The engine runs. `anew`: since just now.
     pub(crate) fn run(&mut self, anew: bool) {
+        if anew {
+            self.progress.begin_anew();
+        }
         if anew || self.running_since.is_none() {
             self.moved = Instant::now();
         }
@@ -83,16 +86,18 @@ impl Patience {
         self.moved = Instant::now();
     }
 
-    /// Whether to go on. `processes` finds the engine's, with what they hold; it is called once a second.
-    pub(crate) fn check(&mut self, processes: impl FnOnce() -> (Vec<Process>, Usage)) -> Result<(), Enough> {
+    /// Whether to go on. `look` finds the engine's processes, what they hold, and how much GPU memory; it is called once a
+    /// second.
+    pub(crate) fn check(&mut self, look: impl FnOnce() -> (Vec<Process>, Usage, u64)) -> Result<(), Enough> {
         if self.ran() >= self.cap {
             return Err(Enough::TimeIsUp(self.cap));
         }
         if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK_EVERY) {
             self.looked = Some(Instant::now());
-            let (processes, usage) = processes();
+            let (processes, usage, gpu_bytes) = look();
             self.read_bytes = usage.read_bytes;
-            if self.progress.moved(&processes, usage) {
+            // Both are asked, or what one overtakes would count again later.
+            if self.progress.moved(&processes, usage) | self.progress.gpu_grew(gpu_bytes) {
                 self.moved = Instant::now();
             }
         }
@@ -108,10 +113,20 @@ struct Progress {
     log_bytes: u64,
     rss_bytes: u64,
     read_bytes: u64,
+    gpu_bytes: u64,
     known: HashSet<(u32, u64)>,
 }
 
 impl Progress {
+    /// What a new engine holds and reads counts from nothing.
+    fn begin_anew(&mut self) {
+        (self.rss_bytes, self.read_bytes, self.gpu_bytes) = (0, 0, 0);
+    }
+
+    fn gpu_grew(&mut self, gpu_bytes: u64) -> bool {
+        further(&mut self.gpu_bytes, gpu_bytes)
+    }
+
     fn moved(&mut self, processes: &[Process], usage: Usage) -> bool {
         // All of them are looked at, or what one overtakes would count again later.
         let log = self.log_grew();
@@ -159,7 +174,7 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    const NOTHING: (Vec<Process>, Usage) = (Vec::new(), Usage { rss_bytes: 0, read_bytes: 0 });
+    const NOTHING: (Vec<Process>, Usage, u64) = (Vec::new(), Usage { rss_bytes: 0, read_bytes: 0 }, 0);
 
     #[test]
     fn clocks_stand_still_while_the_engine_does_not_run() {
@@ -191,6 +206,9 @@ mod tests {
         let own = Process::read(std::process::id()).unwrap();
         assert!(progress.moved(&[own], usage(0, 0)));
         assert!(!progress.moved(&[own], usage(0, 0)));
+        assert!(progress.gpu_grew(STEP_BYTES) && !progress.gpu_grew(STEP_BYTES + 9));
+        progress.begin_anew();
+        assert!(progress.gpu_grew(STEP_BYTES) && progress.moved(&[own], usage(STEP_BYTES, 0)));
     }
 
     #[test]

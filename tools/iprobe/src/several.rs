@@ -1,7 +1,9 @@
 //! Several instances at once: a thread each, results as they come.
 use crate::watch::{Seen, Wanted, Watch};
+use gpu::Meter;
 use record::{Engine, Keeper, Ready, Record, Step};
 use state::Directory;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,6 +36,8 @@ struct Watched {
 struct Several<'a> {
     wanted: &'a Wanted,
     watched: Vec<Watched>,
+    /// Asked once for all.
+    meter: Arc<Meter>,
     /// Instances that were planned, and of which ilaunch has not said that it leaves them out.
     planned: Vec<Name>,
     sender: Sender<(usize, News)>,
@@ -69,7 +73,7 @@ pub(crate) fn of_stream(wanted: &Wanted, io: &mut Io) -> Result<(), Failure> {
 impl<'a> Several<'a> {
     fn new(wanted: &'a Wanted) -> Self {
         let (sender, news) = channel();
-        Self { wanted, watched: Vec::new(), planned: Vec::new(), sender, news }
+        Self { wanted, watched: Vec::new(), meter: Arc::default(), planned: Vec::new(), sender, news }
     }
 
     fn take(&mut self, record: Record, io: &mut Io) -> Result<(), Failure> {
@@ -103,11 +107,11 @@ impl<'a> Several<'a> {
         let line = tool::instance_line(&format!("{}/{}", name.0, name.1));
         let index = self.watched.len();
         self.watched.push(Watched { name, line, began: Instant::now(), seen: None, over: false });
-        let sender = self.sender.clone();
+        let (sender, meter) = (self.sender.clone(), Arc::clone(&self.meter));
         thread::spawn(move || {
             // Once nobody listens the tool is ending, and this thread with it.
             let tell = |seen| drop(sender.send((index, News::Seen(seen))));
-            let result = watch.until_ready(&tell);
+            let result = watch.until_ready(&tell, &meter);
             drop(sender.send((index, News::Over(result))));
         });
     }

@@ -2,10 +2,13 @@
 use crate::climb::{Climb, Expected, Step};
 use crate::patience::{Enough, Patience};
 use ask::Target;
+use diagnose::Class;
+use gpu::Meter;
 use record::{Engine, Keeper, Plan, Ready, Rung};
 use state::{Directory, Status};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
@@ -13,6 +16,8 @@ use tree::{Listening, Process, Usage};
 
 /// A stranger on our port may be on its way out; after this it is not.
 const STRANGER: Duration = Duration::from_secs(5);
+/// nvidia-smi takes a second and longer where there are many GPUs.
+const GPU_EVERY: Duration = Duration::from_secs(5);
 
 /// What the command line says instead of the plan.
 #[derive(Clone, Debug)]
@@ -40,6 +45,8 @@ pub(crate) struct Watch {
     port: u16,
     climb: Climb,
     patience: Patience,
+    /// `gpu_ids`, and the variable that says which all are.
+    gpus: (String, Option<String>),
     /// The start that the ladder stands on.
     pid: Option<u32>,
     why: String,
@@ -69,6 +76,7 @@ impl Watch {
             port: plan.port,
             climb: Climb::new(target, &engine::of(plan.engine).probe, expected, goal),
             patience: Patience::new(cap, stall, plan.log_file),
+            gpus: (plan.gpu_ids, plan.env_set.get(gpu::VISIBLE).cloned()),
             pid: None,
             why: "nothing was asked yet".to_owned(),
             stranger_since: None,
@@ -80,8 +88,8 @@ impl Watch {
         (self.engine, self.instance.clone())
     }
 
-    /// Wait. `tell` hears how it goes.
-    pub(crate) fn until_ready(mut self, tell: &dyn Fn(Seen)) -> Result<Ready, Failure> {
+    /// Wait. `tell` hears how it goes; `meter` knows who holds GPU memory.
+    pub(crate) fn until_ready(mut self, tell: &dyn Fn(Seen), meter: &Arc<Meter>) -> Result<Ready, Failure> {
         let probe = &engine::of(self.engine).probe;
         loop {
             let (state, status) = self.state()?;
@@ -97,9 +105,9 @@ impl Watch {
                     }
                     Step::Not(why) => {
                         self.stranger_since = None;
-                        self.not_yet(why, &status)?;
+                        self.not_yet(why, &status, meter)?;
                     }
-                    Step::Foreign(who) => self.foreign(who, &status)?,
+                    Step::Foreign(who) => self.foreign(who, &status, meter)?,
                 },
             }
             // So the pause is never what most of a short wait consists of.
@@ -144,18 +152,23 @@ impl Watch {
         self.climb.step(self.patience.left(), &|| port_is_ours(&host, port, keeper, owner))
     }
 
-    fn foreign(&mut self, who: String, status: &Status) -> Result<(), Failure> {
+    fn foreign(&mut self, who: String, status: &Status, meter: &Arc<Meter>) -> Result<(), Failure> {
         if self.stranger_since.get_or_insert_with(Instant::now).elapsed() > STRANGER {
             let failure = Failure::new(Code::Later, self.not_ready(), who);
             return Err(failure.hint("stop the other server, or give this instance another port"));
         }
-        self.not_yet(who, status)
+        self.not_yet(who, status, meter)
     }
 
-    fn not_yet(&mut self, why: String, status: &Status) -> Result<(), Failure> {
+    fn not_yet(&mut self, why: String, status: &Status, meter: &Arc<Meter>) -> Result<(), Failure> {
         self.why = why;
         let (keeper, owner) = (status.keeper_pid, self.owner);
-        self.patience.check(|| processes(keeper, owner)).map_err(|enough| {
+        let look = || {
+            let (processes, usage) = processes(keeper, owner);
+            let gpu_bytes = gpu_bytes(meter, &processes, &self.gpus);
+            (processes, usage, gpu_bytes)
+        };
+        self.patience.check(look).map_err(|enough| {
             let cause = match enough {
                 Enough::TimeIsUp(cap) => format!("{} s are over; {}", cap.as_secs_f64(), self.why),
                 Enough::Stalled(stall) => {
@@ -173,11 +186,19 @@ impl Watch {
             Keeper::Lost => "its keeper is gone",
             _ => status.reason.as_deref().unwrap_or("the engine ended"),
         };
-        let log_file = status.log_file.display();
+        let whole = format!("the whole log is {}", status.log_file.display());
         let mut failure = Failure::new(Code::No, self.not_ready(), cause);
         failure.exit.clone_from(&status.last_exit);
         failure.log_tail = state::log_tail(&status.log_file);
-        failure.hint(format!("the whole log is {log_file}"))
+        if state != Keeper::Failed {
+            return failure.hint(whole);
+        }
+        if let Some(evidence) = &status.evidence {
+            failure.cause = format!("{cause}: {evidence}");
+        }
+        failure.class.clone_from(&status.class);
+        let hint = Class::ALL.into_iter().find(|class| status.class.as_deref() == Some(class.id()));
+        failure.hint(hint.map_or_else(|| whole.clone(), |class| format!("{}; {whole}", class.hint())))
     }
 
     fn not_ready(&self) -> String {
@@ -225,6 +246,15 @@ fn processes(keeper: u32, owner: (u32, u32)) -> (Vec<Process>, Usage) {
         (processes, usage)
     };
     tree::as_user(owner.0, owner.1, look).unwrap_or_default()
+}
+
+/// By the last answer; where the driver names nobody, what is used on the instance's GPUs.
+fn gpu_bytes(meter: &Arc<Meter>, processes: &[Process], gpus: &(String, Option<String>)) -> u64 {
+    if gpus.0 == "none" {
+        return 0;
+    }
+    let pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
+    meter.lately(GPU_EVERY).map_or(0, |reading| reading.held(&pids, &gpus.0, gpus.1.as_deref()))
 }
 
 fn plan_of(directory: &Directory) -> Result<Plan, Failure> {

@@ -1,8 +1,8 @@
 //! One instance, as it is now.
 use ask::Target;
+use gpu::Holder;
 use record::{Keeper, Plan, Rung, Status};
 use state::Directory;
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tool::{Code, Failure};
@@ -21,9 +21,9 @@ pub(crate) struct Looked {
 
 impl Looked {
     /// With the GPU memory that its processes hold.
-    pub(crate) fn with_gpu(mut self, held: &HashMap<u32, u64>) -> Self {
-        let found: Vec<u64> = self.processes.iter().filter_map(|p| held.get(&p.pid).copied()).collect();
-        self.status.gpu_bytes = (!found.is_empty()).then(|| found.iter().sum());
+    pub(crate) fn with_gpu(mut self, holders: &[Holder]) -> Self {
+        let pids: Vec<u32> = self.processes.iter().map(|process| process.pid).collect();
+        self.status.gpu_bytes = gpu::held_by(holders, &pids);
         self
     }
 }

@@ -2,14 +2,12 @@
 //!
 //! Reads no records. Writes one `status` per instance that was ever kept; with `--table` a table, with `--log` a log.
 mod follow;
-mod gpu;
 mod look;
 mod table;
 
 use clap::Parser;
 use look::Looked;
 use state::Directory;
-use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -73,7 +71,8 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
 fn look_at_all(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<Vec<Looked>, Failure> {
     let places = state::named(state::everywhere(run_dir)?, names)?;
     let (held, looks) = thread::scope(|scope| {
-        let held = scope.spawn(|| if places.is_empty() { HashMap::new() } else { gpu::held() });
+        let held =
+            scope.spawn(|| if places.is_empty() { Vec::new() } else { gpu::holders().unwrap_or_default() });
         let looks: Vec<_> = places.iter().map(|place| scope.spawn(|| look::look(place))).collect();
         let looks: Vec<_> = looks.into_iter().map(|look| look.join().unwrap_or(Ok(None))).collect();
         (held.join().unwrap_or_default(), looks)

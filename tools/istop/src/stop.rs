@@ -1,4 +1,5 @@
 //! Stopping one instance, and proving that it is gone.
+use gpu::{Left, Meter};
 use record::{How, Keeper, Plan};
 use rustix::process::Signal;
 use state::Directory;
@@ -17,6 +18,8 @@ const GRACE: Duration = Duration::from_secs(30);
 const DEATH: Duration = Duration::from_secs(30);
 /// How long a port may stay taken after the last process that held it.
 const PORT: Duration = Duration::from_secs(5);
+/// How long a driver gets to take back the GPU memory of processes that have ended.
+const GPU: Duration = Duration::from_secs(10);
 
 /// What it took.
 #[derive(Debug)]
@@ -26,12 +29,19 @@ pub(crate) struct Gone {
     pub(crate) orphans: u32,
     /// The port, where somebody else listens on it.
     pub(crate) port_held: Option<u16>,
+    /// GPU memory that its driver has not taken back.
+    pub(crate) gpu_left: Option<Left>,
 }
 
-/// Stop the instance of a state directory: end its keeper, or what a keeper that is gone has left, and wait for the port.
-/// A keeper that has not gone after `limit` is killed with its tree. `None`: nothing runs and nothing was left.
-pub(crate) fn stop(place: &Directory, limit: Option<Duration>) -> Result<Option<Gone>, Failure> {
+/// Stop the instance of a state directory: end its keeper, or what a keeper that is gone has left, and wait for the port
+/// and, where a GPU answers, for its memory. A keeper that has not gone after `limit` is killed with its tree. `None`: nothing runs and nothing was left.
+pub(crate) fn stop(
+    place: &Directory,
+    limit: Option<Duration>,
+    meter: &Meter,
+) -> Result<Option<Gone>, Failure> {
     let begun = Instant::now();
+    let processes = processes(place);
     let plan = place.plan().ok().flatten();
     let grace = plan.as_ref().map(|plan| Duration::from_secs(plan.control.stop_timeout_s));
     let ended = end_keeper(place, limit.unwrap_or(grace.unwrap_or(GRACE) + MARGIN))?;
@@ -51,9 +61,10 @@ pub(crate) fn stop(place: &Directory, limit: Option<Duration>) -> Result<Option<
         Some(Ended::Killed(others)) => (How::Kill, others),
         Some(Ended::ByItself) => (status.how.unwrap_or(How::Term), 0),
     };
-    let port_held = plan.filter(|plan| !port_gets_free(plan)).map(|plan| plan.port);
+    let port_held = plan.as_ref().filter(|plan| !port_gets_free(plan)).map(|plan| plan.port);
+    let gpu_left = plan.and_then(|plan| gpu_left(&plan, &processes, meter));
     let seconds = (begun.elapsed().as_secs_f64() * 1e3).round() / 1e3;
-    Ok(Some(Gone { how, seconds, orphans: killed + swept.ended, port_held }))
+    Ok(Some(Gone { how, seconds, orphans: killed + swept.ended, port_held, gpu_left }))
 }
 
 /// How a keeper ended.
@@ -129,6 +140,26 @@ fn port_gets_free(plan: &Plan) -> bool {
         }
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// All of it that run now, before any is told to go: afterwards only their ids are left, in the driver's list.
+fn processes(place: &Directory) -> Vec<u32> {
+    let kept = place.keeper().ok().flatten().map(tree::family);
+    let left = || {
+        let (_, status) = place.state().ok()??;
+        let (uid, gid) = place.owner().ok()?;
+        Some(tree::marked(&status.mark?, uid, gid))
+    };
+    kept.or_else(left).unwrap_or_default().into_iter().map(|process| process.pid).collect()
+}
+
+/// What the driver still counts as theirs, or as used, when its time is up.
+fn gpu_left(plan: &Plan, processes: &[u32], meter: &Meter) -> Option<Left> {
+    if plan.gpu_ids == "none" || processes.is_empty() {
+        return None;
+    }
+    let visible = plan.env_set.get(gpu::VISIBLE).map(String::as_str);
+    gpu::given_back(meter, processes, (&plan.gpu_ids, visible), GPU)
 }
 
 fn stuck(place: &Directory, pid: u32) -> Failure {

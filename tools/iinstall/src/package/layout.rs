@@ -131,10 +131,10 @@ pub(crate) fn resolve_links(install: &Path) -> Result<u64, Trouble> {
 }
 
 fn check_link(root: &Path, link: &Path) -> Result<(), Trouble> {
-    let shown = link.strip_prefix(root).unwrap_or(link).display().to_string();
+    let shown = crate::package::shown(link.strip_prefix(root).unwrap_or(link));
     let target = std::fs::read_link(link).unwrap_or_default();
     let refuse = |why: &str| {
-        let target = target.display();
+        let target = crate::package::shown(&target);
         Err(Trouble::bad(format!("symbolic link '{shown}' to '{target}' {why}")))
     };
     match link.canonicalize() {

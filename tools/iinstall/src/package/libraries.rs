@@ -1,8 +1,8 @@
 //! Whether the server can start here: every library that it needs, directly or through another, is in the package or on
 //! this machine. Known before the install becomes current, and by name.
-use crate::package::SERVER;
 use crate::package::elf::{self, Elf, MACHINE};
 use crate::package::system::System;
+use crate::package::{SERVER, shown};
 use crate::unpack::Trouble;
 use record::{Engine, Warning};
 use std::collections::{BTreeMap, HashSet};
@@ -151,7 +151,7 @@ impl Search {
                         self.seen.insert(name.clone());
                         work.push((path, found, rpath.clone()));
                     }
-                    None => drop(self.missing.insert(name.clone(), self.shown(&file))),
+                    None => drop(self.missing.insert(shown(Path::new(name)), self.shown(&file))),
                 }
             }
         }
@@ -185,7 +185,7 @@ impl Search {
     }
 
     fn shown(&self, file: &Path) -> String {
-        file.strip_prefix(&self.install).unwrap_or(file).display().to_string()
+        shown(file.strip_prefix(&self.install).unwrap_or(file))
     }
 }
 

@@ -9,3 +9,8 @@ pub(crate) use libraries::check;
 
 /// The program that the package is there for, relative to an install.
 pub(crate) const SERVER: &str = "bin/llama-server";
+
+/// A path out of an archive, for a message: it may hold anything, and a terminal obeys some of that.
+fn shown(path: &std::path::Path) -> String {
+    path.to_string_lossy().escape_debug().to_string()
+}
