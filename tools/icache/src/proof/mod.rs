@@ -71,12 +71,14 @@ impl<'a> Proof<'a> {
             }
         });
         bar.finish_and_clear();
-        if let Some(path) = effort.note {
+        let hashed_bytes = hashed_bytes.into_inner();
+        // With nothing read there is nothing new to note.
+        if let Some(path) = effort.note.filter(|_| hashed_bytes > 0) {
             let trees: Vec<&Tree> = packages.iter().map(|hashed| &hashed.tree).collect();
             let written = note.replace(path, &trees, begun);
             written.map_err(|error| note_failure("write", path, &error))?;
         }
-        Ok(Self { packages, jobs: effort.jobs, hashed_bytes: hashed_bytes.into_inner() })
+        Ok(Self { packages, jobs: effort.jobs, hashed_bytes })
     }
 
     /// Bytes of all files.
