@@ -7,6 +7,7 @@
 )]
 mod entry;
 mod gpu;
+mod icache;
 mod ichat;
 mod ienv;
 mod iinstall;

@@ -24,8 +24,9 @@ pub struct Gap {
     pub engine: Engine,
     /// Package name.
     pub package: String,
-    /// Package version.
-    pub version: String,
+    /// Package version; absent for a folder, which has none in the lock.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub version: Option<String>,
     /// `conda` or `pypi`.
     pub source: String,
     /// `missing`, `wrong_hash`, `damaged`, `collision` or `unprovable`.
@@ -64,6 +65,9 @@ pub struct Cache {
     pub packages: u64,
     /// Bytes looked at.
     pub bytes: u64,
+    /// Of these, bytes that were hashed now; the others look as they did when they were.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hashed_bytes: Option<u64>,
     /// `quick` or `deep`.
     pub depth: String,
     /// How many gaps were found.

@@ -1,0 +1,245 @@
+//! The lock file: environments, platforms, packages.
+use crate::document::{self, Document, Entry, Reference, Version};
+use crate::package::{Conda, Origin, Package, Pypi, archive_parts, file_name, subdir, trailing_number};
+use crate::shown::shown;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// The oldest and the newest version that is understood. pixi 0.77 writes 7 and reads from 1.
+const VERSIONS: std::ops::RangeInclusive<u32> = 4..=7;
+
+/// Why a lock file cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Not YAML, or not of the shape that its version has.
+    Malformed(String),
+    /// A version that is not understood.
+    Version(u32),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Malformed(cause) => f.write_str(cause),
+            Self::Version(version) => {
+                let (oldest, newest) = (VERSIONS.start(), VERSIONS.end());
+                write!(f, "it has version {version}; versions {oldest} to {newest} are understood")
+            }
+        }
+    }
+}
+
+/// A lock file, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockFile {
+    /// Version of the format.
+    pub version: u32,
+    /// sha256 of the file's bytes, hex.
+    pub sha256: String,
+    /// By name.
+    pub environments: BTreeMap<String, Environment>,
+}
+
+/// One environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// Python package indexes.
+    pub indexes: Vec<String>,
+    /// Whether wheels may come from find-links pages, which pixi reads before it installs anything.
+    pub find_links: bool,
+    /// Packages by platform. Version 7 may name several platforms of one subdir.
+    pub platforms: BTreeMap<String, Platform>,
+}
+
+/// One environment on one platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platform {
+    /// The conda subdir, `linux-64`.
+    pub subdir: String,
+    /// What is installed.
+    pub packages: Vec<Package>,
+}
+
+impl LockFile {
+    /// Read a lock file's bytes.
+    ///
+    /// # Errors
+    /// [`Error::Version`] before 4 and after 7, else [`Error::Malformed`] with what is wrong and where.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let malformed = |error: serde_norway::Error| Error::Malformed(error.to_string());
+        let version = match written_version(bytes) {
+            Some(version) => version,
+            None => serde_norway::from_slice::<Version>(bytes).map_err(malformed)?.version,
+        };
+        if !VERSIONS.contains(&version) {
+            return Err(Error::Version(version));
+        }
+        let document: Document = serde_norway::from_slice(bytes).map_err(malformed)?;
+        let subdirs =
+            document.platforms.iter().map(|p| (p.name.as_str(), p.subdir.as_deref().unwrap_or(&p.name)));
+        let subdirs: BTreeMap<&str, &str> = subdirs.collect();
+        let index = Index::of(&document.packages)?;
+        let mut environments = BTreeMap::new();
+        for (name, environment) in &document.environments {
+            environments.insert(name.clone(), resolve(version, environment, &subdirs, &index)?);
+        }
+        Ok(Self { version, sha256: hex(&Sha256::digest(bytes)), environments })
+    }
+}
+
+/// The version as pixi writes it, on a line of its own at the margin. To parse the file for it would take as long as to read
+/// all of it.
+fn written_version(bytes: &[u8]) -> Option<u32> {
+    let line = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"version:"))?;
+    std::str::from_utf8(line).ok()?.trim().parse().ok()
+}
+
+/// What an entry or a reference is, by the key of its location, or by `kind` before version 6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Conda,
+    CondaSource,
+    Pypi,
+}
+
+/// Every package of the file by kind and location; one location may stand for several (version 6).
+struct Index<'a>(BTreeMap<(Kind, &'a str), Vec<&'a Entry>>);
+
+impl<'a> Index<'a> {
+    fn of(entries: &'a [Entry]) -> Result<Self, Error> {
+        let mut index: BTreeMap<(Kind, &str), Vec<&Entry>> = BTreeMap::new();
+        for (number, entry) in entries.iter().enumerate() {
+            let location = entry.location().ok_or_else(|| {
+                Error::Malformed(format!("package {} of the list has no location", number + 1))
+            })?;
+            index.entry(location).or_default().push(entry);
+        }
+        Ok(Self(index))
+    }
+
+    /// The entry that a reference means: of several, the one that agrees in all that the reference says.
+    fn find(&self, at: (Kind, &str), reference: &Reference) -> Option<&'a Entry> {
+        let agrees =
+            |said: &Option<String>, has: &Option<String>| said.is_none() || has.is_none() || said == has;
+        self.0.get(&at)?.iter().copied().find(|entry| {
+            agrees(&reference.name, &entry.name)
+                && agrees(&reference.version, &entry.version)
+                && agrees(&reference.build, &entry.build)
+                && agrees(&reference.subdir, &entry.subdir)
+        })
+    }
+}
+
+impl Entry {
+    fn location(&self) -> Option<(Kind, &str)> {
+        located(self.conda.as_ref(), self.conda_source.as_ref(), self.pypi.as_ref()).or_else(|| {
+            let kind = if self.kind.as_deref() == Some("pypi") { Kind::Pypi } else { Kind::Conda };
+            Some((kind, self.url.as_ref().or(self.path.as_ref())?))
+        })
+    }
+}
+
+fn located<'a>(
+    conda: Option<&'a String>,
+    conda_source: Option<&'a String>,
+    pypi: Option<&'a String>,
+) -> Option<(Kind, &'a str)> {
+    let conda = conda.map(|location| (Kind::Conda, location));
+    let source = conda_source.map(|location| (Kind::CondaSource, location));
+    let pypi = pypi.map(|location| (Kind::Pypi, location));
+    conda.or(source).or(pypi).map(|(kind, location)| (kind, location.as_str()))
+}
+
+fn resolve(
+    version: u32,
+    environment: &document::Environment,
+    subdirs: &BTreeMap<&str, &str>,
+    index: &Index<'_>,
+) -> Result<Environment, Error> {
+    let mut platforms = BTreeMap::new();
+    for (name, references) in &environment.packages {
+        let packages = references
+            .iter()
+            .map(|reference| package(version, reference, index))
+            .collect::<Result<_, _>>()?;
+        let subdir = subdirs.get(name.as_str()).copied().unwrap_or(name).to_owned();
+        platforms.insert(name.clone(), Platform { subdir, packages });
+    }
+    let find_links = !environment.find_links.is_empty();
+    Ok(Environment { indexes: environment.indexes.clone(), find_links, platforms })
+}
+
+fn package(version: u32, reference: &Reference, index: &Index<'_>) -> Result<Package, Error> {
+    let Reference { conda, conda_source, pypi, .. } = reference;
+    let Some((kind, location)) = located(conda.as_ref(), conda_source.as_ref(), pypi.as_ref()) else {
+        let cause = "an environment lists something that is neither 'conda' nor 'conda_source' nor 'pypi'";
+        return Err(Error::Malformed(cause.to_owned()));
+    };
+    let lost = || {
+        let location = shown(location);
+        Error::Malformed(format!("an environment lists {location}, which is not among the packages"))
+    };
+    let entry = index.find((kind, location), reference).ok_or_else(lost)?;
+    if kind == Kind::Pypi {
+        return pypi_package(location, entry).map(Package::Pypi);
+    }
+    Ok(Package::Conda(conda_package(version, location, entry, kind == Kind::CondaSource)))
+}
+
+/// What the entry leaves out can be read off the archive's name and folder.
+fn conda_package(version: u32, location: &str, entry: &Entry, from_source: bool) -> Conda {
+    let parts = archive_parts(file_name(location));
+    let source = from_source || parts.is_none();
+    let (name, archive_version, build) = parts.unwrap_or_default();
+    let or = |said: &Option<String>, derived: &str| said.clone().unwrap_or_else(|| derived.to_owned());
+    // `name[hash] @ path`: only the name can be told.
+    let name = if source { location.split(['[', ' ']).next().unwrap_or_default() } else { name };
+    let build = entry.build.clone().filter(|build| !build.is_empty()).unwrap_or_else(|| build.to_owned());
+    let derived = if version >= 6 { trailing_number(&build) } else { None };
+    Conda {
+        location: location.to_owned(),
+        name: or(&entry.name, name).to_lowercase(),
+        version: or(&entry.version, archive_version),
+        subdir: entry.subdir.clone().or_else(|| subdir(location).map(str::to_owned)),
+        sha256: entry.sha256.as_deref().map(str::to_lowercase),
+        size_bytes: entry.size,
+        build_number: entry.build_number.or(derived).unwrap_or(0),
+        timestamp: entry.timestamp.as_ref().and_then(serde_norway::Value::as_u64),
+        build,
+        source,
+    }
+}
+
+fn pypi_package(location: &str, entry: &Entry) -> Result<Pypi, Error> {
+    let name =
+        entry.name.clone().ok_or_else(|| Error::Malformed(format!("{} has no name", shown(location))))?;
+    let hash = |hash: &Option<String>| hash.as_deref().map(str::to_lowercase);
+    Ok(Pypi {
+        name,
+        version: entry.version.clone(),
+        origin: origin(location, entry.index.clone()),
+        sha256: hash(&entry.sha256),
+        md5: hash(&entry.md5),
+    })
+}
+
+/// Locations as rattler_lock writes them: `https://…`, `direct+https://…`, `git+…`, `file://…`, or a path.
+fn origin(location: &str, index: Option<String>) -> Origin {
+    let is_wheel = |url: &str| file_name(url).ends_with(".whl");
+    if location.starts_with("git+") {
+        return Origin::Git { url: location.to_owned() };
+    }
+    if let Some(url) = location.strip_prefix("direct+") {
+        let url = url.to_owned();
+        return if is_wheel(&url) { Origin::DirectWheel { url } } else { Origin::DirectSdist { url } };
+    }
+    if location.starts_with("http://") || location.starts_with("https://") {
+        let url = location.to_owned();
+        return if is_wheel(&url) { Origin::Wheel { url, index } } else { Origin::Sdist { url, index } };
+    }
+    Origin::Path { path: location.strip_prefix("file://").unwrap_or(location).into() }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

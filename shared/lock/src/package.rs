@@ -1,0 +1,185 @@
+//! One locked package, and what can be read off its location.
+use std::path::PathBuf;
+
+/// A package of one environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Package {
+    /// A conda package.
+    Conda(Conda),
+    /// A Python package.
+    Pypi(Pypi),
+}
+
+/// A conda package. Source packages are built at install, so that nothing of them can be looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conda {
+    /// URL, path, or `name[hash] @ path` for a source package.
+    pub location: String,
+    /// Normalised name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Build string.
+    pub build: String,
+    /// `linux-64`, `noarch`, …; `None` for an archive outside a channel.
+    pub subdir: Option<String>,
+    /// sha256 of the archive, hex.
+    pub sha256: Option<String>,
+    /// Size of the archive.
+    pub size_bytes: Option<u64>,
+    /// Build number.
+    pub build_number: u64,
+    /// When it was built: unix milliseconds, or seconds where a lock was written long ago.
+    pub timestamp: Option<u64>,
+    /// Built from source at install.
+    pub source: bool,
+}
+
+/// Where a Python package comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A wheel of an index. Locks before version 7 do not say which; then it is looked up as PyPI's.
+    Wheel {
+        /// The file's URL.
+        url: String,
+        /// The index, where the lock says.
+        index: Option<String>,
+    },
+    /// A wheel at a URL of its own (`direct+https://…`).
+    DirectWheel {
+        /// The file's URL, `direct+` removed.
+        url: String,
+    },
+    /// A source distribution of an index: built at install, on this machine.
+    Sdist {
+        /// The file's URL.
+        url: String,
+        /// The index, where the lock says.
+        index: Option<String>,
+    },
+    /// A source distribution at a URL of its own.
+    DirectSdist {
+        /// The file's URL, `direct+` removed.
+        url: String,
+    },
+    /// A git checkout.
+    Git {
+        /// The URL with its commit.
+        url: String,
+    },
+    /// A folder or file of the template.
+    Path {
+        /// As written: relative to the lock file, or absolute.
+        path: PathBuf,
+    },
+}
+
+/// A Python package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pypi {
+    /// Name as in the lock.
+    pub name: String,
+    /// Version; folders have none in newer locks.
+    pub version: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// sha256 of the file, hex.
+    pub sha256: Option<String>,
+    /// md5 of the file, hex; asked for where there is no sha256.
+    pub md5: Option<String>,
+}
+
+impl Pypi {
+    /// The wheel's file name, percent-decoded; `None` for what is not a wheel.
+    #[must_use]
+    pub fn wheel_name(&self) -> Option<String> {
+        match &self.origin {
+            Origin::Wheel { url, .. } | Origin::DirectWheel { url } => Some(percent_decode(file_name(url))),
+            _ => None,
+        }
+    }
+}
+
+impl Conda {
+    /// The folder below `pkgs` that the package is unpacked into: `{name}-{version}-{build}`.
+    #[must_use]
+    pub fn entry(&self) -> String {
+        format!("{}-{}-{}", self.name, self.version, self.build)
+    }
+}
+
+/// The last segment of a URL or path, without query and fragment.
+pub(crate) fn file_name(location: &str) -> &str {
+    let end = location.find(['?', '#']).unwrap_or(location.len());
+    location[..end].rsplit('/').next().unwrap_or_default()
+}
+
+/// Name, version and build of `name-version-build.conda` or `.tar.bz2`.
+pub(crate) fn archive_parts(file: &str) -> Option<(&str, &str, &str)> {
+    let stem = file.strip_suffix(".conda").or_else(|| file.strip_suffix(".tar.bz2"))?;
+    let (rest, build) = stem.rsplit_once('-')?;
+    let (name, version) = rest.rsplit_once('-')?;
+    Some((name, version, build))
+}
+
+/// The folder that an archive's URL names: its subdir. A path says nothing of the kind.
+pub(crate) fn subdir(location: &str) -> Option<&str> {
+    let end = location.find(['?', '#']).unwrap_or(location.len());
+    let folder = location[..end].rsplit('/').nth(1)?;
+    (location.contains("://") && (folder == "noarch" || folder.contains('-'))).then_some(folder)
+}
+
+/// The number at the end of a build string, which is the build number unless the lock says otherwise.
+pub(crate) fn trailing_number(build: &str) -> Option<u64> {
+    let start = build.rfind(|letter: char| !letter.is_ascii_digit()).map_or(0, |at| at + 1);
+    build.get(start..)?.parse().ok()
+}
+
+/// Decode `%2B` and the like; what is not UTF-8 afterwards stays as it was.
+pub fn percent_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
+        let byte = hex.filter(|_| bytes[at] == b'%').and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        decoded.push(byte.unwrap_or(bytes[at]));
+        at += if byte.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_with_hyphens_are_split_from_the_right() {
+        let parts = archive_parts("cuda-version-12.8-h5d125a7_3.conda");
+        assert_eq!(parts, Some(("cuda-version", "12.8", "h5d125a7_3")));
+        assert_eq!(archive_parts("x.zip"), None);
+        assert_eq!(archive_parts("a-1.conda"), None);
+    }
+
+    #[test]
+    fn urls_give_their_file_and_subdir() {
+        let url = "https://x.invalid/conda-forge/linux-64/zlib-1.3-h1.conda#md5";
+        assert_eq!((file_name(url), subdir(url)), ("zlib-1.3-h1.conda", Some("linux-64")));
+        assert_eq!(subdir("./own-packages/zlib-1.3-h1.conda"), None);
+    }
+
+    #[test]
+    fn build_numbers_stand_at_the_end_of_build_strings() {
+        assert_eq!(
+            ["h5d125a7_3", "12", "h1_cpython", "_", ""].map(trailing_number),
+            [Some(3), Some(12), None, None, None]
+        );
+    }
+
+    #[test]
+    fn percent_signs_are_decoded_and_stray_ones_left() {
+        assert_eq!(percent_decode("torch-2.9.1%2Bcu128-cp312.whl"), "torch-2.9.1+cu128-cp312.whl");
+        assert_eq!(percent_decode("100%"), "100%");
+        assert_eq!(percent_decode("a%zz"), "a%zz");
+    }
+}

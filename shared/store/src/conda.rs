@@ -1,0 +1,111 @@
+//! rattler's package cache: `pkgs/<name>-<version>-<build>/` beside `pkgs/<name>-<version>-<build>.lock`.
+use lock::Conda;
+use serde::Deserialize;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A conda package's place in the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The unpacked package.
+    pub folder: PathBuf,
+    /// The file beside it, which is no lock but says what archive the folder came from.
+    pub sidecar: PathBuf,
+}
+
+/// The fields of `info/index.json` that tell one package from another.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct About {
+    /// Package name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Build string.
+    pub build: String,
+    /// Build number.
+    pub build_number: Option<u64>,
+    /// `linux-64`, `noarch`, …; old packages have none.
+    pub subdir: Option<String>,
+    /// When it was built, unix milliseconds (seconds in old packages).
+    pub timestamp: Option<u64>,
+}
+
+/// What an entry of `info/paths.json` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PathType {
+    /// A file.
+    HardLink,
+    /// A symbolic link, which may dangle.
+    SoftLink,
+    /// A folder.
+    Directory,
+}
+
+/// One line of `info/paths.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ListedPath {
+    /// Relative to the package's folder.
+    #[serde(rename = "_path")]
+    pub path: PathBuf,
+    /// What it is.
+    pub path_type: PathType,
+    /// Of the file as it lies in the cache, placeholders still in it; hex.
+    pub sha256: Option<String>,
+    /// Likewise.
+    pub size_in_bytes: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Paths {
+    paths: Vec<ListedPath>,
+}
+
+impl Entry {
+    /// Where `package` is, or would be, below `pkgs`. Channel, subdir and archive type are not part of it.
+    #[must_use]
+    pub fn of(pkgs: &Path, package: &Conda) -> Self {
+        let name = package.entry();
+        Self { folder: pkgs.join(&name), sidecar: pkgs.join(format!("{name}.lock")) }
+    }
+
+    /// The sha256 (hex) of the archive that the folder came from: a big-endian revision of 8 bytes, then 32 bytes of
+    /// hash. `None` where the file is missing or records no hash.
+    ///
+    /// # Errors
+    /// What the system says, or that the file has neither 0 nor 8 nor 40 bytes.
+    pub fn recorded_sha256(&self) -> io::Result<Option<String>> {
+        let bytes = match std::fs::read(&self.sidecar) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match bytes.len() {
+            0 | 8 => Ok(None),
+            40 => Ok(Some(bytes[8..].iter().map(|byte| format!("{byte:02x}")).collect())),
+            length => Err(io::Error::other(format!("it has {length} bytes instead of 40"))),
+        }
+    }
+
+    /// `info/index.json`.
+    ///
+    /// # Errors
+    /// What the system says, or that it cannot be parsed.
+    pub fn about(&self) -> io::Result<About> {
+        Ok(serde_json::from_slice(&std::fs::read(self.folder.join("info/index.json"))?)?)
+    }
+
+    /// `info/paths.json`; `None` where only the deprecated `info/files` is there, which has no hashes.
+    ///
+    /// # Errors
+    /// What the system says, or that it cannot be parsed.
+    pub fn paths(&self) -> io::Result<Option<Vec<ListedPath>>> {
+        match std::fs::read(self.folder.join("info/paths.json")) {
+            Ok(bytes) => Ok(Some(serde_json::from_slice::<Paths>(&bytes)?.paths)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::metadata(self.folder.join("info/files")).map_err(|_| error).map(|_| None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The manifest, and the note of the last pass.
+use super::{SIX, TINYLIB, gaps, kinds, real, verify};
+use crate::kit::{Sandbox, wait_for};
+use serde_json::{Value, json};
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The manifest, if there is one.
+fn manifest(sandbox: &Sandbox) -> Option<Value> {
+    let entries = std::fs::read_dir(sandbox.path("cache")).unwrap();
+    let mut names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let name = names.find(|name| name.starts_with("infer-dev-manifest-"))?;
+    Some(serde_json::from_str(&sandbox.read(&format!("cache/{name}"))).unwrap())
+}
+
+#[test]
+fn the_manifest_catches_what_the_lock_file_cannot() {
+    let sandbox = real();
+    let info = format!("{TINYLIB}/info/about.json");
+    let about = sandbox.read(&info);
+    sandbox.write(&info, about.replace('}', " }"));
+    assert!(gaps(&verify(&sandbox, "--deep").exits(0)).is_empty(), "paths.json does not have it");
+    sandbox.write(&info, &about);
+
+    let recorded = verify(&sandbox, "--record").exits(0);
+    let path = recorded.one("cache")["manifest"].as_str().unwrap().to_owned();
+    let lock_sha256 = recorded.one("cache")["lock_sha256"].as_str().unwrap().to_owned();
+    assert_eq!(path, format!("$SANDBOX/cache/infer-dev-manifest-{lock_sha256}.json"));
+    assert_eq!(lock_sha256, sandbox.sh("sha256sum < template/pixi.lock").stdout.split(' ').next().unwrap());
+    let found = manifest(&sandbox).unwrap();
+    assert_eq!(
+        (&found["format"], &found["platform"], &found["environment"]),
+        (&json!(1), &json!("linux-64"), &json!("default"))
+    );
+    assert_eq!((&found["lock_sha256"], found.get("pixi_version")), (&json!(lock_sha256), None));
+    let packages = found["packages"].as_array().unwrap();
+    assert_eq!(
+        (packages.len(), &packages[5]["name"], &packages[5]["files"], &packages[5]["bytes"]),
+        (6, &json!("tinylib"), &json!(5), &json!(10_575))
+    );
+    for options in ["", "--deep"] {
+        let output = verify(&sandbox, options).exits(0);
+        assert_eq!(output.one("cache")["manifest"], path.as_str());
+    }
+
+    sandbox.write(&info, about.replace('}', " }"));
+    assert!(gaps(&verify(&sandbox, "").exits(0)).is_empty());
+    let output = verify(&sandbox, "--deep").exits(1);
+    assert_eq!(gaps(&output), ["tinylib damaged"]);
+    assert!(
+        output.one("gap")["detail"]
+            .as_str()
+            .unwrap()
+            .starts_with("it is not the tree that the manifest recorded")
+    );
+    sandbox.write(&info, &about);
+    assert_eq!(sandbox.sh(&format!("ln -s /x {SIX}/extra")).exits(0).stderr, "");
+    assert_eq!(gaps(&verify(&sandbox, "--deep").exits(1)), ["six damaged"], "a stranger in a package");
+    assert!(gaps(&verify(&sandbox, "--record").exits(0)).is_empty(), "recording replaces what was recorded");
+    assert!(gaps(&verify(&sandbox, "--deep").exits(0)).is_empty());
+    assert_eq!(sandbox.sh("ls -A cache").stdout.lines().count(), 3, "nothing else was left there");
+}
+
+#[test]
+fn a_manifest_is_made_only_of_what_is_whole() {
+    let sandbox = real();
+    let script = sandbox.read(&format!("{SIX}/six.py"));
+    sandbox.write(&format!("{SIX}/six.py"), script.replacen('#', "$", 1));
+    let output = verify(&sandbox, "--record").exits(1);
+    assert_eq!(gaps(&output), ["six damaged"]);
+    assert!(manifest(&sandbox).is_none() && output.one("cache").get("manifest").is_none());
+    let output = sandbox.sh("ienv sglang | icache --record --since note").exits(2);
+    assert!(output.stderr.contains("cannot be used with"), "{}", output.stderr);
+}
+
+#[test]
+fn the_manifest_names_the_pixi_that_filled_the_cache_and_keeps_other_environments() {
+    let sandbox = real();
+    let lock = sandbox.read("template/pixi.lock");
+    let (head, packages) = lock.split_once("packages:\n- conda").unwrap();
+    let small = "  small:\n    channels: []\n    packages:\n      linux-64:
+      - conda: http://127.0.0.1:8899/conda-forge/noarch/cuda-version-12.8-0.tar.bz2\n";
+    sandbox.write("template/pixi.lock", format!("{head}{small}packages:\n- conda{packages}"));
+    let sha = sandbox.sh("sha256sum < template/pixi.lock | cut -c 1-64").stdout;
+    let warmed = json!({"kind": "warmed", "engine": "sglang", "lock_sha256": sha.trim(), "pixi_version": "0.77.0", "seconds": 1.0});
+    let command = |name: &str, tail: &str| {
+        format!(
+            "AUTO_INFER_SGLANG_PIXI_ENV={name} ienv sglang | {{ cat; echo '{warmed}'; }} | icache --platform linux-64 {tail}"
+        )
+    };
+    assert_eq!(kinds(&sandbox.sh(&command("small", "--record")).exits(0)), ["env", "warmed", "cache"]);
+    let found = manifest(&sandbox).unwrap();
+    assert_eq!((&found["pixi_version"], &found["environment"]), (&json!("0.77.0"), &json!("small")));
+    assert_eq!(found["packages"].as_array().unwrap().len(), 1);
+    let output = sandbox.sh(&command("default", "")).exits(0);
+    let incomplete: Vec<Value> =
+        output.all("warning").into_iter().filter(|w| w["rule"] == "manifest_incomplete").collect();
+    assert!(
+        incomplete[0]["what"].as_str().unwrap().ends_with("does not have 5 of the packages"),
+        "{incomplete:?}"
+    );
+    assert!(sandbox.sh(&command("default", "--record")).exits(0).all("gap").is_empty());
+    assert_eq!(manifest(&sandbox).unwrap()["packages"].as_array().unwrap().len(), 6);
+    assert!(!sandbox.sh(&command("small", "--deep")).exits(0).transcript().contains("manifest_incomplete"));
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_or_written_is_named() {
+    let sandbox = real();
+    let path = verify(&sandbox, "--record").exits(0).one("cache")["manifest"].as_str().unwrap().to_owned();
+    let relative = path.strip_prefix("$SANDBOX/").unwrap();
+    let good = sandbox.read(relative);
+    for (bad, cause) in [
+        ("{", "EOF while parsing"),
+        (&*good.replace("\"format\": 1", "\"format\": 2"), "it has format 2; 1 is understood"),
+        (&*good.replace("\"lock_sha256\": \"", "\"lock_sha256\": \"0"), "it is for the lock file 0"),
+    ] {
+        sandbox.write(relative, bad);
+        for options in ["", "--deep"] {
+            let failed = verify(&sandbox, options).exits(65).one("failed");
+            assert!(failed["cause"].as_str().unwrap().starts_with(cause), "{failed}");
+            assert!(failed["what"].as_str().unwrap().ends_with(&path), "{failed}");
+        }
+    }
+    verify(&sandbox, "--record").exits(0).one("cache");
+    assert_eq!(sandbox.read(relative).lines().count(), good.lines().count());
+
+    assert_eq!(sandbox.sh(&format!("rm {relative}; mkdir -p {relative}/x")).exits(0).stderr, "");
+    let failed = verify(&sandbox, "--record").exits(69).one("failed");
+    assert!(failed["what"].as_str().unwrap().starts_with("cannot write the manifest "), "{failed}");
+    assert_eq!(sandbox.sh("ls -A cache").stdout.lines().count(), 3, "nothing half written is left");
+}
+
+/// Wait until a file changed so long ago that a note may vouch for it.
+fn settle(sandbox: &Sandbox, file: &str) {
+    let metadata = std::fs::symlink_metadata(sandbox.path(file)).unwrap();
+    let changed = UNIX_EPOCH
+        + Duration::new(metadata.ctime().try_into().unwrap(), metadata.ctime_nsec().try_into().unwrap());
+    let old = || SystemTime::now().duration_since(changed).unwrap_or_default() > Duration::from_millis(100);
+    wait_for("the file's time to pass", Duration::from_secs(5), old);
+}
+
+fn hashed(sandbox: &Sandbox, options: &str) -> u64 {
+    verify(sandbox, options).one("cache")["hashed_bytes"].as_u64().unwrap()
+}
+
+#[test]
+fn since_reads_again_only_what_changed() {
+    let sandbox = real();
+    settle(&sandbox, &format!("{SIX}/six.py"));
+    assert_eq!([hashed(&sandbox, "--since note"), hashed(&sandbox, "--since note")], [461_165, 0]);
+    let output = verify(&sandbox, "--since note").exits(0);
+    assert_eq!(
+        (output.one("cache")["bytes"].as_u64(), output.one("cache")["depth"].as_str()),
+        (Some(461_165), Some("deep"))
+    );
+    assert_eq!(hashed(&sandbox, "--deep"), 461_165);
+    assert_eq!(hashed(&sandbox, "--deep --since note"), 461_165, "--deep reads all, whatever the note says");
+
+    let path = format!("{SIX}/six.py");
+    let six = sandbox.read(&path);
+    let size = u64::try_from(six.len()).unwrap();
+    let stamp = format!("touch -r {path} stamp");
+    assert_eq!(sandbox.sh(&stamp).exits(0).stderr, "");
+    sandbox.write(&path, six.replacen('#', "$", 1));
+    assert_eq!(sandbox.sh(&format!("touch -r stamp {path}")).exits(0).stderr, "");
+    settle(&sandbox, &path);
+    let output = verify(&sandbox, "--since note").exits(1);
+    assert_eq!(
+        (gaps(&output), output.one("cache")["hashed_bytes"].as_u64()),
+        (vec!["six damaged".to_owned()], Some(size)),
+        "size and mtime are as before, ctime is not"
+    );
+    let output = verify(&sandbox, "--since note").exits(1);
+    assert_eq!(
+        (gaps(&output), output.one("cache")["hashed_bytes"].as_u64()),
+        (vec!["six damaged".to_owned()], Some(0))
+    );
+    assert_eq!(
+        sandbox
+            .sh(&format!("cp {path} x; sed -i '1s/[$]/#/' x; touch -r stamp x; mv x {path}"))
+            .exits(0)
+            .stderr,
+        ""
+    );
+    settle(&sandbox, &path);
+    let output = verify(&sandbox, "--since note").exits(0);
+    assert_eq!(output.one("cache")["hashed_bytes"].as_u64(), Some(size), "another inode");
+}
+
+#[test]
+fn what_changed_at_the_very_time_of_a_pass_is_read_again() {
+    let sandbox = real();
+    settle(&sandbox, &format!("{SIX}/six.py"));
+    // Of the future, as from a server whose clock is ahead: it may change again under the same time.
+    assert_eq!(sandbox.sh(&format!("touch -d '+1 hour' {SIX}/six.py")).exits(0).stderr, "");
+    assert_eq!(hashed(&sandbox, "--since note"), 461_165);
+    let size = std::fs::metadata(sandbox.path(&format!("{SIX}/six.py"))).unwrap().len();
+    assert_eq!(hashed(&sandbox, "--since note"), size);
+}
+
+#[test]
+fn a_note_keeps_what_other_passes_know_and_is_nobody_elses_file() {
+    let sandbox = real();
+    settle(&sandbox, &format!("{SIX}/six.py"));
+    let lock = sandbox.read("template/pixi.lock");
+    let six = lock
+        .lines()
+        .filter(|line| line.contains("conda") || !line.contains("six-1.17.0"))
+        .collect::<Vec<_>>();
+    assert_eq!(hashed(&sandbox, "--since note"), 461_165);
+    let (head, rest) = lock.split_once("packages:\n      linux-64:\n").unwrap();
+    let (_, packages) = rest.split_once("packages:\n").unwrap();
+    let one = "      - conda: http://127.0.0.1:8899/conda-forge/noarch/cuda-version-12.8-0.tar.bz2\n";
+    sandbox
+        .write("template/pixi.lock", format!("{head}packages:\n      linux-64:\n{one}packages:\n{packages}"));
+    assert_eq!(hashed(&sandbox, "--since note"), 0);
+    sandbox.write("template/pixi.lock", &lock);
+    assert_eq!(hashed(&sandbox, "--since note"), 0, "the other packages were forgotten");
+    assert!(six.len() < lock.lines().count());
+
+    for (content, code) in [("somebody's diary\n", 65), ("infer-dev icache note 1\nab 1 2 3\n", 65), ("", 0)]
+    {
+        for options in ["--since note", "--deep --since note"] {
+            sandbox.write("note", content);
+            let output = verify(&sandbox, options).exits(code);
+            if code != 0 {
+                assert_eq!(output.one("failed")["cause"], "it is not the note of an earlier pass");
+                assert_eq!(sandbox.read("note"), content);
+            }
+        }
+    }
+    let failed = verify(&sandbox, "--since absent/note").exits(69).one("failed");
+    assert_eq!(
+        (failed["what"].as_str(), failed["cause"].as_str()),
+        (Some("cannot write the note absent/note"), Some("No such file or directory"))
+    );
+}

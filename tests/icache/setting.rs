@@ -1,0 +1,135 @@
+//! What is around a cache: who may use it, what it lies on, what else points pixi somewhere.
+use super::{PKGS, SIX_POINTER, UV, gaps, kinds, real, verify};
+use crate::kit::{Output, Sandbox};
+use serde_json::Value;
+
+/// The warnings of one rule.
+fn warnings(output: &Output, rule: &str) -> Vec<String> {
+    let of_rule = |warning: &Value| warning["rule"] == rule;
+    output
+        .all("warning")
+        .into_iter()
+        .filter(of_rule)
+        .map(|warning| warning["what"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Everything that a file's change would change.
+fn look(sandbox: &Sandbox) -> String {
+    sandbox.sh("find cache -printf '%p %i %s %m %U %T@ %C@ %l\\n' | sort").exits(0).stdout
+}
+
+fn am_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[test]
+fn verifying_changes_nothing_in_the_cache_and_needs_not_to() {
+    let sandbox = real();
+    assert_eq!(sandbox.sh("chmod -R a-w cache").exits(0).stderr, "");
+    let before = look(&sandbox);
+    for options in ["", "--deep", "--since note", "--since note"] {
+        let output = verify(&sandbox, options).exits(0);
+        assert_eq!(kinds(&output), ["env", "cache"]);
+        if !am_root() {
+            let refused = warnings(&output, "cache_not_writable");
+            assert!(refused[0].starts_with("this user cannot write $SANDBOX/cache/"), "{refused:?}");
+        }
+    }
+    assert_eq!(look(&sandbox), before);
+    assert_eq!(sandbox.sh("chmod -R u+w cache").exits(0).stderr, "");
+    assert!(warnings(&verify(&sandbox, ""), "cache_not_writable").is_empty());
+}
+
+#[test]
+fn a_read_only_mount_is_told_with_what_pixi_will_do() {
+    let sandbox = real();
+    // A mount of our own; where that is not allowed to us there is nothing to see.
+    let mounted = "mount --bind cache cache && mount -o remount,bind,ro cache";
+    let script = format!(
+        "unshare -rm bash -c '{mounted} && ienv sglang | icache --platform linux-64 --deep' || [ $? = 0 ]"
+    );
+    if sandbox.sh(&format!("unshare -rm bash -c '{mounted}'")).code != 0 {
+        return;
+    }
+    let output = sandbox.sh(&script).exits(0);
+    let refused = warnings(&output, "cache_not_writable");
+    assert_eq!(
+        refused,
+        [format!("this user cannot write $SANDBOX/{PKGS}, nor 5 more: Read-only file system")]
+    );
+    let warning =
+        output.all("warning").into_iter().find(|warning| warning["rule"] == "cache_not_writable").unwrap();
+    assert_eq!(
+        warning["hint"],
+        "pixi fails on a cache that it cannot write to, even when all is there; iinstall goes round that with a shadow of it \
+         beside the install, which takes space"
+    );
+    assert!(gaps(&output).is_empty());
+}
+
+#[test]
+fn a_cache_of_somebody_else_is_told_to_who_installs() {
+    if !am_root() {
+        return; // Only root installs for another user.
+    }
+    let mut sandbox = real();
+    sandbox.set("AUTO_INFER_SGLANG_USER", "nobody");
+    assert_eq!(sandbox.sh("chmod 755 . ; chmod -R a+rX cache").exits(0).stderr, "");
+    let output = verify(&sandbox, "--deep").exits(0);
+    let expected = format!("user nobody cannot write $SANDBOX/{PKGS}, nor 5 more: Permission denied");
+    assert_eq!(warnings(&output, "cache_not_writable"), [expected]);
+    assert!(warnings(&output, "cache_not_readable").is_empty());
+
+    assert_eq!(sandbox.sh(&format!("chmod 600 {SIX_POINTER}")).exits(0).stderr, "");
+    let expected = format!("user nobody cannot read $SANDBOX/{SIX_POINTER}: Permission denied");
+    assert_eq!(warnings(&verify(&sandbox, ""), "cache_not_readable"), [expected]);
+    assert_eq!(
+        sandbox.sh(&format!("chmod 644 {SIX_POINTER}; chmod 700 {UV}/archive-v0/*/idna")).exits(0).stderr,
+        ""
+    );
+    assert!(warnings(&verify(&sandbox, ""), "cache_not_readable").is_empty(), "not looked at");
+    let refused = warnings(&verify(&sandbox, "--deep"), "cache_not_readable");
+    assert!(refused[0].contains("/idna/") && refused[0].contains(", nor "), "{refused:?}");
+    assert_eq!(sandbox.sh("chown -R nobody cache").exits(0).stderr, "");
+    assert!(warnings(&verify(&sandbox, "--deep"), "cache_not_writable").is_empty());
+}
+
+#[test]
+fn a_cache_on_the_containers_own_layer_is_told() {
+    let sandbox = real();
+    let own = r#"{ [ -e /.dockerenv ] || [ -e /run/.containerenv ] || [ "$(stat -f -c %T /)" = overlayfs ]; } \
+                 && [ "$(stat -c %d /)" = "$(stat -c %d cache)" ] && echo own || true"#;
+    let own = sandbox.sh(own).exits(0).stdout == "own\n";
+    let told = warnings(&verify(&sandbox, ""), "cache_on_container_layer");
+    let expected = "$SANDBOX/cache is on the container's own layer".to_owned();
+    assert_eq!(told, if own { vec![expected] } else { Vec::new() });
+}
+
+#[test]
+fn what_else_points_pixi_somewhere_is_told_and_followed_nowhere() {
+    let mut sandbox = real();
+    let elsewhere = sandbox.text("elsewhere");
+    sandbox.write(
+        "template/.pixi/config.toml",
+        format!("[cache]\npypi-wheels = \"{elsewhere}\"\nroot = \"/r\"\n"),
+    );
+    sandbox.write("home/.config/pixi/config.toml", "[cache]\nrepodata = \"/r\"\n");
+    sandbox.write("home/.pixi/config.toml", "[cache]\nconda-packages = \"/c\"\n");
+    sandbox.set("PIXI_CACHE_PYPI_WHEELS_DIR", &elsewhere);
+    sandbox.set("PIXI_CACHE_DIR", &sandbox.text("cache/conda/rattler"));
+    sandbox.set("RATTLER_CACHE_DIR", "");
+    let output = verify(&sandbox, "--deep").exits(0);
+    assert_eq!(
+        warnings(&output, "pixi_cache_config"),
+        [
+            "$SANDBOX/template/.pixi/config.toml has a [cache] table with root, pypi-wheels",
+            "$SANDBOX/home/.pixi/config.toml has a [cache] table with conda-packages",
+        ]
+    );
+    assert_eq!(
+        warnings(&output, "pixi_cache_variable"),
+        ["PIXI_CACHE_PYPI_WHEELS_DIR is set to $SANDBOX/elsewhere, the cache's is $SANDBOX/cache/pypi/uv"]
+    );
+    assert!(gaps(&output).is_empty());
+}

@@ -1,0 +1,109 @@
+//! icache: verify a cache against `pixi.lock`, naming every gap.
+//!
+//! Reads `env`, and `warmed` for the manifest. Writes one `gap` per item that is missing or not what the lock file says, then `cache`; a gap that blocks
+//! adds `failed` with code 1. Never writes into the cache, but for the manifest that `--record` asks for.
+mod gap;
+mod locked;
+mod proof;
+mod quick;
+mod setting;
+mod survey;
+
+use clap::Parser;
+use record::{Env, Record, Road, Step, Warmed};
+use std::path::PathBuf;
+use tool::{Code, Failure, Io, Outcome};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Hash every file of every package, not only look it up
+    #[arg(long)]
+    deep: bool,
+    /// After a deep pass without gaps, write the cache's manifest
+    #[arg(long)]
+    record: bool,
+    /// Deep, but hash only files that changed since the pass noted in FILE, and note this pass there
+    #[arg(long, value_name = "FILE", conflicts_with = "record")]
+    since: Option<PathBuf>,
+    /// What cannot be proved blocks too
+    #[arg(long)]
+    strict: bool,
+    /// Platform of the lock file, where it has several for this machine
+    #[arg(long, value_name = "NAME")]
+    platform: Option<String>,
+    /// Threads that hash [default: one per processor]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<usize>,
+}
+
+fn main() -> std::process::ExitCode {
+    tool::main(run)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "tool::main hands the arguments over")]
+fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    // iwarm passes `env` on and then fills the cache: nothing is looked at before the stream ends.
+    let (mut envs, mut warmed) = (Vec::new(), Vec::new());
+    while let Some(record) = io.read()? {
+        match record {
+            Record::Env(env) => envs.push(env),
+            Record::Warmed(record) => warmed.push(record),
+            _ => {}
+        }
+    }
+    for env in envs {
+        let warmed = warmed.iter().find(|warmed| warmed.engine == env.engine);
+        consider(&args, io, &env, warmed)?;
+    }
+    io.require("env", &["ienv"])?;
+    Ok(Outcome::Done)
+}
+
+/// Verify, or say why not.
+fn consider(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Result<(), Failure> {
+    if io.ended(env.engine) {
+        return Ok(());
+    }
+    if !env.wants(Step::Install) {
+        return io.skip(env.engine, "step install was not asked for");
+    }
+    if env.road != Some(Road::Cache) {
+        let road = env.road.map_or("no", Road::id);
+        return io.skip(env.engine, format!("{road} road: nothing is installed from a cache"));
+    }
+    match verify(args, io, env, warmed) {
+        Ok(None) => Ok(()),
+        Ok(Some(failure)) | Err(failure) => io.fail(env.engine, failure),
+    }
+}
+
+/// Write the gaps and the `cache` record; the failure, where a gap blocks.
+fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Result<Option<Failure>, Failure> {
+    let survey = survey::Survey::of(args, env, warmed)?;
+    let result = survey.run()?;
+    result.warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
+    let blocking = result.gaps.iter().filter(|gap| gap.blocks).count();
+    result.gaps.into_iter().try_for_each(|gap| io.write(gap))?;
+    io.write(result.cache)?;
+    if blocking == 0 {
+        return Ok(None);
+    }
+    let what = format!("the cache {} is not whole", survey.cache_root.display());
+    let cause = match blocking {
+        1 => "one gap blocks the install".to_owned(),
+        _ => format!("{blocking} gaps block the install"),
+    };
+    let platforms = &survey.locked.platforms;
+    let several = match platforms.len() {
+        1 => String::new(),
+        _ => format!(
+            "; of the platforms {}, name the one that is installed with --platform",
+            platforms.join(", ")
+        ),
+    };
+    let hint = format!(
+        "fetch on a connected machine what the 'gap' records name, or warm the cache again with iwarm{several}"
+    );
+    Ok(Some(Failure::new(Code::No, what, cause).hint(hint)))
+}

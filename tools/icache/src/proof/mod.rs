@@ -1,0 +1,170 @@
+//! Whether every file of every package is what it was: hashed, and compared with what the package lists and with the
+//! manifest.
+mod listing;
+mod manifest;
+mod note;
+mod pool;
+mod tree;
+
+pub(crate) use manifest::Manifest;
+
+use crate::gap::{self, Fault};
+use crate::quick::Found;
+use lock::Package;
+use note::Note;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tool::{Code, Failure};
+use tree::{Kind, Tree};
+
+/// How much is read.
+pub(crate) struct Effort<'a> {
+    /// Threads.
+    pub(crate) jobs: usize,
+    /// The note of an earlier pass, to be replaced by one of this.
+    pub(crate) note: Option<&'a Path>,
+    /// Read every file, whatever the note says.
+    pub(crate) all: bool,
+}
+
+/// Packages that were found, with every file of theirs.
+pub(crate) struct Proof<'a> {
+    packages: Vec<Hashed<'a>>,
+    jobs: usize,
+    /// Bytes that were read; the note vouched for the others.
+    pub(crate) hashed_bytes: u64,
+}
+
+struct Hashed<'a> {
+    index: usize,
+    package: &'a Package,
+    found: &'a Found,
+    tree: Tree,
+    fault: Option<Fault>,
+}
+
+impl<'a> Proof<'a> {
+    /// Hash all files of the packages.
+    pub(crate) fn of(found: &'a [(usize, &'a Package, Found)], effort: &Effort<'_>) -> Result<Self, Failure> {
+        let note = match effort.note {
+            Some(path) => Note::read(path).map_err(|error| note_failure("read", path, &error))?,
+            None => Note::default(),
+        };
+        let begun = now();
+        let hashed = |(index, package, found): &'a (usize, &'a Package, Found)| {
+            let tree = Tree { root: found.root().to_owned(), items: Vec::new() };
+            Hashed { index: *index, package, found, tree, fault: None }
+        };
+        let mut packages: Vec<Hashed<'_>> = found.iter().map(hashed).collect();
+        pool::each(effort.jobs, &mut packages, || (), |(), hashed| hashed.tree.walk());
+        let trees = packages.iter().map(|hashed| &hashed.tree);
+        let bar = tool::bytes_bar("hashing", trees.map(|tree| tree.extent().1).sum());
+        let hashed_bytes = AtomicU64::new(0);
+        let trees: Vec<&mut Tree> = packages.iter_mut().map(|hashed| &mut hashed.tree).collect();
+        let nothing = Note::default();
+        let known = if effort.all { &nothing } else { &note };
+        tree::hash_all(trees, known, effort.jobs, &|bytes, read| {
+            bar.inc(bytes);
+            if read {
+                hashed_bytes.fetch_add(bytes, Ordering::Relaxed);
+            }
+        });
+        bar.finish_and_clear();
+        let hashed_bytes = hashed_bytes.into_inner();
+        // With nothing read there is nothing new to note.
+        if let Some(path) = effort.note.filter(|_| hashed_bytes > 0) {
+            let trees: Vec<&Tree> = packages.iter().map(|hashed| &hashed.tree).collect();
+            let written = note.replace(path, &trees, begun);
+            written.map_err(|error| note_failure("write", path, &error))?;
+        }
+        Ok(Self { packages, jobs: effort.jobs, hashed_bytes })
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.packages.iter().map(|hashed| hashed.tree.extent().1).sum()
+    }
+
+    /// Every file.
+    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let of_tree = |tree: &Tree| -> Vec<PathBuf> {
+            let files = tree.items.iter().filter(|item| matches!(item.kind, Kind::File { .. }));
+            files.map(|item| tree.root.join(&item.path)).collect()
+        };
+        self.packages.iter().flat_map(move |hashed| of_tree(&hashed.tree))
+    }
+
+    /// What differs from what the packages list, and from what the manifest recorded.
+    pub(crate) fn faults(&mut self, manifest: Option<&Manifest>) -> Vec<(usize, Fault)> {
+        pool::each(
+            self.jobs,
+            &mut self.packages,
+            || (),
+            |(), hashed| {
+                let compared = listing::compare(hashed.found, &hashed.tree);
+                hashed.fault = compared.and_then(|()| hashed.is_as_recorded(manifest)).err();
+            },
+        );
+        self.packages.iter_mut().filter_map(|hashed| Some((hashed.index, hashed.fault.take()?))).collect()
+    }
+
+    /// All of it, as a manifest has it.
+    pub(crate) fn recorded(&self) -> Vec<manifest::Package> {
+        self.packages.iter().map(|hashed| manifest::Package::of(hashed.package, &hashed.tree)).collect()
+    }
+}
+
+impl Hashed<'_> {
+    fn is_as_recorded(&self, manifest: Option<&Manifest>) -> Result<(), Fault> {
+        match manifest.and_then(|manifest| manifest.package(self.package)) {
+            Some(recorded) if recorded.tree_sha256 != self.tree.sha256() => {
+                let (files, bytes) = self.tree.extent();
+                let detail = format!(
+                    "it is not the tree that the manifest recorded: {files} files and {bytes} bytes, recorded were {} \
+                     and {}",
+                    recorded.files, recorded.bytes
+                );
+                Err(Fault::new("damaged", &self.tree.root, detail))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What tells a package from all others of its lock file: name, version, archive hash and archive name. The last tells
+/// builds of one wheel for several machines apart where the lock has no hash.
+fn identity(package: &Package) -> (&str, Option<&str>, Option<&str>, String) {
+    let file = match package {
+        Package::Conda(conda) => format!("{}/{}", conda.subdir.as_deref().unwrap_or_default(), conda.entry()),
+        Package::Pypi(pypi) => pypi.wheel_name().unwrap_or_default(),
+    };
+    (gap::name(package), gap::version(package), gap::sha256(package), file)
+}
+
+/// Now, since 1970.
+fn now() -> std::time::Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Write a file beside its place, for good, and rename it there.
+fn replace(
+    path: &Path,
+    write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let staged = path.with_file_name(name);
+    let written = std::fs::File::create(&staged).and_then(|file| {
+        let mut buffered = std::io::BufWriter::new(file);
+        write(&mut buffered)?;
+        buffered.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+        std::fs::rename(&staged, path)
+    });
+    written.inspect_err(|_| drop(std::fs::remove_file(&staged)))
+}
+
+fn note_failure(verb: &str, path: &Path, error: &std::io::Error) -> Failure {
+    let code = if error.kind() == std::io::ErrorKind::InvalidData { Code::Input } else { Code::Unmet };
+    Failure::io(code, format!("cannot {verb} the note {}", path.display()), error)
+}

@@ -1,0 +1,247 @@
+//! Whether pixi would find each package, by the rules of its old and its new versions: nothing is hashed.
+use crate::gap::Fault;
+use lock::{Conda, Origin, Package, Pypi};
+use std::io;
+use std::path::{Path, PathBuf};
+use store::{Entry, Pointer, Wheels};
+
+/// Where the packages of a cache are.
+#[derive(Debug)]
+pub(crate) struct Stores {
+    pub(crate) pkgs: PathBuf,
+    pub(crate) wheels: Wheels,
+    /// The template's folder, for what is a file of it.
+    pub(crate) template: PathBuf,
+}
+
+/// A package that pixi would use.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A conda package's folder.
+    Conda(Entry),
+    /// An unpacked wheel, and the pointer that led to it.
+    Wheel { archive: PathBuf, pointer: PathBuf },
+}
+
+impl Found {
+    /// The folder that holds it.
+    pub(crate) fn root(&self) -> &Path {
+        match self {
+            Self::Conda(entry) => &entry.folder,
+            Self::Wheel { archive, .. } => archive,
+        }
+    }
+
+    /// The file outside of that folder which says what is in it.
+    pub(crate) fn label(&self) -> &Path {
+        match self {
+            Self::Conda(entry) => &entry.sidecar,
+            Self::Wheel { pointer, .. } => pointer,
+        }
+    }
+}
+
+/// Look a package up.
+pub(crate) fn look_up(stores: &Stores, package: &Package) -> Result<Found, Fault> {
+    match package {
+        Package::Conda(conda) => look_up_conda(stores, conda).map(Found::Conda),
+        Package::Pypi(pypi) => look_up_pypi(stores, pypi),
+    }
+}
+
+/// Whether a folder is there; what keeps us from knowing is a fault of the package.
+fn is_folder(path: &Path) -> Result<bool, Fault> {
+    match std::fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(false)
+        }
+        Err(error) => Err(Fault::new("damaged", path, format!("cannot be read: {}", tool::io_text(&error)))),
+    }
+}
+
+/// A file or folder of the template is taken as it is then, from where it is then; that it is there can be told.
+fn in_template(stores: &Stores, location: &Path) -> Fault {
+    let path = stores.template.join(location);
+    if path.exists() {
+        return Fault::unprovable("it is a file or folder of the template, looked at only at install");
+    }
+    Fault::new("missing", path, "it is a file or folder of the template, and not there")
+}
+
+fn look_up_conda(stores: &Stores, package: &Conda) -> Result<Entry, Fault> {
+    if package.source {
+        return Err(Fault::unprovable("it is built from source at install"));
+    }
+    let entry = Entry::of(&stores.pkgs, package);
+    if !is_folder(&entry.folder)? {
+        if !package.location.contains("://") {
+            return Err(in_template(stores, Path::new(&package.location)));
+        }
+        // A sidecar without a folder is what a failed fetch leaves behind.
+        return Err(Fault::new("missing", &entry.folder, "the package is not in the cache"));
+    }
+    let damaged = |file: &str, error: io::Error| {
+        Fault::new("damaged", entry.folder.join(file), format!("cannot be used: {}", tool::io_text(&error)))
+    };
+    // pixi before rattler_cache 0.12 takes a folder without a recorded hash, later ones fetch it again.
+    if let Some(wanted) = &package.sha256 {
+        match entry.recorded_sha256() {
+            Ok(Some(recorded)) if recorded == *wanted => {}
+            Ok(Some(recorded)) => {
+                let detail = format!("it was unpacked from an archive with sha256 {recorded}");
+                return Err(Fault::new("wrong_hash", &entry.sidecar, detail));
+            }
+            Ok(None) => {
+                let detail = "no archive hash is recorded, which newer pixi takes for a missing package";
+                return Err(Fault::new("damaged", &entry.sidecar, detail));
+            }
+            Err(error) => return Err(Fault::new("damaged", &entry.sidecar, tool::io_text(&error))),
+        }
+    }
+    let about = entry.about().map_err(|error| damaged("info/index.json", error))?;
+    if let Some(detail) = disagreement(package, &about) {
+        return Err(Fault::new("wrong_hash", entry.folder.join("info/index.json"), detail));
+    }
+    entry.paths().map_err(|error| damaged("info/paths.json", error))?;
+    Ok(entry)
+}
+
+/// pixi up to 0.77 writes the wanted hash beside a folder before it fetches; a failed fetch then leaves another package
+/// under that hash. What the package says of itself tells.
+fn disagreement(package: &Conda, about: &store::About) -> Option<String> {
+    let differs = |field: &str, has: &str, wanted: &str| {
+        (has != wanted).then(|| format!("the package says {field} {has}, the lock file {wanted}"))
+    };
+    differs("name", &about.name.to_lowercase(), &package.name)
+        .or_else(|| differs("version", &about.version, &package.version))
+        .or_else(|| differs("build", &about.build, &package.build))
+        .or_else(|| differs("subdir", about.subdir.as_deref()?, package.subdir.as_deref()?))
+        .or_else(|| number_differs("build number", about.build_number?, package.build_number))
+        .or_else(|| number_differs("timestamp", seconds(about.timestamp?), seconds(package.timestamp?)))
+}
+
+fn number_differs(field: &str, has: u64, wanted: u64) -> Option<String> {
+    (has != wanted).then(|| format!("the package says {field} {has}, the lock file {wanted}"))
+}
+
+/// conda wrote seconds before it wrote milliseconds, and some lock files have the milliseconds cut off; the border is the
+/// one that rattler draws, the year 9999.
+fn seconds(timestamp: u64) -> u64 {
+    if timestamp > 253_402_300_799 { timestamp / 1000 } else { timestamp }
+}
+
+fn look_up_pypi(stores: &Stores, package: &Pypi) -> Result<Found, Fault> {
+    match &package.origin {
+        Origin::Wheel { .. } | Origin::DirectWheel { .. } => look_up_wheel(&stores.wheels, package),
+        Origin::Sdist { .. } | Origin::DirectSdist { .. } => Err(source(&stores.wheels, package)),
+        Origin::Git { .. } => Err(Fault::unprovable("it is a git checkout, built at install")),
+        Origin::Path { path } => Err(in_template(stores, path)),
+    }
+}
+
+/// A wheel that was built from source stands under a fingerprint of all conda packages of its environment, so that only
+/// a trial install can tell whether it is the one that pixi looks for. Without any trace of the source pixi must fetch it.
+fn source(wheels: &Wheels, package: &Pypi) -> Fault {
+    let places = wheels.sources(package);
+    let Some(place) = places.iter().find(|place| place.join("revision.http").exists()) else {
+        let detail = "it is a source distribution, and neither it nor a wheel built from it is in the cache";
+        return Fault { reason: "missing", path: places.into_iter().next(), detail: detail.to_owned() };
+    };
+    let detail = if holds_built_wheel(place, 3) {
+        "it is a source distribution; a wheel built from it is in the cache, maybe for another environment"
+    } else {
+        "it is a source distribution, to be built at install"
+    };
+    Fault { path: Some(place.clone()), ..Fault::unprovable(detail) }
+}
+
+/// `<revision>/<fingerprint>/<wheel>.whl`, without the fingerprint where plain uv built it.
+fn holds_built_wheel(folder: &Path, depth: u32) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| {
+        let path = entry.path();
+        path.extension() == Some("whl".as_ref())
+            || depth > 1 && entry.file_name() != "src" && path.is_dir() && holds_built_wheel(&path, depth - 1)
+    })
+}
+
+fn look_up_wheel(wheels: &Wheels, package: &Pypi) -> Result<Found, Fault> {
+    let candidates = wheels.pointers(package);
+    let Some(path) = candidates.iter().find(|path| path.exists()).or(candidates.first()) else {
+        return Err(Fault::unprovable("its file name is not a wheel's"));
+    };
+    let pointer = Pointer::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => missing_wheel(wheels, package, path),
+        _ => Fault::new("damaged", path, tool::io_text(&error)),
+    })?;
+    let file = package.wheel_name().unwrap_or_default();
+    if !pointer.stands_for(&file, package) {
+        return Err(Fault::new("wrong_hash", path, format!("it stands for {}", pointer.wheel)));
+    }
+    if let Some(detail) = unchecked(&pointer, package) {
+        return Err(Fault::new("wrong_hash", path, detail));
+    }
+    let archive = wheels.archive(&pointer);
+    if !is_folder(&archive)? {
+        return Err(Fault::new("missing", archive, "the pointer is there, the unpacked wheel is not"));
+    }
+    holds_the_wheel(&archive, &file, package)?;
+    Ok(Found::Wheel { archive, pointer: path.clone() })
+}
+
+/// Why pixi would fetch the wheel again: the hash in the lock is not one that was checked when it was fetched. A lock
+/// without a hash takes any. Of several algorithms only the strongest counts.
+fn unchecked(pointer: &Pointer, package: &Pypi) -> Option<String> {
+    let sha256 = package.sha256.as_ref().map(|hex| ("Sha256", hex));
+    let (kind, wanted) = sha256.or(package.md5.as_ref().map(|hex| ("Md5", hex)))?;
+    let mut of_kind = pointer.hashes.iter().filter(|(has, _)| has == kind).map(|(_, hex)| hex).peekable();
+    let first = of_kind.peek().copied();
+    if of_kind.any(|hex| hex == wanted) {
+        return None;
+    }
+    Some(match first {
+        Some(other) => format!("it was fetched with {} {other}", kind.to_lowercase()),
+        None => "no hash was checked when it was fetched, as with pixi before 0.71 or plain uv".to_owned(),
+    })
+}
+
+fn missing_wheel(wheels: &Wheels, package: &Pypi, path: &Path) -> Fault {
+    let older = wheels.older_pointer(package).is_some_and(|path| path.exists());
+    let detail = if older {
+        "the cache was warmed by a pixi before 0.70, whose wheels newer ones do not look at"
+    } else {
+        "the wheel is not in the cache"
+    };
+    Fault::new("missing", path, detail)
+}
+
+/// Archives have random names: what is inside must say which wheel it is.
+fn holds_the_wheel(archive: &Path, file: &str, package: &Pypi) -> Result<(), Fault> {
+    let held = dist_info(archive)?;
+    let (name, version) = held.trim_end_matches(".dist-info").split_once('-').unwrap_or_default();
+    let known = [file.split('-').nth(1), package.version.as_deref()];
+    let same_version = known.into_iter().flatten().any(|known| plain(known) == plain(version));
+    if store::normalised(name) == store::normalised(&package.name) && same_version {
+        return Ok(());
+    }
+    Err(Fault::new("wrong_hash", archive, format!("it holds {held}, not {file}")))
+}
+
+/// A version without what people write differently: letters' case, separators, zeros before a number.
+fn plain(version: &str) -> String {
+    let parts = version.split(['.', '-', '_']).map(|part| {
+        let digits = part.trim_start_matches('0');
+        if digits.starts_with(|letter: char| letter.is_ascii_digit()) { digits } else { part }
+    });
+    parts.collect::<Vec<_>>().join(".").to_lowercase()
+}
+
+/// The name of the folder in which an unpacked wheel describes itself.
+pub(crate) fn dist_info(archive: &Path) -> Result<String, Fault> {
+    let entries =
+        std::fs::read_dir(archive).map_err(|e| Fault::new("damaged", archive, tool::io_text(&e)))?;
+    let mut names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let held = names.find(|name| name.ends_with(".dist-info"));
+    held.ok_or_else(|| Fault::new("damaged", archive, "it holds no dist-info folder"))
+}

@@ -1,0 +1,187 @@
+//! What is around a cache and not in it: who may use it, what it lies on, and what else points pixi somewhere.
+use crate::quick::Found;
+use child::User;
+use record::{Env, Warning};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// pixi's variables that say where its packages are; what it installs with says the same under the same names.
+const VARIABLES: [&str; 4] =
+    ["PIXI_CACHE_DIR", "RATTLER_CACHE_DIR", "PIXI_CACHE_CONDA_PACKAGES_DIR", "PIXI_CACHE_PYPI_WHEELS_DIR"];
+
+/// Keys of `[cache]` in pixi's configuration that do.
+const KEYS: [&str; 3] = ["root", "conda-packages", "pypi-wheels"];
+
+/// The cache's surroundings, and what an operator should know of them.
+pub(crate) struct Setting<'a> {
+    env: &'a Env,
+    /// Who installs, if not ourselves.
+    user: Option<User>,
+    warnings: Vec<Warning>,
+}
+
+impl<'a> Setting<'a> {
+    /// Look around.
+    pub(crate) fn of(env: &'a Env, cache_root: &Path) -> Self {
+        let user = env.user.as_deref().and_then(|name| User::named(name).ok().flatten());
+        let user = user.filter(|user| !user.is_current());
+        let mut setting = Self { env, user, warnings: Vec::new() };
+        setting.layer(cache_root);
+        setting.variables();
+        setting.configurations();
+        setting
+    }
+
+    pub(crate) fn warnings(self) -> Vec<Warning> {
+        self.warnings
+    }
+
+    fn warn(&mut self, rule: &str, what: String, hint: impl Into<String>) {
+        let (engine, hint) = (Some(self.env.engine), hint.into());
+        self.warnings.push(Warning { engine, instance: None, rule: rule.to_owned(), what, hint });
+    }
+
+    fn layer(&mut self, cache_root: &Path) {
+        if cache_root.exists() && in_container(Path::new("/")) && same_device(cache_root, Path::new("/")) {
+            let what = format!("{} is on the container's own layer", cache_root.display());
+            let hint = "it goes away with the container; mount a volume there";
+            self.warn("cache_on_container_layer", what, hint);
+        }
+    }
+
+    fn variables(&mut self) {
+        for name in VARIABLES {
+            let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { continue };
+            let Some(ours) = self.env.environment.get(name).filter(|ours| value != ours.as_str()) else {
+                continue;
+            };
+            let what = format!("{name} is set to {}, the cache's is {ours}", Path::new(&value).display());
+            let hint = "iinstall and iwarm set it for pixi; for pixi by hand evaluate ienv --export first";
+            self.warn("pixi_cache_variable", what, hint);
+        }
+    }
+
+    fn configurations(&mut self) {
+        let home = |name: &str, below: &str| std::env::var_os(name).map(|home| Path::new(&home).join(below));
+        let files = [
+            self.env.template_dir.as_ref().map(|template| template.join(".pixi/config.toml")),
+            Some(PathBuf::from("/etc/pixi/config.toml")),
+            home("XDG_CONFIG_HOME", "pixi/config.toml").or_else(|| home("HOME", ".config/pixi/config.toml")),
+            home("PIXI_HOME", "config.toml").or_else(|| home("HOME", ".pixi/config.toml")),
+        ];
+        for file in files.into_iter().flatten() {
+            // What cannot be read or is not TOML is pixi's to complain of.
+            let Ok(text) = std::fs::read_to_string(&file) else { continue };
+            let Ok(config) = text.parse::<toml::Table>() else { continue };
+            let Some(cache) = config.get("cache").and_then(toml::Value::as_table) else { continue };
+            let keys: Vec<&str> = KEYS.into_iter().filter(|key| cache.contains_key(*key)).collect();
+            if !keys.is_empty() {
+                let what = format!("{} has a [cache] table with {}", file.display(), keys.join(", "));
+                let hint = "pixi started by iinstall and iwarm does not follow it, pixi by hand does unless ienv \
+                            --export is evaluated first";
+                self.warn("pixi_cache_config", what, hint);
+            }
+        }
+    }
+
+    /// Whether who installs may use the stores and what was found in them.
+    pub(crate) fn places<'f>(&mut self, found: impl Iterator<Item = &'f Found>) {
+        let stores = [self.env.conda_pkgs_dir.clone(), self.env.uv_cache_dir.clone()];
+        let mut written: Vec<PathBuf> = stores.into_iter().flatten().collect();
+        written.extend(self.env.conda_pkgs_dir.as_ref().map(|pkgs| pkgs.join(".cache.lock")));
+        let mut read = Vec::new();
+        for found in found {
+            read.extend([found.root().to_owned(), found.label().to_owned()]);
+            // Up to rattler_cache 0.10 it opens these to write, even to read them.
+            written.extend(matches!(found, Found::Conda(_)).then(|| found.label().to_owned()));
+        }
+        if let Some((what, because)) = self.refused("write", written, Access::WRITE_OK) {
+            let hint = "pixi fails on a cache that it cannot write to, even when all is there; iinstall goes round \
+                        that with a shadow of it beside the install, which takes space";
+            let hint = match because {
+                io::ErrorKind::ReadOnlyFilesystem => hint.to_owned(),
+                _ => format!("{hint}; or give the cache to who installs, with chown -R"),
+            };
+            self.warn("cache_not_writable", what, hint);
+        }
+        self.readable(read);
+    }
+
+    /// Whether who installs may read every file.
+    pub(crate) fn files(&mut self, files: impl Iterator<Item = PathBuf>) {
+        // Ourselves have just read them.
+        if self.user.is_some() {
+            self.readable(files.collect());
+        }
+    }
+
+    fn readable(&mut self, paths: Vec<PathBuf>) {
+        if self.warnings.iter().any(|warning| warning.rule == "cache_not_readable") {
+            return;
+        }
+        if let Some((what, _)) = self.refused("read", paths, Access::READ_OK) {
+            let hint = "pixi fails when it comes to them; make them readable, with chmod -R a+rX";
+            self.warn("cache_not_readable", what, hint);
+        }
+    }
+
+    /// The first path that who installs may not use like this, in words with how many more, and why. What is not there
+    /// is not refused.
+    fn refused(&self, verb: &str, paths: Vec<PathBuf>, wanted: Access) -> Option<(String, io::ErrorKind)> {
+        let check = move || {
+            let refusal = |path: &PathBuf| match accessat(CWD, path, wanted, AtFlags::EACCESS) {
+                Ok(()) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => None,
+                Err(error) => Some((path.clone(), io::Error::from(error))),
+            };
+            let mut refusals = paths.iter().filter_map(refusal);
+            refusals.next().map(|(path, error)| (path, error, refusals.count()))
+        };
+        let (who, refused) = match &self.user {
+            // Whether we may become the user is for the tool that has to.
+            Some(user) => (format!("user {}", user.name), user.act(check).ok()?),
+            None => ("this user".to_owned(), check()),
+        };
+        let (path, error, others) = refused?;
+        let more = if others == 0 { String::new() } else { format!(", nor {others} more") };
+        let what = format!("{who} cannot {verb} {}{more}: {}", path.display(), tool::io_text(&error));
+        Some((what, error.kind()))
+    }
+
+    pub(crate) fn manifest_lacks(&mut self, manifest: &Path, count: usize) {
+        let what = format!("the manifest {} does not have {count} of the packages", manifest.display());
+        let hint =
+            "it was recorded for another environment or platform; run icache --record for this one too";
+        self.warn("manifest_incomplete", what, hint);
+    }
+}
+
+/// Whether this is a container: what runs it leaves a mark, or `/` is made of layers.
+fn in_container(root: &Path) -> bool {
+    const OVERLAYFS: i64 = 0x794c_7630;
+    let marked = [".dockerenv", "run/.containerenv"].iter().any(|mark| root.join(mark).exists());
+    marked || rustix::fs::statfs(root).is_ok_and(|system| system.f_type == OVERLAYFS)
+}
+
+fn same_device(one: &Path, other: &Path) -> bool {
+    let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    device(one).is_some_and(|device_of_one| device(other) == Some(device_of_one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_known_by_its_mark_and_a_mount_by_its_device() {
+        let root = std::env::temp_dir().join(format!("icache-container-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("run")).unwrap();
+        assert!(!in_container(&root) || in_container(&std::env::temp_dir()));
+        std::fs::write(root.join("run/.containerenv"), "").unwrap();
+        assert!(in_container(&root));
+        assert!(same_device(&root, &root.join("run")) && !same_device(&root, Path::new("/proc")));
+        assert!(!same_device(&root, &root.join("missing")));
+        std::fs::remove_dir_all(root).unwrap();
+    }
+}

@@ -1,0 +1,147 @@
+//! One verification: which packages, where, how deep, and what came of it.
+use crate::gap::Fault;
+use crate::locked::{Locked, required};
+use crate::proof::{Effort, Manifest, Proof};
+use crate::quick::{Found, Stores, look_up};
+use crate::setting::Setting;
+use lock::Package;
+use record::{Cache, Env, Gap, Warning};
+use std::path::PathBuf;
+use std::time::Instant;
+use store::Wheels;
+use tool::{Code, Failure};
+
+/// What is verified, and how.
+pub(crate) struct Survey<'a> {
+    args: &'a crate::Args,
+    env: &'a Env,
+    /// The pixi that filled the cache, where the stream says so.
+    pixi_version: Option<String>,
+    stores: Stores,
+    pub(crate) cache_root: PathBuf,
+    pub(crate) locked: Locked,
+    started: Instant,
+}
+
+/// What came of it.
+pub(crate) struct Outcome {
+    pub(crate) warnings: Vec<Warning>,
+    pub(crate) gaps: Vec<Gap>,
+    pub(crate) cache: Cache,
+}
+
+impl<'a> Survey<'a> {
+    /// Read the lock file and choose what is installed from it on this machine.
+    pub(crate) fn of(
+        args: &'a crate::Args,
+        env: &'a Env,
+        warmed: Option<&record::Warmed>,
+    ) -> Result<Self, Failure> {
+        let started = Instant::now();
+        let locked = Locked::read(env, args.platform.as_deref())?;
+        let cache_root = required(env, env.cache_root.as_ref(), "CACHE_ROOT")?;
+        let stores = Stores {
+            pkgs: required(env, env.conda_pkgs_dir.as_ref(), "CACHE_ROOT")?,
+            wheels: Wheels::at(required(env, env.uv_cache_dir.as_ref(), "CACHE_ROOT")?),
+            template: locked.folder.clone(),
+        };
+        let warmed = warmed.filter(|warmed| warmed.lock_sha256 == locked.sha256);
+        let pixi_version = warmed.map(|warmed| warmed.pixi_version.clone());
+        Ok(Self { args, env, pixi_version, stores, cache_root, locked, started })
+    }
+
+    /// Look every package up, then hash what was found where that was asked for.
+    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        let mut setting = Setting::of(self.env, &self.cache_root);
+        let (found, mut faults) = self.look_up();
+        setting.places(found.iter().map(|(.., found)| found));
+        let path = Manifest::path(&self.cache_root, &self.locked.sha256);
+        // What is recorded now replaces what was.
+        let manifest = if self.args.record { None } else { self.manifest(&path)? };
+        let mut used = manifest.is_some();
+        let (mut bytes, mut hashed_bytes) = (0, None);
+        if self.hashes() {
+            let mut proof = Proof::of(&found, &self.effort())?;
+            (bytes, hashed_bytes) = (proof.bytes(), Some(proof.hashed_bytes));
+            faults.extend(proof.faults(manifest.as_ref()));
+            setting.files(proof.files());
+            let strict = self.args.strict;
+            let blocked = faults.iter().any(|(_, fault)| fault.blocks(strict));
+            let blocked = blocked || strict && self.locked.find_links;
+            if self.args.record && !blocked {
+                self.record(&path, &proof)?;
+                used = true;
+            }
+        }
+        let lacking =
+            manifest.map_or(0, |manifest| manifest.lacks(found.iter().map(|(_, package, _)| *package)));
+        if lacking > 0 {
+            setting.manifest_lacks(&path, lacking);
+        }
+        faults.sort_by_key(|(index, _)| *index);
+        let (engine, strict) = (self.env.engine, self.args.strict);
+        let gap =
+            |(index, fault): (usize, Fault)| Some(fault.of(engine, self.locked.packages.get(index)?, strict));
+        let mut gaps: Vec<Gap> = faults.into_iter().filter_map(gap).collect();
+        gaps.extend(self.locked.find_links.then(|| Fault::of_find_links(engine, strict)));
+        let cache = Cache { hashed_bytes, ..self.cache(bytes, gaps.len() as u64, used.then_some(path)) };
+        Ok(Outcome { warnings: setting.warnings(), gaps, cache })
+    }
+
+    #[expect(clippy::type_complexity, reason = "named, it would be told twice")]
+    fn look_up(&self) -> (Vec<(usize, &Package, Found)>, Vec<(usize, Fault)>) {
+        let mut faults = self.locked.collisions();
+        let collided: Vec<usize> = faults.iter().map(|(index, _)| *index).collect();
+        let mut found = Vec::new();
+        for (index, package) in self.locked.packages.iter().enumerate() {
+            if collided.contains(&index) {
+                continue;
+            }
+            match look_up(&self.stores, package) {
+                Ok(place) => found.push((index, package, place)),
+                Err(fault) => faults.push((index, fault)),
+            }
+        }
+        (found, faults)
+    }
+
+    fn hashes(&self) -> bool {
+        self.args.deep || self.args.record || self.args.since.is_some()
+    }
+
+    fn effort(&self) -> Effort<'_> {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let jobs = self.args.jobs.unwrap_or_else(cores);
+        Effort { jobs, note: self.args.since.as_deref(), all: self.args.deep }
+    }
+
+    fn manifest(&self, path: &std::path::Path) -> Result<Option<Manifest>, Failure> {
+        Manifest::read(path, &self.locked.sha256).map_err(|error| {
+            let what = format!("cannot use the manifest {}", path.display());
+            Failure::io(Code::Input, what, &error).hint("write it again with icache --record, or remove it")
+        })
+    }
+
+    fn record(&self, path: &std::path::Path, proof: &Proof<'_>) -> Result<(), Failure> {
+        let manifest = Manifest::new(&self.locked, self.pixi_version.clone(), proof.recorded());
+        manifest.write(path).map_err(|error| {
+            Failure::io(Code::Unmet, format!("cannot write the manifest {}", path.display()), &error)
+        })
+    }
+
+    fn cache(&self, bytes: u64, gaps: u64, manifest: Option<PathBuf>) -> Cache {
+        Cache {
+            engine: self.env.engine,
+            lock_sha256: self.locked.sha256.clone(),
+            platform: self.locked.platforms.join(","),
+            pixi_env: self.locked.environment.clone(),
+            packages: self.locked.packages.len() as u64,
+            bytes,
+            hashed_bytes: None,
+            depth: if self.hashes() { "deep" } else { "quick" }.to_owned(),
+            gaps,
+            manifest,
+            seconds: self.started.elapsed().as_secs_f64(),
+        }
+    }
+}
