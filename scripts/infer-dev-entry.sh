@@ -41,6 +41,19 @@ make_folders() {
     fi
 }
 
+# Make /soft/app/ENGINE, where iinstall installs too, for who installs: by the engine's variable, or `me` (infer-dev(7)).
+make_home() {
+    local engine=${1##*/} variable user
+    [[ ! -d $1 ]] || return 0
+    mkdir -p -- "$1" || return
+    engine=${engine//-/_}
+    variable=AUTO_INFER_${engine^^}_USER
+    user=${!variable:-me}
+    if [[ $EUID == 0 ]] && id -u -- "$user" >/dev/null 2>&1; then
+        chown -- "$user:" "$1" || say "warning: $1 is not $user's"
+    fi
+}
+
 # Put the helpers where set-ups expect them: helpers/ENGINE/NAME as /soft/app/ENGINE/NAME. Somebody's own file stays.
 link_helpers() {
     local script link
@@ -50,7 +63,7 @@ link_helpers() {
         if [[ -e $link && ! -L $link ]]; then
             say "warning: $link is not a link of ours and is left alone"
         elif [[ $(readlink "$link") != "$script" ]]; then
-            if ! { mkdir -p "$(dirname "$link")" && ln -sfn "$script" "$link"; }; then
+            if ! { make_home "$(dirname "$link")" && ln -sfn "$script" "$link"; }; then
                 say "warning: there is no link at $link"
             fi
         fi

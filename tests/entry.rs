@@ -256,6 +256,23 @@ fn helpers_are_linked_and_somebodys_own_file_is_left_alone() {
 }
 
 #[test]
+fn a_folder_that_root_makes_for_the_helpers_belongs_to_who_installs_there() {
+    if !rustix::process::geteuid().is_root() {
+        println!("not run: only root can give a folder away");
+        return;
+    }
+    let mut sandbox = Sandbox::new();
+    sandbox.set("AUTO_INFER_LLAMA_CPP_USER", "nobody");
+    std::fs::create_dir(sandbox.path("root")).unwrap();
+    let in_its_own_root = IN_ITS_OWN_ROOT
+        .replace("app/llama-cpp\necho mine >root/soft/app/llama-cpp/get-llama-cpp-pkg.sh", "app")
+        .replace("cat get-llama-cpp-pkg.sh; readlink *.sh", "stat -c %U . ; readlink *.sh | wc -l");
+    let mut command = sandbox.command("unshare");
+    let output = sandbox.finish(command.args(["--mount", "bash", "-ec", &in_its_own_root]).arg(script()));
+    assert!(output.exits(11).stdout.ends_with("nobody\n3\n"));
+}
+
+#[test]
 fn helpers_install_and_serve() {
     let mut sandbox = sandbox_with_engine(&[free_port()]);
     let run = |sandbox: &Sandbox, name: &str| {
