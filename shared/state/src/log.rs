@@ -1,6 +1,7 @@
 //! The log that a keeper writes for its engine.
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// How the keeper's own lines begin.
@@ -12,35 +13,62 @@ const LINES: usize = 20;
 const BYTES: u64 = 64 << 10;
 /// Enough to find in it why an engine ended.
 const EVIDENCE_BYTES: u64 = 256 << 10;
+const EVIDENCE_LINES: usize = 400;
 
 /// The last 20 lines of a log, of the last start only; none where it cannot be read.
 #[must_use]
 pub fn log_tail(path: &Path) -> Vec<String> {
-    last_lines(&end_of(path, BYTES))
+    last_lines(&end_of(path))
 }
 
-/// What the engine itself has written since it was last started, the last 256 KiB of it, also where the log was rotated
-/// in between.
+/// What the engine itself has written since it was last started: the last 400 lines among the last 256 KiB, also where the
+/// log was rotated in between. Read line by line, because a keeper that does so must stay small.
 #[must_use]
 pub fn log_since_start(path: &Path) -> Vec<String> {
-    let mut text = end_of(path, EVIDENCE_BYTES);
-    let room = EVIDENCE_BYTES.saturating_sub(text.len() as u64);
-    if room > 0 && !text.lines().any(starts) {
-        text.insert_str(0, &end_of(&PathBuf::from(format!("{}.1", path.display())), room));
+    let mut lines = VecDeque::new();
+    let known = take_lines(path, &mut lines).unwrap_or(true);
+    if !known {
+        lines.clear();
+        let before = PathBuf::from(format!("{}.1", path.display()));
+        // Where there is none, the log begins here.
+        take_lines(&before, &mut lines).ok();
+        take_lines(path, &mut lines).ok();
     }
-    let lines: Vec<&str> = text.lines().collect();
-    let from = lines.iter().rposition(|line| starts(line)).map_or(0, |start| start + 1);
-    let engines = lines[from..].iter().filter(|line| !line.starts_with(KEEPER_LINE));
-    engines.map(|line| (*line).to_owned()).collect()
+    lines.into()
+}
+
+/// Add the engine's lines; a start empties what was gathered. Says whether the start was seen, or is too far back.
+fn take_lines(path: &Path, lines: &mut VecDeque<String>) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let skipped = file.metadata()?.len().saturating_sub(EVIDENCE_BYTES);
+    file.seek(SeekFrom::Start(skipped))?;
+    let mut known = skipped > 0;
+    let mut reader = BufReader::new(file.take(EVIDENCE_BYTES));
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches(['\n', '\r']);
+        if starts(text) {
+            lines.clear();
+            known = true;
+        } else if !text.starts_with(KEEPER_LINE) {
+            lines.push_back(text.to_owned());
+        }
+        if lines.len() > EVIDENCE_LINES {
+            lines.pop_front();
+        }
+        line.clear();
+    }
+    Ok(known)
 }
 
 /// The last bytes of a file; nothing where it cannot be read.
-fn end_of(path: &Path, bytes: u64) -> String {
+fn end_of(path: &Path) -> String {
     let mut text = Vec::new();
     let read = File::open(path).and_then(|mut file| {
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
-        file.take(bytes).read_to_end(&mut text)
+        file.seek(SeekFrom::Start(length.saturating_sub(BYTES)))?;
+        file.take(BYTES).read_to_end(&mut text)
     });
     if read.is_err() { String::new() } else { String::from_utf8_lossy(&text).into_owned() }
 }
