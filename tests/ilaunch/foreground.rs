@@ -75,6 +75,8 @@ fn signals_are_handed_on() {
 fn it_ends_with_us_however_we_end() {
     let keeping = Keeping::new();
     let mut ilaunch = started(&keeping, super::PATIENT);
+    // The engine may have spoken before its keeper has said which process it is.
+    wait_for("its process", LIMIT, || keeping.status("a")["pid"].is_u64());
     let engine = u32::try_from(keeping.status("a")["pid"].as_u64().unwrap()).unwrap();
     ilaunch.kill().unwrap();
     ilaunch.wait().unwrap();
