@@ -209,6 +209,7 @@ fn secrets_reach_the_engine_and_no_file_that_others_may_read() {
         let holds = fs::read_to_string(path).unwrap().contains("sk-secret-1");
         assert_eq!(holds, mode == 0o600, "{name}");
     }
+    wait_for("its process", LIMIT, || keeping.status("a")["pid"].is_u64());
     let engine = keeping.status("a")["pid"].as_u64().unwrap();
     for pid in [u64::from(keeper.id()), engine] {
         let argv = fs::read(format!("/proc/{pid}/cmdline")).unwrap();

@@ -29,9 +29,10 @@ fn whenever_a_keeper_is_killed_the_next_start_has_the_instance_for_itself() {
         // It was ended by the kernel, or it is by the next start.
         let output = keeping.launch(std::slice::from_ref(&plan)).exits(0);
         assert_eq!(output.all("instance").len(), 1, "{}", output.transcript());
-        let ours = keeping.marked("a");
-        assert_eq!(ours.len(), 1);
-        assert_eq!(keeping.processes().len(), 2, "after kill {seed}: a keeper and its engine");
+        // What is just being executed shows no environment for a moment.
+        let alone = || keeping.marked("a").len() == 1 && keeping.processes().len() == 2;
+        keeping.wait_for_log("a", "up\n");
+        wait_for(&format!("a keeper and its engine, after kill {seed}"), LIMIT, alone);
         keeping.stop("a");
         assert!(keeping.processes().is_empty());
     }

@@ -48,11 +48,13 @@ impl Keeping {
         self.sandbox.sh(&format!("ilaunch < {name}"))
     }
 
-    /// Launch one script and wait until it has printed `up`.
+    /// Launch one script and wait until it has printed `up`, and its keeper has said which process it is.
     pub(crate) fn start(&self, instance: &str, script: &str) -> Value {
         let plan = self.plan(instance, script);
         self.launch(std::slice::from_ref(&plan)).exits(0).one("instance");
         self.wait_for_log(instance, "up\n");
+        let told = || self.status(instance)["pid"].is_u64() || self.status(instance)["state"] != "running";
+        wait_for(&format!("the process of {instance}"), LIMIT, told);
         plan
     }
 
