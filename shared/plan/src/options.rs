@@ -35,14 +35,10 @@ impl Options {
 }
 
 fn boolean(name: &str, environment: &BTreeMap<String, String>) -> Result<bool, Failure> {
-    let value = environment.get(name).map(|value| value.to_ascii_lowercase());
-    match value.as_deref() {
-        Some("1" | "true" | "yes" | "on") => Ok(true),
-        None | Some("" | "0" | "false" | "no" | "off") => Ok(false),
-        Some(other) => {
-            let (what, cause) = (format!("cannot use {name}"), format!("'{other}' is not a boolean"));
-            let hint = "set it to 1, true, yes or on, or to 0, false, no or off";
-            Err(Failure::new(Code::Unmet, what, cause).hint(hint))
-        }
-    }
+    let value = environment.get(name).map_or("", String::as_str);
+    vars::boolean(value).ok_or_else(|| {
+        let (what, cause) = (format!("cannot use {name}"), format!("'{value}' is not a boolean"));
+        let hint = "set it to 1, true, yes or on, or to 0, false, no or off";
+        Failure::new(Code::Unmet, what, cause).hint(hint)
+    })
 }
