@@ -88,26 +88,12 @@ fn socket(line: &str, port: u16) -> Option<Socket> {
 fn holder(sockets: &[Socket]) -> String {
     let listening = sockets.iter().filter(|socket| socket.listens);
     let others = sockets.iter().filter(|socket| !socket.listens);
-    let owner = listening.chain(others).find_map(|socket| owner(socket.inode));
+    let held = listening.chain(others).filter(|socket| socket.inode != 0);
+    let owner = held.map(|socket| socket.inode).find_map(tree::holder);
     match owner {
         Some(pid) => format!("pid {pid} has it: {}", name(pid)),
         None => "it cannot be seen from here who has it".to_owned(),
     }
-}
-
-fn owner(inode: u64) -> Option<u32> {
-    if inode == 0 {
-        return None;
-    }
-    let wanted = format!("socket:[{inode}]");
-    let pids =
-        fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let mut pids: Vec<u32> = pids.collect();
-    pids.sort_unstable();
-    pids.into_iter().find(|pid| {
-        let Ok(fds) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-        fds.flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|link| link.as_os_str() == wanted.as_str()))
-    })
 }
 
 /// A process's name alone: a command line may hold secrets, and records are kept.

@@ -10,7 +10,7 @@ mod sweep;
 mod usage;
 
 pub use gone::{Pinned, ended};
-pub use listener::{Listening, listening};
+pub use listener::{Listening, holder, listening};
 pub use marked::{as_user, mark, marked};
 pub use process::{Process, descendants, family, signal};
 pub use sweep::{Swept, sweep};
