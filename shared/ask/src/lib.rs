@@ -5,8 +5,10 @@
 mod chat;
 mod error;
 mod events;
+mod key;
 mod target;
 
 pub use chat::{Chat, Piece, Said};
 pub use error::Error;
+pub use key::key_in;
 pub use target::Target;

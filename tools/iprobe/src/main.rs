@@ -99,10 +99,6 @@ fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
 
 /// The first line of a key file.
 fn read_key(file: &Path) -> Result<String, Failure> {
-    let what = || format!("cannot read the key in {}", file.display());
-    let text = std::fs::read_to_string(file).map_err(|error| Failure::io(Code::Unmet, what(), &error))?;
-    match text.lines().next().map(str::trim).filter(|key| !key.is_empty()) {
-        Some(key) => Ok(key.to_owned()),
-        None => Err(Failure::new(Code::Unmet, what(), "its first line is empty")),
-    }
+    ask::key_in(file)
+        .map_err(|e| Failure::io(Code::Unmet, format!("cannot read the key in {}", file.display()), &e))
 }
