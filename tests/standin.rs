@@ -186,6 +186,20 @@ fn an_engine_of_a_channel_on_loopback_installs_and_is_cached() {
 }
 
 #[test]
+fn a_lock_is_written_where_the_channel_answers() {
+    let mut sandbox = with_programs();
+    let _channel = fixture::template("vllm", &sandbox.path(""));
+    let locked = sandbox.read("template/pixi.lock");
+    drop(sandbox.sh("rm template/pixi.lock; cd template; pixi lock; pixi lock --check").exits(0));
+    let written = sandbox.read("template/pixi.lock");
+    for line in locked.lines().filter(|line| line.contains("sha256: ") || line.starts_with("- ")) {
+        assert!(written.contains(line), "{line} is not in\n{written}");
+    }
+    sandbox.set("PIXI_OFFLINE", "1");
+    drop(sandbox.sh("rm template/pixi.lock; cd template; pixi lock").exits(1));
+}
+
+#[test]
 fn a_pack_is_downloaded_through_a_proxy_and_only_once() {
     let mut sandbox = with_programs();
     let channel = fixture::template("vllm", &sandbox.path(""));
