@@ -46,6 +46,12 @@ impl Trouble {
         Self::bad("it is truncated: it ends before its end mark").hint("copy it here again")
     }
 
+    /// A script that pixi-pack did not make, or not as we know it.
+    pub(crate) fn no_marker() -> Self {
+        Self::bad("it is a script without the line @@END_HEADER@@ that pixi-pack writes")
+            .hint("give a bundle that pixi-pack made; a script that you trust runs, sealed, with --run-sh")
+    }
+
     /// The same with what to do about it.
     pub(crate) fn hint(mut self, hint: &str) -> Self {
         self.hint = Some(hint.to_owned());
