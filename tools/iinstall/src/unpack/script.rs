@@ -170,7 +170,7 @@ mod tests {
         assert!(decoded(&[&text[..], b"\n"].concat(), 64).is_ok());
         assert_eq!(
             decoded(&[&text[..], b"\nx"].concat(), 64).unwrap_err(),
-            "byte 1469: nothing should be here"
+            "byte 1470: nothing should be here"
         );
     }
 
