@@ -6,10 +6,12 @@ mod environment;
 mod job;
 mod program;
 mod redact;
+mod shortfall;
 mod template;
 
 pub use environment::{Network, surround};
 pub use job::{Ended, Job};
 pub use program::{Pixi, Version};
 pub use redact::redact;
+pub use shortfall::Shortfall;
 pub use template::Template;

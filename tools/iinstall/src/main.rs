@@ -3,11 +3,15 @@
 //! Reads `env` records. Writes one `installed` record per engine, `skipped` where there is nothing to do and nothing to
 //! find, `warning` records, and `failed`.
 mod archive;
+mod bundle;
 mod copy;
+mod environment;
 mod home;
 mod lookup;
 mod other_user;
 mod package;
+mod road;
+mod sealed;
 mod source;
 mod unpack;
 
@@ -32,6 +36,9 @@ struct Args {
     /// How long to wait for another iinstall on the same folder
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     wait: u64,
+    /// Let a bundle's script that we cannot read run itself, sealed
+    #[arg(long)]
+    run_sh: bool,
     /// The open source, when root runs us again as another user
     #[arg(long, value_name = "FD", hide = true)]
     source_fd: Option<RawFd>,
@@ -43,6 +50,7 @@ impl Args {
         let mut args = vec![format!("--keep={}", self.keep), format!("--wait={}", self.wait)];
         args.extend(self.rehash.then(|| "--rehash".to_owned()));
         args.extend(self.rollback.then(|| "--rollback".to_owned()));
+        args.extend(self.run_sh.then(|| "--run-sh".to_owned()));
         args.extend(source.map(|fd| format!("--source-fd={fd}")));
         args
     }
@@ -73,7 +81,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     }
     for env in later {
         if !io.ended(env.engine) {
-            act(&args, &env, None, io)?;
+            act(&args, &env, handed_down.take(), io)?;
         }
     }
     io.require("env", &["ienv"])?;
@@ -106,8 +114,12 @@ fn act(args: &Args, env: &Env, handed_down: Option<OwnedFd>, io: &mut Io) -> Res
 
 /// The source that is to be installed, where this run installs.
 fn wants_source<'a>(args: &Args, env: &'a Env) -> Option<&'a Path> {
-    let installs = env.wants(Step::Install) && !args.rollback && env.engine == Engine::LlamaCpp;
-    env.archive.as_deref().filter(|_| installs)
+    let source = match (env.engine, env.road) {
+        (Engine::LlamaCpp, _) => env.archive.as_deref(),
+        (_, Some(record::Road::Bundle)) => env.bundle.as_deref(),
+        _ => None,
+    };
+    source.filter(|_| env.wants(Step::Install) && !args.rollback)
 }
 
 fn engine(args: &Args, env: &Env, handed_down: Option<OwnedFd>) -> Result<Found, Failure> {
@@ -117,15 +129,20 @@ fn engine(args: &Args, env: &Env, handed_down: Option<OwnedFd>) -> Result<Found,
         Failure::new(Code::Input, what, "it has neither install_dir nor project_dir")
     })?;
     if args.rollback && env.wants(Step::Install) {
-        return roll_back(args, env, folder);
+        return roll_back(args, folder);
     }
     if let Some(path) = wants_source(args, env) {
         let fd = handed_down.map_or_else(|| source::open(path), Ok)?;
         let source = source::OpenSource::new(path, fd)?;
         let home = home::Home::make(folder)?;
         let lock = home::HomeLock::take(&home, Duration::from_secs(args.wait))?;
-        let road = archive::Archive { env, source, rehash: args.rehash, keep: args.keep, begun };
-        let (installed, warnings) = road.install(&home, &lock)?;
+        let order = road::Order { env, rehash: args.rehash, keep: args.keep, begun };
+        let (installed, warnings) = if env.engine == Engine::LlamaCpp {
+            archive::Archive { order, source }.install(&home, &lock)?
+        } else {
+            let bundle = bundle::Bundle { order, source, run_sh: args.run_sh };
+            road::install(&bundle, &order, &home, &lock)?
+        };
         return Ok(Found::Installed(Box::new(installed), warnings));
     }
     match lookup::installed(env, folder, begun)? {
@@ -134,15 +151,16 @@ fn engine(args: &Args, env: &Env, handed_down: Option<OwnedFd>) -> Result<Found,
     }
 }
 
-fn roll_back(args: &Args, env: &Env, folder: &Path) -> Result<Found, Failure> {
+fn roll_back(args: &Args, folder: &Path) -> Result<Found, Failure> {
     let begun = Instant::now();
     let Some(home) = home::Home::find(folder)?.filter(|home| home.installs().is_dir()) else {
         let what = format!("cannot roll back {}", folder.display());
         return Err(Failure::new(Code::Unmet, what, "nothing of ours is installed there"));
     };
     let lock = home::HomeLock::take(&home, Duration::from_secs(args.wait))?;
-    let mut installed = lookup::roll_back(&home, &lock)?;
-    let warnings = home.link(env.engine, &lock)?;
+    let target = lookup::roll_back(&home, &lock)?;
+    let warnings = home.link(&target, &lock)?;
+    let mut installed = target.record;
     installed.seconds = begun.elapsed().as_secs_f64();
     Ok(Found::Installed(Box::new(installed), warnings))
 }

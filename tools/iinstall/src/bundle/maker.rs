@@ -38,28 +38,27 @@ impl Maker {
         Ok(Self::Script(words, path.to_owned()))
     }
 
-    /// The command that makes the environment in `attempt`, with `tmp` for all that is temporary.
-    pub(super) fn command(&self, attempt: &Path, tmp: &Path) -> Command {
-        let mut command = match self {
-            Self::Unpacker(program, _) => Command::new(program),
-            Self::Script(words, path) => {
-                let mut command = Command::new(&words[0]);
-                command.args(&words[1..]).arg(path);
-                command
-            }
-        };
+    /// The program.
+    pub(super) fn program(&self) -> &Path {
+        match self {
+            Self::Unpacker(program, _) => program,
+            Self::Script(words, _) => Path::new(&words[0]),
+        }
+    }
+
+    /// Let `command`, which runs the program, make the environment in `attempt`. All that is temporary goes to `tmp`.
+    pub(super) fn prepare(&self, command: &mut Command, attempt: &Path, tmp: &Path) {
+        if let Self::Script(words, path) = self {
+            command.args(&words[1..]).arg(path);
+        }
         command.arg("-o").arg(attempt).args(["-e", NAME]);
         if let Self::Unpacker(_, members) = self {
             command.arg(members);
         }
-        // Nothing of it outside the attempt, caches included.
-        let variables: BTreeMap<String, String> =
-            ["HOME", "XDG_CACHE_HOME", "RATTLER_CACHE_DIR", "UV_CACHE_DIR", "PIP_CACHE_DIR"]
-                .into_iter()
-                .map(|name| (name.to_owned(), tmp.display().to_string()))
-                .collect();
-        surround(&mut command, &variables, tmp, Network::Offline);
+        // Caches too.
+        let names = ["HOME", "XDG_CACHE_HOME", "RATTLER_CACHE_DIR", "UV_CACHE_DIR", "PIP_CACHE_DIR"];
+        let variables = names.map(|name| (name.to_owned(), tmp.display().to_string()));
+        surround(command, &BTreeMap::from(variables), tmp, Network::Offline);
         command.current_dir(attempt);
-        command
     }
 }

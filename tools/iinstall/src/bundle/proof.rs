@@ -22,6 +22,8 @@ pub(super) struct Papers<'a> {
 pub(super) struct Proof {
     pub(super) checks: BTreeMap<String, Value>,
     pub(super) warnings: Vec<Warning>,
+    /// The pixi-pack that made the bundle, as it says.
+    pub(super) pixi_pack: Option<String>,
 }
 
 impl<'a> Papers<'a> {
@@ -54,14 +56,16 @@ impl<'a> Papers<'a> {
 
     /// The whole file and all that was in it. `folder` is where that is now.
     pub(super) fn all(&self, sha256: &str, members: &[Member], folder: &Path) -> Result<Proof, Failure> {
-        self.pack_info(members, folder)?;
+        let info = self.pack_info(members, folder)?;
         let problems = self.manifest.as_ref().map(|(_, manifest)| manifest.problems(members));
         self.described(sha256, &problems.unwrap_or_default())?;
         self.demand(sha256)?;
         self.locked(members)?;
         let mut proof = self.proof(self.lock.is_some());
+        proof.pixi_pack = info.pixi_pack_version;
         let bytes: u64 = members.iter().map(|member| member.size_bytes).sum();
-        let count = |of: fn(&Part<'_>) -> bool| members.iter().filter(|member| of(&Part::of(&member.path))).count();
+        let count =
+            |of: fn(&Part<'_>) -> bool| members.iter().filter(|member| of(&Part::of(&member.path))).count();
         proof.checks.extend([
             ("members".to_owned(), json!(members.len())),
             ("bytes".to_owned(), json!(bytes)),
@@ -85,7 +89,7 @@ impl<'a> Papers<'a> {
     }
 
     /// Its own description: whether it is for us at all.
-    fn pack_info(&self, members: &[Member], folder: &Path) -> Result<(), Failure> {
+    fn pack_info(&self, members: &[Member], folder: &Path) -> Result<PackInfo, Failure> {
         let what = self.what();
         if !members.iter().any(|member| member.path == PackInfo::PATH) {
             let cause = format!("it is not a pixi-pack bundle: it has no {}", PackInfo::PATH);
@@ -94,7 +98,9 @@ impl<'a> Papers<'a> {
         let path = folder.join(PackInfo::PATH);
         let bytes = std::fs::read(&path)
             .map_err(|error| Failure::io(Code::Unmet, format!("cannot read {}", path.display()), &error))?;
-        PackInfo::parse(&bytes, &what)?.admit(&what)
+        let info = PackInfo::parse(&bytes, &what)?;
+        info.admit(&what)?;
+        Ok(info)
     }
 
     /// The manifest's word on the file, the members first: they say where it differs.
@@ -105,7 +111,9 @@ impl<'a> Papers<'a> {
             return Err(self.damaged(format!("by {by}, {}", bundle::shown(problems))));
         }
         if !manifest.sha256.eq_ignore_ascii_case(sha256) {
-            return Err(self.damaged(format!("its sha256 is {sha256}, and by {by} it is {}", manifest.sha256)));
+            return Err(
+                self.damaged(format!("its sha256 is {sha256}, and by {by} it is {}", manifest.sha256))
+            );
         }
         Ok(())
     }
@@ -128,19 +136,18 @@ impl<'a> Papers<'a> {
             return Ok(());
         }
         let cause = format!("by {}, {}", path.display(), bundle::shown(&found.problems));
-        let hint = format!("pack it again from this template, or point {template} at the one that it was packed from");
+        let hint = format!(
+            "pack it again from this template, or point {template} at the one that it was packed from"
+        );
         Err(Failure::new(Code::Input, self.what(), cause).hint(hint))
     }
 
     fn proof(&self, lock: bool) -> Proof {
-        let by = [
-            ("sha256", self.env.sha256.is_some()),
-            ("manifest", self.manifest.is_some()),
-            ("lock", lock),
-        ];
+        let by =
+            [("sha256", self.env.sha256.is_some()), ("manifest", self.manifest.is_some()), ("lock", lock)];
         let proved: Vec<&str> = by.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect();
         let warnings = if proved.is_empty() { vec![self.unproved()] } else { Vec::new() };
-        Proof { checks: BTreeMap::from([("proved".to_owned(), json!(proved))]), warnings }
+        Proof { checks: BTreeMap::from([("proved".to_owned(), json!(proved))]), warnings, pixi_pack: None }
     }
 
     fn unproved(&self) -> Warning {
@@ -178,6 +185,7 @@ fn read_lock(template: &Path) -> Result<Option<(PathBuf, LockFile)>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Failure::io(Code::Unmet, what(), &error)),
     };
-    let lock = LockFile::parse(&bytes).map_err(|error| Failure::new(Code::Input, what(), error.to_string()))?;
+    let lock =
+        LockFile::parse(&bytes).map_err(|error| Failure::new(Code::Input, what(), error.to_string()))?;
     Ok(Some((path, lock)))
 }

@@ -1,4 +1,4 @@
-//! Which pixi-unpack makes the environment: the one that was named, the one inside the bundle, or PATH's.
+//! pixi-unpack: the one that was named or is on PATH, and whether one that a bundle carries can run here.
 use crate::package::elf;
 use record::Env;
 use std::fs::File;
@@ -8,17 +8,9 @@ use tool::{Code, Failure, vars};
 
 const NAME: &str = "pixi-unpack";
 
-/// The one that is on this machine; `None` where there is none.
+/// The one that was named, else PATH's; `None` where there is none.
 pub(super) fn here(env: &Env) -> Option<PathBuf> {
     env.pixi_unpack.clone().or_else(|| which::which(NAME).ok()).map(|path| Path::new("/").join(path))
-}
-
-/// The program to run. `embedded` is the one that the bundle carries: only a program that was named goes before it.
-pub(super) fn choose(env: &Env, embedded: Option<&Path>, what: &str) -> Result<PathBuf, Failure> {
-    match embedded {
-        Some(embedded) if env.pixi_unpack.is_none() => fits(embedded, what).map(|()| embedded.to_owned()),
-        _ => here(env).ok_or_else(|| missing(env)),
-    }
 }
 
 /// What to bring where there is none.
@@ -33,7 +25,7 @@ pub(super) fn missing(env: &Env) -> Failure {
 }
 
 /// Whether this machine can run it, as far as its first bytes say.
-fn fits(program: &Path, what: &str) -> Result<(), Failure> {
+pub(super) fn fits(program: &Path, what: &str) -> Result<(), Failure> {
     let refuse = |cause: String| Failure::new(Code::Input, what, cause).hint("bring the bundle again");
     let unreadable = |error: std::io::Error| {
         Failure::io(Code::Unmet, format!("cannot read {}", program.display()), &error)

@@ -14,10 +14,6 @@ pub(crate) use kind::{HEAD, Kind};
 pub(crate) use root::{Attributes, Root};
 pub(crate) use script::payload;
 pub(crate) use space::Space;
-pub(crate) use stream::{hash, unpack, unpack_bundle};
+pub(crate) use stream::{bundle_kind, hash, hex, unpack, unpack_bundle};
 pub(crate) use trouble::Trouble;
 pub(crate) use witness::Witness;
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -1,7 +1,7 @@
 //! One read: the file's bytes go to the hash, on a thread of its own, and to the unpacker; decompressing and writing are
 //! two threads more.
 use crate::unpack::zip::At;
-use crate::unpack::{HEAD, Kind, Root, Trouble, hex, script, tar, zip};
+use crate::unpack::{HEAD, Kind, Root, Trouble, script, tar, zip};
 use flate2::bufread::GzDecoder;
 use indicatif::ProgressBar;
 use liblzma::bufread::XzDecoder;
@@ -54,7 +54,7 @@ pub(crate) fn unpack_bundle(
     program: &Path,
     bar: &ProgressBar,
 ) -> Result<String, Trouble> {
-    let kind = Kind::of_bundle(&head(file)?)?;
+    let kind = bundle_kind(file)?;
     let payload = match kind {
         Kind::Script => script::payload(file)?.ok_or_else(Trouble::no_marker)?,
         _ => 0,
@@ -69,6 +69,11 @@ pub(crate) fn unpack_bundle(
         }
         Ok(join(hasher))
     })
+}
+
+/// Which kind of bundle a file is.
+pub(crate) fn bundle_kind(file: &File) -> Result<Kind, Trouble> {
+    Kind::of_bundle(&head(file)?)
 }
 
 /// Both parts of a script: the tar is sent on, the program written to its file.
@@ -285,4 +290,9 @@ impl Read for Chunks {
 /// A thread's result; its panic is ours.
 fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
