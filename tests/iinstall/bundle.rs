@@ -35,6 +35,16 @@ impl Site {
         site
     }
 
+    /// The same with a pixi-unpack that is done at once: its environment is the system's python.
+    pub(super) fn quick() -> Self {
+        let mut site = Self::new();
+        let script = "#!/bin/sh\n[ -f \"$5/pixi-pack.json\" ] && [ \"$1$3$4\" = -o-eenv ] || exit 9\nmkdir -p \"$2/env/bin\"\n\
+            ln -s /usr/bin/python3 \"$2/env/bin/python\"\necho 'export PATH=$PATH' > \"$2/activate.sh\"\n";
+        let program = site.sandbox.script("quick/pixi-unpack", script);
+        site.sandbox.set("PATH", &path(program.parent().unwrap()));
+        site
+    }
+
     /// A script that must succeed, in the sandbox.
     #[track_caller]
     pub(super) fn sh(&self, script: &str) {
@@ -142,6 +152,12 @@ json.dump({'format': 1, 'bundle': b, 'sha256': sha(b), 'size_bytes': os.stat(b).
     }
 }
 
+/// The rules of an output's warnings, less that the small environments of the tests hold no engine.
+fn rules(output: &Output) -> Vec<Value> {
+    let rules = output.all("warning").into_iter().map(|warning| warning["rule"].clone());
+    rules.filter(|rule| rule != "import_missing").collect()
+}
+
 /// PATH with the tests' pixi-unpack, or without any.
 fn path(bin: &Path) -> String {
     let no_gpu = crate::kit::root().join("tests/data/no-gpu");
@@ -173,10 +189,13 @@ fn the_real_bundle_installs_in_every_form_and_its_wheels_import() {
         assert_eq!(installed["path"], shown, "{name}");
         assert_eq!(installed["python"], format!("{shown}/env/bin/python"), "{name}");
         assert_eq!(installed["seal"], "namespace", "{name}");
-        assert!(installed["activation"]["path"].to_string().contains("/env/bin"), "{installed}");
+        assert_eq!(installed["activation"]["path"], json!([format!("{shown}/env/bin")]), "{name}");
+        assert_eq!(installed["activation"]["variables"]["CONDA_PREFIX"], format!("{shown}/env"), "{name}");
         site.imports();
-        let mut left: Vec<_> =
-            fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut left: Vec<_> = fs::read_dir(&place)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         left.sort();
         assert_eq!(left, ["activate.sh", "env", "installed.json"], "{name}");
         for link in ["env", "activate.sh", ".installed-from.json"] {
@@ -190,12 +209,11 @@ fn the_real_bundle_installs_in_every_form_and_its_wheels_import() {
 
 #[test]
 fn what_vouches_for_a_bundle_is_said_and_nothing_is_a_warning() {
-    let mut site = Site::new();
+    let mut site = Site::quick();
     let bundle = site.pack("b.tar");
     let output = site.install(&bundle).exits(0);
-    let warning = output.one("warning");
-    assert_eq!(warning["rule"], "unproved_bundle");
-    assert_eq!(warning["what"], "nothing vouches for $SANDBOX/b.tar");
+    assert_eq!(rules(&output), ["unproved_bundle"]);
+    assert_eq!(output.all("warning")[0]["what"], "nothing vouches for $SANDBOX/b.tar");
     assert_eq!(output.one("installed")["checks"]["proved"], json!([]));
     let id = output.one("installed")["id"].clone();
 
@@ -205,14 +223,14 @@ fn what_vouches_for_a_bundle_is_said_and_nothing_is_a_warning() {
     site.describe("b.tar");
     site.set("force", true);
     let again = site.run("").exits(0);
-    assert_eq!(again.all("warning").iter().filter(|warning| warning["rule"] == "unproved_bundle").count(), 0);
+    assert_eq!(rules(&again), [""; 0]);
     assert_eq!(again.one("installed")["checks"]["proved"], json!(["sha256", "manifest", "lock"]));
     assert_eq!((&again.one("installed")["id"], again.one("installed").get("reused")), (&id, None));
 }
 
 #[test]
 fn the_same_bundle_again_is_a_no_op_by_its_looks_or_its_hash() {
-    let mut site = Site::new();
+    let mut site = Site::quick();
     let bundle = site.pack("b.tar");
     let first = site.install(&bundle).exits(0).one("installed");
     fs::remove_file(site.home().join("env")).unwrap();
@@ -225,7 +243,6 @@ fn the_same_bundle_again_is_a_no_op_by_its_looks_or_its_hash() {
     assert_eq!((&touched["reused"], &touched["path"]), (&json!(true), &first["path"]));
     assert_eq!(touched["source"]["inode"].as_u64().unwrap(), bundle.metadata().unwrap().ino());
     assert_eq!(site.installs().0.len(), 1);
-    site.imports();
     assert!(site.home().join("env/bin/python").exists(), "the fixed links come back");
 
     site.sh("echo '# another' >> members/environment.yml");
@@ -233,7 +250,6 @@ fn the_same_bundle_again_is_a_no_op_by_its_looks_or_its_hash() {
     let flipped = site.install(other).exits(0).one("installed");
     assert_eq!((flipped.get("reused"), &flipped["previous"]), (None, &first["path"]));
     assert_eq!(site.run("--rollback").exits(0).one("installed")["id"], first["id"]);
-    site.imports();
 }
 
 /// The most memory that a process ever had, as long as it is there to be asked.
@@ -329,11 +345,11 @@ fn a_script_of_another_make_runs_only_when_asked_and_sealed() {
     );
     let bundle = site.sandbox.write("b.sh", script);
     let failed = site.install(&bundle).exits(65).one("failed");
-    assert_eq!(failed["cause"], "it is a script without the line @@END_HEADER@@ that pixi-pack writes");
+    assert_eq!(failed["cause"], "it is a script without the line @@END_HEADER@@ in its first 1024 KiB");
     assert!(failed["hint"].as_str().unwrap().contains("--run-sh"), "{failed}");
     assert_eq!(site.current(), None);
     let output = site.run("--run-sh").exits(0);
-    assert_eq!(output.one("warning")["rule"], "unproved_bundle");
+    assert_eq!(rules(&output), ["unproved_bundle"]);
     assert_eq!(output.one("installed")["checks"]["proved"], json!([]));
     site.imports();
 }

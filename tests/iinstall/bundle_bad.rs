@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// A site where something is installed already.
 fn site() -> Site {
-    let mut site = Site::new();
+    let mut site = Site::quick();
     drop(site.install(fixture::bundle()).exits(0));
     site
 }
@@ -20,7 +20,10 @@ fn refused(site: &mut Site, bundle: &Path, code: i32, cause: &str) {
     let failed = output.one("failed");
     let said = failed["cause"].as_str().unwrap();
     assert!(said.contains(cause), "'{said}' has no '{cause}'");
-    assert!(failed["what"].as_str().unwrap().contains(bundle.file_name().unwrap().to_str().unwrap()), "{failed}");
+    assert!(
+        failed["what"].as_str().unwrap().contains(bundle.file_name().unwrap().to_str().unwrap()),
+        "{failed}"
+    );
     assert_eq!(output.all("installed").len(), 0);
     assert_eq!((site.current(), site.installs().0), before);
     assert_eq!(site.installs().1, [""; 0], "{cause}: something is left");
@@ -58,7 +61,7 @@ fn what_the_manifest_does_not_vouch_for() {
         manifest["size_bytes"] = fs::metadata(site.sandbox.path("b.tar")).unwrap().len().into();
         site.sandbox.write("b.tar.json", manifest.to_string());
     };
-    site.sh("cp kept members/pypi/evil-1-py3-none-any.whl");
+    site.sh("head -c 20000 /dev/zero > members/pypi/evil-1-py3-none-any.whl");
     site.pack("b.tar");
     refused(&mut site, &good, 65, "and by $SANDBOX/b.tar.json it should have ");
     whole(&site);
@@ -84,8 +87,16 @@ fn what_the_lock_does_not_vouch_for() {
     fixture::tiny(&site.sandbox.path("tiny"));
     site.set("template_dir", site.sandbox.text("tiny/template"));
     for (script, undo, cause) in [
-        (format!("printf x >> members/{PYTHON}"), format!("truncate -s -1 members/{PYTHON}"), format!("{PYTHON} has sha256 ")),
-        (format!("printf x >> members/{WHEEL}"), format!("truncate -s -1 members/{WHEEL}"), format!("{WHEEL} has sha256 ")),
+        (
+            format!("printf x >> members/{PYTHON}"),
+            format!("truncate -s -1 members/{PYTHON}"),
+            format!("{PYTHON} has sha256 "),
+        ),
+        (
+            format!("printf x >> members/{WHEEL}"),
+            format!("truncate -s -1 members/{WHEEL}"),
+            format!("{WHEEL} has sha256 "),
+        ),
         (
             "cp members/pixi-pack.json members/channel/noarch/evil-1-0.conda".to_owned(),
             "rm members/channel/noarch/evil-1-0.conda".to_owned(),
@@ -176,7 +187,7 @@ fn scripts_that_are_cut_short_or_full_of_noise() {
         (with(payload - 16, b"@@NO_HEADER@@@"), "it is a script without the line @@END_HEADER@@".to_owned()),
         (
             [b"#!/bin/sh\n".as_slice(), &b"# more\n".repeat(200_000), &good[10..]].concat(),
-            "its header goes on after 1024 KiB without the line @@END_HEADER@@".to_owned(),
+            "it is a script without the line @@END_HEADER@@ in its first 1024 KiB".to_owned(),
         ),
     ] {
         fs::write(&script, bytes).unwrap();
@@ -200,12 +211,13 @@ fn a_script_whose_pixi_unpack_cannot_run_here() {
             "{{ cat header; echo; base64 -w0 b.tar; echo; echo @@END_ARCHIVE@@; base64 -w0 {program}; }} > b.sh"
         ));
     };
-    with("header");
-    site.sh("cp $(command -v true) elf; printf '\\363\\0' | dd of=elf bs=1 seek=18 conv=notrunc 2>/dev/null");
+    site.sh("cp $(type -P true) elf; printf '\\363\\0' | dd of=elf bs=1 seek=18 conv=notrunc 2>/dev/null");
     with("elf");
     refused(&mut site, &script, 69, "the pixi-unpack in it is for another machine");
     let site = &mut site;
-    site.sh("{ cat header; echo; base64 -w0 b.tar; echo; echo @@END_ARCHIVE@@; echo text | base64 -w0; } > b.sh");
+    site.sh(
+        "{ cat header; echo; base64 -w0 b.tar; echo; echo @@END_ARCHIVE@@; echo text | base64 -w0; } > b.sh",
+    );
     refused(site, &script, 65, "the pixi-unpack in it is not a program");
 }
 

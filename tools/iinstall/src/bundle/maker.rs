@@ -1,4 +1,5 @@
 //! What makes the environment of a bundle: pixi-unpack on the unpacked members, or the bundle's own script.
+use crate::environment;
 use crate::unpack::HEAD;
 use pixi::{Network, surround};
 use std::collections::BTreeMap;
@@ -53,7 +54,8 @@ impl Maker {
         }
         command.arg("-o").arg(attempt).args(["-e", NAME]);
         if let Self::Unpacker(_, members) = self {
-            command.arg(members);
+            // What it writes into activate.sh is not to hang on who installs.
+            command.arg(members).env("PATH", environment::PATH);
         }
         // Caches too.
         let names = ["HOME", "XDG_CACHE_HOME", "RATTLER_CACHE_DIR", "UV_CACHE_DIR", "PIP_CACHE_DIR"];

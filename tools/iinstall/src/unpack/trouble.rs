@@ -1,4 +1,5 @@
 //! Why an archive was not unpacked. Whoever knows the archive's name makes a `Failure` of it.
+use crate::unpack::script::HEADER_CEILING;
 use std::io;
 use tool::{Code, Failure, io_text};
 
@@ -48,8 +49,9 @@ impl Trouble {
 
     /// A script that pixi-pack did not make, or not as we know it.
     pub(crate) fn no_marker() -> Self {
-        Self::bad("it is a script without the line @@END_HEADER@@ that pixi-pack writes")
-            .hint("give a bundle that pixi-pack made; a script that you trust runs, sealed, with --run-sh")
+        let within = HEADER_CEILING >> 10;
+        Self::bad(format!("it is a script without the line @@END_HEADER@@ in its first {within} KiB"))
+            .hint("give a bundle that pixi-pack made; another script that you trust runs itself, sealed, with --run-sh")
     }
 
     /// The same with what to do about it.
