@@ -1,5 +1,8 @@
 //! Installing an archive: every kind and layout, again, back, for somebody else; `bad` and `faults` are what goes wrong.
 mod bad;
+mod bundle;
+mod bundle_bad;
+mod bundle_faults;
 mod cache;
 mod faults;
 mod pack;
