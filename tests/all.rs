@@ -25,5 +25,6 @@ mod pages;
 mod pipeline;
 mod quickstart;
 mod soak;
+mod standin;
 mod tree;
 mod wire;
