@@ -149,13 +149,9 @@ impl<'o> Project<'o> {
         if self.template.lock() == self.taken.lock() {
             return Ok(());
         }
-        // Where there was none, none may have come.
         let lock = template.join("pixi.lock");
-        let came = self.taken.lock().is_empty() && lock.exists();
-        if let Some(changed) =
-            self.taken.edited(template).first().cloned().or(came.then(|| "pixi.lock".into()))
-        {
-            let cause = format!("{} has changed since it was taken", changed.display());
+        if Template::open_to_lock(template)?.hash() != self.taken.hash() {
+            let cause = "the template has changed since it was taken";
             return Err(Failure::new(Code::Later, format!("cannot write {}", lock.display()), cause));
         }
         // A link stays one.
