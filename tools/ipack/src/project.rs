@@ -2,7 +2,7 @@
 use crate::caches::Caches;
 use crate::contents::Contents;
 use crate::order::Order;
-use crate::runner::Runner;
+use crate::runner::{Runner, plain};
 use crate::staging::Staging;
 use lock::{LockFile, Package};
 use pixi::{Network, Pixi, Template};
@@ -46,7 +46,7 @@ impl<'o> Project<'o> {
         let packer =
             pixi::on_path("pixi-pack", "put pixi-pack, one file of about 20 MB, into a folder of PATH")?;
         let (dir, out) = (staging.folder("project")?, staging.folder("out")?);
-        taken.copy_to(&dir).map_err(|(path, error)| {
+        lay_out(&taken, &dir).map_err(|(path, error)| {
             Failure::io(Code::Unmet, format!("cannot write {}", path.display()), &error)
         })?;
         Ok(Self { order, pixi, template: taken.clone(), taken, packer, dir, out })
@@ -76,7 +76,7 @@ impl<'o> Project<'o> {
         let checked =
             runner.download(&format!("cannot use the lock file of {shown}"), &mut || self.pixi(&list));
         checked.map_err(|mut failure| {
-            let outdated = failure.log_tail.iter().any(|line| line.contains("not up-to-date"));
+            let outdated = plain(&failure.log_tail).contains("not up-to-date");
             if outdated {
                 failure.code = Code::Input;
                 failure = failure.hint("--update-lock solves it again and writes it back");
@@ -132,7 +132,7 @@ impl<'o> Project<'o> {
         let what = format!("cannot install environment '{environment}' of {shown}");
         let install = ["install", "--frozen", "--environment", environment];
         runner.download(&what, &mut || self.pixi(&install)).map_err(|failure| {
-            let lacks = failure.log_tail.iter().any(|line| line.contains("Virtual package"));
+            let lacks = plain(&failure.log_tail).contains("Virtual package");
             let hint = "set CONDA_OVERRIDE_CUDA to the version that it is for, or give --skip-verify";
             if lacks { failure.hint(hint) } else { failure }
         })?;
@@ -200,7 +200,8 @@ impl<'o> Project<'o> {
     }
 
     fn explained(&self, failure: Failure) -> Failure {
-        let said = |words: &str| failure.log_tail.iter().any(|line| line.contains(words));
+        let tail = plain(&failure.log_tail);
+        let said = |words: &str| tail.contains(words);
         if said("pixi-unpack executable") && self.order.unpack.is_none() {
             return failure
                 .hint("bring pixi-unpack, and name it with --pixi-unpack-source or put it on PATH");
@@ -218,6 +219,15 @@ impl<'o> Project<'o> {
         command.current_dir(&self.dir);
         command
     }
+}
+
+/// The copy. The operator's pixi configuration counts, but for where environments are put: that would outlive us.
+fn lay_out(template: &Template, dir: &Path) -> Result<(), (PathBuf, io::Error)> {
+    template.copy_to(dir)?;
+    let config = dir.join(".pixi/config.toml");
+    let written = std::fs::create_dir(dir.join(".pixi"))
+        .and_then(|()| std::fs::write(&config, "detached-environments = false\n"));
+    written.map_err(|error| (config, error))
 }
 
 /// Refuse a project without the task, before anything is downloaded for it.

@@ -97,9 +97,15 @@ impl Runner {
     }
 }
 
+/// All that was said, on one line.
+pub(crate) fn plain(tail: &[String]) -> String {
+    tail.iter().flat_map(|line| line.split_whitespace()).collect::<Vec<_>>().join(" ")
+}
+
 /// Whether what a program said at its end reads as if a later try may succeed.
 fn may_pass(tail: &[String]) -> bool {
-    let said = tail.join("\n").to_lowercase();
+    // An error may be broken into lines anywhere.
+    let said = plain(tail).to_lowercase();
     DOWNLOAD.iter().any(|words| said.contains(words)) && !LASTING.iter().any(|words| said.contains(words))
 }
 
