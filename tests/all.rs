@@ -7,6 +7,7 @@
 )]
 mod entry;
 mod gpu;
+mod helpers;
 mod icache;
 mod ichat;
 mod ienv;
@@ -25,5 +26,6 @@ mod pages;
 mod pipeline;
 mod quickstart;
 mod soak;
+mod templates;
 mod tree;
 mod wire;

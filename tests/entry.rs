@@ -271,16 +271,3 @@ fn a_folder_that_root_makes_for_the_helpers_belongs_to_who_installs_there() {
     let output = sandbox.finish(command.args(["--mount", "bash", "-ec", &in_its_own_root]).arg(script()));
     assert!(output.exits(11).stdout.ends_with("nobody\n3\n"));
 }
-
-#[test]
-fn helpers_install_and_serve() {
-    let mut sandbox = sandbox_with_engine(&[free_port()]);
-    let run = |sandbox: &Sandbox, name: &str| {
-        let helper = root().join("scripts/helpers/llama-cpp").join(name);
-        sandbox.finish(&mut sandbox.command(helper)).exits(0)
-    };
-    run(&sandbox, "get-llama-cpp-pkg.sh").one("skipped");
-    run(&sandbox, "install-llama-cpp-pkg.sh").one("installed");
-    sandbox.set("AUTO_INFER_LLAMA_CPP_ON_BOOT", "1");
-    run(&sandbox, "check-and-run-llama-cpp.sh").one("ready");
-}

@@ -58,17 +58,23 @@ except OSError as error:
 END
 }
 
-# Whether nobody holds the port, one who does not listen yet among them: vLLM binds minutes before it listens.
+# Whether nobody holds the port: a bind tells, as vLLM binds minutes before it listens. A server that has ended keeps its
+# port for a minute, in the kernel's list and in no process; the next one may have it.
 port_is_free() {
     python - "$port" <<'END'
 import socket
 import sys
 
+port = int(sys.argv[1])
 with socket.socket() as probe:
     try:
-        probe.bind(("127.0.0.1", int(sys.argv[1])))
+        probe.bind(("127.0.0.1", port))
     except OSError as error:
-        sys.exit(f"{error}")
+        with open("/proc/net/tcp") as file:
+            sockets = [line.split() for line in file]
+        inodes = {words[9] for words in sockets if words[1].endswith(f":{port:04X}")}
+        if inodes != {"0"}:
+            sys.exit(f"{error}")
 END
 }
 
@@ -95,16 +101,22 @@ died() {
     give_up 1 "the server ended with $code before it had answered"
 }
 
-# TERM to the server alone, which ends its workers; half a minute later, KILL to all that is left of the group.
-end_server() {
+# Wait until a process, or a group as -PID, is gone: which, tenths of a second at most.
+gone() {
     local tenths=0
-    [[ -n $pid ]] || return 0
-    kill -TERM "$pid" 2>/dev/null || true
-    while running && ((tenths++ < 300)); do
+    while kill -0 -- "$1" 2>/dev/null && ((tenths++ < $2)); do
         sleep 0.1
     done
+}
+
+# TERM to the server alone, which ends its workers; half a minute later, KILL to all that is left of the group.
+end_server() {
+    [[ -n $pid ]] || return 0
+    kill -TERM "$pid" 2>/dev/null || true
+    gone "$pid" 300
     kill -KILL -- "-$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
+    gone "-$pid" 50
 }
 
 [[ -n $model ]] || give_up 69 "${variable}_MODEL_DIR is not set: the folder of a model"
