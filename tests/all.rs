@@ -26,6 +26,7 @@ mod pages;
 mod pipeline;
 mod quickstart;
 mod soak;
+mod standin;
 mod templates;
 mod tree;
 mod wire;

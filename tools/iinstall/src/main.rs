@@ -8,6 +8,7 @@ mod home;
 mod lookup;
 mod other_user;
 mod package;
+mod road;
 mod source;
 mod unpack;
 
@@ -117,14 +118,15 @@ fn engine(args: &Args, env: &Env, handed_down: Option<OwnedFd>) -> Result<Found,
         Failure::new(Code::Input, what, "it has neither install_dir nor project_dir")
     })?;
     if args.rollback && env.wants(Step::Install) {
-        return roll_back(args, env, folder);
+        return roll_back(args, folder);
     }
     if let Some(path) = wants_source(args, env) {
         let fd = handed_down.map_or_else(|| source::open(path), Ok)?;
         let source = source::OpenSource::new(path, fd)?;
         let home = home::Home::make(folder)?;
         let lock = home::HomeLock::take(&home, Duration::from_secs(args.wait))?;
-        let road = archive::Archive { env, source, rehash: args.rehash, keep: args.keep, begun };
+        let order = road::Order { env, rehash: args.rehash, keep: args.keep, begun };
+        let road = archive::Archive { order, source };
         let (installed, warnings) = road.install(&home, &lock)?;
         return Ok(Found::Installed(Box::new(installed), warnings));
     }
@@ -134,15 +136,16 @@ fn engine(args: &Args, env: &Env, handed_down: Option<OwnedFd>) -> Result<Found,
     }
 }
 
-fn roll_back(args: &Args, env: &Env, folder: &Path) -> Result<Found, Failure> {
+fn roll_back(args: &Args, folder: &Path) -> Result<Found, Failure> {
     let begun = Instant::now();
     let Some(home) = home::Home::find(folder)?.filter(|home| home.installs().is_dir()) else {
         let what = format!("cannot roll back {}", folder.display());
         return Err(Failure::new(Code::Unmet, what, "nothing of ours is installed there"));
     };
     let lock = home::HomeLock::take(&home, Duration::from_secs(args.wait))?;
-    let mut installed = lookup::roll_back(&home, &lock)?;
-    let warnings = home.link(env.engine, &lock)?;
+    let target = lookup::roll_back(&home, &lock)?;
+    let warnings = home.link(&target, &lock)?;
+    let mut installed = target.record;
     installed.seconds = begun.elapsed().as_secs_f64();
     Ok(Found::Installed(Box::new(installed), warnings))
 }

@@ -11,5 +11,5 @@ mod zip;
 pub(crate) use kind::{HEAD, Kind};
 pub(crate) use root::{Attributes, Root};
 pub(crate) use space::Space;
-pub(crate) use stream::{hash, unpack};
+pub(crate) use stream::{hash, hex, unpack};
 pub(crate) use trouble::Trouble;
