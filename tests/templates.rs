@@ -1,5 +1,5 @@
 //! The pixi templates: what they lock, and the smoke test that they bring, on an engine that does what a test says.
-use crate::kit::{Output, Sandbox, alive, free_port, root, send, wait_for};
+use crate::kit::{Output, Pixi, Sandbox, alive, fixture, free_port, root, send, wait_for};
 use rustix::process::Signal;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -204,15 +204,20 @@ class cuda:
     device_count = staticmethod(lambda: 2)
 ";
 
-#[test]
-fn verify_tells_versions_and_refuses_another_build_of_torch() {
-    let mut sandbox = Sandbox::new();
-    sandbox.set("PYTHONPATH", &sandbox.text("site"));
+/// torch and sglang, in `site`.
+fn packages(sandbox: &Sandbox) {
     for (name, code) in [("torch", TORCH), ("sglang", "")] {
         sandbox.write(&format!("site/{name}.py"), code);
         let metadata = format!("Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n");
         sandbox.write(&format!("site/{name}-1.2.dist-info/METADATA"), metadata);
     }
+}
+
+#[test]
+fn verify_tells_versions_and_refuses_another_build_of_torch() {
+    let mut sandbox = Sandbox::new();
+    sandbox.set("PYTHONPATH", &sandbox.text("site"));
+    packages(&sandbox);
     let verify = |arguments: &str| {
         let script = template("sglang").join("scripts/verify.py");
         sandbox.sh(&format!("python3 {} {arguments}", script.display()))
@@ -226,4 +231,34 @@ fn verify_tells_versions_and_refuses_another_build_of_torch() {
         "verify.py: sglang cannot be imported: ModuleNotFoundError: No module named 'nowhere_to_be_found'\n";
     assert_eq!(broken.stderr, expected);
     drop(verify("12.8").exits(2));
+}
+
+#[test]
+fn the_tasks_run_in_an_environment_of_pixis() {
+    let mut sandbox = Sandbox::new();
+    fixture::tiny(&sandbox.path(""));
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", Pixi::get().bin.display());
+    for (name, value) in [
+        ("PATH", path),
+        ("PIXI_CACHE_DIR", sandbox.text("cache/conda/rattler")),
+        ("PIXI_CACHE_PYPI_WHEELS_DIR", sandbox.text("cache/pypi/uv")),
+        ("PIXI_OFFLINE", "1".to_owned()),
+        ("PYTHONPATH", sandbox.text("site")),
+    ] {
+        sandbox.set(name, &value);
+    }
+    packages(&sandbox);
+    let manifest = sandbox.read("template/pixi.toml");
+    let ours = text("sglang/pixi.toml");
+    let tasks = ours.split_once("[tasks]\n").unwrap().1.split("\n[").next().unwrap();
+    let (head, _) = manifest.split_once("[tasks]").unwrap_or((&manifest, ""));
+    sandbox.write("template/pixi.toml", format!("{head}\n[tasks]\n{tasks}"));
+    let scripts = template("sglang").join("scripts");
+    drop(sandbox.sh(&format!("cp -r {} template/", scripts.display())).exits(0));
+    let run =
+        |task: &str| sandbox.sh(&format!("pixi run --frozen --manifest-path template/pixi.toml {task}"));
+    let told = "torch 1.2\nsglang 1.2\nCUDA 12.8, 2 GPUs\n";
+    assert!(run("verify").exits(0).stdout.ends_with(told));
+    let expected = "smoke.sh: SGLANG_MODEL_DIR is not set: the folder of a model\n";
+    assert!(run("smoke").exits(69).stderr.ends_with(expected));
 }
