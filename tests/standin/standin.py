@@ -29,8 +29,21 @@ class Failure(Exception):
         super().__init__(*chain)
 
 
-def main(run):
-    """Run a program as pixi ends: 0, or the failure on stderr and 1."""
+def miette(failure):
+    """A failure in pixi's shape."""
+    first, *causes = failure.args
+    marks = ["├─▶"] * (len(causes) - 1) + ["╰─▶"]
+    return ["Error:   × %s" % first, *("  %s %s" % line for line in zip(marks, causes))]
+
+
+def anyhow(failure):
+    """A failure in the shape of pixi-pack and pixi-unpack."""
+    first, *causes = failure.args
+    return ["Error: %s" % first, *(["", "Caused by:"] if causes else []), *("    " + cause for cause in causes)]
+
+
+def main(run, shape=miette):
+    """Run a program as those end: 0, or the failure on stderr and 1."""
     log = os.environ.get("STANDIN_LOG")
     if log:
         kept = {name: value for name, value in sorted(os.environ.items()) if LOGGED.fullmatch(name)}
@@ -40,10 +53,8 @@ def main(run):
     try:
         sys.exit(run())
     except Failure as failure:
-        first, *causes = failure.args
-        say("Error:   × %s" % first)
-        for cause in causes:
-            say("  %s %s" % ("╰─▶" if cause is causes[-1] else "├─▶", cause))
+        for line in shape(failure):
+            say(line)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -116,13 +127,22 @@ class Wheel:
         return "\n".join(lines)
 
 
+def is_cached(record, pkgs):
+    """rattler_cache 0.12's rule. Its own index of a cache leaves linked entries out, which its installer takes."""
+    entry = "%s-%s-%s" % (record.name.normalized, record.version, record.build)
+    sidecar = pkgs / (entry + ".lock")
+    recorded = sidecar.read_bytes()[8:] if sidecar.is_file() else b""
+    wanted = record.sha256
+    info = pkgs / entry / "info"
+    return (info / "index.json").is_file() and (wanted is None or recorded == bytes(wanted))
+
+
 def install_conda(records, prefix, pkgs, offline):
     """By rattler. It knows no offline mode: what is not there is found first, and it gets a dead proxy."""
     if offline:
-        index = asyncio.run(rattler.PackageCache(pkgs).index()) if pkgs.is_dir() else None
         for record in records:
             remote = not record.url.startswith("file:")
-            if remote and not (index and index.contains_record(record)):
+            if remote and not is_cached(record, pkgs):
                 raise Failure(
                     "failed to fetch %s" % record.file_name,
                     "failed to interact with the package cache layer.",
@@ -160,7 +180,6 @@ def install_wheels(wheels, prefix, cache, offline, environment):
         ended = uv([*arguments, "--preview-features", "pylock", "-r", pylock], cache, offline)
     if ended.returncode != 0:
         lines = ended.stderr.splitlines()
-        chain = [line[4:].strip() for line in lines if line.startswith(("  × ", "  ╰─▶ ", "  ├─▶ "))]
         chain = [re.sub("^(×|╰─▶|├─▶) ?", "", line.strip()) for line in lines if re.match("  (×|╰─▶|├─▶) ", line)]
         what = "Failed to update PyPI packages for environment '%s'" % environment
         raise Failure(what, "Failed to prepare distributions", *(chain or [ended.stderr.strip()]))

@@ -77,7 +77,8 @@ impl<'a> Sealed<'a> {
             instance: None,
             rule: "not_sealed".to_owned(),
             what: "the installer could have reached the network".to_owned(),
-            hint: "this machine refuses namespaces and seccomp filters; it was only told to be offline".to_owned(),
+            hint: "this machine refuses namespaces and seccomp filters; it was only told to be offline"
+                .to_owned(),
         })
     }
 }

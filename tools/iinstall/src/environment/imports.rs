@@ -79,7 +79,9 @@ impl Found {
                     instance: None,
                     rule: "import_missing".to_owned(),
                     what: format!("there is no {name} in the environment of {}", python.display()),
-                    hint: format!("{engine} does not serve without it; add it to the template and lock again"),
+                    hint: format!(
+                        "{engine} does not serve without it; add it to the template and lock again"
+                    ),
                 }),
             }
         }
@@ -109,8 +111,9 @@ impl Found {
             (None, Some(cuda)) => format!("nvidia-smi lists {there}, torch is built for CUDA {cuda}"),
             (None, None) => format!("nvidia-smi lists {there}"),
         };
-        let mut failure = Failure::new(Code::Unmet, what, cause)
-            .hint("the driver is older than that CUDA, or the container was started without its compute libraries");
+        let mut failure = Failure::new(Code::Unmet, what, cause).hint(
+            "the driver is older than that CUDA, or the container was started without its compute libraries",
+        );
         failure.log_tail.clone_from(&ended.tail);
         Err(failure)
     }
