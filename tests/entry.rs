@@ -1,4 +1,6 @@
 //! The container's entry: the boot on the real engine, and what becomes of COMMAND.
+mod hooks;
+
 use crate::kit::{Output, Sandbox, free_port, root, send, wait_for};
 use crate::pipeline::sandbox_with_engine;
 use rustix::process::Signal;

@@ -1,5 +1,5 @@
 //! The helper scripts under the names that set-ups know.
-use crate::kit::{Output, Sandbox, free_port, root};
+use crate::kit::{Output, Pixi, Sandbox, fixture, free_port, root, tools};
 use crate::pipeline::sandbox_with_engine;
 
 /// Run a helper to its end.
@@ -79,6 +79,45 @@ fn a_template_whose_cache_has_gaps_is_not_taken_and_why_is_said() {
     sandbox.set("AUTO_INFER_SGLANG_TEMPLATE_DIR", &sandbox.text("nowhere"));
     let output = help(&sandbox, &format!("sglang/{name}")).exits(69);
     assert!(!output.stderr.contains("the template can be read"), "{}", output.stderr);
+}
+
+/// pixi on PATH, a whole template and cache, and a bundle of it for both engines.
+fn with_pixi() -> Sandbox {
+    let mut sandbox = Sandbox::new();
+    fixture::tiny(&sandbox.path(""));
+    let path = format!("{}:{}:/usr/local/bin:/usr/bin:/bin", tools().display(), Pixi::get().bin.display());
+    sandbox.set("PATH", &path);
+    for engine in ["SGLANG", "VLLM"] {
+        sandbox.set(&format!("AUTO_INFER_{engine}_TEMPLATE_DIR"), &sandbox.text("template"));
+        sandbox.set(&format!("AUTO_INFER_{engine}_CACHE_ROOT"), &sandbox.text("cache"));
+        sandbox.set(&format!("AUTO_INFER_{engine}_BUNDLE_PATH"), fixture::bundle().to_str().unwrap());
+    }
+    sandbox
+}
+
+#[test]
+fn sglang_is_taken_and_installed_from_the_cache() {
+    let sandbox = with_pixi();
+    let copied = help(&sandbox, "sglang/copy-sglang-template-into-workspace.sh").exits(0);
+    assert_ne!(copied.one("installed")["reused"], true);
+    for file in ["pixi.toml", "pixi.lock"] {
+        let taken = sandbox.read(&format!("w/sglang-infer/current/{file}"));
+        assert_eq!(taken, sandbox.read(&format!("template/{file}")));
+    }
+    let again = help(&sandbox, "sglang/install-sglang-from-cache.sh").exits(0);
+    assert_eq!(again.one("installed")["reused"], true);
+}
+
+#[test]
+fn bundles_are_installed_whatever_the_template_says() {
+    let sandbox = with_pixi();
+    for (engine, name) in
+        [("sglang", "sglang/install-sglang-offline.sh"), ("vllm", "vllm/install-vllm-offline.sh")]
+    {
+        let installed = help(&sandbox, name).exits(0).one("installed");
+        let path = installed["path"].as_str().unwrap();
+        assert!(path.starts_with(&format!("$SANDBOX/w/{engine}-pixi-offline/.installs/")), "{path}");
+    }
 }
 
 #[test]
