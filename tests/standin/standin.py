@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import traceback
 import urllib.parse
 
 import rattler
@@ -51,13 +52,19 @@ def main(run, shape=miette):
         with open(log, "a", encoding="utf-8") as file:
             file.write(json.dumps({"argv": argv, "cwd": os.getcwd(), "env": kept}) + "\n")
     try:
-        sys.exit(run())
+        code = run()
     except Failure as failure:
         for line in shape(failure):
             say(line)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        code = 1
+    except SystemExit as wanted:
+        code = wanted.code
+    except Exception:
+        traceback.print_exc()
+        code = 101  # a panic
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # rattler's threads may still be at work, and Python aborts where it meets one at its end
 
 
 def say(line):
