@@ -1,13 +1,18 @@
 //! A sandbox that runs real pipelines of the real tools, and what tests share beside it.
 mod fake;
+pub(crate) mod fixture;
 mod keeping;
+mod loopback;
 mod output;
+mod pixi;
 mod sandbox;
 mod tiny;
 
 pub(crate) use fake::Fake;
 pub(crate) use keeping::{Keeping, send};
+pub(crate) use loopback::Loopback;
 pub(crate) use output::Output;
+pub(crate) use pixi::Pixi;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use tiny::Tiny;
 

@@ -2,34 +2,48 @@
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
+const FIRST: u32 = 3;
+
 /// Close every descriptor above 2 but `keep`, and own that one, close-on-exec. To be called first thing in a process,
 /// before it has opened anything itself.
 ///
 /// # Errors
 /// `keep` is not an open descriptor above 2.
 pub fn only_inherited(keep: Option<RawFd>) -> io::Result<Option<OwnedFd>> {
-    let first = 3;
-    let Some(fd) = keep else {
-        close(first, u32::MAX);
-        return Ok(None);
-    };
-    let number = u32::try_from(fd).ok().filter(|number| *number >= first).ok_or_else(bad_descriptor)?;
-    if number > first {
-        close(first, number - 1);
+    only_inherited_and(keep, &[])
+}
+
+/// As [`only_inherited`], and leave the descriptors `pass` open for the program that this process becomes.
+///
+/// # Errors
+/// One of them is not an open descriptor above 2.
+pub fn only_inherited_and(keep: Option<RawFd>, pass: &[RawFd]) -> io::Result<Option<OwnedFd>> {
+    let mut stay = Vec::new();
+    for fd in keep.iter().chain(pass) {
+        let number = u32::try_from(*fd).ok().filter(|number| *number >= FIRST);
+        stay.push(number.ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?);
     }
-    close(number + 1, u32::MAX);
+    stay.sort_unstable();
+    let mut next = FIRST;
+    for number in stay {
+        if number > next {
+            close(next, number - 1);
+        }
+        next = number + 1;
+    }
+    close(next, u32::MAX);
     // SAFETY: fcntl takes plain numbers; the descriptor is owned by nobody else in this process, which has only begun.
     #[expect(unsafe_code, reason = "a descriptor's number becomes its owner")]
     unsafe {
+        if pass.iter().any(|fd| libc::fcntl(*fd, libc::F_GETFD) == -1) {
+            return Err(io::Error::last_os_error());
+        }
+        let Some(fd) = keep else { return Ok(None) };
         if libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) == -1 {
             return Err(io::Error::last_os_error());
         }
         Ok(Some(OwnedFd::from_raw_fd(fd)))
     }
-}
-
-fn bad_descriptor() -> io::Error {
-    io::Error::from_raw_os_error(libc::EBADF)
 }
 
 fn close(first: u32, last: u32) {

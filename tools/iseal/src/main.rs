@@ -23,6 +23,10 @@ struct Args {
     #[arg(long, value_name = "FD")]
     report_fd: Option<RawFd>,
 
+    /// Leave this descriptor open for COMMAND; may be given several times
+    #[arg(long, value_name = "FD")]
+    keep_fd: Vec<RawFd>,
+
     /// Run COMMAND all the same where nothing can hold
     #[arg(long)]
     best_effort: bool,
@@ -63,9 +67,9 @@ fn main() -> std::process::ExitCode {
     tool::main_process(run)
 }
 
-fn run(Args { report_fd, best_effort, method, command }: Args) -> Result<u8, Failure> {
-    let report = child::only_inherited(report_fd).map_err(|error| {
-        Failure::io(Code::Usage, "cannot report on the descriptor of --report-fd", &error)
+fn run(Args { report_fd, keep_fd, best_effort, method, command }: Args) -> Result<u8, Failure> {
+    let report = child::only_inherited_and(report_fd, &keep_fd).map_err(|error| {
+        Failure::io(Code::Usage, "cannot use a descriptor of --report-fd or --keep-fd", &error)
     })?;
     let (program, arguments) = command
         .split_first()

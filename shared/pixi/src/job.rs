@@ -1,0 +1,276 @@
+//! Running a program that takes its time: heard line by line, its end remembered, gone when we are.
+use crate::redact::Credentials;
+use child::Start;
+use rustix::process::Signal;
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, PipeReader, Read};
+use std::os::fd::RawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+use tool::{Code, Failure};
+
+/// How many of the last lines are kept, and how much of each.
+const TAIL: usize = 40;
+const LINE_BYTES: usize = 2048;
+/// Captured output above this is no answer.
+const CAPTURE_CEILING: u64 = 16 << 20;
+/// A grandchild may hold the pipes after the program has ended; its words are not waited for longer.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
+/// A program to run, prepared.
+#[derive(Debug)]
+pub struct Job {
+    command: Command,
+    keep: Vec<RawFd>,
+    capture: bool,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit.
+    pub status: ExitStatus,
+    /// The last lines of what it said, without credentials.
+    pub tail: Vec<String>,
+    /// What it wrote to stdout, where that was captured.
+    pub stdout: Vec<u8>,
+}
+
+impl Job {
+    /// Run `command`, its arguments and environment already set. stdin is empty, both outputs are heard.
+    #[must_use]
+    pub fn new(command: Command) -> Self {
+        Self { command, keep: Vec::new(), capture: false }
+    }
+
+    /// Keep stdout whole in place of hearing it: it is an answer.
+    #[must_use]
+    pub fn capture(mut self) -> Self {
+        self.capture = true;
+        self
+    }
+
+    /// Let the program inherit this descriptor too, under the same number.
+    #[must_use]
+    pub fn keep(mut self, fd: RawFd) -> Self {
+        self.keep.push(fd);
+        self
+    }
+
+    /// Run it to its end. It is killed when this thread ends before it. A person sees `label` and its latest line.
+    ///
+    /// # Errors
+    /// It cannot be started or heard. How it ended is no error here.
+    pub fn run(mut self, label: &str) -> Result<Ended, Failure> {
+        let program = self.command.get_program().display().to_string();
+        let cannot = |error: &io::Error| {
+            let failure = Failure::io(Code::Unmet, format!("cannot run {program}"), error);
+            match error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    failure.hint("it must be executable, and on a disk without noexec")
+                }
+                _ => failure,
+            }
+        };
+        self.command.stdin(Stdio::null());
+        let outputs = self.outputs().map_err(|error| cannot(&error))?;
+        let death_signal = Some(Signal::KILL);
+        Start { death_signal, keep: self.keep, ..Start::default() }.apply(&mut self.command);
+        let mut child = self.command.spawn().map_err(|error| cannot(&error))?;
+        // The command holds the writing ends, which would never be closed.
+        drop(self.command);
+        let heard = outputs.hear(&mut child, label).map_err(|error| cannot(&error));
+        if heard.is_err() {
+            drop(child.kill());
+        }
+        let status = child.wait().map_err(|error| cannot(&error))?;
+        let (tail, stdout) = heard?;
+        Ok(Ended { status, tail, stdout })
+    }
+
+    fn outputs(&mut self) -> io::Result<Outputs> {
+        let (lines, write) = io::pipe()?;
+        self.command.stderr(write.try_clone()?);
+        if !self.capture {
+            self.command.stdout(write);
+            return Ok(Outputs { lines, answer: None });
+        }
+        let (answer, write) = io::pipe()?;
+        self.command.stdout(write);
+        Ok(Outputs { lines, answer: Some(answer) })
+    }
+}
+
+/// The ends that we read.
+struct Outputs {
+    /// stderr, and stdout too where it is no answer: through one pipe, so that their lines keep their order.
+    lines: PipeReader,
+    answer: Option<PipeReader>,
+}
+
+enum Heard {
+    Line(String),
+    Answer(Vec<u8>),
+}
+
+impl Outputs {
+    /// Listen until all is closed, or the program has ended and nothing comes any more.
+    fn hear(self, child: &mut Child, label: &str) -> io::Result<(Vec<String>, Vec<u8>)> {
+        let (say, heard) = channel();
+        if let Some(stdout) = self.answer {
+            let say = say.clone();
+            thread::spawn(move || answer(stdout, &say));
+        }
+        let credentials = Credentials::of(std::env::vars_os());
+        thread::spawn(move || lines(self.lines, &credentials, &say));
+        let line = tool::instance_line(label);
+        line.enable_steady_tick(Duration::from_millis(200));
+        let listened = listen(child, &heard, |text| {
+            log::info!("{text}");
+            line.set_message(format!("{label}: {text}"));
+        });
+        line.finish_and_clear();
+        listened
+    }
+}
+
+fn listen(
+    child: &mut Child,
+    heard: &Receiver<Heard>,
+    mut show: impl FnMut(&str),
+) -> io::Result<(Vec<String>, Vec<u8>)> {
+    let mut tail = VecDeque::new();
+    let mut stdout = Vec::new();
+    let mut ended = None;
+    loop {
+        match heard.recv_timeout(Duration::from_millis(100)) {
+            Ok(Heard::Line(text)) => {
+                show(&text);
+                if tail.len() == TAIL {
+                    tail.pop_front();
+                }
+                tail.push_back(text);
+            }
+            Ok(Heard::Answer(bytes)) => stdout = bytes,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                if ended.is_none() && child.try_wait()?.is_some() {
+                    ended = Some(Instant::now());
+                }
+                if ended.is_some_and(|ended: Instant| ended.elapsed() > AFTERMATH) {
+                    break;
+                }
+            }
+        }
+    }
+    Ok((tail.into(), stdout))
+}
+
+fn answer(stdout: impl Read, say: &Sender<Heard>) {
+    let mut bytes = Vec::new();
+    drop(stdout.take(CAPTURE_CEILING).read_to_end(&mut bytes));
+    drop(say.send(Heard::Answer(bytes)));
+}
+
+/// What a progress bar overwrites counts as a line; what is too long is cut.
+fn lines(output: impl Read, credentials: &Credentials, say: &Sender<Heard>) {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    loop {
+        let Ok(chunk) = output.fill_buf() else { return };
+        let (length, ends) = match chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            Some(end) => (end + 1, true),
+            None => (chunk.len(), chunk.is_empty()),
+        };
+        let room = LINE_BYTES.saturating_sub(line.len());
+        line.extend(chunk[..length].iter().take(room));
+        let over = chunk.is_empty();
+        output.consume(length);
+        if ends {
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end();
+            if !text.is_empty() && say.send(Heard::Line(credentials.redact(text))).is_err() {
+                return;
+            }
+            line.clear();
+        }
+        if over {
+            return;
+        }
+    }
+}
+
+impl Ended {
+    /// `exit 1` or `signal 9`, as records say it.
+    #[must_use]
+    pub fn exit(&self) -> String {
+        match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => format!("exit {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => self.status.to_string(),
+        }
+    }
+
+    /// The failure of doing `what`: how it ended, the line that looks like its reason, and the last lines it said.
+    #[must_use]
+    pub fn failure(&self, what: impl Into<String>) -> Failure {
+        let cause = match self.reason() {
+            Some(reason) => format!("{}: {reason}", self.exit()),
+            None => self.exit(),
+        };
+        let mut failure = Failure::new(Code::Unmet, what, cause);
+        failure.exit = Some(self.exit());
+        failure.log_tail.clone_from(&self.tail);
+        failure
+    }
+
+    /// The first line that names an error, without the marks that programs put around it; else the last line.
+    fn reason(&self) -> Option<&str> {
+        let plain = |line: &'_ str| -> usize {
+            line.len() - line.trim_start_matches(|letter: char| !letter.is_alphanumeric()).len()
+        };
+        let names = |line: &&String| line.to_lowercase().contains("error");
+        let line = self.tail.iter().find(names).or(self.tail.last())?;
+        Some(&line[plain(line)..])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Ended {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        Job::new(command).run("a test").unwrap()
+    }
+
+    #[test]
+    fn both_outputs_are_heard_and_the_last_lines_kept_without_credentials() {
+        let ended = sh("seq 100; printf 'half\\rwhole\\n'; echo error: http://me:word@x.invalid >&2; exit 3");
+        assert_eq!(ended.exit(), "exit 3");
+        assert!(ended.tail.len() <= TAIL && ended.tail.contains(&"whole".to_owned()));
+        let failure = ended.failure("cannot do it");
+        assert_eq!(failure.cause, "exit 3: error: http://***@x.invalid");
+        assert_eq!(failure.exit.as_deref(), Some("exit 3"));
+    }
+
+    #[test]
+    fn a_grandchild_that_holds_the_pipe_is_not_waited_for() {
+        let began = Instant::now();
+        let ended = sh("sleep 60 & echo $!");
+        assert!(ended.status.success() && began.elapsed() < Duration::from_secs(30));
+        drop(Command::new("kill").args(&ended.tail).status());
+    }
+
+    #[test]
+    fn an_answer_is_captured_whole_and_a_long_line_is_cut() {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "printf 'a\\nb'; head -c 10000 /dev/zero | tr '\\0' x >&2"]);
+        let ended = Job::new(command).capture().run("a test").unwrap();
+        assert_eq!((ended.stdout.as_slice(), ended.tail[0].len()), (b"a\nb".as_slice(), LINE_BYTES));
+    }
+}

@@ -1,0 +1,282 @@
+//! What is taken of a template: the manifest, the lock file and the scripts, read once.
+use sha2::{Digest, Sha256};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tool::{Code, Failure};
+
+/// The files without which a folder is no template.
+const NEEDED: [&str; 2] = ["pixi.toml", "pixi.lock"];
+const SCRIPTS: &str = "scripts";
+/// Of all files together. A lock file has a few megabytes; weights in `scripts` are a mistake.
+const CEILING_BYTES: u64 = 256 << 20;
+const DEPTH_CEILING: usize = 16;
+/// What stands beside the files of any project and is missed by nobody.
+const UNREMARKABLE: [&str; 6] =
+    ["README.md", "README", "LICENSE", ".gitignore", ".gitattributes", ".editorconfig"];
+
+/// A template, as it was when it was read: what is hashed is what is copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    dir: PathBuf,
+    files: Vec<Taken>,
+    skipped: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Taken {
+    /// Relative to the template.
+    path: PathBuf,
+    executable: bool,
+    content: Vec<u8>,
+}
+
+impl Template {
+    /// Read the template in `dir`. Links are followed: a mounted configuration consists of them.
+    ///
+    /// # Errors
+    /// A needed file is missing or cannot be read, or it holds far more than a template does.
+    pub fn open(dir: &Path) -> Result<Self, Failure> {
+        Self::open_with(dir, &NEEDED)
+    }
+
+    /// The same of a folder that is to be locked: its lock file may be missing.
+    ///
+    /// # Errors
+    /// As [`Template::open`].
+    pub fn open_to_lock(dir: &Path) -> Result<Self, Failure> {
+        let there = dir.join(NEEDED[1]).symlink_metadata().is_ok();
+        Self::open_with(dir, if there { &NEEDED } else { &NEEDED[..1] })
+    }
+
+    fn open_with(dir: &Path, needed: &[&str]) -> Result<Self, Failure> {
+        let mut template = Self { dir: dir.to_owned(), files: Vec::new(), skipped: Vec::new() };
+        for name in needed {
+            template.take(Path::new(name)).map_err(|(path, error)| unusable(dir, &path, &error))?;
+        }
+        if dir.join(SCRIPTS).is_dir() {
+            template.walk(Path::new(SCRIPTS), 0).map_err(|(path, error)| unusable(dir, &path, &error))?;
+        }
+        template.files.sort_by(|a, b| a.path.cmp(&b.path));
+        template.skipped = rest(dir).map_err(|error| unusable(dir, dir, &error))?;
+        Ok(template)
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Names at its top that are not taken, sorted.
+    #[must_use]
+    pub fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    /// Hash of every file taken: its path, whether it is executable, and its content; hex.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for file in &self.files {
+            let path = file.path.as_os_str().as_encoded_bytes();
+            for part in [path, &[u8::from(file.executable)], &file.content] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        hex(&hash.finalize())
+    }
+
+    /// Every file taken: its path and the sha256 of its content, hex.
+    pub fn hashes(&self) -> impl Iterator<Item = (String, String)> {
+        let hash = |file: &Taken| (file.path.display().to_string(), hex(&Sha256::digest(&file.content)));
+        self.files.iter().map(hash)
+    }
+
+    /// The bytes of `pixi.toml`.
+    #[must_use]
+    pub fn manifest(&self) -> &[u8] {
+        self.content(NEEDED[0])
+    }
+
+    /// The bytes of `pixi.lock`; none where that is yet to be made.
+    #[must_use]
+    pub fn lock(&self) -> &[u8] {
+        self.content(NEEDED[1])
+    }
+
+    fn content(&self, name: &str) -> &[u8] {
+        let file = self.files.iter().find(|file| file.path == Path::new(name));
+        file.map_or(&[], |file| &file.content)
+    }
+
+    /// sha256 of `pixi.lock`, hex.
+    #[must_use]
+    pub fn lock_sha256(&self) -> String {
+        hex(&Sha256::digest(self.lock()))
+    }
+
+    /// Write all files into `folder`, which is there and has none of them.
+    ///
+    /// # Errors
+    /// The path that could not be written, and what the system said.
+    pub fn copy_to(&self, folder: &Path) -> Result<(), (PathBuf, io::Error)> {
+        self.files.iter().try_for_each(|file| {
+            let path = folder.join(&file.path);
+            write(&path, file).map_err(|error| (path, error))
+        })
+    }
+
+    fn walk(&mut self, folder: &Path, depth: usize) -> Result<(), (PathBuf, io::Error)> {
+        let at = |error| (folder.to_owned(), error);
+        if depth > DEPTH_CEILING {
+            return Err(at(io::Error::other("too many folders in one another")));
+        }
+        for entry in std::fs::read_dir(self.dir.join(folder)).map_err(at)? {
+            let entry = entry.map_err(at)?;
+            let path = folder.join(entry.file_name());
+            // A linked folder may lead back here; a linked file is taken as what it is.
+            match entry.file_type().map_err(at)? {
+                kind if kind.is_dir() => self.walk(&path, depth + 1)?,
+                _ if self.dir.join(&path).is_file() => self.take(&path)?,
+                _ => log::warn!("{}: not a file, not taken", self.dir.join(&path).display()),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, path: &Path) -> Result<(), (PathBuf, io::Error)> {
+        let file = self.dir.join(path);
+        let read = || -> io::Result<Taken> {
+            let stat = std::fs::metadata(&file)?;
+            if !stat.is_file() {
+                return Err(io::Error::other("not a file"));
+            }
+            let held: u64 = self.files.iter().map(|file| file.content.len() as u64).sum();
+            if held + stat.len() > CEILING_BYTES {
+                let most = CEILING_BYTES >> 20;
+                return Err(io::Error::other(format!(
+                    "with it the template has more than {most} MiB of files"
+                )));
+            }
+            let executable = stat.permissions().mode() & 0o111 != 0;
+            Ok(Taken { path: path.to_owned(), executable, content: std::fs::read(&file)? })
+        };
+        let taken = read().map_err(|error| (path.to_owned(), error))?;
+        self.files.push(taken);
+        Ok(())
+    }
+}
+
+/// What else is at the top.
+fn rest(dir: &Path) -> io::Result<Vec<String>> {
+    let mut rest = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        // Kubernetes mounts a folder of files as links into folders that begin with two dots.
+        let taken = NEEDED.contains(&name.as_str()) || name == SCRIPTS || name.starts_with("..");
+        if !taken && !UNREMARKABLE.contains(&name.as_str()) {
+            rest.push(name);
+        }
+    }
+    rest.sort();
+    Ok(rest)
+}
+
+fn write(path: &Path, file: &Taken) -> io::Result<()> {
+    use std::io::Write;
+    if let Some(parent) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+    }
+    let mode = if file.executable { 0o755 } else { 0o644 };
+    let mut new = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    new.write_all(&file.content)
+}
+
+fn unusable(dir: &Path, path: &Path, error: &io::Error) -> Failure {
+    let what = format!("cannot take the template {}", dir.display());
+    let cause = format!("{}: {}", path.display(), tool::io_text(error));
+    let failure = Failure::new(Code::Unmet, what, cause);
+    match error.kind() {
+        io::ErrorKind::NotFound => failure.hint("a template is a folder that holds pixi.toml and pixi.lock"),
+        _ => failure,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A folder of the test's own, with these files.
+    fn folder(test: &str, files: &[(&str, &str)]) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("pixi-{test}-{}", std::process::id()));
+        drop(fs::remove_dir_all(&dir));
+        fs::create_dir_all(&dir).unwrap();
+        for (path, content) in files {
+            fs::create_dir_all(dir.join(path).parent().unwrap()).unwrap();
+            fs::write(dir.join(path), content).unwrap();
+        }
+        dir
+    }
+
+    const FILES: [(&str, &str); 5] = [
+        ("pixi.toml", "[workspace]"),
+        ("pixi.lock", "version: 7"),
+        ("scripts/a/smoke.sh", "#!/bin/sh"),
+        (".pixi/envs/default/x", ""),
+        ("README.md", ""),
+    ];
+
+    #[test]
+    fn three_things_are_taken_and_the_rest_is_named() {
+        let dir = folder("taken", &FILES);
+        std::os::unix::fs::symlink("/", dir.join("scripts/everything")).unwrap();
+        let template = Template::open(&dir).unwrap();
+        assert_eq!(template.skipped(), [".pixi"]);
+        let copy = folder("taken-copy", &[]);
+        template.copy_to(&copy).unwrap();
+        assert_eq!(fs::read(copy.join("scripts/a/smoke.sh")).unwrap(), b"#!/bin/sh");
+        assert_eq!(fs::read_dir(&copy).unwrap().count(), 3);
+        let paths: Vec<String> = template.hashes().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["pixi.lock", "pixi.toml", "scripts/a/smoke.sh"]);
+        for dir in [dir, copy] {
+            fs::remove_dir_all(dir).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_hash_is_of_paths_modes_and_contents() {
+        let dir = folder("hash", &FILES);
+        let hash = || Template::open(&dir).unwrap().hash();
+        let first = hash();
+        assert_eq!(first, hash());
+        fs::set_permissions(dir.join("scripts/a/smoke.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+        let executable = hash();
+        fs::rename(dir.join("scripts/a"), dir.join("scripts/b")).unwrap();
+        let elsewhere = hash();
+        fs::write(dir.join("pixi.lock"), "version: 6").unwrap();
+        let hashes = std::collections::BTreeSet::from([first, executable, elsewhere, hash()]);
+        assert_eq!(hashes.len(), 4);
+        fs::write(dir.join(".pixi/more"), "").unwrap();
+        assert!(hashes.contains(&hash()), "what is not taken does not count");
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_folder_without_the_two_files_is_no_template() {
+        let dir = folder("none", &FILES[..1]);
+        let failure = Template::open(&dir).unwrap_err();
+        assert_eq!(
+            (failure.code, failure.cause.as_str()),
+            (Code::Unmet, "pixi.lock: No such file or directory")
+        );
+        assert!(failure.hint.is_some());
+        fs::remove_dir_all(dir).unwrap();
+    }
+}
