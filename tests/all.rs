@@ -15,6 +15,7 @@ mod iinstall;
 mod ijoin;
 mod ikeep;
 mod ilaunch;
+mod ipack;
 mod iplan;
 mod iprobe;
 mod iseal;

@@ -37,8 +37,21 @@ impl Template {
     /// # Errors
     /// A needed file is missing or cannot be read, or it holds far more than a template does.
     pub fn open(dir: &Path) -> Result<Self, Failure> {
+        Self::open_with(dir, &NEEDED)
+    }
+
+    /// The same of a folder that is to be locked: its lock file may be missing.
+    ///
+    /// # Errors
+    /// As [`Template::open`].
+    pub fn open_to_lock(dir: &Path) -> Result<Self, Failure> {
+        let there = dir.join(NEEDED[1]).symlink_metadata().is_ok();
+        Self::open_with(dir, if there { &NEEDED } else { &NEEDED[..1] })
+    }
+
+    fn open_with(dir: &Path, needed: &[&str]) -> Result<Self, Failure> {
         let mut template = Self { dir: dir.to_owned(), files: Vec::new(), skipped: Vec::new() };
-        for name in NEEDED {
+        for name in needed {
             template.take(Path::new(name)).map_err(|(path, error)| unusable(dir, &path, &error))?;
         }
         if dir.join(SCRIPTS).is_dir() {
@@ -81,10 +94,20 @@ impl Template {
         self.files.iter().map(hash)
     }
 
-    /// The bytes of `pixi.lock`.
+    /// The bytes of `pixi.toml`.
+    #[must_use]
+    pub fn manifest(&self) -> &[u8] {
+        self.content(NEEDED[0])
+    }
+
+    /// The bytes of `pixi.lock`; none where that is yet to be made.
     #[must_use]
     pub fn lock(&self) -> &[u8] {
-        let file = self.files.iter().find(|file| file.path == Path::new(NEEDED[1]));
+        self.content(NEEDED[1])
+    }
+
+    fn content(&self, name: &str) -> &[u8] {
+        let file = self.files.iter().find(|file| file.path == Path::new(name));
         file.map_or(&[], |file| &file.content)
     }
 

@@ -153,7 +153,7 @@ fn way<'a>(args: &Args, env: &'a Env) -> Option<Way<'a>> {
     }
     match env.road {
         _ if env.engine == Engine::LlamaCpp => env.archive.as_deref().map(Way::Archive),
-        Some(Road::Cache) => Some(Way::Cache),
+        Some(Road::Cache) => env.template_dir.as_ref().map(|_| Way::Cache),
         Some(Road::Bundle) => env.bundle.as_deref().map(Way::Bundle),
         _ => None,
     }
