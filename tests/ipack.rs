@@ -56,7 +56,7 @@ fn a_bundle_is_made_and_proved_and_the_second_run_downloads_nothing() {
     let (sandbox, channel) = connected();
     let output = sandbox.sh("ipack --template template -o b.tar --warmup").exits(65);
     assert!(output.stderr.contains("task 'smoke'"), "{}", output.stderr);
-    let mut ipack = || sandbox.sh("ipack --template template -o b.tar").exits(0);
+    let ipack = || sandbox.sh("ipack --template template -o b.tar").exits(0);
     let first = ipack();
     assert_eq!(first.kinds(), ["warning", "packed"]);
     assert!(first.one("warning")["what"].as_str().unwrap().contains("torch-2.9.1"), "{}", first.stdout);
