@@ -110,14 +110,14 @@ fn sglang_is_taken_and_installed_from_the_cache() {
 
 #[test]
 fn bundles_are_installed_whatever_the_template_says() {
-    let sandbox = with_pixi();
-    for (engine, name) in
-        [("sglang", "sglang/install-sglang-offline.sh"), ("vllm", "vllm/install-vllm-offline.sh")]
-    {
-        let installed = help(&sandbox, name).exits(0).one("installed");
-        let path = installed["path"].as_str().unwrap();
-        assert!(path.starts_with(&format!("$SANDBOX/w/{engine}-pixi-offline/.installs/")), "{path}");
-    }
+    let mut sandbox = with_pixi();
+    let installed = help(&sandbox, "sglang/install-sglang-offline.sh").exits(0).one("installed");
+    let path = installed["path"].as_str().unwrap();
+    assert!(path.starts_with("$SANDBOX/w/sglang-pixi-offline/.installs/"), "{path}");
+
+    sandbox.set("AUTO_INFER_VLLM_BUNDLE_PATH", "/nowhere.tar");
+    let failed = help(&sandbox, "vllm/install-vllm-offline.sh").exits(69).one("failed");
+    assert!(failed["what"].as_str().unwrap().contains("/nowhere.tar"), "{failed}");
 }
 
 #[test]
