@@ -7,6 +7,7 @@
 )]
 mod entry;
 mod gpu;
+mod helpers;
 mod icache;
 mod ichat;
 mod ienv;
@@ -14,6 +15,7 @@ mod iinstall;
 mod ijoin;
 mod ikeep;
 mod ilaunch;
+mod ipack;
 mod iplan;
 mod iprobe;
 mod iseal;
@@ -27,5 +29,6 @@ mod pipeline;
 mod quickstart;
 mod soak;
 mod standin;
+mod templates;
 mod tree;
 mod wire;

@@ -2,6 +2,7 @@
 mod fake;
 pub(crate) mod fixture;
 mod keeping;
+mod loopback;
 mod output;
 mod pixi;
 mod sandbox;
@@ -9,6 +10,7 @@ mod tiny;
 
 pub(crate) use fake::Fake;
 pub(crate) use keeping::{Keeping, send};
+pub(crate) use loopback::Loopback;
 pub(crate) use output::Output;
 pub(crate) use pixi::Pixi;
 pub(crate) use sandbox::Sandbox;

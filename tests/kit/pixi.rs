@@ -44,11 +44,6 @@ impl Pixi {
         self.bin.join("pixi")
     }
 
-    /// `pixi-pack`.
-    pub(crate) fn pack(&self) -> PathBuf {
-        self.bin.join("pixi-pack")
-    }
-
     /// `pixi-unpack`.
     pub(crate) fn unpack(&self) -> PathBuf {
         self.bin.join("pixi-unpack")

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import traceback
 import urllib.parse
 
 import rattler
@@ -51,13 +52,19 @@ def main(run, shape=miette):
         with open(log, "a", encoding="utf-8") as file:
             file.write(json.dumps({"argv": argv, "cwd": os.getcwd(), "env": kept}) + "\n")
     try:
-        sys.exit(run())
+        code = run()
     except Failure as failure:
         for line in shape(failure):
             say(line)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        code = 1
+    except SystemExit as wanted:
+        code = wanted.code
+    except Exception:
+        traceback.print_exc()
+        code = 101  # a panic
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # rattler's threads may still be at work, and Python aborts where it meets one at its end
 
 
 def say(line):
@@ -127,13 +134,22 @@ class Wheel:
         return "\n".join(lines)
 
 
+def is_cached(record, pkgs):
+    """rattler_cache 0.12's rule. Its own index of a cache leaves linked entries out, which its installer takes."""
+    entry = "%s-%s-%s" % (record.name.normalized, record.version, record.build)
+    sidecar = pkgs / (entry + ".lock")
+    recorded = sidecar.read_bytes()[8:] if sidecar.is_file() else b""
+    wanted = record.sha256
+    info = pkgs / entry / "info"
+    return (info / "index.json").is_file() and (wanted is None or recorded == bytes(wanted))
+
+
 def install_conda(records, prefix, pkgs, offline):
     """By rattler. It knows no offline mode: what is not there is found first, and it gets a dead proxy."""
     if offline:
-        index = asyncio.run(rattler.PackageCache(pkgs).index()) if pkgs.is_dir() else None
         for record in records:
             remote = not record.url.startswith("file:")
-            if remote and not (index and index.contains_record(record)):
+            if remote and not is_cached(record, pkgs):
                 raise Failure(
                     "failed to fetch %s" % record.file_name,
                     "failed to interact with the package cache layer.",

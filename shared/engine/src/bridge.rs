@@ -6,6 +6,7 @@ pub(crate) static TRAITS: Traits = Traits {
     port: 11899,
     log_prefix: "ibridge",
     module: None,
+    imports: &[],
     model: "model",
     model_elsewhere: &[],
     weights: Weights::Folder,

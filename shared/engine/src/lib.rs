@@ -54,6 +54,8 @@ pub struct Traits {
     pub log_prefix: &'static str,
     /// The `master` key that names the Python module to run, and the module; `None`: a program of its own.
     pub module: Option<(&'static str, &'static str)>,
+    /// The Python distributions, which are modules too, that an environment must have to serve.
+    pub imports: &'static [&'static str],
     /// The flag that names the model.
     pub model: &'static str,
     /// Flags that tell the engine what to serve in place of `model`.

@@ -6,6 +6,7 @@ pub(crate) static TRAITS: Traits = Traits {
     port: 8080,
     log_prefix: "llama-server",
     module: None,
+    imports: &[],
     model: "model",
     // Without any of these the server silently becomes a router that loads nothing.
     model_elsewhere: &["hf-repo", "model-url", "docker-repo", "models-dir", "models-preset"],

@@ -106,6 +106,12 @@ impl Conda {
     pub fn entry(&self) -> String {
         format!("{}-{}-{}", self.name, self.version, self.build)
     }
+
+    /// The archive's file name, percent-decoded. Of a source package it means nothing.
+    #[must_use]
+    pub fn archive_name(&self) -> String {
+        percent_decode(file_name(&self.location))
+    }
 }
 
 /// The last segment of a URL or path, without query and fragment.

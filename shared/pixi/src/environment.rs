@@ -36,7 +36,7 @@ pub fn surround(command: &mut Command, variables: &BTreeMap<String, String>, tmp
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_foreign(name, network)) {
         command.env_remove(name);
     }
-    command.envs(variables).env("TMPDIR", tmp).env("NO_COLOR", "1").env("PYTHONDONTWRITEBYTECODE", "1");
+    command.envs(variables).env("TMPDIR", tmp).env("NO_COLOR", "1");
     if network == Network::Offline {
         command.env("PIXI_OFFLINE", "1").env("PIXI_NO_CONFIG", "1");
     }

@@ -11,7 +11,7 @@ mod template;
 
 pub use environment::{Network, surround};
 pub use job::{Ended, Job};
-pub use program::{Pixi, Version};
+pub use program::{Pixi, Version, on_path};
 pub use redact::redact;
 pub use shortfall::Shortfall;
 pub use template::Template;

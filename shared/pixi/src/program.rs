@@ -63,7 +63,10 @@ impl Pixi {
 }
 
 /// A program on PATH, or a failure that says where to get it.
-pub(crate) fn on_path(name: &str, hint: &str) -> Result<PathBuf, Failure> {
+///
+/// # Errors
+/// It is not there: code 69, with `hint`.
+pub fn on_path(name: &str, hint: &str) -> Result<PathBuf, Failure> {
     let found = which::which(name).map_err(|_| {
         Failure::new(Code::Unmet, format!("cannot find {name}"), "it is not on PATH").hint(hint)
     })?;

@@ -37,8 +37,21 @@ impl Template {
     /// # Errors
     /// A needed file is missing or cannot be read, or it holds far more than a template does.
     pub fn open(dir: &Path) -> Result<Self, Failure> {
+        Self::open_with(dir, &NEEDED)
+    }
+
+    /// The same of a folder that is to be locked: its lock file may be missing.
+    ///
+    /// # Errors
+    /// As [`Template::open`].
+    pub fn open_to_lock(dir: &Path) -> Result<Self, Failure> {
+        let there = dir.join(NEEDED[1]).symlink_metadata().is_ok();
+        Self::open_with(dir, if there { &NEEDED } else { &NEEDED[..1] })
+    }
+
+    fn open_with(dir: &Path, needed: &[&str]) -> Result<Self, Failure> {
         let mut template = Self { dir: dir.to_owned(), files: Vec::new(), skipped: Vec::new() };
-        for name in NEEDED {
+        for name in needed {
             template.take(Path::new(name)).map_err(|(path, error)| unusable(dir, &path, &error))?;
         }
         if dir.join(SCRIPTS).is_dir() {
@@ -75,10 +88,26 @@ impl Template {
         hex(&hash.finalize())
     }
 
-    /// The bytes of `pixi.lock`.
+    /// Every file taken: its path and the sha256 of its content, hex.
+    pub fn hashes(&self) -> impl Iterator<Item = (String, String)> {
+        let hash = |file: &Taken| (file.path.display().to_string(), hex(&Sha256::digest(&file.content)));
+        self.files.iter().map(hash)
+    }
+
+    /// The bytes of `pixi.toml`.
+    #[must_use]
+    pub fn manifest(&self) -> &[u8] {
+        self.content(NEEDED[0])
+    }
+
+    /// The bytes of `pixi.lock`; none where that is yet to be made.
     #[must_use]
     pub fn lock(&self) -> &[u8] {
-        let file = self.files.iter().find(|file| file.path == Path::new(NEEDED[1]));
+        self.content(NEEDED[1])
+    }
+
+    fn content(&self, name: &str) -> &[u8] {
+        let file = self.files.iter().find(|file| file.path == Path::new(name));
         file.map_or(&[], |file| &file.content)
     }
 
@@ -97,15 +126,6 @@ impl Template {
             let path = folder.join(&file.path);
             write(&path, file).map_err(|error| (path, error))
         })
-    }
-
-    /// Files below `folder` that are not as they were taken, by their relative path; a missing one too.
-    #[must_use]
-    pub fn edited(&self, folder: &Path) -> Vec<PathBuf> {
-        let differs = |file: &&Taken| {
-            std::fs::read(folder.join(&file.path)).map_or(true, |content| content != file.content)
-        };
-        self.files.iter().filter(differs).map(|file| file.path.clone()).collect()
     }
 
     fn walk(&mut self, folder: &Path, depth: usize) -> Result<(), (PathBuf, io::Error)> {
@@ -223,9 +243,8 @@ mod tests {
         template.copy_to(&copy).unwrap();
         assert_eq!(fs::read(copy.join("scripts/a/smoke.sh")).unwrap(), b"#!/bin/sh");
         assert_eq!(fs::read_dir(&copy).unwrap().count(), 3);
-        assert!(template.edited(&copy).is_empty());
-        fs::write(copy.join("pixi.toml"), "[workspace] #").unwrap();
-        assert_eq!(template.edited(&copy), [Path::new("pixi.toml")]);
+        let paths: Vec<String> = template.hashes().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["pixi.lock", "pixi.toml", "scripts/a/smoke.sh"]);
         for dir in [dir, copy] {
             fs::remove_dir_all(dir).unwrap();
         }

@@ -79,6 +79,36 @@ pub struct Cache {
     pub seconds: f64,
 }
 
+/// A bundle was made, and its manifest beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Packed {
+    /// The bundle.
+    pub bundle: PathBuf,
+    /// Its manifest.
+    pub manifest: PathBuf,
+    /// sha256 of the bundle, hex.
+    pub sha256: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// sha256 of the `pixi.lock` that it was packed from, hex.
+    pub lock_sha256: String,
+    /// The conda platform that it is for.
+    pub platform: String,
+    /// pixi environment name.
+    pub pixi_env: String,
+    /// How many files it holds.
+    pub members: u64,
+    /// Of these, packages whose hash is that of the lock file.
+    pub proved: u64,
+    /// The project's tasks that were performed before it was packed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tasks: Vec<String>,
+    /// Bytes of packages that had to be downloaded for it.
+    pub downloaded_bytes: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
 /// The file that an install came from, and how it looked then: enough not to hash it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {

@@ -11,7 +11,7 @@ mod resolved;
 mod stream;
 
 pub use engine::Engine;
-pub use install::{Activation, Cache, Gap, Installed, Seal, Source, Warmed};
+pub use install::{Activation, Cache, Gap, Installed, Packed, Seal, Source, Warmed};
 pub use instance::{Answer, How, Instance, Keeper, Ready, Status, Stopped};
 pub use outcome::{Failed, Skipped, Warning};
 pub use plan::{Control, Model, Plan, Restart, Rung};
@@ -31,6 +31,7 @@ pub enum Record {
     Gap(Gap),
     Cache(Cache),
     Installed(Installed),
+    Packed(Packed),
     Plan(Plan),
     Model(Model),
     Warning(Warning),
@@ -64,6 +65,7 @@ impl Record {
             "gap" => Self::Gap(serde_json::from_str(line)?),
             "cache" => Self::Cache(serde_json::from_str(line)?),
             "installed" => Self::Installed(serde_json::from_str(line)?),
+            "packed" => Self::Packed(serde_json::from_str(line)?),
             "plan" => Self::Plan(serde_json::from_str(line)?),
             "model" => Self::Model(serde_json::from_str(line)?),
             "warning" => Self::Warning(serde_json::from_str(line)?),
@@ -88,6 +90,7 @@ impl Record {
             Self::Gap(_) => "gap",
             Self::Cache(_) => "cache",
             Self::Installed(_) => "installed",
+            Self::Packed(_) => "packed",
             Self::Plan(_) => "plan",
             Self::Model(_) => "model",
             Self::Warning(_) => "warning",
@@ -111,6 +114,7 @@ impl Record {
             Self::Gap(r) => (Some(r.engine), None),
             Self::Cache(r) => (Some(r.engine), None),
             Self::Installed(r) => (Some(r.engine), None),
+            Self::Packed(_) => (None, None),
             Self::Plan(r) => (Some(r.engine), Some(&r.instance)),
             Self::Model(r) => (Some(r.engine), Some(&r.instance)),
             Self::Warning(r) => (r.engine, r.instance.as_deref()),
@@ -135,7 +139,7 @@ macro_rules! kinds {
         }
     )*};
 }
-kinds!(Env Bridge Warmed Gap Cache Installed Plan Model Warning Instance Ready Answer Status Stopped Skipped Failed);
+kinds!(Env Bridge Warmed Gap Cache Installed Packed Plan Model Warning Instance Ready Answer Status Stopped Skipped Failed);
 
 /// Whether a flag is unset, for fields that are written only when true.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]

@@ -2,96 +2,47 @@
 use crate::copy;
 use crate::home::{Attempt, Home, HomeLock, Install, now, refused};
 use crate::package;
+use crate::road::{self, Done, Order, Road, made_from};
 use crate::source::OpenSource;
 use crate::unpack::{self, HEAD, Kind, Root, Trouble};
-use record::{Env, Installed, Road, Seal, Warning};
+use record::{Installed, Seal, Source, Warning};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
 use tool::{Code, Failure, vars};
 
-/// What the archive road was asked to do.
+/// The archive road, its source open.
 #[derive(Debug)]
 pub(crate) struct Archive<'a> {
-    pub(crate) env: &'a Env,
+    pub(crate) order: Order<'a>,
     pub(crate) source: OpenSource,
-    pub(crate) rehash: bool,
-    pub(crate) keep: usize,
-    pub(crate) begun: Instant,
 }
 
-/// What came of it.
-pub(crate) type Done = (Installed, Vec<Warning>);
-
-impl Archive<'_> {
-    /// Make the archive the current install of `home`, whatever of that is still to be done.
-    pub(crate) fn install(&self, home: &Home, lock: &HomeLock) -> Result<Done, Failure> {
-        home.sweep(lock);
-        let current = home.current().unwrap_or_else(|failure| {
-            log::warn!("{}: {}", failure.what, failure.cause);
-            None
-        });
-        let (install, mut warnings) = match self.existing(home)? {
-            Some(install) => (self.reuse(home, install, current.as_ref(), lock)?, Vec::new()),
-            None => self.unpack(home, current.as_ref(), lock)?,
-        };
-        warnings.extend(home.link(self.env.engine, lock)?);
-        home.prune(&install, self.keep, lock);
-        warnings.extend(self.keep_copy(&install.record.id));
-        let mut installed = install.record;
-        installed.seconds = self.begun.elapsed().as_secs_f64();
-        Ok((installed, warnings))
-    }
-
-    /// The install that this very archive made before: known by its file's looks, or, where one of that size is
-    /// installed, by its hash.
+impl Road for Archive<'_> {
     fn existing(&self, home: &Home) -> Result<Option<Install>, Failure> {
-        if self.env.force {
-            return Ok(None);
-        }
-        let looks = &self.source.looks;
-        let mut complete = home.complete();
-        complete.retain(Install::is_whole);
-        let same = |install: &&Install| install.record.source.as_ref() == Some(looks);
-        if let Some(install) = complete.iter().find(same).filter(|_| !self.rehash) {
-            self.demand(&install.record.id)?;
-            return Ok(Some(install.clone()));
-        }
-        let size = |install: &Install| install.record.source.as_ref().map(|source| source.size_bytes);
-        if !complete.iter().any(|install| size(install) == Some(looks.size_bytes)) {
-            return Ok(None);
-        }
-        let bar = tool::bytes_bar(&format!("hashing {}", self.source.name()), looks.size_bytes);
-        let hashed = unpack::hash(&self.source.file, &bar).map_err(|trouble| self.trouble(trouble))?;
-        bar.finish_and_clear();
-        self.source.unchanged()?;
-        self.demand(&hashed)?;
-        Ok(complete.into_iter().find(|install| install.record.id == hashed))
+        made_from(&self.source, self.order.rehash, home, |sha256| self.demand(sha256))
     }
 
-    /// Make an install that is there current, and remember how its archive looks now.
-    fn reuse(
+    fn build(
         &self,
         home: &Home,
-        mut install: Install,
-        current: Option<&Install>,
+        previous: Option<&Install>,
         lock: &HomeLock,
-    ) -> Result<Install, Failure> {
-        let others = current.filter(|current| current.name() != install.name());
-        let is_current = current.is_some() && others.is_none();
-        if let Some(current) = others {
-            install.record.previous = Some(current.path.clone());
-        }
-        if others.is_some() || install.record.source.as_ref() != Some(&self.source.looks) {
-            install.record.source = Some(self.source.looks.clone());
-            install.write().map_err(|error| refused(&install.path, &error))?;
-        }
-        if !is_current {
-            home.activate(&install, lock)?;
-        }
-        install.record.reused = true;
-        Ok(install)
+    ) -> Result<(Install, Vec<Warning>), Failure> {
+        self.unpack(home, previous, lock)
+    }
+
+    fn looks(&self) -> Option<&Source> {
+        Some(&self.source.looks)
+    }
+}
+
+impl Archive<'_> {
+    /// Make the archive the current install of `home`, and keep a copy of it where one is wanted.
+    pub(crate) fn install(&self, home: &Home, lock: &HomeLock) -> Result<Done, Failure> {
+        let (installed, mut warnings) = road::install(self, &self.order, home, lock)?;
+        warnings.extend(self.keep_copy(&installed.id));
+        Ok((installed, warnings))
     }
 
     fn unpack(
@@ -119,7 +70,7 @@ impl Archive<'_> {
         let path = attempt.destination(&sha256);
         let install = Install::new(
             Installed {
-                engine: self.env.engine,
+                engine: self.order.env.engine,
                 id: sha256,
                 executable: Some(path.join(package::SERVER)),
                 library_dir: Some(path.join("bin")),
@@ -130,14 +81,13 @@ impl Archive<'_> {
                 previous: current.map(|current| current.path.clone()),
                 source: Some(self.source.looks.clone()),
                 seal: Seal::None,
-                seconds: self.begun.elapsed().as_secs_f64(),
+                seconds: self.order.begun.elapsed().as_secs_f64(),
                 reused: false,
             },
-            Road::Archive,
+            record::Road::Archive,
             now(),
         );
         attempt.complete(&normal, &install)?;
-        home.activate(&install, lock)?;
         Ok((install, report.warnings))
     }
 
@@ -155,12 +105,13 @@ impl Archive<'_> {
 
     /// Refuse an archive that is not the one that was named.
     fn demand(&self, sha256: &str) -> Result<(), Failure> {
-        let Some(wanted) = self.env.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(sha256))
+        let Some(wanted) =
+            self.order.env.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(sha256))
         else {
             return Ok(());
         };
         let what = format!("{} is not the archive that was asked for", self.source.looks.path.display());
-        let name = vars::of(self.env.engine, "PKG_SHA256");
+        let name = vars::of(self.order.env.engine, "PKG_SHA256");
         let hint =
             format!("{name} names another one, or the file was damaged on its way; copy it here again");
         Err(Failure::new(Code::Input, what, format!("its sha256 is {sha256}, not {wanted}")).hint(hint))
@@ -168,14 +119,14 @@ impl Archive<'_> {
 
     /// A copy for the next time, where one is wanted. An engine is installed without it just as well.
     fn keep_copy(&self, sha256: &str) -> Option<Warning> {
-        let folder = self.env.archive_cache_dir.as_ref()?;
+        let folder = self.order.env.archive_cache_dir.as_ref()?;
         let mut head = [0; HEAD];
         let read = std::os::unix::fs::FileExt::read_at(&self.source.file, &mut head, 0).unwrap_or(0);
         let extension = Kind::of(&head[..read]).ok()?.extension();
         let copy = folder.join(format!("{sha256}.{extension}"));
         let error = copy::keep(&self.source, &copy).err()?;
         Some(Warning {
-            engine: Some(self.env.engine),
+            engine: Some(self.order.env.engine),
             instance: None,
             rule: "archive_copy".to_owned(),
             what: format!(
@@ -185,7 +136,7 @@ impl Archive<'_> {
             ),
             hint: format!(
                 "make room or give access, or set {} to nothing",
-                vars::of(self.env.engine, "PKG_CACHE_DIR")
+                vars::of(self.order.env.engine, "PKG_CACHE_DIR")
             ),
         })
     }

@@ -27,7 +27,7 @@ pub(crate) fn installed(env: &Env, folder: &Path, begun: Instant) -> Result<Opti
 }
 
 /// Flip back to the install that was current before.
-pub(crate) fn roll_back(home: &Home, lock: &crate::home::HomeLock) -> Result<Installed, Failure> {
+pub(crate) fn roll_back(home: &Home, lock: &crate::home::HomeLock) -> Result<Install, Failure> {
     let none = |cause: String| {
         let what = format!("cannot roll back {}", home.path.display());
         Failure::new(tool::Code::Unmet, what, cause).hint("install the version that you want")
@@ -36,14 +36,13 @@ pub(crate) fn roll_back(home: &Home, lock: &crate::home::HomeLock) -> Result<Ins
     let name =
         current.previous().ok_or_else(|| none("nothing was installed before the current one".to_owned()))?;
     let complete = home.complete();
-    let target: Install = complete
+    let mut target: Install = complete
         .into_iter()
         .find(|install| install.name() == name)
         .ok_or_else(|| none(format!("the install before the current one ({name}) was removed")))?;
     home.activate(&target, lock)?;
-    let mut installed = target.record;
-    installed.reused = true;
-    Ok(installed)
+    target.record.reused = true;
+    Ok(target)
 }
 
 /// A whole record in `.installed-from.json` itself, without a `current` to go through.

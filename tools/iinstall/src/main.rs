@@ -1,17 +1,23 @@
 //! iinstall: install an engine from an archive, a bundle or the cache, with no network.
 //!
-//! Reads `env` records. Writes one `installed` record per engine, `skipped` where there is nothing to do and nothing to
+//! Reads `env` records, and `cache` for what was verified. Writes one `installed` record per engine, `skipped` where there is nothing to do and nothing to
 //! find, `warning` records, and `failed`.
 mod archive;
+mod bundle;
+mod cache;
 mod copy;
+mod environment;
 mod home;
 mod lookup;
 mod other_user;
 mod package;
+mod road;
+mod sealed;
 mod source;
 mod unpack;
 
-use record::{Engine, Env, Installed, Record, Step, Warning};
+use record::{Cache, Engine, Env, Installed, Record, Road, Step, Warning};
+use road::Order;
 use std::os::fd::{OwnedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -32,6 +38,9 @@ struct Args {
     /// How long to wait for another iinstall on the same folder
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     wait: u64,
+    /// Let a bundle's script that we cannot read run itself, sealed
+    #[arg(long)]
+    run_sh: bool,
     /// The open source, when root runs us again as another user
     #[arg(long, value_name = "FD", hide = true)]
     source_fd: Option<RawFd>,
@@ -43,6 +52,7 @@ impl Args {
         let mut args = vec![format!("--keep={}", self.keep), format!("--wait={}", self.wait)];
         args.extend(self.rehash.then(|| "--rehash".to_owned()));
         args.extend(self.rollback.then(|| "--rollback".to_owned()));
+        args.extend(self.run_sh.then(|| "--run-sh".to_owned()));
         args.extend(source.map(|fd| format!("--source-fd={fd}")));
         args
     }
@@ -62,22 +72,33 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     // What is installed may be read by all, whatever umask we were started with.
     rustix::process::umask(rustix::fs::Mode::from(0o022));
     // llama.cpp, the quickest, is begun as its record arrives; the others wait for what icache has to say.
-    let mut later = Vec::new();
+    let (mut later, mut verified) = (Vec::new(), Vec::new());
     while let Some(record) = io.read()? {
         match record {
             Record::Env(env) if io.ended(env.engine) => {}
-            Record::Env(env) if env.engine == Engine::LlamaCpp => act(&args, &env, handed_down.take(), io)?,
+            Record::Env(env) if env.engine == Engine::LlamaCpp => {
+                act(&args, &Wanted { env: &env, verified: None }, handed_down.take(), io)?;
+            }
             Record::Env(env) => later.push(env),
+            Record::Cache(cache) => verified.push(cache),
             _ => {}
         }
     }
-    for env in later {
+    for env in &later {
         if !io.ended(env.engine) {
-            act(&args, &env, None, io)?;
+            let verified = verified.iter().find(|cache| cache.engine == env.engine);
+            act(&args, &Wanted { env, verified }, handed_down.take(), io)?;
         }
     }
     io.require("env", &["ienv"])?;
     Ok(Outcome::Done)
+}
+
+/// What the stream says of an engine.
+struct Wanted<'a> {
+    env: &'a Env,
+    /// What icache found in its cache, if it looked.
+    verified: Option<&'a Cache>,
 }
 
 /// What was found or done for an engine.
@@ -86,63 +107,112 @@ enum Found {
     Nothing(String),
 }
 
-fn act(args: &Args, env: &Env, handed_down: Option<OwnedFd>, io: &mut Io) -> Result<(), Failure> {
-    match other_user::wanted(env) {
-        Ok(Some(user)) => return other_user::act(args, env, user, io),
+fn act(args: &Args, wanted: &Wanted<'_>, handed_down: Option<OwnedFd>, io: &mut Io) -> Result<(), Failure> {
+    let engine = wanted.env.engine;
+    match other_user::wanted(wanted.env) {
+        Ok(Some(user)) => return other_user::act(args, wanted, user, io),
         Ok(None) => {}
-        Err(failure) => return io.fail(env.engine, failure),
+        Err(failure) => return io.fail(engine, failure),
     }
-    match engine(args, env, handed_down) {
+    match install(args, wanted, handed_down) {
         Ok(Found::Installed(mut installed, warnings)) => {
             // What was pruned since is nothing to roll back to.
             installed.previous.take_if(|previous| !previous.exists());
             warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
             io.write(*installed)
         }
-        Ok(Found::Nothing(why)) => io.skip(env.engine, why),
-        Err(failure) => io.fail(env.engine, failure),
+        Ok(Found::Nothing(why)) => io.skip(engine, why),
+        Err(failure) => io.fail(engine, failure),
     }
 }
 
-/// The source that is to be installed, where this run installs.
-fn wants_source<'a>(args: &Args, env: &'a Env) -> Option<&'a Path> {
-    let installs = env.wants(Step::Install) && !args.rollback && env.engine == Engine::LlamaCpp;
-    env.archive.as_deref().filter(|_| installs)
+/// How this run installs an engine.
+enum Way<'a> {
+    /// A llama.cpp archive.
+    Archive(&'a Path),
+    /// A pixi-pack bundle.
+    Bundle(&'a Path),
+    /// A template and a cache.
+    Cache,
 }
 
-fn engine(args: &Args, env: &Env, handed_down: Option<OwnedFd>) -> Result<Found, Failure> {
+impl Way<'_> {
+    /// The one file that whoever installs may not be able to open.
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Archive(path) | Self::Bundle(path) => Some(path),
+            Self::Cache => None,
+        }
+    }
+}
+
+/// The way that `env` asks for, where this run installs.
+fn way<'a>(args: &Args, env: &'a Env) -> Option<Way<'a>> {
+    if !env.wants(Step::Install) || args.rollback {
+        return None;
+    }
+    match env.road {
+        _ if env.engine == Engine::LlamaCpp => env.archive.as_deref().map(Way::Archive),
+        Some(Road::Cache) => env.template_dir.as_ref().map(|_| Way::Cache),
+        Some(Road::Bundle) => env.bundle.as_deref().map(Way::Bundle),
+        _ => None,
+    }
+}
+
+fn install(args: &Args, wanted: &Wanted<'_>, handed_down: Option<OwnedFd>) -> Result<Found, Failure> {
     let begun = Instant::now();
+    let env = wanted.env;
     let folder = env.home().ok_or_else(|| {
         let what = format!("the 'env' record of {} is of no use", env.engine);
         Failure::new(Code::Input, what, "it has neither install_dir nor project_dir")
     })?;
     if args.rollback && env.wants(Step::Install) {
-        return roll_back(args, env, folder);
+        return roll_back(args, folder);
     }
-    if let Some(path) = wants_source(args, env) {
-        let fd = handed_down.map_or_else(|| source::open(path), Ok)?;
-        let source = source::OpenSource::new(path, fd)?;
+    let order = Order { env, rehash: args.rehash, keep: args.keep, begun };
+    let locked = || -> Result<_, Failure> {
         let home = home::Home::make(folder)?;
         let lock = home::HomeLock::take(&home, Duration::from_secs(args.wait))?;
-        let road = archive::Archive { env, source, rehash: args.rehash, keep: args.keep, begun };
-        let (installed, warnings) = road.install(&home, &lock)?;
-        return Ok(Found::Installed(Box::new(installed), warnings));
-    }
-    match lookup::installed(env, folder, begun)? {
-        Some(installed) => Ok(Found::Installed(Box::new(installed), Vec::new())),
-        None => nothing(env, folder),
-    }
+        Ok((home, lock))
+    };
+    let opened = |path| {
+        let fd = handed_down.map_or_else(|| source::open(path), Ok)?;
+        source::OpenSource::new(path, fd)
+    };
+    let (installed, warnings) = match way(args, env) {
+        Some(Way::Archive(path)) => {
+            let source = opened(path)?;
+            let (home, lock) = locked()?;
+            archive::Archive { order, source }.install(&home, &lock)?
+        }
+        Some(Way::Bundle(path)) => {
+            let bundle = bundle::Bundle { order, source: opened(path)?, run_sh: args.run_sh };
+            let (home, lock) = locked()?;
+            road::install(&bundle, &order, &home, &lock)?
+        }
+        Some(Way::Cache) => {
+            let road = cache::CacheRoad::new(order, wanted.verified)?;
+            let (home, lock) = locked()?;
+            road.install(&home, &lock)?
+        }
+        None => match lookup::installed(env, folder, begun)? {
+            Some(installed) => (installed, Vec::new()),
+            None => return nothing(env, folder),
+        },
+    };
+    Ok(Found::Installed(Box::new(installed), warnings))
 }
 
-fn roll_back(args: &Args, env: &Env, folder: &Path) -> Result<Found, Failure> {
+fn roll_back(args: &Args, folder: &Path) -> Result<Found, Failure> {
     let begun = Instant::now();
     let Some(home) = home::Home::find(folder)?.filter(|home| home.installs().is_dir()) else {
         let what = format!("cannot roll back {}", folder.display());
         return Err(Failure::new(Code::Unmet, what, "nothing of ours is installed there"));
     };
     let lock = home::HomeLock::take(&home, Duration::from_secs(args.wait))?;
-    let mut installed = lookup::roll_back(&home, &lock)?;
-    let warnings = home.link(env.engine, &lock)?;
+    let target = lookup::roll_back(&home, &lock)?;
+    let warnings = home.link(&target, &lock)?;
+    let mut installed = target.record;
     installed.seconds = begun.elapsed().as_secs_f64();
     Ok(Found::Installed(Box::new(installed), warnings))
 }
@@ -159,12 +229,16 @@ fn nothing(env: &Env, folder: &Path) -> Result<Found, Failure> {
         let variable = vars::of(env.engine, "PKG_PATH");
         return Ok(Found::Nothing(format!("{variable} is not set, and nothing is installed in {folder}")));
     }
+    if env.road == Some(Road::Bundle) && env.bundle.is_none() {
+        let variable = vars::of(env.engine, "BUNDLE_PATH");
+        return Ok(Found::Nothing(format!("{variable} is not set, and nothing is installed in {folder}")));
+    }
     if env.bundle.is_none() && env.template_dir.is_none() {
         return Ok(Found::Nothing(format!(
             "no bundle or template is set, and nothing is installed in {folder}"
         )));
     }
     let what = format!("cannot install {} into {folder}", env.engine);
-    let road = env.road.map_or("bundle and cache", record::Road::id);
-    Err(Failure::new(Code::Unmet, what, format!("the {road} road is not supported by this version")))
+    Err(Failure::new(Code::Unmet, what, "nothing says by which road")
+        .hint("ienv --road bundle or --road cache says it"))
 }

@@ -1,9 +1,9 @@
 //! Installing for another user: what takes root is done here, the rest by ourselves again, as that user.
 //!
-//! The second process reads the one `env` record on its stdin and writes its records to us; the source, which the user may
+//! The second process reads the engine's records on its stdin and writes its records to us; the source, which the user may
 //! not be able to open, is handed down open.
 use crate::source;
-use crate::{Args, wants_source};
+use crate::{Args, Wanted, way};
 use child::{Start, User};
 use record::{Env, Reader, Record, Writer};
 use rustix::fs::{Mode, OFlags, fchmod, fchown};
@@ -35,10 +35,11 @@ pub(crate) fn wanted(env: &Env) -> Result<Option<User>, Failure> {
 }
 
 /// Do it all as `user`.
-pub(crate) fn act(args: &Args, env: &Env, user: User, io: &mut Io) -> Result<(), Failure> {
+pub(crate) fn act(args: &Args, wanted: &Wanted<'_>, user: User, io: &mut Io) -> Result<(), Failure> {
+    let env = wanted.env;
     let prepared = prepare(args, env, &user);
     let ended = prepared.and_then(|source| {
-        let mut child = start(args, env, user, source.as_ref())?;
+        let mut child = start(args, wanted, user, source.as_ref())?;
         let spoke = relay(&mut child, io);
         let status =
             child.wait().map_err(|error| Failure::io(Code::Unmet, "cannot wait for a process", &error))?;
@@ -57,13 +58,13 @@ pub(crate) fn act(args: &Args, env: &Env, user: User, io: &mut Io) -> Result<(),
 
 /// What only root can: open the source, and make the folders that are missing.
 fn prepare(args: &Args, env: &Env, user: &User) -> Result<Option<OwnedFd>, Failure> {
-    let Some(path) = wants_source(args, env) else { return Ok(None) };
-    let source = source::open(path)?;
+    let Some(way) = way(args, env) else { return Ok(None) };
+    let source = way.file().map(source::open).transpose()?;
     for folder in env.home().into_iter().chain(&env.archive_cache_dir) {
         make(folder, user)
             .map_err(|error| Failure::io(Code::Unmet, format!("cannot make {}", folder.display()), &error))?;
     }
-    Ok(Some(source))
+    Ok(source)
 }
 
 /// Make a folder where it is missing, the user's own; those above it are root's, and open to all.
@@ -85,7 +86,7 @@ fn make(folder: &Path, user: &User) -> io::Result<()> {
     Ok(())
 }
 
-fn start(args: &Args, env: &Env, user: User, source: Option<&OwnedFd>) -> Result<Child, Failure> {
+fn start(args: &Args, wanted: &Wanted<'_>, user: User, source: Option<&OwnedFd>) -> Result<Child, Failure> {
     let what = format!("cannot run iinstall as {}", user.name);
     // By its descriptor in /proc: the user may not be able to walk to where we are.
     let mut command = Command::new("/proc/self/exe");
@@ -96,27 +97,31 @@ fn start(args: &Args, env: &Env, user: User, source: Option<&OwnedFd>) -> Result
     let keep = source.iter().map(|fd| fd.as_raw_fd()).collect();
     Start { user: Some(user), death_signal: Some(Signal::KILL), keep, ..Start::default() }
         .apply(&mut command);
-    let input = one_record(env).map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
+    let input = records(wanted).map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
     let started = command.current_dir("/").stdin(input).stdout(Stdio::piped()).spawn();
     started.map_err(|error| Failure::io(Code::Unmet, what, &error))
 }
 
-/// The record as a file without a name: a pipe could fill up before anybody reads it.
-fn one_record(env: &Env) -> io::Result<std::fs::File> {
-    let mut file = std::fs::File::from(rustix::fs::memfd_create("env", rustix::fs::MemfdFlags::CLOEXEC)?);
-    Writer::new(&mut file).write(&Record::from(env.clone()))?;
+/// The records as a file without a name: a pipe could fill up before anybody reads it.
+fn records(wanted: &Wanted<'_>) -> io::Result<std::fs::File> {
+    let mut file = std::fs::File::from(rustix::fs::memfd_create("records", rustix::fs::MemfdFlags::CLOEXEC)?);
+    let mut writer = Writer::new(&mut file);
+    writer.write(&Record::from(wanted.env.clone()))?;
+    if let Some(verified) = wanted.verified {
+        writer.write(&Record::from(verified.clone()))?;
+    }
     file.rewind()?;
     Ok(file)
 }
 
-/// Hand on what it writes, less the record that it was given. What it had to say on stderr is said.
+/// Hand on what it writes, less the records that it was given. What it had to say on stderr is said.
 fn relay(child: &mut Child, io: &mut Io) -> Result<bool, Failure> {
     let mut spoke = false;
     let Some(output) = child.stdout.take() else { return Ok(false) };
     let mut reader = Reader::new(BufReader::new(output));
     while let Some(line) = reader.read()? {
         match line.record {
-            None | Some(Record::Env(_)) => {}
+            None | Some(Record::Env(_) | Record::Cache(_)) => {}
             Some(record) => {
                 spoke |= !matches!(record, Record::Warning(_));
                 io.write(record)?;

@@ -1,4 +1,5 @@
 //! The file that an install is made from: opened once, by whoever may, and known by its looks.
+use crate::unpack;
 use record::Source;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
@@ -50,6 +51,16 @@ impl OpenSource {
         let what = format!("{} was written to while it was read", path.display());
         Err(Failure::new(Code::Later, what, "its size or times changed")
             .hint("run again when it is all there"))
+    }
+
+    /// sha256 of all of it, hex, and that it did not change meanwhile.
+    pub(crate) fn hash(&self) -> Result<String, Failure> {
+        let bar = tool::bytes_bar(&format!("hashing {}", self.name()), self.looks.size_bytes);
+        let what = || format!("cannot read {}", self.looks.path.display());
+        let hashed = unpack::hash(&self.file, &bar).map_err(|trouble| trouble.failure(what()))?;
+        bar.finish_and_clear();
+        self.unchanged()?;
+        Ok(hashed)
     }
 
     /// Its last component.

@@ -6,29 +6,31 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tool::Failure;
 
-/// A folder `.installs/.incoming-<nonce>`, removed when it is dropped.
+/// A folder below `.installs`, removed when it is dropped before it is an install: `.incoming-<nonce>`, and once it has
+/// settled the folder that the install will be.
 #[derive(Debug)]
 pub(crate) struct Attempt<'a> {
     home: &'a Home,
-    incoming: PathBuf,
+    folder: PathBuf,
+    whole: bool,
 }
 
 impl<'a> Attempt<'a> {
-    /// An empty folder to unpack into. Whoever holds the lock may.
+    /// An empty folder. Whoever holds the lock may.
     pub(crate) fn begin(home: &'a Home, _lock: &HomeLock) -> Result<Self, Failure> {
         loop {
-            let incoming = home.installs().join(format!(".incoming-{}", nonce()));
-            match std::fs::create_dir(&incoming) {
-                Ok(()) => return Ok(Self { home, incoming }),
+            let folder = home.installs().join(format!(".incoming-{}", nonce()));
+            match std::fs::create_dir(&folder) {
+                Ok(()) => return Ok(Self { home, folder, whole: false }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(refused(&incoming, &error)),
+                Err(error) => return Err(refused(&folder, &error)),
             }
         }
     }
 
     /// The folder.
     pub(crate) fn folder(&self) -> &Path {
-        &self.incoming
+        &self.folder
     }
 
     /// Where an install of this id will be. Nothing is there.
@@ -42,10 +44,31 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Move to where an install of this id will be, before anything is made that knows its own place: an environment is
+    /// full of its path. Until its marker is written it is swept like any attempt.
+    pub(crate) fn settle(&mut self, id: &str) -> Result<(), Failure> {
+        let place = self.destination(id);
+        std::fs::rename(&self.folder, &place).map_err(|error| refused(&place, &error))?;
+        self.folder = place;
+        Ok(())
+    }
+
+    /// The settled folder is the complete install that `install` describes.
+    pub(crate) fn finish(mut self, install: &Install) -> Result<(), Failure> {
+        // What the marker vouches for must be on the disk before the marker is.
+        let finish = || {
+            sync_tree(&self.folder)?;
+            sync_folder(&self.home.installs())?;
+            install.write()
+        };
+        finish().map_err(|error| refused(&install.path, &error))?;
+        self.whole = true;
+        Ok(())
+    }
+
     /// Make `content`, a folder in the attempt, the complete install that `install` describes.
     pub(crate) fn complete(self, content: &Path, install: &Install) -> Result<(), Failure> {
         let finish = || {
-            // What the marker vouches for must be on the disk before the marker is.
             sync_tree(content)?;
             std::fs::rename(content, &install.path)?;
             sync_folder(&self.home.installs())?;
@@ -82,8 +105,11 @@ fn sync_tree(folder: &Path) -> io::Result<()> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.incoming) {
-            log::warn!("cannot remove {}: {error}", self.incoming.display());
+        if self.whole {
+            return;
+        }
+        if let Err(error) = std::fs::remove_dir_all(&self.folder) {
+            log::warn!("cannot remove {}: {error}", self.folder.display());
         }
     }
 }

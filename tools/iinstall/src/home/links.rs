@@ -1,7 +1,7 @@
 //! `current`, and the fixed links through it.
 use crate::home::attempt::nonce;
 use crate::home::{Home, HomeLock, Install, refused, sync_folder};
-use record::{Engine, Warning};
+use record::{Road, Warning};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -9,11 +9,21 @@ use tool::{Code, Failure};
 
 const MARKER_LINK: (&str, &str) = (".installed-from.json", "current/installed.json");
 
-/// The fixed links of an engine's install: name and target.
-fn fixed(engine: Engine) -> &'static [(&'static str, &'static str)] {
-    match engine {
-        Engine::LlamaCpp => &[("bin", "current/bin"), MARKER_LINK],
-        _ => &[MARKER_LINK],
+/// The fixed links that the roads make: name and target.
+const ALL: [(&str, &str); 5] = [
+    ("bin", "current/bin"),
+    (".pixi", "current/.pixi"),
+    ("env", "current/env"),
+    ("activate.sh", "current/activate.sh"),
+    MARKER_LINK,
+];
+
+/// The names of those that a road's install goes by.
+fn fixed(road: Road) -> &'static [&'static str] {
+    match road {
+        Road::Archive => &["bin"],
+        Road::Cache => &[".pixi"],
+        Road::Bundle => &["env", "activate.sh"],
     }
 }
 
@@ -39,18 +49,25 @@ impl Home {
         })
     }
 
-    /// Make the fixed links that are missing. What stands in the place of one is left alone and named.
-    pub(crate) fn link(&self, engine: Engine, _lock: &HomeLock) -> Result<Vec<Warning>, Failure> {
+    /// Make the fixed links of `install` that are missing, and take away those that an install of another road left. What
+    /// stands in the place of one is left alone and named.
+    pub(crate) fn link(&self, install: &Install, _lock: &HomeLock) -> Result<Vec<Warning>, Failure> {
         let mut warnings = Vec::new();
-        for (name, target) in fixed(engine) {
+        for (name, target) in ALL {
             let link = self.path.join(name);
+            let wanted = name == MARKER_LINK.0 || fixed(install.road()).contains(&name);
             match std::fs::read_link(&link) {
-                Ok(there) if there == Path::new(target) => {}
+                Ok(there) if there == Path::new(target) => {
+                    if !wanted {
+                        std::fs::remove_file(&link).map_err(|error| refused(&link, &error))?;
+                    }
+                }
+                _ if !wanted => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     symlink(target, &link).map_err(|error| refused(&link, &error))?;
                 }
                 _ => warnings.push(Warning {
-                    engine: Some(engine),
+                    engine: Some(install.record.engine),
                     instance: None,
                     rule: "foreign_in_place".to_owned(),
                     what: format!("{} is not ours and was left alone", link.display()),

@@ -2,7 +2,7 @@
 use crate::home::{Home, refused};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
 
@@ -12,7 +12,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// The lock, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct HomeLock {
-    _file: OwnedFd,
+    file: OwnedFd,
 }
 
 impl HomeLock {
@@ -30,7 +30,7 @@ impl HomeLock {
         let start = Instant::now();
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => return Ok(Self { file }),
                 Err(Errno::WOULDBLOCK) if start.elapsed() < patience => {
                     if start.elapsed() < INTERVAL {
                         log::warn!("waiting for another iinstall that holds {}", path.display());
@@ -45,5 +45,11 @@ impl HomeLock {
                 Err(error) => return Err(refused(&path, &error.into())),
             }
         }
+    }
+}
+
+impl AsRawFd for HomeLock {
+    fn as_raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
     }
 }

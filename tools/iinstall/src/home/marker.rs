@@ -1,7 +1,9 @@
 //! `installed.json`: what makes a folder below `.installs/` an install.
 use crate::home::sync_folder;
+use crate::unpack::hex;
 use record::{Engine, Installed, Road};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ pub(crate) const NAME: &str = "installed.json";
 /// What is written first and renamed to [`NAME`].
 pub(crate) const DRAFT: &str = ".installed.json.new";
 const FORMAT: u64 = 1;
+/// The member with the files that were taken of a template.
+const FILES: &str = "template_files";
 
 /// A complete install: its folder and what its marker says.
 #[derive(Clone, Debug)]
@@ -36,6 +40,35 @@ impl Install {
         Self { path: record.path.clone(), record, made, more }
     }
 
+    /// The same, made by this version of that program too.
+    pub(crate) fn made_by(mut self, program: &str, version: &str) -> Self {
+        self.more["versions"][program] = version.into();
+        self
+    }
+
+    /// The same, with files that a person may edit later: path relative to the install, and sha256.
+    pub(crate) fn of_files(mut self, files: impl Iterator<Item = (String, String)>) -> Self {
+        self.more.insert(FILES.to_owned(), files.map(|(path, hash)| (path, Value::from(hash))).collect());
+        self
+    }
+
+    /// The road that it was made by; the first version knew only one and said nothing.
+    pub(crate) fn road(&self) -> Road {
+        let said = self.more.get("road").cloned().and_then(|road| serde_json::from_value(road).ok());
+        said.unwrap_or(Road::Archive)
+    }
+
+    /// Files of it that are not as they were made.
+    pub(crate) fn edited(&self) -> Vec<PathBuf> {
+        let files = self.more.get(FILES).and_then(Value::as_object);
+        let differs = |(path, hash): (&String, &Value)| {
+            let path = self.path.join(path);
+            let now = std::fs::read(&path).map(|content| hex(&Sha256::digest(content)));
+            (now.ok().as_deref() != hash.as_str()).then_some(path)
+        };
+        files.into_iter().flatten().filter_map(differs).collect()
+    }
+
     /// The install in this folder; `None` where it is none.
     ///
     /// # Errors
@@ -55,7 +88,9 @@ impl Install {
         let mut record: Installed = serde_json::from_value(Value::Object(more.clone()))?;
         move_to(&mut record, folder);
         let made = more.get("installed_at_unix").and_then(Value::as_f64).unwrap_or(0.0);
-        more.retain(|name, _| ["road", "sha256", "installed_at_unix", "versions"].contains(&name.as_str()));
+        more.retain(|name, _| {
+            ["road", "sha256", "installed_at_unix", "versions", FILES].contains(&name.as_str())
+        });
         Ok(Some(Self { path: folder.to_owned(), record, made, more }))
     }
 

@@ -43,6 +43,10 @@ impl Home {
 /// install any more, so that goes first; should we be killed then, the rest is swept.
 fn retire(install: &Install) {
     let path = &install.path;
+    if !install.edited().is_empty() {
+        log::info!("{} was edited and stays", path.display());
+        return;
+    }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let held = rustix::fs::open(path, flags, Mode::empty()).and_then(|folder| {
         flock(&folder, FlockOperation::NonBlockingLockExclusive)?;

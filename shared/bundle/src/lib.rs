@@ -1,0 +1,15 @@
+//! What a pixi-pack bundle is and what its manifest says.
+//!
+//! Owns the names of a bundle's members, the file `<bundle>.json` beside it, and the comparison of its members with
+//! pixi.lock. Opens no bundle: whoever does hands over what it saw as [`Member`]s.
+mod locked;
+mod manifest;
+mod member;
+mod pack_info;
+mod problem;
+
+pub use locked::{Comparison, check, compare};
+pub use manifest::Manifest;
+pub use member::{Member, Part};
+pub use pack_info::{PackInfo, host_platform};
+pub use problem::{Problem, shown};

@@ -1,0 +1,336 @@
+//! Bundles made from a project on loopback, and what is left where that fails.
+use crate::kit::{Loopback, Output, Pixi, Sandbox, fixture, full, root, tools, wait_for};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// A sandbox with the programs on PATH, a `template` of SGLang and the server of its packages.
+fn connected() -> (Sandbox, Loopback) {
+    let mut sandbox = Sandbox::new();
+    let pixi = &Pixi::get().bin;
+    let system = "/usr/local/bin:/usr/bin:/bin";
+    let scripts = root().join("scripts");
+    let path = format!("{}:{}:{}:{system}", tools().display(), pixi.display(), scripts.display());
+    sandbox.set("PATH", &path);
+    let channel = fixture::template("sglang", &sandbox.path(""));
+    (sandbox, channel)
+}
+
+/// Run what must succeed.
+#[track_caller]
+fn ok(sandbox: &Sandbox, script: &str) {
+    drop(sandbox.sh(script).exits(0));
+}
+
+/// `ipack` without installing anything, and never waiting.
+const QUICK: &str = "ipack --template template -o b.tar --skip-verify --retry-sleep 0";
+const CACHE: &str = "home/.cache/infer-dev/pack/pixi-pack";
+
+fn manifest(sandbox: &Sandbox, bundle: &str) -> Value {
+    serde_json::from_str(&sandbox.read(&format!("{bundle}.json"))).unwrap()
+}
+
+/// Path and sha256 of every member that the manifest names.
+fn members(manifest: &Value) -> BTreeMap<String, String> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let members = manifest["members"].as_array().unwrap().iter();
+    members.map(|member| (text(&member["path"]), text(&member["sha256"]))).collect()
+}
+
+/// What lies in the sandbox's root beside what was there before.
+fn made(sandbox: &Sandbox) -> String {
+    let ours = "home|tmp|run|w|www|template";
+    sandbox.sh(&format!("ls -A | grep -vxE '{ours}' || true; ls -A template")).exits(0).stdout
+}
+
+/// Requests for packages.
+fn fetched(channel: &Loopback) -> usize {
+    channel.requests().iter().filter(|line| line.contains(".whl") || line.contains(".tar.bz2")).count()
+}
+
+const TEMPLATE: &str = "pixi.lock\npixi.toml\nscripts\n";
+
+#[test]
+fn a_bundle_is_made_and_proved_and_the_second_run_downloads_nothing() {
+    let (sandbox, channel) = connected();
+    let output = sandbox.sh("ipack --template template -o b.tar --warmup").exits(65);
+    assert!(output.stderr.contains("task 'smoke'"), "{}", output.stderr);
+    let mut ipack = || sandbox.sh("ipack --template template -o b.tar").exits(0);
+    let first = ipack();
+    assert_eq!(first.kinds(), ["warning", "packed"]);
+    assert!(first.one("warning")["what"].as_str().unwrap().contains("torch-2.9.1"), "{}", first.stdout);
+    let packed = first.one("packed");
+    let manifest_now = manifest(&sandbox, "b.tar");
+    let sum =
+        sandbox.sh("sha256sum < b.tar; stat -c %s b.tar; tar -tf b.tar | grep -v '/$' | wc -l").exits(0);
+    let facts: Vec<&str> = sum.stdout.split_whitespace().filter(|word| *word != "-").collect();
+    assert_eq!(facts[0], packed["sha256"]);
+    assert_eq!(facts[1..], [packed["size_bytes"].to_string(), packed["members"].to_string()]);
+    for field in ["sha256", "size_bytes", "lock_sha256", "platform", "pixi_env", "downloaded_bytes"] {
+        assert_eq!(packed[field], manifest_now[field], "{field}");
+    }
+    assert_eq!((&packed["tasks"], &packed["proved"]), (&serde_json::json!(["verify"]), &Value::from(4)));
+    for (path, sha256) in members(&manifest_now) {
+        let sum = sandbox.sh(&format!("tar -xOf b.tar '{path}' | sha256sum")).exits(0);
+        assert_eq!(sum.stdout, format!("{sha256}  -\n"), "{path}");
+    }
+    assert!(packed["downloaded_bytes"].as_u64().unwrap() > 30_000_000, "Python, twice: {packed}");
+    assert_eq!(made(&sandbox), format!("b.tar\nb.tar.json\n{TEMPLATE}"));
+
+    let before = fetched(&channel);
+    let second = ipack().one("packed");
+    assert_eq!((&second["downloaded_bytes"], &second["sha256"]), (&Value::from(0), &packed["sha256"]));
+    assert_eq!(manifest(&sandbox, "b.tar")["downloaded_bytes"], 0);
+    assert_eq!(fetched(&channel), before, "{:?}", channel.requests());
+}
+
+#[test]
+fn a_file_of_the_cache_that_is_not_the_locked_one_is_refused_by_name() {
+    let (sandbox, _channel) = connected();
+    ok(&sandbox, QUICK);
+    let wheel = format!("{CACHE}/pypi/sglang-0.5.7-py3-none-any.whl");
+    ok(&sandbox, &format!("cp b.tar old; cp b.tar.json old.json; echo >> {wheel}"));
+    let output = sandbox.sh(QUICK).exits(65);
+    assert!(output.stderr.contains("pypi/sglang-0.5.7-py3-none-any.whl has sha256"), "{}", output.stderr);
+    assert!(output.stderr.contains(&format!("remove $SANDBOX/{wheel}")), "{}", output.stderr);
+    assert_eq!(output.stdout, "");
+    ok(&sandbox, "cmp b.tar old; cmp b.tar.json old.json; rm old* b.tar*");
+    let output = sandbox.sh(QUICK).exits(65);
+    assert!(output.stderr.contains("has sha256"), "{}", output.stderr);
+    assert_eq!(made(&sandbox), TEMPLATE);
+    let output = sandbox.sh(&format!("rm {wheel}; {QUICK}")).exits(0);
+    let size = std::fs::metadata(sandbox.path(&wheel)).unwrap().len();
+    assert_eq!(output.one("packed")["downloaded_bytes"], size);
+}
+
+#[test]
+fn what_the_server_changed_since_the_lock_is_refused_and_does_not_stay_in_the_cache() {
+    let (sandbox, _channel) = connected();
+    ok(&sandbox, "cp -a www right; echo >> www/wheels/sglang-0.5.7-py3-none-any.whl");
+    let output = sandbox.sh(QUICK).exits(65);
+    assert!(output.stderr.contains("its server has another file than was locked"), "{}", output.stderr);
+    ok(&sandbox, "rm -r www; mv right www");
+    let output = sandbox.sh(QUICK).exits(0);
+    assert!(output.stderr.contains("an ended run left"), "{}", output.stderr);
+    let downloaded = output.one("packed")["downloaded_bytes"].as_u64().unwrap();
+    assert!(downloaded < 100_000, "Python was there, and as locked: {downloaded}");
+}
+
+#[test]
+fn half_a_file_that_a_killed_run_left_in_the_cache_is_fetched_again() {
+    let (sandbox, _channel) = connected();
+    ok(&sandbox, QUICK);
+    let wheel = format!("{CACHE}/pypi/sglang-0.5.7-py3-none-any.whl");
+    ok(&sandbox, &format!("echo unproved > {CACHE}/.ipack.lock; truncate -s 100 {wheel}"));
+    let output = sandbox.sh(QUICK).exits(0);
+    assert!(output.stderr.contains(&format!("an ended run left $SANDBOX/{wheel}")), "{}", output.stderr);
+    assert_eq!(sandbox.read(&format!("{CACHE}/.ipack.lock")), "");
+}
+
+#[test]
+fn failed_downloads_are_tried_again_and_lasting_failures_are_not() {
+    let (sandbox, channel) = connected();
+    channel.fail(2);
+    let output = sandbox.sh(QUICK).exits(0);
+    assert_eq!(output.stderr.matches("503 Service Unavailable").count(), 2, "{}", output.stderr);
+    assert!(output.stderr.contains("again in 0 s, 2 tries left"), "{}", output.stderr);
+    ok(&sandbox, "rm -r b.tar* home/.cache");
+    channel.fail(1000);
+    let output = sandbox.sh(&format!("{QUICK} --retries 1")).exits(75);
+    assert!(output.stderr.contains("hint: tried 2 times"), "{}", output.stderr);
+    channel.fail(0);
+    let asked = fetched(&channel);
+    ok(&sandbox, "mv www/wheels/sglang* .");
+    let output = sandbox.sh(QUICK).exits(69);
+    assert!(output.stderr.contains("404 Not Found"), "{}", output.stderr);
+    assert!(!output.stderr.contains("tries left"), "{}", output.stderr);
+    let wheels = channel.requests().iter().skip(asked).filter(|line| line.contains("sglang")).count();
+    assert_eq!(wheels, 1, "{:?}", channel.requests());
+    assert!(made(&sandbox).starts_with("sglang-0.5.7"), "{}", made(&sandbox));
+}
+
+#[test]
+fn a_task_that_fails_or_is_missing_stops_it_unless_it_is_left_out() {
+    let (mut sandbox, _channel) = connected();
+    sandbox.set("STANDIN_BROKEN", "sglang");
+    let output = sandbox.sh("ipack --template template -o b.tar").exits(69);
+    assert!(output.stderr.contains("cannot perform task 'verify'"), "{}", output.stderr);
+    assert!(output.stderr.contains("libcudart.so.12: cannot open shared object file"), "{}", output.stderr);
+    assert_eq!((output.stdout.as_str(), made(&sandbox).as_str()), ("", TEMPLATE));
+    sandbox.unset("STANDIN_BROKEN");
+    ok(&sandbox, "printf 'smoke = \"touch $HOME/smoked\"\\n' >> template/pixi.toml");
+    let output = sandbox.sh("ipack --template template -o b.tar --warmup; ls home").exits(0);
+    let tasks = &output.stdout.lines().find(|line| line.contains("packed")).unwrap();
+    assert!(tasks.contains(r#""tasks":["verify","smoke"]"#) && output.stdout.contains("smoked"));
+    ok(&sandbox, "sed -i 's/^verify/check/' template/pixi.toml");
+    let output = sandbox.sh("ipack --template template -o b.tar").exits(65);
+    assert!(output.stderr.contains("has none of this name"), "{}", output.stderr);
+    ok(&sandbox, QUICK);
+}
+
+#[test]
+fn a_lock_file_that_does_not_satisfy_the_manifest_is_refused_and_a_new_one_is_written_back() {
+    let (mut sandbox, _channel) = connected();
+    ok(
+        &sandbox,
+        "cp template/pixi.lock solution; sed -i 's/^tinylib.*/tinylib = \"2.*\"/' template/pixi.toml",
+    );
+    let output = sandbox.sh(QUICK).exits(65);
+    assert!(output.stderr.contains("lock file not up-to-date"), "{}", output.stderr);
+    assert!(output.stderr.contains("hint: --update-lock solves it again"), "{}", output.stderr);
+    ok(&sandbox, "sed -i 's/^tinylib.*/tinylib = \"*\"/' template/pixi.toml; rm template/pixi.lock");
+    let output = sandbox.sh(QUICK).exits(69);
+    assert!(output.stderr.contains("hint: --update-lock makes it"), "{}", output.stderr);
+    if Pixi::get().real {
+        return;
+    }
+    let solution = sandbox.text("solution");
+    sandbox.set("STANDIN_SOLUTION", &solution);
+    sandbox.set("STANDIN_BROKEN", "sglang");
+    drop(sandbox.sh("ipack --template template -o b.tar --update-lock").exits(69));
+    assert!(!sandbox.path("template/pixi.lock").exists(), "of a lock that does not verify");
+    let output = sandbox.sh(&format!("{QUICK} --update-lock; cmp template/pixi.lock solution")).exits(0);
+    let sum = sandbox.sh("sha256sum < solution").exits(0);
+    let record: Value = serde_json::from_str(output.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(sum.stdout, format!("{}  -\n", record["lock_sha256"].as_str().unwrap()));
+}
+
+#[test]
+fn a_script_carries_pixi_unpack_and_half_a_script_never_gets_the_name() {
+    let (sandbox, channel) = connected();
+    ok(&sandbox, QUICK);
+    let program = sandbox.script("unpack", "#!/bin/sh\necho $0 \"$@\"\n");
+    let quick = QUICK.replace("b.tar", "x.tar --create-executable");
+    let gone = format!("{}/unpack", channel.url());
+    let output = sandbox.sh(&format!("{quick} --pixi-unpack-source {gone}")).exits(69);
+    assert!(output.stderr.contains("404 Not Found"), "{}", output.stderr);
+    drop(sandbox.sh(&format!("{quick} --pixi-unpack-source nowhere")).exits(69));
+    assert!(!sandbox.path("x.sh").exists() && !sandbox.path("x.sh.json").exists());
+    let output = sandbox.sh(&format!("{quick} --pixi-unpack-source {}", program.display())).exits(0);
+    let packed = output.one("packed");
+    assert_eq!((&packed["bundle"], &packed["downloaded_bytes"]), (&"$SANDBOX/x.sh".into(), &0.into()));
+    assert_eq!(members(&manifest(&sandbox, "x.sh")), members(&manifest(&sandbox, "b.tar")));
+    let ran = sandbox.sh("bash x.sh -o elsewhere").exits(0);
+    assert!(ran.stdout.contains("-o elsewhere"), "{}", ran.transcript());
+    let embedded = sandbox.sh("tail -n 1 x.sh | base64 -d | cmp - unpack; test -x x.sh");
+    assert_eq!(embedded.exits(0).stdout, "");
+    // The one on PATH where none is named.
+    let unpack = Pixi::get().unpack();
+    let output = sandbox.sh(&format!("{quick} && tail -n 1 x.sh | base64 -d | cmp - {}", unpack.display()));
+    assert!(output.exits(0).stdout.contains("packed"));
+}
+
+#[test]
+fn a_killed_run_leaves_no_bundle_and_the_next_one_works() {
+    let (sandbox, _channel) = connected();
+    let rounds = if full() { 100 } else { 20 };
+    let whole = sandbox.sh(&format!("time {QUICK}")).exits(0).one("packed");
+    let span = whole["seconds"].as_f64().unwrap() * 1.1;
+    for round in 0..rounds {
+        let delay = Duration::from_secs_f64(span * f64::from(round) / f64::from(rounds));
+        ok(&sandbox, &format!("rm -rf {CACHE}"));
+        let mut command = sandbox.command("/bin/bash");
+        command.args(["-c", &format!("exec {QUICK}")]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let sum = sandbox.sh("sha256sum < b.tar").exits(0).stdout;
+        if sandbox.path("b.tar.json").exists() {
+            assert!(
+                sum.starts_with(manifest(&sandbox, "b.tar")["sha256"].as_str().unwrap()),
+                "after {delay:?}"
+            );
+        }
+        if round % 5 == 0 {
+            // Its pixi-pack dies with it, but not in the same moment.
+            wait_for("the next run to work", Duration::from_secs(30), || sandbox.sh(QUICK).code == 0);
+            assert_eq!(made(&sandbox), format!("b.tar\nb.tar.json\n{TEMPLATE}"));
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_takes_its_folder_with_it() {
+    let (sandbox, _channel) = connected();
+    let mut command = sandbox.command(tools().join("ipack"));
+    command.args(["--template", "template", "-o", "b.tar"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let staged = sandbox.path(".ipack-b.tar/project");
+    wait_for("the staging folder", Duration::from_secs(30), || staged.exists());
+    ok(&sandbox, &format!("kill -TERM {}", child.id()));
+    child.wait().unwrap();
+    assert!(!sandbox.path("b.tar").exists());
+    ok(&sandbox, QUICK);
+    assert_eq!(made(&sandbox), format!("b.tar\nb.tar.json\n{TEMPLATE}"));
+}
+
+#[test]
+fn proxies_are_handed_on_and_their_credentials_are_nowhere() {
+    let (mut sandbox, _channel) = connected();
+    let proxy = Loopback::recorder();
+    let address = proxy.url().replace("://", "://somebody:s3cretword@");
+    for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        sandbox.set(name, &address);
+    }
+    let output = sandbox.sh(&format!("{QUICK} --retries 1 -vv")).exits(69);
+    assert!(!proxy.requests().is_empty(), "{}", output.stderr);
+    let source = address + "/unpack";
+    let loud = format!("{QUICK} --create-executable --pixi-unpack-source {source} -vv");
+    let output = [output, sandbox.sh(&loud).exits(69)];
+    for Output { stdout, stderr, .. } in output {
+        assert!(!stdout.contains("s3cretword") && !stderr.contains("s3cretword"), "{stderr}");
+        assert!(stderr.contains("pixi-pack"), "{stderr}");
+    }
+}
+
+#[test]
+fn one_at_a_time_makes_a_bundle_or_fills_a_cache() {
+    let (sandbox, _channel) = connected();
+    ok(&sandbox, &format!("mkdir -p {CACHE} .ipack-b.tar"));
+    let output = sandbox.sh(&format!("flock {CACHE}/.ipack.lock {QUICK}")).exits(75);
+    assert!(output.stderr.contains("another ipack is filling it"), "{}", output.stderr);
+    let output = sandbox.sh(&format!("flock .ipack-b.tar {QUICK}")).exits(75);
+    assert!(output.stderr.contains("another ipack is making it"), "{}", output.stderr);
+    ok(&sandbox, QUICK);
+}
+
+#[test]
+fn what_cannot_be_meant_is_said_before_anything_is_downloaded() {
+    let (sandbox, channel) = connected();
+    for (arguments, code, said) in [
+        ("--template template -o b.sh", 2, "add --create-executable"),
+        ("--template template -o .", 2, "the name of a file"),
+        ("--template template --pixi-unpack-source x", 2, "--create-executable"),
+        ("--template nowhere", 69, "pixi.toml: No such file or directory"),
+        ("--template template -o nowhere/b.tar", 69, "make the folder that --output names"),
+        ("--template template --rattler-config nowhere", 69, "cannot read $SANDBOX/nowhere"),
+        ("--template template -p linux-aarch64", 69, "pack it with --skip-verify"),
+        ("--template template -p linux-aarch64 --skip-verify", 65, "has no platform linux-aarch64"),
+        ("--template template -e gpu --skip-verify", 65, "environment"),
+    ] {
+        let output = sandbox.sh(&format!("ipack --retries 0 {arguments}")).exits(code);
+        assert!(output.stderr.contains(said), "{arguments}: {}", output.stderr);
+        assert_eq!((output.stdout.as_str(), made(&sandbox).as_str()), ("", TEMPLATE));
+    }
+    assert_eq!(fetched(&channel), 0);
+}
+
+#[test]
+fn the_build_scripts_hand_their_options_on() {
+    let (sandbox, _channel) = connected();
+    sandbox.write("mirrors.toml", "");
+    let caches = "--rattler-cache-dir r --pixi-cache-dir p --pixi-pack-cache-dir k";
+    let rest = "-p linux-64 -e default --ignore-pypi-non-wheel --rattler-config mirrors.toml --retries 2 --retry-sleep 0";
+    for engine in ["sglang", "vllm"] {
+        let script =
+            format!("build-{engine}-bundle.sh --template-dir template --skip-verify {caches} {rest}");
+        ok(&sandbox, &script);
+        let unpack = Pixi::get().unpack();
+        ok(&sandbox, &format!("{script} --create-executable --pixi-unpack-source {}", unpack.display()));
+        ok(&sandbox, &format!("{script} -o mine.tar"));
+        ok(&sandbox, &format!("rm {engine}-offline-bundle.{{tar,sh}}{{,.json}} mine.tar{{,.json}}"));
+    }
+    assert!(sandbox.path("k/pypi").is_dir() && !sandbox.path("home/.cache/infer-dev").exists());
+}

@@ -1,0 +1,259 @@
+//! The cache road: take the template, let pixi install it sealed from the cache, prove that it imports, flip.
+mod shadow;
+mod stores;
+
+use crate::environment;
+use crate::home::{Attempt, Home, HomeLock, Install, now, refused};
+use crate::road::{Done, Order, Road};
+use crate::sealed::Sealed;
+use crate::unpack::hex;
+use lock::LockFile;
+use pixi::{Ended, Network, Pixi, Template, surround};
+use record::{Cache, Env, Installed, Source, Warning};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use stores::Stores;
+use tool::{Code, Failure, vars};
+
+const TMP: &str = ".tmp";
+
+/// The cache road, its template read.
+pub(crate) struct CacheRoad<'a> {
+    order: Order<'a>,
+    /// What icache found, if it looked.
+    verified: Option<&'a Cache>,
+    template: Template,
+    lock: LockFile,
+    pixi: Pixi,
+    environment: &'a str,
+    id: String,
+}
+
+impl<'a> CacheRoad<'a> {
+    /// Read the template, ask pixi for its version, and know by that what the install will be.
+    pub(crate) fn new(order: Order<'a>, verified: Option<&'a Cache>) -> Result<Self, Failure> {
+        let env = order.env;
+        let dir = env.template_dir.as_deref().ok_or_else(|| {
+            let (what, name) =
+                (format!("cannot install {}", env.engine), vars::of(env.engine, "TEMPLATE_DIR"));
+            Failure::new(Code::Unmet, what, format!("{name} is not set"))
+                .hint("it names the folder that holds pixi.toml and pixi.lock")
+        })?;
+        let template = Template::open(dir)?;
+        if let Some(verified) = verified.filter(|verified| verified.lock_sha256 != template.lock_sha256()) {
+            let what = format!("{} is not the lock file that was verified", dir.join("pixi.lock").display());
+            let cause =
+                format!("its sha256 was {}, now it is {}", verified.lock_sha256, template.lock_sha256());
+            return Err(Failure::new(Code::Later, what, cause).hint("run the pipeline again"));
+        }
+        let lock = LockFile::parse(template.lock()).map_err(|error| {
+            let what = format!("cannot read {}", dir.join("pixi.lock").display());
+            Failure::new(Code::Input, what, error.to_string())
+        })?;
+        let pixi = Pixi::find()?;
+        let environment = env.pixi_env.as_deref().unwrap_or("default");
+        let id = id(&template, environment, &pixi, env);
+        Ok(Self { order, verified, template, lock, pixi, environment, id })
+    }
+
+    /// Make it the current install of `home`.
+    pub(crate) fn install(&self, home: &Home, lock: &HomeLock) -> Result<Done, Failure> {
+        crate::road::install(self, &self.order, home, lock)
+    }
+
+    fn env(&self) -> &'a Env {
+        self.order.env
+    }
+
+    /// What an operator should know before it runs.
+    fn warnings(&self) -> Result<Vec<Warning>, Failure> {
+        let engine = self.env().engine;
+        let warning = |rule: &str, what: String, hint: &str| Warning {
+            engine: Some(engine),
+            instance: None,
+            rule: rule.to_owned(),
+            what,
+            hint: hint.to_owned(),
+        };
+        let layout = self.env().cache_layout.as_deref();
+        let shortfalls = self.pixi.shortfalls(self.lock.version, layout, Network::Offline)?;
+        let mut warnings: Vec<Warning> =
+            shortfalls.into_iter().map(|found| warning(found.rule, found.what, &found.hint)).collect();
+        if self.verified.is_none() {
+            let what = "the cache was not verified before it was installed from".to_owned();
+            let hint = "pixi looks at no file of it; put icache before iinstall in the pipeline";
+            warnings.push(warning("cache_not_verified", what, hint));
+        }
+        if !self.template.skipped().is_empty() {
+            let rest = self.template.skipped().join(", ");
+            let what = format!("not taken from {}: {rest}", self.template.dir().display());
+            let hint = "pixi.toml, pixi.lock and scripts are taken; a package of the lock that lies in the template is not";
+            warnings.push(warning("template_rest", what, hint));
+        }
+        Ok(warnings)
+    }
+
+    /// Run pixi in the settled attempt; the environment's folder.
+    fn run_pixi(
+        &self,
+        sealed: &Sealed<'_>,
+        attempt: &Path,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<PathBuf, Failure> {
+        let mut command = sealed.command(&self.pixi.program)?;
+        let program = &mut command.command;
+        program.args(["install", "--frozen"]).args(self.arguments(attempt)).current_dir(attempt);
+        surround(program, variables, &attempt.join(TMP), Network::Offline);
+        let ended = sealed.run(command, &format!("installing {}", self.env().engine))?;
+        if !ended.status.success() {
+            return Err(hinted(&ended, format!("pixi cannot install {}", self.env().engine)));
+        }
+        let prefix = attempt.join(".pixi/envs").join(self.environment);
+        let python = prefix.join("bin/python");
+        let real = std::fs::canonicalize(&prefix).unwrap_or_default();
+        if real.starts_with(attempt) && python.is_file() {
+            return Ok(prefix);
+        }
+        let what = format!("pixi did not install into {}", prefix.display());
+        let (cause, hint) = if real.starts_with(attempt) {
+            ("there is no bin/python in it".to_owned(), "the environment that is named must have a Python")
+        } else {
+            let cause = match real.as_os_str().is_empty() {
+                true => "it is not there".to_owned(),
+                false => format!("that is {}", real.display()),
+            };
+            (cause, "detached environments cannot be installed; turn them off in pixi's configuration")
+        };
+        Err(Failure::new(Code::Unmet, what, cause).hint(hint))
+    }
+
+    /// The project and the environment, as pixi's commands take them.
+    fn arguments(&self, attempt: &Path) -> Vec<String> {
+        let manifest = attempt.join("pixi.toml").display().to_string();
+        let environment = self.environment.to_owned();
+        vec!["--manifest-path".to_owned(), manifest, "--environment".to_owned(), environment]
+    }
+
+    fn checks(&self, packages: usize) -> BTreeMap<String, Value> {
+        let mut checks = BTreeMap::from([("packages".to_owned(), json!(packages))]);
+        checks.extend(self.verified.map(|verified| ("cache".to_owned(), json!(verified.depth))));
+        checks
+    }
+}
+
+impl Road for CacheRoad<'_> {
+    fn existing(&self, home: &Home) -> Result<Option<Install>, Failure> {
+        let mut complete = home.complete().into_iter();
+        Ok(complete.find(|install| install.record.id == self.id && install.is_whole()))
+    }
+
+    fn build(
+        &self,
+        home: &Home,
+        previous: Option<&Install>,
+        lock: &HomeLock,
+    ) -> Result<(Install, Vec<Warning>), Failure> {
+        let mut warnings = self.warnings()?;
+        let stores = Stores::of(self.env(), &self.lock, self.environment)?;
+        let sealed = Sealed::new(lock)?;
+        let mut attempt = Attempt::begin(home, lock)?;
+        attempt.settle(&self.id)?;
+        let folder = attempt.folder().to_owned();
+        self.template.copy_to(&folder).map_err(|(path, error)| refused(&path, &error))?;
+        let tmp = folder.join(TMP);
+        std::fs::create_dir(&tmp).map_err(|error| refused(&tmp, &error))?;
+        let (variables, shadowed) = stores.variables(self.env(), &folder, &home.path)?;
+        warnings.extend(shadowed);
+
+        let prefix = self.run_pixi(&sealed, &folder, &variables)?;
+        let mut arguments = vec!["--frozen".to_owned()];
+        arguments.extend(self.arguments(&folder));
+        let mut hook = variables;
+        hook.extend(
+            [("TMPDIR", tmp.display().to_string()), ("PIXI_NO_CONFIG", "1".to_owned())]
+                .map(|(n, v)| (n.to_owned(), v)),
+        );
+        let activation = environment::from_hook(&sealed, &self.pixi.program, &arguments, &hook)?;
+        let python = prefix.join("bin/python");
+        let mut checks = self.checks(stores.packages.len());
+        warnings.extend(environment::check(&sealed, self.env().engine, &python, &activation, &mut checks)?);
+        warnings.extend(sealed.warning(self.env().engine));
+        for temporary in [TMP, shadow::FOLDER] {
+            remove(&folder.join(temporary))?;
+        }
+        let installed = Installed {
+            engine: self.env().engine,
+            id: self.id.clone(),
+            path: folder,
+            python: Some(python),
+            executable: None,
+            library_dir: None,
+            activation: Some(activation),
+            checks,
+            previous: previous.map(|previous| previous.path.clone()),
+            source: None,
+            seal: sealed.seal(),
+            seconds: self.order.begun.elapsed().as_secs_f64(),
+            reused: false,
+        };
+        let install = Install::new(installed, record::Road::Cache, now())
+            .made_by("pixi", &self.pixi.version.to_string())
+            .of_files(self.template.hashes());
+        attempt.finish(&install)?;
+        Ok((install, warnings))
+    }
+
+    fn looks(&self) -> Option<&Source> {
+        None
+    }
+}
+
+/// Hash of all that goes in: every file taken, the environment, the platform, pixi's version, and what overrides its look
+/// at this machine.
+fn id(template: &Template, environment: &str, pixi: &Pixi, env: &Env) -> String {
+    let overrides = env.environment.iter().filter(|(name, _)| name.starts_with("CONDA_OVERRIDE_"));
+    let overrides = overrides.map(|(name, value)| format!("{name}={value}"));
+    let parts = [
+        "cache".to_owned(),
+        template.hash(),
+        environment.to_owned(),
+        std::env::consts::ARCH.to_owned(),
+        pixi.version.to_string(),
+    ];
+    let mut hash = Sha256::new();
+    for part in parts.into_iter().chain(overrides) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hex(&hash.finalize())
+}
+
+/// pixi's failure, with what to do about those that are known.
+fn hinted(ended: &Ended, what: String) -> Failure {
+    const KNOWN: [(&str, &str); 6] = [
+        ("No locks available", "the cache lies on a file system without locks; copy it to a local disk"),
+        ("No space left on device", "make room on the disk of the install"),
+        (
+            "Virtual package",
+            "set CONDA_OVERRIDE_CUDA (as 12.8) where the driver is not visible, as the cache was warmed with",
+        ),
+        ("network access is disabled", "the cache lacks it; icache names everything that it lacks"),
+        ("Network connectivity is disabled", "the cache lacks it; icache names everything that it lacks"),
+        ("not up-to-date with requested environment", "the lock file does not have that environment"),
+    ];
+    let failure = ended.failure(what);
+    let known = KNOWN.iter().find(|(words, _)| ended.tail.iter().any(|line| line.contains(words)));
+    match known {
+        Some((_, hint)) => failure.hint(*hint),
+        None => failure,
+    }
+}
+
+fn remove(folder: &Path) -> Result<(), Failure> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(refused(folder, &error)),
+        _ => Ok(()),
+    }
+}

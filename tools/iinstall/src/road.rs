@@ -1,0 +1,127 @@
+//! What all roads have in common: reuse what is there, else make it; then flip, link and prune.
+use crate::home::{Home, HomeLock, Install, refused};
+use crate::source::OpenSource;
+use record::{Env, Installed, Source, Warning};
+use std::time::Instant;
+use tool::Failure;
+
+/// What was asked for, whatever the road.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order<'a> {
+    pub(crate) env: &'a Env,
+    pub(crate) rehash: bool,
+    pub(crate) keep: usize,
+    pub(crate) begun: Instant,
+}
+
+/// What came of it.
+pub(crate) type Done = (Installed, Vec<Warning>);
+
+/// A way to make an install.
+pub(crate) trait Road {
+    /// The install that this very source made before.
+    fn existing(&self, home: &Home) -> Result<Option<Install>, Failure>;
+
+    /// Make one: complete and not yet current. `previous` is what is current now.
+    fn build(
+        &self,
+        home: &Home,
+        previous: Option<&Install>,
+        lock: &HomeLock,
+    ) -> Result<(Install, Vec<Warning>), Failure>;
+
+    /// How the source looks now, where it is a file.
+    fn looks(&self) -> Option<&Source>;
+}
+
+/// Make what `road` leads to the current install of `home`, whatever of that is still to be done.
+pub(crate) fn install(
+    road: &impl Road,
+    order: &Order<'_>,
+    home: &Home,
+    lock: &HomeLock,
+) -> Result<Done, Failure> {
+    home.sweep(lock);
+    let current = home.current().unwrap_or_else(|failure| {
+        log::warn!("{}: {}", failure.what, failure.cause);
+        None
+    });
+    let existing = if order.env.force { None } else { road.existing(home)? };
+    let (install, mut warnings) = match existing {
+        Some(install) => (reuse(install, road.looks(), home, current.as_ref(), lock)?, Vec::new()),
+        None => {
+            let (install, warnings) = road.build(home, current.as_ref(), lock)?;
+            home.activate(&install, lock)?;
+            (install, warnings)
+        }
+    };
+    warnings.extend(home.link(&install, lock)?);
+    warnings.extend(current.iter().filter_map(edited));
+    home.prune(&install, order.keep, lock);
+    let mut installed = install.record;
+    installed.seconds = order.begun.elapsed().as_secs_f64();
+    Ok((installed, warnings))
+}
+
+/// Make an install that is there current, and remember how its source looks now.
+fn reuse(
+    mut install: Install,
+    looks: Option<&Source>,
+    home: &Home,
+    current: Option<&Install>,
+    lock: &HomeLock,
+) -> Result<Install, Failure> {
+    let others = current.filter(|current| current.name() != install.name());
+    let is_current = current.is_some() && others.is_none();
+    if let Some(current) = others {
+        install.record.previous = Some(current.path.clone());
+    }
+    if others.is_some() || looks.is_some() && install.record.source.as_ref() != looks {
+        install.record.source = looks.cloned();
+        install.write().map_err(|error| refused(&install.path, &error))?;
+    }
+    if !is_current {
+        home.activate(&install, lock)?;
+    }
+    install.record.reused = true;
+    Ok(install)
+}
+
+/// The install that a source of this file made before: known by the file's looks, or, where one of that size is installed,
+/// by its hash. `demand` refuses a hash that is not the one asked for.
+pub(crate) fn made_from(
+    source: &OpenSource,
+    rehash: bool,
+    home: &Home,
+    demand: impl Fn(&str) -> Result<(), Failure>,
+) -> Result<Option<Install>, Failure> {
+    let looks = &source.looks;
+    let mut complete = home.complete();
+    complete.retain(Install::is_whole);
+    let same = |install: &&Install| install.record.source.as_ref() == Some(looks);
+    if let Some(install) = complete.iter().find(same).filter(|_| !rehash) {
+        demand(&install.record.id)?;
+        return Ok(Some(install.clone()));
+    }
+    let size = |install: &Install| install.record.source.as_ref().map(|source| source.size_bytes);
+    if !complete.iter().any(|install| size(install) == Some(looks.size_bytes)) {
+        return Ok(None);
+    }
+    let hashed = source.hash()?;
+    demand(&hashed)?;
+    Ok(complete.into_iter().find(|install| install.record.id == hashed))
+}
+
+/// A working project that somebody edited is not thrown away, and not used any more where another takes its place.
+fn edited(current: &Install) -> Option<Warning> {
+    let edited = current.edited();
+    let first = edited.first()?;
+    let more = if edited.len() > 1 { format!(" and {} more", edited.len() - 1) } else { String::new() };
+    Some(Warning {
+        engine: Some(current.record.engine),
+        instance: None,
+        rule: "project_edited".to_owned(),
+        what: format!("{}{more} was edited after it was installed", first.display()),
+        hint: "the folder is kept; what is to last belongs into the template".to_owned(),
+    })
+}

@@ -1,0 +1,178 @@
+//! ipack: build a bundle from a pixi project, on a connected machine.
+//!
+//! Reads no records. Writes one `packed` when the bundle and its manifest are in place.
+mod caches;
+mod contents;
+mod order;
+mod project;
+mod runner;
+mod staging;
+
+use bundle::{Manifest, Problem};
+use caches::Caches;
+use clap::Parser;
+use contents::Contents;
+use order::Order;
+use project::Project;
+use record::{Packed, Warning};
+use runner::Runner;
+use staging::Staging;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use tool::{Code, Failure, Io, Outcome};
+
+#[derive(Parser)]
+#[command(version, about, args_override_self = true)]
+struct Args {
+    /// Folder with pixi.toml and pixi.lock
+    #[arg(long, alias = "template-dir", value_name = "DIR")]
+    template: PathBuf,
+    /// The bundle [default: NAME-offline-bundle.tar, or .sh, here]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Platform to pack for [default: this machine's]
+    #[arg(short, long, value_name = "NAME")]
+    platform: Option<String>,
+    /// pixi environment to pack
+    #[arg(short, long, value_name = "NAME", default_value = "default")]
+    environment: String,
+    /// Make a self-extracting .sh
+    #[arg(long)]
+    create_executable: bool,
+    /// Leave out Python packages that have no wheel
+    #[arg(long)]
+    ignore_pypi_non_wheel: bool,
+    /// Configuration with mirrors, for pixi-pack
+    #[arg(long, value_name = "FILE")]
+    rattler_config: Option<PathBuf>,
+    /// pixi's cache, where --pixi-cache-dir is not given
+    #[arg(long, value_name = "DIR")]
+    rattler_cache_dir: Option<PathBuf>,
+    /// pixi's cache
+    #[arg(long, value_name = "DIR")]
+    pixi_cache_dir: Option<PathBuf>,
+    /// pixi-pack's cache
+    #[arg(long, value_name = "DIR")]
+    pixi_pack_cache_dir: Option<PathBuf>,
+    /// pixi-unpack for the .sh [default: the one on PATH]
+    #[arg(long, value_name = "PATH|URL", requires = "create_executable")]
+    pixi_unpack_source: Option<String>,
+    /// How often to try again when a download fails
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    retries: u32,
+    /// Pause before that, doubled each time
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    retry_sleep: u32,
+    /// Do not run the project's task verify
+    #[arg(long)]
+    skip_verify: bool,
+    /// Run the project's task smoke too: a short server start
+    #[arg(long)]
+    warmup: bool,
+    /// Solve the lock file again and write it back
+    #[arg(long)]
+    update_lock: bool,
+}
+
+fn main() -> std::process::ExitCode {
+    tool::main(run)
+}
+
+fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    let begun = Instant::now();
+    let order = Order::of(args)?;
+    let caches = Caches::open(&order)?;
+    let staging = Staging::open(&order.output)?;
+    let runner = Runner::new(&order, &caches, &staging);
+    let mut project = Project::copy(&order, &staging)?;
+    project.settle_lock(&runner)?;
+    let held = caches.hold(&project.packages()?)?;
+    project.perform(&runner)?;
+    project.give_lock_back()?;
+    let staged = project.pack(&runner, &caches)?;
+    let contents = contents::read(&staged, order.create_executable)?;
+    let proved = check(&contents, &project, &held, io)?;
+    held.settle()?;
+    let downloaded_bytes = held.downloaded(&contents.members) + project.fetched(&contents);
+    let manifest = manifest(&order, &project, &contents, downloaded_bytes);
+    let manifest_path = staging.publish(&staged, &manifest)?;
+    io.write(Packed {
+        bundle: order.output.clone(),
+        manifest: manifest_path,
+        sha256: manifest.sha256,
+        size_bytes: manifest.size_bytes,
+        lock_sha256: manifest.lock_sha256,
+        platform: manifest.platform,
+        pixi_env: manifest.pixi_env,
+        members: manifest.members.len() as u64,
+        proved,
+        tasks: order.tasks().into_iter().map(str::to_owned).collect(),
+        downloaded_bytes,
+        seconds: begun.elapsed().as_secs_f64(),
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// What pixi-pack does not do: every member against the lock file. How many hashes were equal.
+fn check(
+    contents: &Contents,
+    project: &Project<'_>,
+    held: &caches::Held<'_>,
+    io: &mut Io,
+) -> Result<u64, Failure> {
+    let order = project.order;
+    let what = format!("the bundle of {} is not what its pixi.lock says", order.template.display());
+    let found = contents.info.platform.as_str();
+    if found != order.platform {
+        let cause = format!("pixi-pack made it for {found}, not for {}", order.platform);
+        return Err(Failure::new(Code::Input, what, cause));
+    }
+    let lock = project.lock()?;
+    let compared = bundle::compare(&contents.members, &lock, &order.environment, &order.platform);
+    let comparison = compared.unwrap_or_default();
+    if !comparison.problems.is_empty() {
+        let failure = Failure::new(Code::Input, what, bundle::shown(&comparison.problems));
+        let wrong = comparison.problems.iter().find_map(|problem| match problem {
+            Problem::WrongHash { path, .. } => Some(path),
+            _ => None,
+        });
+        return Err(match wrong {
+            Some(path) => failure.hint(held.advice(path)),
+            None => failure,
+        });
+    }
+    if !comparison.unproved.is_empty() {
+        io.warn(Warning {
+            engine: None,
+            instance: None,
+            rule: "unproved_member".to_owned(),
+            what: format!("pixi.lock has no hash of {}", comparison.unproved.join(", ")),
+            hint: "the manifest has the hashes of what was packed, whatever that is".to_owned(),
+        })?;
+    }
+    Ok(comparison.proved)
+}
+
+fn manifest(order: &Order, project: &Project<'_>, contents: &Contents, downloaded_bytes: u64) -> Manifest {
+    let mut versions = BTreeMap::from([
+        ("ipack".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("pixi".to_owned(), project.pixi.version.to_string()),
+    ]);
+    if let Some(version) = &contents.info.pixi_pack_version {
+        versions.insert("pixi-pack".to_owned(), version.clone());
+    }
+    Manifest {
+        format: Manifest::FORMAT,
+        bundle: order.name(),
+        sha256: contents.sha256.clone(),
+        size_bytes: contents.size_bytes,
+        platform: order.platform.clone(),
+        pixi_env: order.environment.clone(),
+        lock_sha256: project.template.lock_sha256(),
+        created_unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+        versions,
+        downloaded_bytes: Some(downloaded_bytes),
+        members: contents.members.clone(),
+    }
+}

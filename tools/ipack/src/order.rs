@@ -1,0 +1,184 @@
+//! What was ordered: the command line with its defaults, every path absolute.
+use crate::Args;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tool::{Code, Failure};
+
+/// The command line, checked.
+pub(crate) struct Order {
+    pub(crate) template: PathBuf,
+    pub(crate) output: PathBuf,
+    pub(crate) platform: String,
+    pub(crate) environment: String,
+    pub(crate) create_executable: bool,
+    pub(crate) ignore_pypi_non_wheel: bool,
+    pub(crate) rattler_config: Option<PathBuf>,
+    /// pixi's cache, and rattler's where that is another.
+    pub(crate) pixi_cache: PathBuf,
+    pub(crate) rattler_cache: PathBuf,
+    pub(crate) pack_cache: PathBuf,
+    /// A path or a URL.
+    pub(crate) unpack: Option<String>,
+    pub(crate) retries: u32,
+    pub(crate) retry_sleep: Duration,
+    pub(crate) verify: bool,
+    pub(crate) warmup: bool,
+    pub(crate) update_lock: bool,
+}
+
+impl Order {
+    pub(crate) fn of(args: Args) -> Result<Self, Failure> {
+        let template = absolute(&args.template)?;
+        let here = bundle::host_platform();
+        let platform = args.platform.unwrap_or_else(|| here.to_owned());
+        let output = output(args.output, &template, args.create_executable)?;
+        if platform != here && (!args.skip_verify || args.warmup) {
+            let what = format!("cannot run tasks of an environment for {platform}");
+            let cause = format!("this machine is {here}");
+            return Err(Failure::new(Code::Unmet, what, cause).hint("pack it with --skip-verify"));
+        }
+        let given = |dir: Option<PathBuf>| dir.map(|dir| absolute(&dir)).transpose();
+        let (rattler, pixi) = (given(args.rattler_cache_dir)?, given(args.pixi_cache_dir)?);
+        let (pixi_cache, pack) = match (pixi.or_else(|| rattler.clone()), given(args.pixi_pack_cache_dir)?) {
+            (Some(pixi), Some(pack)) => (pixi, pack),
+            (pixi, pack) => {
+                let own = own_cache()?;
+                (pixi.unwrap_or_else(|| own.join("pixi")), pack.unwrap_or_else(|| own.join("pixi-pack")))
+            }
+        };
+        let unpack = args.pixi_unpack_source.map(|source| program(&source)).transpose()?;
+        let default = || on_path_for(&platform, here);
+        Ok(Self {
+            unpack: unpack.or_else(|| args.create_executable.then(default).flatten()),
+            rattler_config: args.rattler_config.map(|file| readable(&file)).transpose()?,
+            rattler_cache: rattler.unwrap_or_else(|| pixi_cache.clone()),
+            template,
+            output,
+            platform,
+            environment: args.environment,
+            create_executable: args.create_executable,
+            ignore_pypi_non_wheel: args.ignore_pypi_non_wheel,
+            pixi_cache,
+            pack_cache: pack,
+            retries: args.retries,
+            retry_sleep: Duration::from_secs(args.retry_sleep.into()),
+            verify: !args.skip_verify,
+            warmup: args.warmup,
+            update_lock: args.update_lock,
+        })
+    }
+
+    /// The bundle's file name.
+    pub(crate) fn name(&self) -> String {
+        self.output.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The project's tasks that are run, in their order.
+    pub(crate) fn tasks(&self) -> Vec<&'static str> {
+        let tasks = [("verify", self.verify), ("smoke", self.warmup)];
+        tasks.into_iter().filter(|(_, runs)| *runs).map(|(task, _)| task).collect()
+    }
+
+    /// Whether the program for the `.sh` is downloaded, as it is every time.
+    pub(crate) fn fetches_program(&self) -> bool {
+        self.create_executable && self.unpack.as_deref().is_none_or(is_url)
+    }
+}
+
+fn is_url(source: &str) -> bool {
+    source.contains("://")
+}
+
+/// Where the bundle goes. pixi-pack gives a script its ending whatever it is told, and so do we.
+fn output(given: Option<PathBuf>, template: &Path, executable: bool) -> Result<PathBuf, Failure> {
+    let ending = if executable { "sh" } else { "tar" };
+    let output = match given {
+        None => format!("{}-offline-bundle.{ending}", name_of(template)).into(),
+        Some(path) if executable && path.extension().is_none_or(|e| e != "sh") => path.with_extension("sh"),
+        Some(path) => path,
+    };
+    let refused = |cause: &str| {
+        Err(Failure::new(Code::Usage, format!("cannot write a bundle to {}", output.display()), cause))
+    };
+    if output.file_name().is_none() || output.as_os_str() == "-" || output.is_dir() {
+        return refused("it must be the name of a file").map_err(|f| f.hint("end --output with a file name"));
+    }
+    if !executable && output.extension().is_some_and(|extension| extension == "sh") {
+        return refused("it is named as a script").map_err(|f| f.hint("add --create-executable"));
+    }
+    absolute(&output)
+}
+
+/// The workspace's name in pixi.toml, else the folder's.
+fn name_of(template: &Path) -> String {
+    let said = std::fs::read_to_string(template.join("pixi.toml")).ok().and_then(|text| {
+        let table: toml::Table = text.parse().ok()?;
+        let workspace = table.get("workspace").or_else(|| table.get("project"))?;
+        Some(workspace.get("name")?.as_str()?.to_owned())
+    });
+    let usable = said.filter(|name| !name.is_empty() && !name.starts_with('.') && !name.contains('/'));
+    usable.unwrap_or_else(|| {
+        template.file_name().map_or_else(|| "pixi".into(), |name| name.to_string_lossy().into_owned())
+    })
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        Failure::io(Code::Usage, format!("cannot use the path '{}'", path.display()), &error)
+    })
+}
+
+/// `$XDG_CACHE_HOME/infer-dev/pack`, so that a second run finds what the first has downloaded.
+fn own_cache() -> Result<PathBuf, Failure> {
+    let base = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = base("XDG_CACHE_HOME").or_else(|| base("HOME").map(|home| home.join(".cache")));
+    cache.map(|cache| cache.join("infer-dev/pack")).ok_or_else(|| {
+        Failure::new(Code::Unmet, "no place for the caches", "neither HOME nor XDG_CACHE_HOME is set")
+            .hint("set one, or give --pixi-cache-dir and --pixi-pack-cache-dir")
+    })
+}
+
+fn readable(file: &Path) -> Result<PathBuf, Failure> {
+    let file = absolute(file)?;
+    std::fs::read(&file)
+        .map_err(|error| Failure::io(Code::Unmet, format!("cannot read {}", file.display()), &error))?;
+    Ok(file)
+}
+
+/// The pixi-unpack to put into the script. It is looked at before anything is downloaded.
+fn program(source: &str) -> Result<String, Failure> {
+    if is_url(source) {
+        return Ok(source.to_owned());
+    }
+    let path = absolute(Path::new(source))?;
+    let usable = std::fs::metadata(&path).and_then(|stat| match stat.is_file() && stat.len() > 0 {
+        true => Ok(()),
+        false => Err(io::Error::other("not a program")),
+    });
+    usable.map_err(|error| Failure::io(Code::Unmet, format!("cannot take {}", path.display()), &error))?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+/// The pixi-unpack on PATH, where it is for the bundle's platform. Without one pixi-pack downloads its own.
+fn on_path_for(platform: &str, here: &str) -> Option<String> {
+    let found = (platform == here).then(|| pixi::on_path("pixi-unpack", "").ok()).flatten()?;
+    Some(found.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_gets_its_ending_and_a_tar_is_not_named_as_one() {
+        let of = |path: &str, executable| output(Some(path.into()), Path::new("/t"), executable);
+        assert_eq!(of("/x/b.tar", false).unwrap(), Path::new("/x/b.tar"));
+        assert_eq!(of("/x/b.tar", true).unwrap(), Path::new("/x/b.sh"));
+        assert_eq!(of("/x/b.sh", true).unwrap(), Path::new("/x/b.sh"));
+        for (path, executable) in [("/x/b.sh", false), ("-", false), ("/", false), ("/tmp", true)] {
+            assert_eq!(of(path, executable).unwrap_err().code, Code::Usage, "{path}");
+        }
+        assert!(output(None, Path::new("/t"), true).unwrap().ends_with("t-offline-bundle.sh"));
+    }
+}

@@ -1,0 +1,294 @@
+//! The project: a private copy of the template, in which pixi works. The template is touched for a new lock file only.
+use crate::caches::Caches;
+use crate::contents::Contents;
+use crate::order::Order;
+use crate::runner::{Runner, plain};
+use crate::staging::Staging;
+use lock::{LockFile, Package};
+use pixi::{Network, Pixi, Template};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tool::{Code, Failure};
+
+/// The copy, and what works on it.
+pub(crate) struct Project<'o> {
+    pub(crate) order: &'o Order,
+    pub(crate) pixi: Pixi,
+    /// What is packed: with a new lock file once that is made.
+    pub(crate) template: Template,
+    /// As it was taken.
+    taken: Template,
+    packer: PathBuf,
+    dir: PathBuf,
+    out: PathBuf,
+}
+
+impl<'o> Project<'o> {
+    pub(crate) fn copy(order: &'o Order, staging: &Staging) -> Result<Self, Failure> {
+        let taken = if order.update_lock {
+            Template::open_to_lock(&order.template)?
+        } else {
+            Template::open(&order.template).map_err(|failure| {
+                match failure.cause.starts_with("pixi.lock: ") {
+                    true => failure.hint("--update-lock makes it"),
+                    false => failure,
+                }
+            })?
+        };
+        for task in order.tasks() {
+            has_task(&taken, task)?;
+        }
+        for name in taken.skipped() {
+            log::info!("{}: not part of a template, not taken", order.template.join(name).display());
+        }
+        let pixi = Pixi::find()?;
+        let packer =
+            pixi::on_path("pixi-pack", "put pixi-pack, one file of about 20 MB, into a folder of PATH")?;
+        let (dir, out) = (staging.folder("project")?, staging.folder("out")?);
+        lay_out(&taken, &dir).map_err(|(path, error)| {
+            Failure::io(Code::Unmet, format!("cannot write {}", path.display()), &error)
+        })?;
+        Ok(Self { order, pixi, template: taken.clone(), taken, packer, dir, out })
+    }
+
+    /// See that the lock file satisfies the manifest, or make one that does.
+    pub(crate) fn settle_lock(&mut self, runner: &Runner) -> Result<(), Failure> {
+        let shown = self.order.template.display();
+        if self.order.update_lock {
+            let mut lock = || self.pixi(&["lock"]);
+            runner.download(&format!("cannot lock {shown}"), &mut lock)?;
+            self.template = Template::open(&self.dir)?;
+            return Ok(());
+        }
+        let Order { environment, platform, .. } = self.order;
+        // `pixi lock --check` would call every lock file of an older format outdated.
+        let list = [
+            "list",
+            "--locked",
+            "--no-install",
+            "--json",
+            "--platform",
+            platform,
+            "--environment",
+            environment,
+        ];
+        let checked =
+            runner.download(&format!("cannot use the lock file of {shown}"), &mut || self.pixi(&list));
+        checked.map_err(|mut failure| {
+            let outdated = plain(&failure.log_tail).contains("not up-to-date");
+            if outdated {
+                failure.code = Code::Input;
+                failure = failure.hint("--update-lock solves it again and writes it back");
+            }
+            failure
+        })
+    }
+
+    /// The lock file, read.
+    pub(crate) fn lock(&self) -> Result<LockFile, Failure> {
+        let file = self.order.template.join("pixi.lock");
+        LockFile::parse(self.template.lock()).map_err(|error| {
+            Failure::new(Code::Input, format!("cannot read {}", file.display()), error.to_string())
+        })
+    }
+
+    /// The packages to be packed, of all that the lock file has for the platform.
+    pub(crate) fn packages(&self) -> Result<Vec<Package>, Failure> {
+        let lock = self.lock()?;
+        self.pixi.shortfalls(lock.version, Some("pixi"), Network::Connected)?;
+        let Order { environment: name, platform, template, .. } = self.order;
+        let lacks = |what: &str, named: Vec<&str>| {
+            let file = template.join("pixi.lock");
+            let cause = format!("{} has no {what}", file.display());
+            Failure::new(Code::Input, format!("cannot pack environment '{name}' for {platform}"), cause)
+                .hint(format!("it has {}", named.join(", ")))
+        };
+        let environment = lock.environments.get(name).ok_or_else(|| {
+            lacks(&format!("environment '{name}'"), lock.environments.keys().map(String::as_str).collect())
+        })?;
+        let platforms = || environment.platforms.values();
+        let fitting: Vec<_> = platforms().filter(|found| found.subdir == *platform).collect();
+        if fitting.is_empty() {
+            let there = platforms().map(|found| found.subdir.as_str()).collect();
+            return Err(lacks(&format!("platform {platform} for it"), there));
+        }
+        if fitting.len() > 1 {
+            log::warn!(
+                "the lock file has {} platforms for {platform}; pixi-pack takes the first",
+                fitting.len()
+            );
+        }
+        Ok(fitting.into_iter().flat_map(|found| found.packages.iter().cloned()).collect())
+    }
+
+    /// Install it, and run the project's tasks that were asked for.
+    pub(crate) fn perform(&self, runner: &Runner) -> Result<(), Failure> {
+        let (tasks, shown) = (self.order.tasks(), self.order.template.display());
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let environment = &self.order.environment;
+        let what = format!("cannot install environment '{environment}' of {shown}");
+        let install = ["install", "--frozen", "--environment", environment];
+        runner.download(&what, &mut || self.pixi(&install)).map_err(|failure| {
+            let lacks = plain(&failure.log_tail).contains("Virtual package");
+            let hint = "set CONDA_OVERRIDE_CUDA to the version that it is for, or give --skip-verify";
+            if lacks { failure.hint(hint) } else { failure }
+        })?;
+        for task in tasks {
+            let what = format!("cannot perform task '{task}' of {shown}");
+            runner.run(&what, &mut || self.pixi(&["run", "--frozen", "--environment", environment, task]))?;
+        }
+        Ok(())
+    }
+
+    /// A new lock file goes into the template, in one step. It was made of files that must still be there as they were.
+    pub(crate) fn give_lock_back(&self) -> Result<(), Failure> {
+        let template = &self.order.template;
+        if self.template.lock() == self.taken.lock() {
+            return Ok(());
+        }
+        let lock = template.join("pixi.lock");
+        if Template::open_to_lock(template)?.hash() != self.taken.hash() {
+            let cause = "the template has changed since it was taken";
+            return Err(Failure::new(Code::Later, format!("cannot write {}", lock.display()), cause));
+        }
+        // A link stays one.
+        let lock = std::fs::canonicalize(&lock).unwrap_or(lock);
+        replace(&lock, self.template.lock())
+            .map_err(|error| Failure::io(Code::Unmet, format!("cannot write {}", lock.display()), &error))
+    }
+
+    /// Let pixi-pack make the bundle, and say where.
+    pub(crate) fn pack(&self, runner: &Runner, caches: &Caches) -> Result<PathBuf, Failure> {
+        let order = self.order;
+        let staged = self.out.join(order.name());
+        let mut pack = || {
+            let mut command = Command::new(&self.packer);
+            command.args([
+                "--environment",
+                &order.environment,
+                "--platform",
+                &order.platform,
+                "--output-file",
+            ]);
+            command.arg(&staged).arg("--use-cache").arg(&caches.pack);
+            if order.ignore_pypi_non_wheel {
+                command.arg("--ignore-pypi-non-wheel");
+            }
+            if order.create_executable {
+                command.arg("--create-executable");
+            }
+            if let Some(source) = &order.unpack {
+                command.args(["--pixi-unpack-source", source]);
+            }
+            if let Some(config) = &order.rattler_config {
+                command.arg("--config").arg(config);
+            }
+            command.arg(&self.dir).current_dir(&self.dir);
+            command
+        };
+        let packed = runner.download(&format!("cannot pack {}", order.template.display()), &mut pack);
+        packed.map_err(|failure| self.explained(failure))?;
+        Ok(staged)
+    }
+
+    /// Bytes of the program that pixi-pack downloaded for the script.
+    pub(crate) fn fetched(&self, contents: &Contents) -> u64 {
+        if self.order.fetches_program() { contents.program_bytes } else { 0 }
+    }
+
+    fn explained(&self, failure: Failure) -> Failure {
+        let tail = plain(&failure.log_tail);
+        let said = |words: &str| tail.contains(words);
+        if said("pixi-unpack executable") && self.order.unpack.is_none() {
+            return failure
+                .hint("bring pixi-unpack, and name it with --pixi-unpack-source or put it on PATH");
+        }
+        if !self.order.ignore_pypi_non_wheel && said("is not a wheel file") {
+            return failure.hint("--ignore-pypi-non-wheel leaves out what has no wheel");
+        }
+        failure
+    }
+
+    fn pixi(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.pixi.program);
+        let (subcommand, rest) = arguments.split_at(1);
+        command.args(subcommand).arg("--manifest-path").arg(self.dir.join("pixi.toml")).args(rest);
+        command.current_dir(&self.dir);
+        command
+    }
+}
+
+/// The copy. The operator's pixi configuration counts, but for where environments are put: that would outlive us.
+fn lay_out(template: &Template, dir: &Path) -> Result<(), (PathBuf, io::Error)> {
+    template.copy_to(dir)?;
+    let config = dir.join(".pixi/config.toml");
+    let written = std::fs::create_dir(dir.join(".pixi"))
+        .and_then(|()| std::fs::write(&config, "detached-environments = false\n"));
+    written.map_err(|error| (config, error))
+}
+
+/// Refuse a project without the task, before anything is downloaded for it.
+fn has_task(template: &Template, task: &str) -> Result<(), Failure> {
+    let file = template.dir().join("pixi.toml");
+    let text = String::from_utf8_lossy(template.manifest());
+    let manifest: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let cause = error.message().to_owned();
+        Failure::new(Code::Input, format!("cannot read {}", file.display()), cause)
+    })?;
+    if names_task(&manifest, task) {
+        return Ok(());
+    }
+    let what = format!("cannot perform task '{task}' of {}", template.dir().display());
+    let option = if task == "verify" { "give --skip-verify" } else { "leave out --warmup" };
+    Err(Failure::new(Code::Input, what, "its pixi.toml has none of this name")
+        .hint(format!("{option}, or add it: [tasks] {task} = \"…\"")))
+}
+
+/// Tasks stand at the top, in features, and in targets of both.
+fn names_task(table: &toml::Table, task: &str) -> bool {
+    let below = |name: &str| {
+        let tables = table.get(name).and_then(toml::Value::as_table);
+        tables.into_iter().flat_map(toml::Table::values).filter_map(toml::Value::as_table)
+    };
+    let own = table.get("tasks").and_then(toml::Value::as_table);
+    own.is_some_and(|tasks| tasks.contains_key(task))
+        || below("feature").chain(below("target")).any(|table| names_task(table, task))
+}
+
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
+    let written = std::fs::File::create(&draft).and_then(|mut file| {
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&draft, path)
+    });
+    if written.is_err() {
+        drop(std::fs::remove_file(&draft));
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_found_wherever_pixi_looks_for_one() {
+        for (manifest, expected) in [
+            ("[tasks]\nverify = 'true'", true),
+            ("[tasks.verify]\ncmd = 'true'", true),
+            ("[feature.x.tasks]\nverify = 'true'", true),
+            ("[target.linux-64.tasks]\nverify = 'true'", true),
+            ("[feature.x.target.unix.tasks]\nverify = 'true'", true),
+            ("[tasks]\nother = 'verify'\n[dependencies]\nverify = '*'", false),
+            ("", false),
+        ] {
+            assert_eq!(names_task(&manifest.parse().unwrap(), "verify"), expected, "{manifest}");
+        }
+    }
+}

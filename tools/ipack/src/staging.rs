@@ -1,0 +1,131 @@
+//! Where a bundle is made: a folder beside it, from which it is renamed when it is complete.
+use bundle::Manifest;
+use rustix::fs::{FlockOperation, flock};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tool::{Code, Failure};
+
+/// The folder, locked until this is dropped and then gone.
+pub(crate) struct Staging {
+    dir: PathBuf,
+    output: PathBuf,
+    /// Held while the results are renamed: a signal finds both in place or none.
+    publishing: Arc<Mutex<()>>,
+    _lock: File,
+}
+
+impl Staging {
+    /// The folder for the bundle at `output`, empty. What a killed run left in it goes.
+    pub(crate) fn open(output: &Path) -> Result<Self, Failure> {
+        let name = output.file_name().unwrap_or_default().to_string_lossy();
+        let dir = output.with_file_name(format!(".ipack-{name}"));
+        let cannot = |error: &io::Error| {
+            let failure = Failure::io(Code::Unmet, format!("cannot make {}", dir.display()), error);
+            match error.kind() {
+                io::ErrorKind::NotFound => failure.hint("make the folder that --output names"),
+                _ => failure,
+            }
+        };
+        let lock = loop {
+            match std::fs::create_dir(&dir) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(&error)),
+                _ => {}
+            }
+            let lock = File::open(&dir).map_err(|error| cannot(&error))?;
+            if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+                let what = format!("cannot make {}", output.display());
+                return Err(Failure::new(Code::Later, what, "another ipack is making it"));
+            }
+            // Whoever held the lock before us has removed its folder.
+            if std::fs::metadata(&dir)
+                .is_ok_and(|now| lock.metadata().is_ok_and(|ours| ours.ino() == now.ino()))
+            {
+                break lock;
+            }
+        };
+        let staging =
+            Self { dir: dir.clone(), output: output.to_owned(), publishing: Arc::default(), _lock: lock };
+        staging.empty().map_err(|error| cannot(&error))?;
+        staging
+            .remove_on_signal()
+            .map_err(|error| Failure::io(Code::Unmet, "cannot listen to signals", &error))?;
+        Ok(staging)
+    }
+
+    /// A folder in it, made.
+    pub(crate) fn folder(&self, name: &str) -> Result<PathBuf, Failure> {
+        let path = self.dir.join(name);
+        std::fs::create_dir(&path)
+            .map_err(|error| Failure::io(Code::Unmet, format!("cannot make {}", path.display()), &error))?;
+        Ok(path)
+    }
+
+    /// For temporary files of the programs that run, on the disk of the bundle.
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.dir.join("tmp")
+    }
+
+    /// Put the bundle and its manifest in place, and say where the manifest is. A crash leaves the old pair, the old bundle
+    /// or the new one without a manifest, or the new pair; never one with the manifest of the other.
+    pub(crate) fn publish(&self, staged: &Path, manifest: &Manifest) -> Result<PathBuf, Failure> {
+        let _publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let cannot = |path: &Path| {
+            let what = format!("cannot write {}", path.display());
+            move |error: io::Error| Failure::io(Code::Unmet, what, &error)
+        };
+        let (from, to) = (Manifest::path_for(staged), Manifest::path_for(&self.output));
+        File::open(staged).and_then(|file| file.sync_all()).map_err(cannot(staged))?;
+        manifest.write(&from).map_err(cannot(&from))?;
+        match std::fs::remove_file(&to) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot(&to)(error)),
+            _ => {}
+        }
+        self.sync().map_err(cannot(&to))?;
+        std::fs::rename(staged, &self.output).map_err(cannot(&self.output))?;
+        self.sync().map_err(cannot(&self.output))?;
+        std::fs::rename(&from, &to).map_err(cannot(&to))?;
+        self.sync().map_err(cannot(&to))?;
+        Ok(to)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(self.output.parent().unwrap_or(Path::new("/")))?.sync_all()
+    }
+
+    fn empty(&self) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => std::fs::remove_dir_all(entry.path())?,
+                false => std::fs::remove_file(entry.path())?,
+            }
+        }
+        std::fs::create_dir(self.tmp())
+    }
+
+    /// Ctrl-C leaves nothing, as far as the programs that end at the same time let it; the next run removes the rest.
+    fn remove_on_signal(&self) -> io::Result<()> {
+        let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+        let (dir, publishing) = (self.dir.clone(), Arc::clone(&self.publishing));
+        let wait = move || {
+            for signal in signals.forever() {
+                let _publishing = publishing.lock().unwrap_or_else(PoisonError::into_inner);
+                drop(std::fs::remove_dir_all(&dir));
+                drop(signal_hook::low_level::emulate_default_handler(signal));
+            }
+        };
+        std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.dir) {
+            log::warn!("cannot remove {}: {}", self.dir.display(), tool::io_text(&error));
+        }
+    }
+}
