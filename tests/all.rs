@@ -7,6 +7,7 @@
 )]
 mod entry;
 mod gpu;
+mod helpers;
 mod icache;
 mod ichat;
 mod ienv;
@@ -27,5 +28,6 @@ mod pipeline;
 mod quickstart;
 mod soak;
 mod standin;
+mod templates;
 mod tree;
 mod wire;

@@ -1,4 +1,6 @@
 //! The container's entry: the boot on the real engine, and what becomes of COMMAND.
+mod hooks;
+
 use crate::kit::{Output, Sandbox, free_port, root, send, wait_for};
 use crate::pipeline::sandbox_with_engine;
 use rustix::process::Signal;
@@ -237,7 +239,7 @@ for top in /*; do
 done
 mkdir -p root/soft/app/llama-cpp
 echo mine >root/soft/app/llama-cpp/get-llama-cpp-pkg.sh
-chroot root "$0" sh -c 'cd /soft/app/llama-cpp; cat get-llama-cpp-pkg.sh; readlink *.sh; exit 11'
+chroot root "$0" sh -c 'cd /soft/app; cat llama-cpp/get-llama-cpp-pkg.sh; readlink */*.sh; exit 11'
 "#;
 
 #[test]
@@ -247,9 +249,10 @@ fn helpers_are_linked_and_somebodys_own_file_is_left_alone() {
     let mut command = sandbox.command("unshare");
     command.args(["--map-root-user", "--mount", "bash", "-ec", IN_ITS_OWN_ROOT]).arg(script());
     let output = sandbox.finish(&mut command).exits(11);
-    let helper = |name: &str| format!("{}/scripts/helpers/llama-cpp/{name}\n", root().display());
-    let expected =
-        format!("mine\n{}{}", helper("check-and-run-llama-cpp.sh"), helper("install-llama-cpp-pkg.sh"));
+    let helpers = root().join("scripts/helpers");
+    let all = sandbox.sh(&format!("ls {}/*/*.sh", helpers.display())).exits(0).stdout;
+    let own = helpers.join("llama-cpp/get-llama-cpp-pkg.sh").display().to_string();
+    let expected = format!("mine\n{}", all.replace(&format!("{own}\n"), ""));
     assert!(output.stdout.ends_with(&expected), "{}", output.transcript());
     let warning = "/soft/app/llama-cpp/get-llama-cpp-pkg.sh is not a link of ours and is left alone";
     assert!(output.stderr.contains(warning), "{}", output.stderr);
@@ -266,21 +269,8 @@ fn a_folder_that_root_makes_for_the_helpers_belongs_to_who_installs_there() {
     std::fs::create_dir(sandbox.path("root")).unwrap();
     let in_its_own_root = IN_ITS_OWN_ROOT
         .replace("app/llama-cpp\necho mine >root/soft/app/llama-cpp/get-llama-cpp-pkg.sh", "app")
-        .replace("cat get-llama-cpp-pkg.sh; readlink *.sh", "stat -c %U . ; readlink *.sh | wc -l");
+        .replace("cat llama-cpp/get-llama-cpp-pkg.sh; readlink */*.sh", "stat -c %U llama-cpp sglang");
     let mut command = sandbox.command("unshare");
     let output = sandbox.finish(command.args(["--mount", "bash", "-ec", &in_its_own_root]).arg(script()));
-    assert!(output.exits(11).stdout.ends_with("nobody\n3\n"));
-}
-
-#[test]
-fn helpers_install_and_serve() {
-    let mut sandbox = sandbox_with_engine(&[free_port()]);
-    let run = |sandbox: &Sandbox, name: &str| {
-        let helper = root().join("scripts/helpers/llama-cpp").join(name);
-        sandbox.finish(&mut sandbox.command(helper)).exits(0)
-    };
-    run(&sandbox, "get-llama-cpp-pkg.sh").one("skipped");
-    run(&sandbox, "install-llama-cpp-pkg.sh").one("installed");
-    sandbox.set("AUTO_INFER_LLAMA_CPP_ON_BOOT", "1");
-    run(&sandbox, "check-and-run-llama-cpp.sh").one("ready");
+    assert!(output.exits(11).stdout.ends_with("nobody\nroot\n"));
 }

@@ -1,5 +1,9 @@
 //! Installing an archive: every kind and layout, again, back, for somebody else; `bad` and `faults` are what goes wrong.
 mod bad;
+mod bundle;
+mod bundle_bad;
+mod bundle_faults;
+mod cache;
 mod faults;
 mod pack;
 
@@ -291,22 +295,21 @@ fn an_install_on_a_volume_that_moved_is_found_where_it_is() {
 }
 
 #[test]
-fn the_pixi_engines_are_looked_up_and_their_roads_refused() {
+fn the_pixi_engines_are_looked_up_where_nothing_is_to_be_installed() {
     let sandbox = Sandbox::new();
-    let env = |more: Value| {
-        let mut env = json!({"kind": "env", "engine": "vllm", "origin": {}, "workspace": "/w", "run_dir": "/r",
-            "log_dir": "/l", "project_dir": sandbox.path("vllm")});
-        env.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        sandbox.write("env.jsonl", format!("{env}\n"));
-        sandbox.sh("iinstall < env.jsonl")
-    };
-    assert_eq!(env(json!({})).exits(0).kinds(), ["env", "skipped"]);
-    let failed = env(json!({"bundle": "/b.tar", "road": "bundle"})).exits(69).one("failed");
-    assert_eq!(failed["cause"], "the bundle road is not supported by this version");
+    let mut env = json!({"kind": "env", "engine": "vllm", "origin": {}, "workspace": "/w", "run_dir": "/r",
+        "log_dir": "/l", "project_dir": sandbox.path("vllm")});
+    sandbox.write("env.jsonl", format!("{env}\n"));
+    assert_eq!(sandbox.sh("iinstall < env.jsonl").exits(0).kinds(), ["env", "skipped"]);
     let marker = json!({"format": 1, "engine": "vllm", "id": "ab", "path": "/p", "python": "/p/python", "seal": "none", "seconds": 1.5});
     sandbox.write("vllm/.installed-from.json", marker.to_string());
-    let found = env(json!({"bundle": "/b.tar", "road": "bundle"})).exits(0).one("installed");
-    assert_eq!((found["python"].as_str(), found["reused"].as_bool()), (Some("/p/python"), Some(true)));
+    env["road"] = json!("cache");
+    for steps in [json!(["serve"]), json!(["install"])] {
+        env["steps"] = steps;
+        sandbox.write("env.jsonl", format!("{env}\n"));
+        let found = sandbox.sh("iinstall < env.jsonl").exits(0).one("installed");
+        assert_eq!((found["python"].as_str(), found["reused"].as_bool()), (Some("/p/python"), Some(true)));
+    }
 }
 
 #[test]

@@ -92,9 +92,12 @@ fn a_lock_that_lacks_a_dependency_is_not_up_to_date() {
     let sandbox = offline();
     drop(sandbox.sh("cd template; pixi lock --check; pixi install --locked").exits(0));
     drop(sandbox.sh("sed -i 's/^six = .*/six = \"==1.18\"/' template/pixi.toml").exits(0));
-    for command in ["lock --check", "install --locked"] {
+    for (command, word) in [
+        ("lock --check", "network access is disabled by offline mode"),
+        ("install --locked", "lock file not up-to-date with the workspace"),
+    ] {
         let output = sandbox.sh(&format!("cd template; pixi {command}")).exits(1);
-        assert!(output.stderr.contains("lock file not up-to-date with the workspace"), "{}", output.stderr);
+        assert!(output.stderr.contains(word), "{}", output.stderr);
     }
     // Frozen asks for nothing.
     drop(install(&sandbox).exits(0));
@@ -183,6 +186,20 @@ fn an_engine_of_a_channel_on_loopback_installs_and_is_cached() {
                 .read("log")
                 .starts_with(r#"{"argv": ["pixi", "install", "--frozen", "--manifest-path""#)
     );
+}
+
+#[test]
+fn a_lock_is_written_where_the_channel_answers() {
+    let mut sandbox = with_programs();
+    let _channel = fixture::template("vllm", &sandbox.path(""));
+    let locked = sandbox.read("template/pixi.lock");
+    drop(sandbox.sh("rm template/pixi.lock; cd template; ! pixi lock --check; pixi lock --check").exits(0));
+    let written = sandbox.read("template/pixi.lock");
+    for line in locked.lines().filter(|line| line.contains("sha256: ") || line.starts_with("- ")) {
+        assert!(written.contains(line), "{line} is not in\n{written}");
+    }
+    sandbox.set("PIXI_OFFLINE", "1");
+    drop(sandbox.sh("rm template/pixi.lock; cd template; pixi lock").exits(1));
 }
 
 #[test]

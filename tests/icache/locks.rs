@@ -1,5 +1,6 @@
 //! Lock files of every version, and what cannot be read.
-use super::{empty, gaps, kinds, real, unpack, verify};
+use super::{empty, gaps, kinds, real, verify};
+use crate::kit::root;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -255,16 +256,16 @@ fn what_cannot_be_read_is_told_and_why() {
 
 #[test]
 fn the_lock_of_sglang_lists_every_package_of_an_empty_cache_at_once() {
-    let sandbox = empty();
-    unpack(&sandbox, "locks.tar.xz");
-    assert_eq!(sandbox.sh("mv locks/sglang-infer template").exits(0).stderr, "");
+    let mut sandbox = empty();
+    let template = root().join("scripts/templates/sglang");
+    sandbox.set("AUTO_INFER_SGLANG_TEMPLATE_DIR", template.to_str().unwrap());
     let output = verify(&sandbox, "").exits(1);
     let gaps = output.all("gap");
     assert_eq!((gaps.len(), output.one("cache")["packages"].as_u64()), (211, Some(211)));
     assert!(gaps.iter().all(|gap| gap["reason"] == "missing" && gap["blocks"] == true));
 
     // Read a second time by other means: the locations, and the hash that follows each.
-    let lock = sandbox.read("template/pixi.lock");
+    let lock = std::fs::read_to_string(template.join("pixi.lock")).unwrap();
     let (_, packages) = lock.split_once("\npackages:\n").unwrap();
     let mut hashes: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     let mut location = "";

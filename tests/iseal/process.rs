@@ -41,7 +41,11 @@ fn the_three_streams_pass_and_no_other_descriptor() {
             "exec 5< /etc/passwd 9< /etc/passwd
             {seal} --keep-fd 9 -- bash -c 'head -c 4 <&9; ls /proc/self/fd | wc -l'"
         );
-        assert_eq!(sealing.sh(&kept).exits(0).stdout, "root5\n", "{seal}: 0, 1, 2, 9 and the one that ls reads");
+        assert_eq!(
+            sealing.sh(&kept).exits(0).stdout,
+            "root5\n",
+            "{seal}: 0, 1, 2, 9 and the one that ls reads"
+        );
         let script = format!(
             "exec 5< /etc/passwd 9< /etc/passwd
             printf in | {seal} --report-fd 7 -- bash -c 'cat; echo err >&2; ls -1 /proc/self/fd' 7> report
@@ -103,6 +107,9 @@ fn the_commands_options_are_its_own_and_a_wrong_call_is_2() {
         drop(sealing.sh(&format!("./iseal {wrong}")).exits(2));
     }
     let closed = sealing.sh("./iseal --report-fd 8 -- touch made").exits(2);
-    assert_eq!(closed.stderr, "iseal: cannot use a descriptor of --report-fd or --keep-fd: Bad file descriptor\n");
+    assert_eq!(
+        closed.stderr,
+        "iseal: cannot use a descriptor of --report-fd or --keep-fd: Bad file descriptor\n"
+    );
     assert!(!sealing.sandbox.path("made").exists());
 }

@@ -1,5 +1,5 @@
 //! Running a program that takes its time: heard line by line, its end remembered, gone when we are.
-use crate::redact;
+use crate::redact::Credentials;
 use child::Start;
 use rustix::process::Signal;
 use std::collections::VecDeque;
@@ -124,7 +124,8 @@ impl Outputs {
             let say = say.clone();
             thread::spawn(move || answer(stdout, &say));
         }
-        thread::spawn(move || lines(self.lines, &say));
+        let credentials = Credentials::of(std::env::vars_os());
+        thread::spawn(move || lines(self.lines, &credentials, &say));
         let line = tool::instance_line(label);
         line.enable_steady_tick(Duration::from_millis(200));
         let listened = listen(child, &heard, |text| {
@@ -175,7 +176,7 @@ fn answer(stdout: impl Read, say: &Sender<Heard>) {
 }
 
 /// What a progress bar overwrites counts as a line; what is too long is cut.
-fn lines(output: impl Read, say: &Sender<Heard>) {
+fn lines(output: impl Read, credentials: &Credentials, say: &Sender<Heard>) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     loop {
@@ -191,7 +192,7 @@ fn lines(output: impl Read, say: &Sender<Heard>) {
         if ends {
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end();
-            if !text.is_empty() && say.send(Heard::Line(redact(text))).is_err() {
+            if !text.is_empty() && say.send(Heard::Line(credentials.redact(text))).is_err() {
                 return;
             }
             line.clear();

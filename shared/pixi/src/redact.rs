@@ -1,4 +1,5 @@
 //! Credentials do not come out of a program that was given them.
+use std::ffi::OsString;
 
 /// A text without the credentials in its URLs: `scheme://user:word@host` becomes `scheme://***@host`.
 #[must_use]
@@ -27,9 +28,56 @@ fn is_outside_authority(letter: char) -> bool {
         || matches!(letter, '/' | '?' | '#' | '"' | '\'' | '`' | '<' | '>' | ')' | ']' | '}')
 }
 
+/// What a program that was given proxies must not repeat, even without the URL around it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Credentials(Vec<String>);
+
+impl Credentials {
+    /// Those of the proxies that these variables name.
+    pub(crate) fn of(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        /// Shorter ones would take half of any text with them.
+        const SHORTEST: usize = 4;
+        let mut words = Vec::new();
+        for (name, value) in variables {
+            let name = name.to_string_lossy().to_lowercase();
+            let value = value.to_string_lossy();
+            let address = value.split_once("://").map_or(&*value, |(_, address)| address);
+            let Some((credentials, _)) = address.rsplit_once('@').filter(|_| name.ends_with("_proxy")) else {
+                continue;
+            };
+            words.push(credentials.to_owned());
+            words.extend(credentials.split_once(':').map(|(_, word)| word.to_owned()));
+        }
+        words.retain(|word| word.len() >= SHORTEST);
+        Self(words)
+    }
+
+    /// A text without them, and without those in its URLs.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        self.0.iter().fold(redact(text), |text, word| text.replace(word.as_str(), "***"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::redact;
+    use super::{Credentials, redact};
+    use std::ffi::OsString;
+
+    #[test]
+    fn a_proxys_credentials_go_without_their_url_too() {
+        let variables = [
+            ("HTTPS_PROXY", "http://me:word@x.invalid:3128"),
+            ("http_proxy", "you:other@y.invalid"),
+            ("ALL_PROXY", "socks5://z.invalid"),
+            ("NO_PROXY", "localhost,127.0.0.1"),
+            ("MAIL", "somebody@w.invalid"),
+        ];
+        let credentials = Credentials::of(variables.map(|(n, v)| (OsString::from(n), v.into())).into_iter());
+        assert_eq!(
+            credentials.redact("me:word, 'other' of http://a:b@z.invalid is not somebody"),
+            "***, '***' of http://***@z.invalid is not somebody"
+        );
+    }
 
     #[test]
     fn credentials_go_and_everything_else_stays() {

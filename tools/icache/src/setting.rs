@@ -4,7 +4,6 @@ use child::User;
 use record::{Env, Warning};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// pixi's variables that say where its packages are; what it installs with says the same under the same names.
@@ -44,7 +43,7 @@ impl<'a> Setting<'a> {
     }
 
     fn layer(&mut self, cache_root: &Path) {
-        if cache_root.exists() && in_container(Path::new("/")) && same_device(cache_root, Path::new("/")) {
+        if cache_root.exists() && store::on_container_layer(cache_root) {
             let what = format!("{} is on the container's own layer", cache_root.display());
             let hint = "it goes away with the container; mount a volume there";
             self.warn("cache_on_container_layer", what, hint);
@@ -154,34 +153,5 @@ impl<'a> Setting<'a> {
         let hint =
             "it was recorded for another environment or platform; run icache --record for this one too";
         self.warn("manifest_incomplete", what, hint);
-    }
-}
-
-/// Whether this is a container: what runs it leaves a mark, or `/` is made of layers.
-fn in_container(root: &Path) -> bool {
-    const OVERLAYFS: i64 = 0x794c_7630;
-    let marked = [".dockerenv", "run/.containerenv"].iter().any(|mark| root.join(mark).exists());
-    marked || rustix::fs::statfs(root).is_ok_and(|system| system.f_type == OVERLAYFS)
-}
-
-fn same_device(one: &Path, other: &Path) -> bool {
-    let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
-    device(one).is_some_and(|device_of_one| device(other) == Some(device_of_one))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_container_is_known_by_its_mark_and_a_mount_by_its_device() {
-        let root = std::env::temp_dir().join(format!("icache-container-{}", std::process::id()));
-        std::fs::create_dir_all(root.join("run")).unwrap();
-        assert!(!in_container(&root) || in_container(&std::env::temp_dir()));
-        std::fs::write(root.join("run/.containerenv"), "").unwrap();
-        assert!(in_container(&root));
-        assert!(same_device(&root, &root.join("run")) && !same_device(&root, Path::new("/proc")));
-        assert!(!same_device(&root, &root.join("missing")));
-        std::fs::remove_dir_all(root).unwrap();
     }
 }

@@ -3,6 +3,7 @@
 //! Reads `env` records, and `cache` for what was verified. Writes one `installed` record per engine, `skipped` where there is nothing to do and nothing to
 //! find, `warning` records, and `failed`.
 mod archive;
+mod bundle;
 mod cache;
 mod copy;
 mod environment;
@@ -37,6 +38,9 @@ struct Args {
     /// How long to wait for another iinstall on the same folder
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     wait: u64,
+    /// Let a bundle's script that we cannot read run itself, sealed
+    #[arg(long)]
+    run_sh: bool,
     /// The open source, when root runs us again as another user
     #[arg(long, value_name = "FD", hide = true)]
     source_fd: Option<RawFd>,
@@ -48,6 +52,7 @@ impl Args {
         let mut args = vec![format!("--keep={}", self.keep), format!("--wait={}", self.wait)];
         args.extend(self.rehash.then(|| "--rehash".to_owned()));
         args.extend(self.rollback.then(|| "--rollback".to_owned()));
+        args.extend(self.run_sh.then(|| "--run-sh".to_owned()));
         args.extend(source.map(|fd| format!("--source-fd={fd}")));
         args
     }
@@ -125,6 +130,8 @@ fn act(args: &Args, wanted: &Wanted<'_>, handed_down: Option<OwnedFd>, io: &mut 
 enum Way<'a> {
     /// A llama.cpp archive.
     Archive(&'a Path),
+    /// A pixi-pack bundle.
+    Bundle(&'a Path),
     /// A template and a cache.
     Cache,
 }
@@ -133,7 +140,7 @@ impl Way<'_> {
     /// The one file that whoever installs may not be able to open.
     fn file(&self) -> Option<&Path> {
         match self {
-            Self::Archive(path) => Some(path),
+            Self::Archive(path) | Self::Bundle(path) => Some(path),
             Self::Cache => None,
         }
     }
@@ -146,7 +153,8 @@ fn way<'a>(args: &Args, env: &'a Env) -> Option<Way<'a>> {
     }
     match env.road {
         _ if env.engine == Engine::LlamaCpp => env.archive.as_deref().map(Way::Archive),
-        Some(Road::Cache) => Some(Way::Cache),
+        Some(Road::Cache) => env.template_dir.as_ref().map(|_| Way::Cache),
+        Some(Road::Bundle) => env.bundle.as_deref().map(Way::Bundle),
         _ => None,
     }
 }
@@ -167,12 +175,20 @@ fn install(args: &Args, wanted: &Wanted<'_>, handed_down: Option<OwnedFd>) -> Re
         let lock = home::HomeLock::take(&home, Duration::from_secs(args.wait))?;
         Ok((home, lock))
     };
+    let opened = |path| {
+        let fd = handed_down.map_or_else(|| source::open(path), Ok)?;
+        source::OpenSource::new(path, fd)
+    };
     let (installed, warnings) = match way(args, env) {
         Some(Way::Archive(path)) => {
-            let fd = handed_down.map_or_else(|| source::open(path), Ok)?;
-            let source = source::OpenSource::new(path, fd)?;
+            let source = opened(path)?;
             let (home, lock) = locked()?;
             archive::Archive { order, source }.install(&home, &lock)?
+        }
+        Some(Way::Bundle(path)) => {
+            let bundle = bundle::Bundle { order, source: opened(path)?, run_sh: args.run_sh };
+            let (home, lock) = locked()?;
+            road::install(&bundle, &order, &home, &lock)?
         }
         Some(Way::Cache) => {
             let road = cache::CacheRoad::new(order, wanted.verified)?;
@@ -211,6 +227,10 @@ fn nothing(env: &Env, folder: &Path) -> Result<Found, Failure> {
     }
     if env.engine == Engine::LlamaCpp {
         let variable = vars::of(env.engine, "PKG_PATH");
+        return Ok(Found::Nothing(format!("{variable} is not set, and nothing is installed in {folder}")));
+    }
+    if env.road == Some(Road::Bundle) && env.bundle.is_none() {
+        let variable = vars::of(env.engine, "BUNDLE_PATH");
         return Ok(Found::Nothing(format!("{variable} is not set, and nothing is installed in {folder}")));
     }
     if env.bundle.is_none() && env.template_dir.is_none() {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
 /// What activation starts from; only the difference is kept.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Variables of the shell or of this very run, whatever they become.
 const OURS: [&str; 8] = ["_", "PWD", "OLDPWD", "SHLVL", "PS1", "HOME", "TMPDIR", "PIXI_EXE"];
 const WHAT: &str = "cannot learn how the environment is activated";

@@ -2,5 +2,5 @@
 mod activation;
 mod imports;
 
-pub(crate) use activation::{from_hook, from_script};
+pub(crate) use activation::{PATH, from_hook, from_script};
 pub(crate) use imports::check;

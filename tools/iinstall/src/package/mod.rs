@@ -1,5 +1,5 @@
 //! A llama.cpp package, once it is unpacked: brought into one layout and proved to be able to start.
-mod elf;
+pub(crate) mod elf;
 mod layout;
 mod libraries;
 mod system;

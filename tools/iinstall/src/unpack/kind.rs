@@ -9,6 +9,8 @@ pub(crate) enum Kind {
     Xz,
     Zstd,
     Zip,
+    /// The self-extracting script that pixi-pack makes.
+    Script,
 }
 
 /// How much of a file decides.
@@ -59,6 +61,22 @@ impl Kind {
         Err(Trouble::bad("it is not an archive: it begins as none of them does").hint(HINT))
     }
 
+    /// The kind of the bundle that begins with `head`.
+    pub(crate) fn of_bundle(head: &[u8]) -> Result<Self, Trouble> {
+        const HINT: &str = "give a .tar, .tar.gz, .tgz or .sh that pixi-pack made";
+        if head.starts_with(b"#!") {
+            return Ok(Self::Script);
+        }
+        match Self::of(head) {
+            Ok(kind @ (Self::Tar | Self::Gzip)) => Ok(kind),
+            Ok(other) => {
+                Err(Trouble::bad(format!("it is a .{}, which no bundle is", other.extension())).hint(HINT))
+            }
+            Err(trouble) if head.starts_with(b"version https://git-lfs") => Err(trouble),
+            Err(trouble) => Err(trouble.hint(HINT)),
+        }
+    }
+
     /// The ending that files of this kind have.
     pub(crate) fn extension(self) -> &'static str {
         match self {
@@ -67,6 +85,7 @@ impl Kind {
             Self::Xz => "tar.xz",
             Self::Zstd => "tar.zst",
             Self::Zip => "zip",
+            Self::Script => "sh",
         }
     }
 }
@@ -89,6 +108,9 @@ mod tests {
         header.set_size(1);
         header.set_cksum();
         assert_eq!(Kind::of(header.as_bytes()).unwrap(), Kind::Tar);
+        assert_eq!(Kind::of_bundle(header.as_bytes()).unwrap(), Kind::Tar);
+        assert_eq!(Kind::of_bundle(b"#!/bin/bash\n").unwrap(), Kind::Script);
+        assert!(Kind::of_bundle(b"PK\x03\x04rest").is_err() && Kind::of_bundle(b"").is_err());
         assert!(Kind::of(&[0; 1024]).is_err() && Kind::of(b"hello").is_err() && Kind::of(b"").is_err());
     }
 }

@@ -2,14 +2,18 @@
 //! nothing of what is in it.
 mod kind;
 mod root;
+mod script;
 mod space;
 mod stream;
 mod tar;
 mod trouble;
+mod witness;
 mod zip;
 
 pub(crate) use kind::{HEAD, Kind};
 pub(crate) use root::{Attributes, Root};
+pub(crate) use script::payload;
 pub(crate) use space::Space;
-pub(crate) use stream::{hash, hex, unpack};
+pub(crate) use stream::{bundle_kind, hash, hex, unpack, unpack_bundle};
 pub(crate) use trouble::Trouble;
+pub(crate) use witness::Witness;

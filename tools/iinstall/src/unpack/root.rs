@@ -2,7 +2,8 @@
 //!
 //! Every member is reached from the folder's descriptor, one component at a time, through no symbolic link, and every file
 //! is new: whatever an archive says, nothing outside is written and nothing inside is written twice.
-use crate::unpack::{Space, Trouble};
+use crate::unpack::{Space, Trouble, Witness};
+use bundle::Member;
 use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::fs::File;
@@ -30,6 +31,8 @@ pub(crate) struct Root {
     /// The folder that was written to last, as most members follow one of the same folder.
     last: Option<(Vec<u8>, OwnedFd)>,
     members: u64,
+    /// Who hashes what is written, where somebody wants to know.
+    witness: Option<Witness>,
     /// Files written.
     pub(crate) files: u64,
     /// Bytes written.
@@ -46,7 +49,18 @@ impl Root {
         let open = |error| Trouble::system(&format!("cannot open {}", path.display()), error);
         let dir = rustix::fs::open(path, FOLDER, Mode::empty()).map_err(open)?;
         let space = Space::of(home, dir.as_fd()).map_err(open)?;
-        Ok(Self { dir, space, last: None, members: 0, files: 0, bytes: 0 })
+        Ok(Self { dir, space, last: None, members: 0, witness: None, files: 0, bytes: 0 })
+    }
+
+    /// The same for regular files alone, each of them hashed.
+    pub(crate) fn witnessed(self) -> Result<Self, Trouble> {
+        let witness = Witness::start().map_err(|error| Trouble::system("cannot start a thread", error))?;
+        Ok(Self { witness: Some(witness), ..self })
+    }
+
+    /// The files that were written, in their order, where they were hashed.
+    pub(crate) fn seen(&mut self) -> Vec<Member> {
+        self.witness.take().map(Witness::finish).unwrap_or_default()
     }
 
     /// Refuse what the disk has no room for.
@@ -71,6 +85,10 @@ impl Root {
     ) -> Result<(), Trouble> {
         let parts = self.begin(name)?;
         self.space.admit(size)?;
+        if let Some(witness) = &self.witness {
+            let path = String::from_utf8(parts.join(&b'/'));
+            witness.file(&path.map_err(|_| Trouble::member(name, "a name that is not UTF-8"))?, size);
+        }
         let (parent, base) = self.parent(&parts, name)?;
         let mode = Mode::from(if attributes.executable { 0o755 } else { 0o644 });
         let file = rustix::fs::openat(parent, base, NEW_FILE, mode);
@@ -87,6 +105,7 @@ impl Root {
 
     /// A symbolic link, its target taken as it is: nothing of ours follows it before all of them are checked.
     pub(crate) fn symlink(&mut self, name: &[u8], target: &[u8]) -> Result<(), Trouble> {
+        self.admit_link(name)?;
         let parts = self.begin(name)?;
         if target.is_empty() || target.contains(&0) {
             return Err(Trouble::member(name, "a link that names no target"));
@@ -97,6 +116,7 @@ impl Root {
 
     /// A second name of a file that was unpacked before.
     pub(crate) fn hard_link(&mut self, name: &[u8], target: &[u8]) -> Result<(), Trouble> {
+        self.admit_link(name)?;
         let parts = self.begin(name)?;
         let escapes =
             || Trouble::member(name, "a hard link to something that is not in the archive before it");
@@ -130,12 +150,22 @@ impl Root {
             let length = usize::try_from(left).map_or(chunk.len(), |left| left.min(chunk.len()));
             let written = file.write_all(&chunk[..length]);
             written.map_err(|error| Trouble::system(&format!("cannot write {}", shown(name)), error))?;
+            if let Some(witness) = &self.witness {
+                witness.bytes(&chunk[..length]);
+            }
             content.consume(length);
             left -= length as u64;
             self.bytes += length as u64;
             self.space.wrote(length as u64)?;
         }
         Ok(())
+    }
+
+    fn admit_link(&self, name: &[u8]) -> Result<(), Trouble> {
+        match self.witness {
+            None => Ok(()),
+            Some(_) => Err(Trouble::member(name, "a link, which no bundle has")),
+        }
     }
 
     /// Count a member and take its name apart.

@@ -1,13 +1,15 @@
 //! One read: the file's bytes go to the hash, on a thread of its own, and to the unpacker; decompressing and writing are
 //! two threads more.
 use crate::unpack::zip::At;
-use crate::unpack::{HEAD, Kind, Root, Trouble, tar, zip};
+use crate::unpack::{HEAD, Kind, Root, Trouble, script, tar, zip};
 use flate2::bufread::GzDecoder;
 use indicatif::ProgressBar;
 use liblzma::bufread::XzDecoder;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -34,7 +36,7 @@ pub(crate) fn hash(file: &File, bar: &ProgressBar) -> Result<String, Trouble> {
 
 /// Unpack `file` into `root` and return its sha256 and kind.
 pub(crate) fn unpack(file: &File, root: &mut Root, bar: &ProgressBar) -> Result<String, Trouble> {
-    let kind = kind_of(file)?;
+    let kind = Kind::of(&head(file)?)?;
     std::thread::scope(|scope| {
         let (to_hash, hasher) = hasher(scope);
         match kind {
@@ -45,11 +47,53 @@ pub(crate) fn unpack(file: &File, root: &mut Root, bar: &ProgressBar) -> Result<
     })
 }
 
-fn kind_of(file: &File) -> Result<Kind, Trouble> {
+/// Unpack a bundle's `file` into `root` and return its sha256. The program that a script carries is written to `program`.
+pub(crate) fn unpack_bundle(
+    file: &File,
+    root: &mut Root,
+    program: &Path,
+    bar: &ProgressBar,
+) -> Result<String, Trouble> {
+    let kind = bundle_kind(file)?;
+    let payload = match kind {
+        Kind::Script => script::payload(file)?.ok_or_else(Trouble::no_marker)?,
+        _ => 0,
+    };
+    std::thread::scope(|scope| {
+        let (to_hash, hasher) = hasher(scope);
+        let mut tee = Tee::new(file, Some(to_hash), bar);
+        if kind == Kind::Script {
+            walk(scope, root, move |send| decode(&mut tee, payload, program, send))?;
+        } else {
+            unpack_tar(kind, root, tee, scope)?;
+        }
+        Ok(join(hasher))
+    })
+}
+
+/// Which kind of bundle a file is.
+pub(crate) fn bundle_kind(file: &File) -> Result<Kind, Trouble> {
+    Kind::of_bundle(&head(file)?)
+}
+
+/// Both parts of a script: the tar is sent on, the program written to its file.
+fn decode(
+    tee: &mut Tee<'_>,
+    payload: u64,
+    program: &Path,
+    send: &SyncSender<io::Result<Chunk>>,
+) -> io::Result<()> {
+    io::copy(&mut tee.by_ref().take(payload), &mut io::sink())?;
+    let mut file = File::options().write(true).create_new(true).mode(0o755).open(program)?;
+    let archive = |bytes| send.send(Ok(Arc::new(bytes))).is_ok();
+    script::decode(tee, payload, archive, |bytes| file.write_all(&bytes)).map(drop)
+}
+
+fn head(file: &File) -> Result<Vec<u8>, Trouble> {
     let mut head = Vec::with_capacity(HEAD);
     let start = At { file, position: 0, size: 0 };
     start.take(HEAD as u64).read_to_end(&mut head).map_err(|error| Trouble::reading(&error))?;
-    Kind::of(&head)
+    Ok(head)
 }
 
 fn hasher<'scope>(scope: &'scope Scope<'scope, '_>) -> (SyncSender<Chunk>, ScopedJoinHandle<'scope, String>) {
@@ -83,10 +127,19 @@ fn unpack_tar<'scope>(
     mut tee: Tee<'scope>,
     scope: &'scope Scope<'scope, '_>,
 ) -> Result<(), Trouble> {
+    walk(scope, root, move |send| decompress(kind, &mut tee, send))
+}
+
+/// Unpack the tar that `produce` sends, on a thread of its own.
+fn walk<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    root: &mut Root,
+    produce: impl FnOnce(&SyncSender<io::Result<Chunk>>) -> io::Result<()> + Send + 'scope,
+) -> Result<(), Trouble> {
     let (send, receive) = sync_channel(AHEAD);
     // Whoever reads the chunks and gives up closes the channel; the thread then ends at its next chunk.
     scope.spawn(move || {
-        if let Err(error) = decompress(kind, &mut tee, &send) {
+        if let Err(error) = produce(&send) {
             drop(send.send(Err(error)));
         }
     });
@@ -98,7 +151,7 @@ fn unpack_tar<'scope>(
 
 fn decompress(kind: Kind, tee: &mut Tee<'_>, send: &SyncSender<io::Result<Chunk>>) -> io::Result<()> {
     let wanted = match kind {
-        Kind::Tar | Kind::Zip => loop {
+        Kind::Tar | Kind::Zip | Kind::Script => loop {
             let chunk = tee.next()?;
             if chunk.is_empty() || send.send(Ok(chunk)).is_err() {
                 break false;

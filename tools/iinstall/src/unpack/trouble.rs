@@ -1,4 +1,5 @@
 //! Why an archive was not unpacked. Whoever knows the archive's name makes a `Failure` of it.
+use crate::unpack::script::HEADER_CEILING;
 use std::io;
 use tool::{Code, Failure, io_text};
 
@@ -44,6 +45,13 @@ impl Trouble {
 
     pub(crate) fn truncated() -> Self {
         Self::bad("it is truncated: it ends before its end mark").hint("copy it here again")
+    }
+
+    /// A script that pixi-pack did not make, or not as we know it.
+    pub(crate) fn no_marker() -> Self {
+        let within = HEADER_CEILING >> 10;
+        Self::bad(format!("it is a script without the line @@END_HEADER@@ in its first {within} KiB"))
+            .hint("give a bundle that pixi-pack made; another script that you trust runs itself, sealed, with --run-sh")
     }
 
     /// The same with what to do about it.

@@ -1,0 +1,78 @@
+//! Two at once, and killed at any moment: what is current works, and the next run succeeds.
+use super::bundle::Site;
+use std::fs;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Two bundles that differ in a comment.
+fn two(site: &Site) -> [String; 2] {
+    [1, 2].map(|version| {
+        site.sh(&format!("echo '# version {version}' >> members/environment.yml"));
+        site.pack(&format!("v{version}.tar")).to_str().unwrap().to_owned()
+    })
+}
+
+/// The id of what is current.
+fn current(site: &Site) -> String {
+    let marker = fs::read(site.home().join("current/installed.json")).unwrap();
+    let marker: serde_json::Value = serde_json::from_slice(&marker).unwrap();
+    marker["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn two_at_once_are_one_after_the_other() {
+    let mut site = Site::quick();
+    let bundles = two(&site);
+    let mut start = |bundle: &str| {
+        site.set("bundle", bundle);
+        site.start()
+    };
+    let children = [start(&bundles[0]), start(&bundles[1]), start(&bundles[0])];
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    let (complete, others) = site.installs();
+    assert_eq!((complete.len(), others.len()), (2, 0));
+}
+
+#[test]
+fn killed_at_any_moment_current_works_and_nothing_goes_on() {
+    let rounds = if crate::kit::full() { 100 } else { 5 };
+    let seed = std::env::var("INFER_DEV_TEST_SEED").ok().map_or_else(
+        || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64,
+        |seed| seed.parse().unwrap(),
+    );
+    println!("INFER_DEV_TEST_SEED={seed}");
+    let mut random = seed | 1;
+    let mut site = Site::new();
+    let bundles = two(&site);
+    let begun = Instant::now();
+    drop(site.install(&bundles[0]).exits(0));
+    let whole = begun.elapsed();
+    let other = site.install(&bundles[1]).exits(0).one("installed")["id"].as_str().unwrap().to_owned();
+    drop(site.install(&bundles[0]).exits(0));
+    let ids = [current(&site), other];
+    site.set("force", true);
+    let mut done = 0;
+    for round in 0..rounds {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let next = usize::from(current(&site) == ids[0]);
+        site.set("bundle", bundles[next].clone());
+        let mut child = site.start();
+        // Chance decides when, so that every moment of an install comes up sooner or later, a little after its end too.
+        std::thread::sleep(whole.mul_f64((random % 1100) as f64 / 1000.0));
+        child.kill().unwrap();
+        drop(child.wait_with_output().unwrap());
+        assert!(ids.contains(&current(&site)), "round {round}: something else is current");
+        site.imports();
+        done += u32::from(current(&site) == ids[next]);
+    }
+    println!("{done} of {rounds} installs were done before they were killed");
+    // Whatever still wrote would hold the lock, and be in the way of this.
+    drop(site.install(&bundles[usize::from(current(&site) == ids[0])]).exits(0));
+    site.imports();
+    let (complete, others) = site.installs();
+    assert_eq!((complete.len(), others), (2, vec![]));
+}

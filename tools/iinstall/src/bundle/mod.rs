@@ -1,0 +1,206 @@
+//! The bundle road: unpack and hash in one read, prove, then let pixi-unpack make the environment where it will live.
+mod maker;
+mod proof;
+mod unpacker;
+
+use crate::environment;
+use crate::home::{Attempt, Home, HomeLock, Install, now, refused};
+use crate::road::{Order, Road, made_from};
+use crate::sealed::Sealed;
+use crate::source::OpenSource;
+use crate::unpack::{self, Kind, Root, Trouble};
+use maker::Maker;
+use proof::{Papers, Proof};
+use record::{Env, Installed, Source, Warning};
+use std::path::{Path, PathBuf};
+use tool::{Code, Failure};
+
+/// What an attempt holds beside the environment as long as it is made.
+const MEMBERS: &str = ".bundle";
+const EMBEDDED: &str = ".pixi-unpack";
+const TMP: &str = ".tmp";
+
+/// The bundle road, its source open.
+#[derive(Debug)]
+pub(crate) struct Bundle<'a> {
+    pub(crate) order: Order<'a>,
+    pub(crate) source: OpenSource,
+    /// A script that we cannot read may run itself.
+    pub(crate) run_sh: bool,
+}
+
+impl Road for Bundle<'_> {
+    fn existing(&self, home: &Home) -> Result<Option<Install>, Failure> {
+        let papers = Papers::read(self.order.env, &self.source.looks)?;
+        made_from(&self.source, self.order.rehash, home, |sha256| papers.demand(sha256))
+    }
+
+    fn build(
+        &self,
+        home: &Home,
+        previous: Option<&Install>,
+        lock: &HomeLock,
+    ) -> Result<(Install, Vec<Warning>), Failure> {
+        let mut attempt = Attempt::begin(home, lock)?;
+        let checked = self.check(&attempt, home)?;
+        attempt.settle(&checked.sha256)?;
+        let sealed = Sealed::new(lock)?;
+        let made = self.make(attempt.folder(), &checked, &sealed)?;
+
+        let path = attempt.folder().to_owned();
+        let Checked { sha256, mut proof, .. } = checked;
+        proof.checks.extend(made.checks);
+        let record = Installed {
+            engine: self.env().engine,
+            id: sha256,
+            python: Some(made.python),
+            activation: Some(made.activation),
+            path,
+            executable: None,
+            library_dir: None,
+            checks: proof.checks,
+            previous: previous.map(|previous| previous.path.clone()),
+            source: Some(self.source.looks.clone()),
+            seal: sealed.seal(),
+            seconds: self.order.begun.elapsed().as_secs_f64(),
+            reused: false,
+        };
+        let mut install = Install::new(record, record::Road::Bundle, now());
+        if let Some(version) = proof.pixi_pack {
+            install = install.made_by("pixi-pack", &version);
+        }
+        attempt.finish(&install)?;
+        let warnings = proof.warnings.into_iter().chain(made.warnings);
+        Ok((install, warnings.chain(sealed.warning(self.env().engine)).collect()))
+    }
+
+    fn looks(&self) -> Option<&Source> {
+        Some(&self.source.looks)
+    }
+}
+
+/// A bundle that was found to be the right one.
+struct Checked {
+    sha256: String,
+    proof: Proof,
+    maker: Found,
+}
+
+/// What makes its environment. A name inside the attempt is still to be found: the attempt moves.
+enum Found {
+    Script(Maker),
+    Embedded,
+    Program(PathBuf),
+}
+
+/// An environment that was made and works.
+struct Made {
+    python: PathBuf,
+    activation: record::Activation,
+    checks: std::collections::BTreeMap<String, serde_json::Value>,
+    warnings: Vec<Warning>,
+}
+
+impl Bundle<'_> {
+    fn env(&self) -> &Env {
+        self.order.env
+    }
+
+    /// Unpack the members into the attempt, and prove them. Where nothing could make an environment of them, neither.
+    fn check(&self, attempt: &Attempt<'_>, home: &Home) -> Result<Checked, Failure> {
+        let papers = Papers::read(self.env(), &self.source.looks)?;
+        let trouble = |trouble| self.trouble(trouble);
+        let kind = unpack::bundle_kind(&self.source.file).map_err(trouble)?;
+        if kind == Kind::Script
+            && self.run_sh
+            && unpack::payload(&self.source.file).map_err(trouble)?.is_none()
+        {
+            let sha256 = self.source.hash()?;
+            let proof = papers.whole(&sha256)?;
+            let maker = Maker::script(&self.source.looks.path, &self.source.file)?;
+            return Ok(Checked { sha256, proof, maker: Found::Script(maker) });
+        }
+        let program = unpacker::here(self.env());
+        if kind != Kind::Script && program.is_none() {
+            return Err(unpacker::missing(self.env()));
+        }
+        let members = attempt.folder().join(MEMBERS);
+        let embedded = attempt.folder().join(EMBEDDED);
+        std::fs::create_dir(&members).map_err(|error| refused(&members, &error))?;
+        let mut root = Root::at(&members, &home.path).and_then(Root::witnessed).map_err(trouble)?;
+        let bar = tool::bytes_bar(&format!("unpacking {}", self.source.name()), self.source.looks.size_bytes);
+        let sha256 = unpack::unpack_bundle(&self.source.file, &mut root, &embedded, &bar).map_err(trouble)?;
+        bar.finish_and_clear();
+        self.source.unchanged()?;
+        let proof = papers.all(&sha256, &root.seen(), &members)?;
+        let maker = match program {
+            // Only a program that was named goes before the one inside.
+            Some(program) if kind != Kind::Script || self.env().pixi_unpack.is_some() => {
+                Found::Program(program)
+            }
+            _ => unpacker::fits(&embedded, &self.what()).map(|()| Found::Embedded)?,
+        };
+        Ok(Checked { sha256, proof, maker })
+    }
+
+    /// Make the environment in the attempt, which has settled, and see that it works.
+    fn make(&self, attempt: &Path, checked: &Checked, sealed: &Sealed<'_>) -> Result<Made, Failure> {
+        let tmp = attempt.join(TMP);
+        std::fs::create_dir(&tmp).map_err(|error| refused(&tmp, &error))?;
+        let (members, embedded) = (attempt.join(MEMBERS), attempt.join(EMBEDDED));
+        let unpacker;
+        let maker = match &checked.maker {
+            Found::Script(script) => script,
+            Found::Embedded => {
+                unpacker = Maker::Unpacker(embedded.clone(), members.clone());
+                &unpacker
+            }
+            Found::Program(program) => {
+                unpacker = Maker::Unpacker(program.clone(), members.clone());
+                &unpacker
+            }
+        };
+        let mut command = sealed.command(maker.program())?;
+        maker.prepare(&mut command.command, attempt, &tmp);
+        let ended = sealed.run(command, &format!("installing {}", self.source.name()))?;
+        if !ended.status.success() {
+            return Err(ended.failure(self.what()));
+        }
+        for path in [&members, &embedded, &tmp] {
+            remove(path).map_err(|error| refused(path, &error))?;
+        }
+        let missing = |path: &Path| {
+            let cause = format!("{} made no {}", maker.program().display(), path.display());
+            let mut failure = Failure::new(Code::Unmet, self.what(), cause);
+            failure.log_tail.clone_from(&ended.tail);
+            failure
+        };
+        let python = attempt.join(maker::NAME).join("bin/python");
+        let script = attempt.join("activate.sh");
+        if let Some(path) = [&python, &script].into_iter().find(|path| !path.is_file()) {
+            return Err(missing(path));
+        }
+        let activation = environment::from_script(sealed, &script)?;
+        let mut checks = std::collections::BTreeMap::new();
+        let warnings = environment::check(sealed, self.env().engine, &python, &activation, &mut checks)?;
+        Ok(Made { python, activation, checks, warnings })
+    }
+
+    fn what(&self) -> String {
+        format!("cannot install {}", self.source.looks.path.display())
+    }
+
+    fn trouble(&self, trouble: Trouble) -> Failure {
+        trouble.failure(self.what())
+    }
+}
+
+/// Remove a folder or file that may not be there.
+fn remove(path: &Path) -> std::io::Result<()> {
+    match path.symlink_metadata() {
+        Ok(stat) if stat.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}

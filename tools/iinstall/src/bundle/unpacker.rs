@@ -1,0 +1,60 @@
+//! pixi-unpack: the one that was named or is on PATH, and whether one that a bundle carries can run here.
+use crate::package::elf;
+use record::Env;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use tool::{Code, Failure, vars};
+
+const NAME: &str = "pixi-unpack";
+
+/// The one that was named, else PATH's; `None` where there is none.
+pub(super) fn here(env: &Env) -> Option<PathBuf> {
+    env.pixi_unpack.clone().or_else(|| which::which(NAME).ok()).map(|path| Path::new("/").join(path))
+}
+
+/// What to bring where there is none.
+pub(super) fn missing(env: &Env) -> Failure {
+    let machine = std::env::consts::ARCH;
+    let cause = "the bundle carries none, and it is not on PATH";
+    Failure::new(Code::Unmet, format!("cannot find {NAME}"), cause).hint(format!(
+        "bring pixi-unpack-{machine}-unknown-linux-musl of pixi-pack's release and put it on PATH as {NAME}, or name it \
+         in {}; a bundle made with --create-executable carries its own",
+        vars::of(env.engine, "PIXI_UNPACK_BIN")
+    ))
+}
+
+/// Whether this machine can run it, as far as its first bytes say.
+pub(super) fn fits(program: &Path, what: &str) -> Result<(), Failure> {
+    let refuse = |cause: String| Failure::new(Code::Input, what, cause).hint("bring the bundle again");
+    let unreadable = |error: std::io::Error| {
+        Failure::io(Code::Unmet, format!("cannot read {}", program.display()), &error)
+    };
+    let mut head = [0; 2];
+    let read = File::open(program).and_then(|mut file| file.read(&mut head)).map_err(unreadable)?;
+    if &head[..read] == b"#!" {
+        return Ok(());
+    }
+    match elf::read(program).map_err(|error| refuse(format!("the {NAME} in it is damaged: {error}")))? {
+        None => Err(refuse(format!("the {NAME} in it is not a program"))),
+        Some(elf) if elf.machine != elf::MACHINE => {
+            let machine = std::env::consts::ARCH;
+            let cause = format!("the {NAME} in it is for another machine than this {machine}");
+            let hint = format!("pack it with --platform {}", bundle::host_platform());
+            Err(Failure::new(Code::Unmet, what, cause).hint(hint))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_of_this_machine_and_scripts_fit() {
+        assert!(fits(&std::env::current_exe().unwrap(), "x").is_ok());
+        let failure = fits(Path::new("/etc/passwd"), "x").unwrap_err();
+        assert_eq!((failure.code, failure.cause.contains("not a program")), (Code::Input, true));
+    }
+}

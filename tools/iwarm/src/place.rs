@@ -1,0 +1,136 @@
+//! Whose the cache is and whether it may be filled where it is.
+use child::User;
+use record::Env;
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, fchmod, fchown};
+use rustix::process::{Gid, Uid};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use tool::{Code, Failure, vars};
+
+/// Where a cache is.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) root: PathBuf,
+    pkgs: PathBuf,
+    wheels: PathBuf,
+}
+
+impl Place {
+    /// As `env` says it.
+    pub(crate) fn of(env: &Env) -> Result<Self, Failure> {
+        Ok(Self {
+            root: required(env, env.cache_root.as_ref(), "CACHE_ROOT")?,
+            pkgs: required(env, env.conda_pkgs_dir.as_ref(), "CACHE_ROOT")?,
+            wheels: required(env, env.uv_cache_dir.as_ref(), "CACHE_ROOT")?,
+        })
+    }
+
+    fn folders(&self) -> [&Path; 3] {
+        [&self.root, &self.pkgs, &self.wheels]
+    }
+
+    /// Refuse what goes away with the container.
+    pub(crate) fn must_outlive_container(&self, env: &Env) -> Result<(), Failure> {
+        let Some(folder) = self.folders().into_iter().find(|folder| store::on_container_layer(folder)) else {
+            return Ok(());
+        };
+        let what = format!("cannot warm the cache {}", self.root.display());
+        let layer = "on the container's own layer, and would go away with the container";
+        let cause = match folder == self.root {
+            true => format!("it is {layer}"),
+            false => format!("{} is {layer}", folder.display()),
+        };
+        let variable = vars::of(env.engine, "CACHE_ROOT");
+        let hint = format!("mount a volume, and set {variable} to a folder on it");
+        Err(Failure::new(Code::Unmet, what, cause).hint(hint))
+    }
+
+    /// Make the root where it is missing; for `user` where that is somebody else.
+    pub(crate) fn make(&self, user: Option<&User>) -> Result<(), Failure> {
+        let made = match user {
+            None => std::fs::create_dir_all(&self.root),
+            Some(user) => make_for(&self.root, user.uid, user.gid),
+        };
+        made.map_err(|error| refused(&self.root, &error))
+    }
+
+    /// Whether we may write what pixi will write: it finds out when most is downloaded.
+    pub(crate) fn must_be_writable(&self) -> Result<(), Failure> {
+        let lock = self.pkgs.join(".cache.lock");
+        for path in self.folders().into_iter().chain([lock.as_path()]) {
+            let Some(there) = path.ancestors().find(|path| path.exists()) else { continue };
+            let wanted = if there.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
+            accessat(CWD, there, wanted, AtFlags::EACCESS).map_err(|error| refused(there, &error.into()))?;
+        }
+        Ok(())
+    }
+}
+
+/// A value of `env` that a cache cannot be filled without.
+pub(crate) fn required(env: &Env, value: Option<&PathBuf>, suffix: &str) -> Result<PathBuf, Failure> {
+    value.cloned().ok_or_else(|| {
+        let variable = vars::of(env.engine, suffix);
+        let what = format!("cannot warm the cache of {}", env.engine);
+        Failure::new(Code::Unmet, what, format!("{variable} is not set"))
+            .hint(format!("set {variable}; infer-dev(7) says what to"))
+    })
+}
+
+/// The user that this engine belongs to, where that is somebody else than us.
+pub(crate) fn other_user(env: &Env) -> Result<Option<User>, Failure> {
+    let Some(name) = &env.user else { return Ok(None) };
+    let variable = vars::of(env.engine, "USER");
+    let what = format!("cannot become user {name}");
+    let found = User::named(name).map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
+    let Some(user) = found else {
+        let hint = format!("make that user, or set {variable} to another");
+        return Err(Failure::new(Code::Unmet, what, "there is no such user").hint(hint));
+    };
+    if user.is_current() {
+        return Ok(None);
+    }
+    if !rustix::process::geteuid().is_root() {
+        let hint = format!("run as root or as that user, or unset {variable}");
+        return Err(Failure::new(Code::Unmet, what, "only root becomes another user").hint(hint));
+    }
+    Ok(Some(user))
+}
+
+/// Make a folder where it is missing, this user's own; those above it are root's, and open to all.
+fn make_for(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
+    if folder.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make_for(parent, 0, 0)?;
+    }
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        other => other?,
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::open(folder, flags, Mode::empty())?;
+    fchmod(&made, Mode::from(0o755))?;
+    fchown(&made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    Ok(())
+}
+
+/// The failure to write in the cache; where permission lacks it names whose the folder is.
+pub(crate) fn refused(path: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::io(Code::Unmet, format!("cannot write {}", path.display()), error);
+    let stat = path.ancestors().find_map(|folder| Some((folder, std::fs::metadata(folder).ok()?)));
+    match (error.kind(), stat) {
+        (io::ErrorKind::PermissionDenied, Some((folder, stat))) => {
+            let (uid, mode, we) = (stat.uid(), stat.mode() & 0o7777, rustix::process::geteuid().as_raw());
+            let folder = folder.display();
+            failure.hint(format!(
+                "{folder} belongs to uid {uid} with mode {mode:04o}, and this runs as uid {we}; give it with chown -R"
+            ))
+        }
+        (io::ErrorKind::ReadOnlyFilesystem, _) => {
+            failure.hint("a cache is filled where it can be written, and then copied or mounted read-only")
+        }
+        _ => failure,
+    }
+}

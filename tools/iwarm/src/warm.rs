@@ -1,0 +1,133 @@
+//! Filling one cache: what has to be so before pixi starts, pixi, and what has to be so afterwards.
+use crate::lock_file::WarmLock;
+use crate::place::{self, Place, required};
+use crate::why;
+use crate::workshop::{Workshop, sweep};
+use child::User;
+use lock::LockFile;
+use pixi::{Job, Network, Pixi, Template, surround};
+use record::{Env, Warmed, Warning};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tool::{Code, Failure, Io, vars};
+
+/// Fill the cache that `env` names with what its template locks.
+pub(crate) fn warm(patience: Duration, env: &Env, io: &mut Io) -> Result<Warmed, Failure> {
+    let begun = Instant::now();
+    let place = Place::of(env)?;
+    place.must_outlive_container(env)?;
+    let template = Template::open(&required(env, env.template_dir.as_ref(), "TEMPLATE_DIR")?)?;
+    let lock_version = lock_version(env, &template)?;
+    let user = place::other_user(env)?;
+    let pixi = Pixi::find()?;
+    for short in pixi.shortfalls(lock_version, env.cache_layout.as_deref(), Network::Connected)? {
+        let engine = Some(env.engine);
+        io.warn(Warning {
+            engine,
+            instance: None,
+            rule: short.rule.to_owned(),
+            what: short.what,
+            hint: short.hint,
+        })?;
+    }
+    place.make(user.as_ref())?;
+    let run = Run { env, place: &place, template: &template, pixi: &pixi, user: user.as_ref(), patience };
+    match &user {
+        None => run.fill()?,
+        Some(user) => user.act(|| run.fill()).map_err(|error| {
+            Failure::io(Code::Unmet, format!("cannot become user {}", user.name), &error)
+        })??,
+    }
+    Ok(Warmed {
+        engine: env.engine,
+        lock_sha256: template.lock_sha256(),
+        pixi_version: pixi.version.to_string(),
+        seconds: begun.elapsed().as_secs_f64(),
+    })
+}
+
+/// The version of the lock file, which can be read and has the environment.
+fn lock_version(env: &Env, template: &Template) -> Result<u32, Failure> {
+    let path = template.dir().join("pixi.lock");
+    let lock = LockFile::parse(template.lock()).map_err(|error| {
+        Failure::new(Code::Input, format!("cannot read {}", path.display()), error.to_string())
+    })?;
+    let name = environment(env);
+    if lock.environments.contains_key(name) {
+        return Ok(lock.version);
+    }
+    let known: Vec<&str> = lock.environments.keys().map(String::as_str).collect();
+    let known =
+        if known.is_empty() { "none at all".to_owned() } else { format!("only {}", known.join(", ")) };
+    let cause = format!("it has no environment '{name}', {known}");
+    let hint = format!("set {} to one of them", vars::of(env.engine, "PIXI_ENV"));
+    Err(Failure::new(Code::Unmet, format!("cannot use {}", path.display()), cause).hint(hint))
+}
+
+fn environment(env: &Env) -> &str {
+    env.pixi_env.as_deref().unwrap_or("default")
+}
+
+/// All that pixi's run takes.
+struct Run<'a> {
+    env: &'a Env,
+    place: &'a Place,
+    template: &'a Template,
+    pixi: &'a Pixi,
+    user: Option<&'a User>,
+    patience: Duration,
+}
+
+impl Run<'_> {
+    /// As the user that the cache belongs to, on whatever thread that is.
+    fn fill(&self) -> Result<(), Failure> {
+        let root = &self.place.root;
+        let lock = WarmLock::take(root, self.patience)?;
+        sweep(root);
+        self.place.must_be_writable()?;
+        let workshop = Workshop::make(root)?;
+        let folder = workshop.folder();
+        self.lay_out(folder)?;
+        let engine = self.env.engine;
+        let ended =
+            Job::new(self.command(folder)).keep(lock.fd()).run(&format!("warming the cache of {engine}"))?;
+        if !ended.status.success() {
+            return Err(why::failure(&ended, root));
+        }
+        self.must_be_there(folder)
+    }
+
+    fn lay_out(&self, folder: &Path) -> Result<(), Failure> {
+        self.template.copy_to(folder).map_err(|(path, error)| place::refused(&path, &error))?;
+        let lay = |path: &Path| std::fs::create_dir(folder.join(path));
+        let config = folder.join(".pixi/config.toml");
+        // The operator's configuration counts, but for where environments are put: that would outlive us.
+        let made = lay("tmp".as_ref()).and_then(|()| lay(".pixi".as_ref()));
+        made.and_then(|()| std::fs::write(&config, "detached-environments = false\n"))
+            .map_err(|error| place::refused(&config, &error))
+    }
+
+    fn command(&self, folder: &Path) -> Command {
+        let mut command = Command::new(&self.pixi.program);
+        command.args(["install", "--frozen", "--environment", environment(self.env)]).current_dir(folder);
+        command.arg("--manifest-path").arg(folder.join("pixi.toml"));
+        if let Some(user) = self.user {
+            user.reset_environment(&mut command);
+        }
+        surround(&mut command, &self.env.environment, &folder.join("tmp"), Network::Connected);
+        command
+    }
+
+    /// pixi says that it has installed it: the environment must be where it was to be.
+    fn must_be_there(&self, folder: &Path) -> Result<(), Failure> {
+        let prefix = folder.join(".pixi/envs").join(environment(self.env));
+        let inside = |path: std::path::PathBuf| Some(path.starts_with(folder.canonicalize().ok()?));
+        if prefix.join("conda-meta").canonicalize().ok().and_then(inside) == Some(true) {
+            return Ok(());
+        }
+        let what = format!("cannot tell that the cache {} is warm", self.place.root.display());
+        let cause = format!("{} ended well and installed nothing there", self.pixi.program.display());
+        Err(Failure::new(Code::Unmet, what, cause).hint("see what pixi says with iwarm -v"))
+    }
+}
