@@ -22,6 +22,7 @@ mod iseal;
 mod isplit;
 mod istat;
 mod istop;
+mod iwarm;
 mod kit;
 mod pages;
 mod pipeline;

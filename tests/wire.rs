@@ -2,7 +2,7 @@
 use crate::kit::{Output, Sandbox};
 
 /// The tools that read a stream, with arguments under which they only pass it on.
-const FILTERS: [&str; 6] = ["icache", "iinstall", "iplan", "ilaunch", "iprobe", "ichat"];
+const FILTERS: [&str; 7] = ["iwarm", "icache", "iinstall", "iplan", "ilaunch", "iprobe", "ichat"];
 
 fn feed(sandbox: &Sandbox, tool: &str, stream: &[u8]) -> Output {
     sandbox.write("stream", stream);
@@ -41,6 +41,7 @@ fn a_line_that_is_not_a_record_is_65_and_names_its_number() {
 fn an_empty_stream_is_65_and_names_the_kind_that_never_came() {
     let sandbox = Sandbox::new();
     for (tool, kind) in [
+        ("iwarm", "env"),
         ("icache", "env"),
         ("iinstall", "env"),
         ("iplan", "env"),

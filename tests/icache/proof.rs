@@ -219,7 +219,7 @@ fn a_note_keeps_what_other_passes_know_and_is_nobody_elses_file() {
     assert_eq!(hashed(&sandbox, "--since note"), 0, "the other packages were forgotten");
     assert!(six.len() < lock.lines().count());
 
-    for (content, code) in [("somebody's diary\n", 65), ("infer-dev icache note 1\nab 1 2 3\n", 65), ("", 0)]
+    for (content, code) in [("somebody's diary\n", 65), ("infer-dev icache note 2\nab 1 2 3\n", 65), ("", 0)]
     {
         for options in ["--since note", "--deep --since note"] {
             sandbox.write("note", content);

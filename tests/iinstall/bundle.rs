@@ -109,7 +109,9 @@ json.dump({'format': 1, 'bundle': b, 'sha256': sha(b), 'size_bytes': os.stat(b).
     }
 
     pub(super) fn save(&self) {
-        self.sandbox.write("env.jsonl", format!("{}\n", self.env));
+        // A new file each time: whoever reads the old one goes on with that.
+        let new = self.sandbox.write("env.new", format!("{}\n", self.env));
+        fs::rename(new, self.sandbox.path("env.jsonl")).unwrap();
     }
 
     /// `iinstall` on the record as it is, left to itself.

@@ -1,6 +1,7 @@
 //! rattler's package cache: `pkgs/<name>-<version>-<build>/` beside `pkgs/<name>-<version>-<build>.lock`.
 use lock::Conda;
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -44,21 +45,36 @@ pub enum PathType {
 
 /// One line of `info/paths.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct ListedPath {
+pub struct ListedPath<'a> {
     /// Relative to the package's folder.
-    #[serde(rename = "_path")]
-    pub path: PathBuf,
+    #[serde(rename = "_path", borrow)]
+    pub path: Cow<'a, str>,
     /// What it is.
     pub path_type: PathType,
-    /// Of the file as it lies in the cache, placeholders still in it; hex.
-    pub sha256: Option<String>,
+    /// Of the file as it lies in the cache, placeholders still in it.
+    #[serde(default, deserialize_with = "crate::hash::deserialize")]
+    pub sha256: Option<[u8; 32]>,
     /// Likewise.
     pub size_in_bytes: Option<u64>,
 }
 
-#[derive(Deserialize)]
-struct Paths {
-    paths: Vec<ListedPath>,
+/// The text of `info/paths.json`. What it lists is not copied out of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing(String);
+
+impl Listing {
+    /// What it lists.
+    ///
+    /// # Errors
+    /// That it cannot be parsed.
+    pub fn paths(&self) -> io::Result<Vec<ListedPath<'_>>> {
+        #[derive(Deserialize)]
+        struct Paths<'a> {
+            #[serde(borrow)]
+            paths: Vec<ListedPath<'a>>,
+        }
+        Ok(serde_json::from_str::<Paths<'_>>(&self.0)?.paths)
+    }
 }
 
 impl Entry {
@@ -98,10 +114,10 @@ impl Entry {
     /// `info/paths.json`; `None` where only the deprecated `info/files` is there, which has no hashes.
     ///
     /// # Errors
-    /// What the system says, or that it cannot be parsed.
-    pub fn paths(&self) -> io::Result<Option<Vec<ListedPath>>> {
-        match std::fs::read(self.folder.join("info/paths.json")) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice::<Paths>(&bytes)?.paths)),
+    /// What the system says.
+    pub fn listing(&self) -> io::Result<Option<Listing>> {
+        match std::fs::read_to_string(self.folder.join("info/paths.json")) {
+            Ok(text) => Ok(Some(Listing(text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 std::fs::metadata(self.folder.join("info/files")).map_err(|_| error).map(|_| None)
             }

@@ -3,11 +3,13 @@
 //! Owns the layout of rattler's package cache (rattler_cache 0.10 to 0.12) and of uv's wheel cache (uv 0.11) as pixi uses
 //! them, what a cache lies on, and reads what is there. Judges nothing: what a gap is, `icache` says.
 mod conda;
+mod hash;
 mod key;
 mod place;
 mod wheel;
 
-pub use conda::{About, Entry, ListedPath, PathType};
+pub use conda::{About, Entry, ListedPath, Listing, PathType};
+pub use hash::hash_from_hex;
 pub use key::normalised;
 pub use place::on_container_layer;
 pub use wheel::{Pointer, Wheels};

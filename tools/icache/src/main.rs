@@ -4,6 +4,7 @@
 //! adds `failed` with code 1. Never writes into the cache, but for the manifest that `--record` asks for.
 mod gap;
 mod locked;
+mod pool;
 mod proof;
 mod quick;
 mod setting;

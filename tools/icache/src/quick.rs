@@ -103,7 +103,8 @@ fn look_up_conda(stores: &Stores, package: &Conda) -> Result<Entry, Fault> {
     if let Some(detail) = disagreement(package, &about) {
         return Err(Fault::new("wrong_hash", entry.folder.join("info/index.json"), detail));
     }
-    entry.paths().map_err(|error| damaged("info/paths.json", error))?;
+    let listing = entry.listing().and_then(|listing| listing.map_or(Ok(()), |it| it.paths().map(drop)));
+    listing.map_err(|error| damaged("info/paths.json", error))?;
     Ok(entry)
 }
 

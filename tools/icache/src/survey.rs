@@ -1,6 +1,7 @@
 //! One verification: which packages, where, how deep, and what came of it.
 use crate::gap::Fault;
 use crate::locked::{Locked, required};
+use crate::pool;
 use crate::proof::{Effort, Manifest, Proof};
 use crate::quick::{Found, Stores, look_up};
 use crate::setting::Setting;
@@ -92,17 +93,29 @@ impl<'a> Survey<'a> {
     fn look_up(&self) -> (Vec<(usize, &Package, Found)>, Vec<(usize, Fault)>) {
         let mut faults = self.locked.collisions();
         let collided: Vec<usize> = faults.iter().map(|(index, _)| *index).collect();
+        let packages = self.locked.packages.iter().enumerate();
+        let mut looked: Vec<(usize, &Package, Option<Result<Found, Fault>>)> = packages
+            .filter(|(index, _)| !collided.contains(index))
+            .map(|(index, package)| (index, package, None))
+            .collect();
+        let look = |(): &mut (), (_, package, place): &mut (usize, &Package, Option<_>)| {
+            *place = Some(look_up(&self.stores, package));
+        };
+        pool::each(self.jobs(), &mut looked, || (), look);
         let mut found = Vec::new();
-        for (index, package) in self.locked.packages.iter().enumerate() {
-            if collided.contains(&index) {
-                continue;
-            }
-            match look_up(&self.stores, package) {
-                Ok(place) => found.push((index, package, place)),
-                Err(fault) => faults.push((index, fault)),
+        for (index, package, place) in looked {
+            match place {
+                Some(Ok(place)) => found.push((index, package, place)),
+                Some(Err(fault)) => faults.push((index, fault)),
+                None => {}
             }
         }
         (found, faults)
+    }
+
+    fn jobs(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.args.jobs.unwrap_or_else(cores)
     }
 
     fn hashes(&self) -> bool {
@@ -110,9 +123,7 @@ impl<'a> Survey<'a> {
     }
 
     fn effort(&self) -> Effort<'_> {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let jobs = self.args.jobs.unwrap_or_else(cores);
-        Effort { jobs, note: self.args.since.as_deref(), all: self.args.deep }
+        Effort { jobs: self.jobs(), note: self.args.since.as_deref(), all: self.args.deep }
     }
 
     fn manifest(&self, path: &std::path::Path) -> Result<Option<Manifest>, Failure> {

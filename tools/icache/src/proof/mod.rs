@@ -3,17 +3,19 @@
 mod listing;
 mod manifest;
 mod note;
-mod pool;
+mod read;
 mod tree;
+mod walk;
 
 pub(crate) use manifest::Manifest;
 
 use crate::gap::{self, Fault};
+use crate::pool;
 use crate::quick::Found;
 use lock::Package;
 use note::Note;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tool::{Code, Failure};
 use tree::{Kind, Tree};
@@ -57,21 +59,26 @@ impl<'a> Proof<'a> {
             Hashed { index: *index, package, found, tree, fault: None }
         };
         let mut packages: Vec<Hashed<'_>> = found.iter().map(hashed).collect();
-        pool::each(effort.jobs, &mut packages, || (), |(), hashed| hashed.tree.walk());
-        let trees = packages.iter().map(|hashed| &hashed.tree);
-        let bar = tool::bytes_bar("hashing", trees.map(|tree| tree.extent().1).sum());
-        let hashed_bytes = AtomicU64::new(0);
-        let trees: Vec<&mut Tree> = packages.iter_mut().map(|hashed| &mut hashed.tree).collect();
-        let nothing = Note::default();
-        let known = if effort.all { &nothing } else { &note };
-        tree::hash_all(trees, known, effort.jobs, &|bytes, read| {
-            bar.inc(bytes);
-            if read {
-                hashed_bytes.fetch_add(bytes, Ordering::Relaxed);
-            }
-        });
-        bar.finish_and_clear();
-        let hashed_bytes = hashed_bytes.into_inner();
+        let wrong = Mutex::new(None);
+        pool::each(
+            effort.jobs,
+            &mut packages,
+            || (),
+            |(), Hashed { tree, .. }| {
+                tree.items = walk::walk(&tree.root);
+                let vouched = note.vouch(tree);
+                if let (Err(error), Ok(mut wrong)) = (vouched, wrong.lock()) {
+                    *wrong = Some(error);
+                }
+                if effort.all {
+                    tree.forget();
+                }
+            },
+        );
+        if let (Some(path), Some(error)) = (effort.note, wrong.into_inner().unwrap_or_default()) {
+            return Err(note_failure("read", path, &error));
+        }
+        let hashed_bytes = hash(&mut packages, effort.jobs);
         // With nothing read there is nothing new to note.
         if let Some(path) = effort.note.filter(|_| hashed_bytes > 0) {
             let trees: Vec<&Tree> = packages.iter().map(|hashed| &hashed.tree).collect();
@@ -130,6 +137,16 @@ impl Hashed<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Read what the note did not vouch for; how many bytes.
+fn hash(packages: &mut [Hashed<'_>], jobs: usize) -> u64 {
+    let unread = packages.iter().map(|hashed| hashed.tree.unread_bytes()).sum();
+    let bar = tool::bytes_bar("hashing", unread);
+    let trees = packages.iter_mut().map(|hashed| &mut hashed.tree).collect();
+    read::read_all(trees, jobs, &|bytes| bar.inc(bytes));
+    bar.finish_and_clear();
+    unread
 }
 
 /// What tells a package from all others of its lock file: name, version, archive hash and archive name. The last tells

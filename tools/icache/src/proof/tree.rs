@@ -1,15 +1,7 @@
-//! The files of the packages, hashed by a bounded pool of threads.
-use super::note::{Note, vouches};
-use super::pool;
+//! The files of a package.
 use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-
-/// What one read of a file asks for.
-const BUFFER_BYTES: usize = 256 << 10;
+use std::path::PathBuf;
 
 /// How a file looked: when none of it changed, the file did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +10,20 @@ pub(super) struct Stat {
     pub(super) mtime_ns: i64,
     pub(super) ctime_ns: i64,
     pub(super) inode: u64,
+}
+
+impl Stat {
+    pub(super) fn of(stat: &rustix::fs::Stat) -> Self {
+        let nanoseconds = |seconds: i64, rest: u64| {
+            seconds.saturating_mul(1_000_000_000).saturating_add(i64::try_from(rest).unwrap_or_default())
+        };
+        Self {
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            mtime_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
+            ctime_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
+            inode: stat.st_ino,
+        }
+    }
 }
 
 /// What lies at a path.
@@ -48,45 +54,30 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Find what is there, without following a link.
-    pub(super) fn walk(&mut self) {
-        self.items.clear();
-        self.descend(Path::new(""));
-        self.items.sort_by(|a, b| a.path.cmp(&b.path));
-        self.items.shrink_to_fit();
-    }
-
-    fn descend(&mut self, folder: &Path) {
-        let entries = match std::fs::read_dir(self.root.join(folder)) {
-            Ok(entries) => entries,
-            Err(error) => return self.put(folder, Kind::Unreadable(tool::io_text(&error))),
-        };
-        for entry in entries {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(error) => return self.put(folder, Kind::Unreadable(tool::io_text(&error))),
-            };
-            let path = folder.join(entry.file_name());
-            let kind = entry.metadata().and_then(|metadata| kind_of(&entry.path(), &metadata));
-            let kind = kind.unwrap_or_else(|error| Kind::Unreadable(tool::io_text(&error)));
-            let below = kind == Kind::Folder;
-            self.put(&path, kind);
-            if below {
-                self.descend(&path);
-            }
-        }
-    }
-
-    fn put(&mut self, path: &Path, kind: Kind) {
-        self.items.push(Item { path: path.to_owned(), kind });
-    }
-
     /// Number and size of the files.
     pub(super) fn extent(&self) -> (u64, u64) {
         self.items.iter().fold((0, 0), |(files, bytes), item| match &item.kind {
             Kind::File { stat, .. } => (files + 1, bytes + stat.size),
             _ => (files, bytes),
         })
+    }
+
+    /// Size of the files whose hash is not known.
+    pub(super) fn unread_bytes(&self) -> u64 {
+        let unread = |item: &Item| match &item.kind {
+            Kind::File { stat, sha256: None } => stat.size,
+            _ => 0,
+        };
+        self.items.iter().map(unread).sum()
+    }
+
+    /// Know no hash.
+    pub(super) fn forget(&mut self) {
+        for item in &mut self.items {
+            if let Kind::File { sha256, .. } = &mut item.kind {
+                *sha256 = None;
+            }
+        }
     }
 
     /// One hash over all paths, types, link targets and file contents. Times, owners and modes are not part of it: they
@@ -115,80 +106,7 @@ impl Tree {
 
 /// Lower-case hex.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
-fn kind_of(path: &Path, metadata: &std::fs::Metadata) -> io::Result<Kind> {
-    let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
-    if metadata.is_dir() {
-        return Ok(Kind::Folder);
-    }
-    if metadata.is_symlink() {
-        return std::fs::read_link(path).map(Kind::Link);
-    }
-    if !metadata.is_file() {
-        return Ok(Kind::Unreadable("it is neither file nor folder nor link".to_owned()));
-    }
-    let stat = Stat {
-        size: metadata.len(),
-        mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-        ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-        inode: metadata.ino(),
-    };
-    Ok(Kind::File { stat, sha256: None })
-}
-
-/// Hash every file of the trees that `known` does not vouch for, the largest first so that no thread is left with one
-/// alone at the end. `progress` is told the bytes of a file that is done with, and whether it was read.
-pub(super) fn hash_all(
-    trees: Vec<&mut Tree>,
-    known: &Note,
-    jobs: usize,
-    progress: &(dyn Fn(u64, bool) + Sync),
-) {
-    let mut work = Vec::new();
-    for tree in trees {
-        let (root, known) = (tree.root.as_path(), known.tree(&tree.root));
-        for item in &mut tree.items {
-            let Kind::File { stat, sha256 } = &mut item.kind else { continue };
-            *sha256 = vouches(known, &item.path, stat);
-            let size = stat.size;
-            if sha256.is_some() {
-                progress(size, false);
-            } else {
-                work.push((size, root, item));
-            }
-        }
-    }
-    work.sort_by_key(|(size, ..)| std::cmp::Reverse(*size));
-    pool::each(
-        jobs,
-        &mut work,
-        || vec![0; BUFFER_BYTES],
-        |buffer, (size, root, item)| {
-            match hash_file(&root.join(&item.path), buffer) {
-                Ok(hash) => {
-                    if let Kind::File { sha256, .. } = &mut item.kind {
-                        *sha256 = Some(hash);
-                    }
-                }
-                Err(error) => item.kind = Kind::Unreadable(tool::io_text(&error)),
-            }
-            progress(*size, true);
-        },
-    );
-}
-
-fn hash_file(path: &Path, buffer: &mut [u8]) -> io::Result<[u8; 32]> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    loop {
-        match file.read(buffer) {
-            Ok(0) => return Ok(hash.finalize().into()),
-            Ok(length) => hash.update(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    let pair = |byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    bytes.iter().flat_map(pair).map(char::from).collect()
 }

@@ -3,7 +3,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Act on each item once, on `jobs` threads; each thread has something of its own that it made first.
-pub(super) fn each<T: Send, O>(
+pub(crate) fn each<T: Send, O>(
     jobs: usize,
     items: &mut [T],
     own: impl Fn() -> O + Sync,

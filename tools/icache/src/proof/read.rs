@@ -1,0 +1,99 @@
+//! The contents of the files, hashed by a bounded pool of threads.
+use super::tree::{Item, Kind, Tree};
+use super::walk::open_folder;
+use crate::pool;
+use rustix::fs::{Advice, CWD, Mode, OFlags, fadvise, openat};
+use rustix::io::{Errno, read};
+use sha2::{Digest, Sha256};
+use std::io;
+use std::num::NonZeroU64;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// What one read of a file asks for.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Files of this size are shared out one by one, others in groups.
+const LARGE_BYTES: u64 = 4 << 20;
+
+/// How many files of one package are a group.
+const GROUP_FILES: usize = 256;
+
+/// Files of one package for one thread.
+struct Work<'a> {
+    root: &'a Path,
+    items: Vec<&'a mut Item>,
+    bytes: u64,
+}
+
+/// Hash every file of the trees whose hash is not known, the largest first so that no thread is left with one alone at the
+/// end. `progress` is told the bytes of a file that was read.
+pub(super) fn read_all(trees: Vec<&mut Tree>, jobs: usize, progress: &(dyn Fn(u64) + Sync)) {
+    let mut work = Vec::new();
+    for tree in trees {
+        let mut small = Vec::new();
+        for item in &mut tree.items {
+            match &item.kind {
+                Kind::File { stat, sha256: None } if stat.size >= LARGE_BYTES => {
+                    work.push(Work { root: &tree.root, bytes: stat.size, items: vec![item] });
+                }
+                Kind::File { sha256: None, .. } => small.push(item),
+                _ => {}
+            }
+        }
+        while !small.is_empty() {
+            let items = small.split_off(small.len().saturating_sub(GROUP_FILES));
+            work.push(Work { root: &tree.root, bytes: items.iter().map(|item| size(item)).sum(), items });
+        }
+    }
+    work.sort_by_key(|work| std::cmp::Reverse(work.bytes));
+    pool::each(jobs, &mut work, || vec![0; BUFFER_BYTES], |buffer, work| work.run(buffer, progress));
+}
+
+fn size(item: &Item) -> u64 {
+    if let Kind::File { stat, .. } = &item.kind { stat.size } else { 0 }
+}
+
+impl Work<'_> {
+    fn run(&mut self, buffer: &mut [u8], progress: &(dyn Fn(u64) + Sync)) {
+        let root = open_folder(CWD, self.root, OFlags::empty());
+        for item in &mut self.items {
+            let size = size(item);
+            let hashed = match &root {
+                Ok(root) => hash_file(root, &item.path, size, buffer),
+                Err(error) => Err(*error),
+            };
+            match (hashed, &mut item.kind) {
+                (Ok(hash), Kind::File { sha256, .. }) => *sha256 = Some(hash),
+                (Ok(_), _) => {}
+                (Err(error), kind) => *kind = Kind::Unreadable(tool::io_text(&io::Error::from(error))),
+            }
+            progress(size);
+        }
+    }
+}
+
+fn hash_file(root: &OwnedFd, path: &Path, size: u64, buffer: &mut [u8]) -> rustix::io::Result<[u8; 32]> {
+    let file = openat(root, path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    if let Some(large) = NonZeroU64::new(size).filter(|_| size >= LARGE_BYTES) {
+        // Only advice: what does not take it is read all the same.
+        fadvise(&file, 0, Some(large), Advice::Sequential).ok();
+    }
+    let mut hash = Sha256::new();
+    let mut left = size;
+    loop {
+        match read(&file, &mut *buffer) {
+            Ok(0) => return Ok(hash.finalize().into()),
+            Ok(length) => {
+                hash.update(&buffer[..length]);
+                left = left.wrapping_sub(length as u64);
+                // It has the size that was seen, and gave less than was asked for: nothing follows.
+                if left == 0 && length < buffer.len() {
+                    return Ok(hash.finalize().into());
+                }
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
