@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 /// conda packages and three wheels. All the caller's own.
 pub(crate) fn tiny(into: &Path) {
     for part in ["template", "cache"] {
-        copy(&Pixi::get().dir.join("tiny").join(part), into);
+        copy(&Pixi::get().tiny.join(part), into);
     }
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn engine(name: &str, into: &Path) -> Loopback {
     let channel = template(name, into);
     let (cache, pixi) = (into.join("cache"), Pixi::get());
     // Python is large and in every cache: where it is, pixi leaves it as it is.
-    copy(&pixi.dir.join("tiny/cache/conda"), &cache);
+    copy(&pixi.tiny.join("cache/conda"), &cache);
     let uv = cache.join("pypi/uv");
     let mut install = Command::new(pixi.pixi());
     install.args(["install", "--frozen", "--manifest-path"]).arg(into.join("template/pixi.toml"));

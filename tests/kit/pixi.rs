@@ -2,7 +2,7 @@
 use super::root;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 const PROGRAMS: [(&str, &str); 3] = [
@@ -18,8 +18,10 @@ pub(crate) struct Pixi {
     pub(crate) bin: PathBuf,
     /// Whether `pixi` is a real one: what hangs on the stand-in's switches cannot be tested then.
     pub(crate) real: bool,
-    /// Where the stand-ins are, and the fixture beside them.
-    pub(super) dir: PathBuf,
+    /// The real cache that they are tried on.
+    pub(super) tiny: PathBuf,
+    /// The stand-ins: `bin` and `lib`, and `venv` beside the folder.
+    programs: PathBuf,
 }
 
 impl Pixi {
@@ -33,9 +35,11 @@ impl Pixi {
             );
             let dir = cache.join("infer-dev/standin");
             let script = root().join("tests/standin/prepare");
-            let status = Command::new(&script).arg(&dir).status().unwrap();
-            assert!(status.success(), "{} failed: {status}", script.display());
-            Self { bin: bin(&dir), real: std::env::var_os(PROGRAMS[0].1).is_some(), dir }
+            let output = Command::new(&script).arg(&dir).stderr(Stdio::inherit()).output().unwrap();
+            assert!(output.status.success(), "{} failed: {}", script.display(), output.status);
+            let programs = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end());
+            let (bin, real) = (bin(&programs), std::env::var_os(PROGRAMS[0].1).is_some());
+            Self { bin, real, tiny: dir.join("tiny"), programs }
         })
     }
 
@@ -51,16 +55,16 @@ impl Pixi {
 
     /// A copy of the stand-ins for a user who cannot read our home: the folder for that user's PATH.
     pub(crate) fn copied(&self, into: &Path) -> PathBuf {
-        for part in ["bin", "lib", "venv"] {
-            copy(&self.dir.join(part), into);
+        for part in ["bin", "lib", "../venv"] {
+            copy(&self.programs.join(part), into);
         }
         into.join("bin")
     }
 }
 
 /// The stand-ins' own folder, or one with links where a real program was given.
-fn bin(dir: &Path) -> PathBuf {
-    let own = dir.join("bin");
+fn bin(programs: &Path) -> PathBuf {
+    let own = programs.join("bin");
     let given = PROGRAMS.map(|(program, variable)| {
         std::env::var_os(variable)
             .map_or_else(|| own.join(program), |path| std::fs::canonicalize(path).unwrap())
@@ -70,7 +74,7 @@ fn bin(dir: &Path) -> PathBuf {
     }
     let mut hasher = DefaultHasher::new();
     given.hash(&mut hasher);
-    let links = dir.join(format!("given-{:016x}", hasher.finish()));
+    let links = programs.join(format!("given-{:016x}", hasher.finish()));
     std::fs::create_dir_all(&links).unwrap();
     for ((program, _), path) in PROGRAMS.iter().zip(given) {
         match std::os::unix::fs::symlink(path, links.join(program)) {
