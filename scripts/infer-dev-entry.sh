@@ -72,7 +72,7 @@ link_helpers() {
 
 # All engines through one pipeline; what boot did not ask for passes as `skipped`. ichat's exit code is the first failure's.
 pipeline() {
-    ienv --boot | icache | iinstall | iplan | ilaunch | iprobe | ichat
+    ienv --boot | iwarm | icache | iinstall | iplan | ilaunch | iprobe | ichat
 }
 
 # Keep the stream below INFER_DEV_KEEP, a file for each boot, and hand it on unless a person looks on. A reader that

@@ -1,6 +1,8 @@
 //! The container's entry: the boot on the real engine, and what becomes of COMMAND.
 mod hooks;
 
+pub(crate) use hooks::ON_A_VOLUME;
+
 use crate::kit::{Output, Sandbox, free_port, root, send, wait_for};
 use crate::pipeline::sandbox_with_engine;
 use rustix::process::Signal;

@@ -1,4 +1,5 @@
 //! The helper scripts under the names that set-ups know.
+use crate::entry::ON_A_VOLUME;
 use crate::kit::{Output, Pixi, Sandbox, fixture, free_port, root, tools};
 use crate::pipeline::sandbox_with_engine;
 
@@ -96,8 +97,15 @@ fn with_pixi() -> Sandbox {
 }
 
 #[test]
-fn sglang_is_taken_and_installed_from_the_cache() {
+fn sglang_is_warmed_taken_and_installed_from_the_cache() {
     let sandbox = with_pixi();
+    drop(sandbox.sh("mkdir volume").exits(0));
+    let mut command = sandbox.command("unshare");
+    command.args(["--map-root-user", "--mount", "bash", "-ec", ON_A_VOLUME]);
+    command.arg(root().join("scripts/helpers/sglang/warm-sglang-cache.sh"));
+    let warmed = sandbox.finish(&mut command).exits(0);
+    assert_eq!((warmed.all("warmed").len(), warmed.one("cache")["depth"].as_str()), (1, Some("deep")));
+    assert!(warmed.one("cache")["manifest"].is_string(), "{}", warmed.transcript());
     let copied = help(&sandbox, "sglang/copy-sglang-template-into-workspace.sh").exits(0);
     assert_ne!(copied.one("installed")["reused"], true);
     for file in ["pixi.toml", "pixi.lock"] {

@@ -5,6 +5,7 @@ mod bundle_bad;
 mod bundle_faults;
 mod cache;
 mod faults;
+mod imports;
 mod pack;
 
 use crate::kit::{Output, Sandbox, Tiny};

@@ -53,6 +53,30 @@ fn install_on_boot_installs_from_the_cache_once() {
     assert_eq!(kept.all("installed").len(), 2, "{}", kept.transcript());
 }
 
+/// The cache on a volume of its own, seen by nobody else.
+pub(crate) const ON_A_VOLUME: &str = r#"
+mount -t tmpfs none volume
+cp -a cache/. volume
+export AUTO_INFER_SGLANG_CACHE_ROOT=$PWD/volume
+exec "$0" "$@"
+"#;
+
+#[test]
+fn warm_on_boot_fills_what_is_installed_then() {
+    let mut sandbox = machine();
+    sandbox.set("AUTO_INFER_SGLANG_CACHE_WARM_ON_BOOT", "1");
+    sandbox.set("AUTO_INFER_SGLANG_INSTALL_ON_BOOT", "1");
+    // No cache is warmed on a container's own layer, which this folder may be on.
+    drop(sandbox.sh("mkdir volume").exits(0));
+    let mut command = sandbox.command("unshare");
+    command.args(["--map-root-user", "--mount", "bash", "-ec", ON_A_VOLUME]).arg(super::script());
+    let output = sandbox.finish(command.args(["sh", "-c", "exit 7"])).exits(7);
+    let kinds = output.kinds();
+    let place = |kind: &str| kinds.iter().position(|one| one == kind);
+    assert!(place("warmed").is_some() && place("warmed") < place("cache"), "{}", output.transcript());
+    assert!(!reused(&output, "sglang"));
+}
+
 #[test]
 fn bundle_on_boot_installs_the_bundle_once() {
     let mut sandbox = machine();

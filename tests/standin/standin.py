@@ -184,6 +184,9 @@ def install_wheels(wheels, prefix, cache, offline, environment):
         head = 'lock-version = "1.0"\ncreated-by = "pixi"\n'
         pylock.write_text(head + "\n".join(w.pylock() for w in wheels) + "\n")
         arguments = ["pip", "install", "--python", prefix / "bin/python", "--no-deps", "--no-build"]
+        # Wheels of these indexes are looked for in the cache before anybody is asked, as by pixi.
+        for index in sorted({wheel.index for wheel in wheels}):
+            arguments += ["--index", index]
         ended = uv([*arguments, "--preview-features", "pylock", "-r", pylock], cache, offline)
     if ended.returncode != 0:
         lines = ended.stderr.splitlines()

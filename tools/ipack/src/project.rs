@@ -61,6 +61,8 @@ impl<'o> Project<'o> {
             self.template = Template::open(&self.dir)?;
             return Ok(());
         }
+        // What it has no packages for is said in our words.
+        self.packages()?;
         let Order { environment, platform, .. } = self.order;
         // `pixi lock --check` would call every lock file of an older format outdated.
         let list = [

@@ -66,14 +66,16 @@ impl Found {
         checks: &mut BTreeMap<String, Value>,
     ) -> Result<Vec<Warning>, Failure> {
         let mut warnings = Vec::new();
-        for (name, module) in &self.modules {
+        // In the order of the list: what comes first may be why the rest fails.
+        let named = |name: &&'static str| Some((*name, self.modules.get(*name)?));
+        for (name, module) in engine::of(engine).imports.iter().filter_map(named) {
             if let Some(error) = &module.error {
                 let what = format!("{} cannot import {name}", python.display());
                 return Err(Failure::new(Code::Unmet, what, error.clone())
                     .hint("the environment was installed as it is locked; the lock file or this machine's libraries are at fault"));
             }
             match &module.version {
-                Some(version) => drop(checks.insert(name.clone(), json!(version))),
+                Some(version) => drop(checks.insert(name.to_owned(), json!(version))),
                 None => warnings.push(Warning {
                     engine: Some(engine),
                     instance: None,
