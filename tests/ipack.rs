@@ -62,8 +62,7 @@ fn a_bundle_is_made_and_proved_and_the_second_run_downloads_nothing() {
     assert!(first.one("warning")["what"].as_str().unwrap().contains("torch-2.9.1"), "{}", first.stdout);
     let packed = first.one("packed");
     let manifest_now = manifest(&sandbox, "b.tar");
-    let sum =
-        sandbox.sh("sha256sum < b.tar; stat -c %s b.tar; tar -tvf b.tar | grep -c ^-").exits(0);
+    let sum = sandbox.sh("sha256sum < b.tar; stat -c %s b.tar; tar -tvf b.tar | grep -c ^-").exits(0);
     let facts: Vec<&str> = sum.stdout.split_whitespace().filter(|word| *word != "-").collect();
     assert_eq!(facts[0], packed["sha256"]);
     assert_eq!(facts[1..], [packed["size_bytes"].to_string(), packed["members"].to_string()]);
