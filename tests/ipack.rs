@@ -333,3 +333,26 @@ fn the_build_scripts_hand_their_options_on() {
     }
     assert!(sandbox.path("k/pypi").is_dir() && !sandbox.path("home/.cache/infer-dev").exists());
 }
+
+/// The whole way: packed where there is a network, carried in parts, installed where there is none.
+#[test]
+fn what_was_packed_arrives_in_parts_and_installs_with_no_network() {
+    let (mut sandbox, channel) = connected();
+    ok(&sandbox, &QUICK.replace("b.tar", "sglang-offline-bundle.tar"));
+    drop(channel);
+    ok(
+        &sandbox,
+        "isplit --size 4MiB sglang-offline-bundle.tar -d parts
+        mv sglang-offline-bundle.tar.json bundle.tar.json
+        rm -rf www home/.cache sglang-offline-bundle.tar
+        ijoin parts > bundle.tar",
+    );
+    let bundle = sandbox.text("bundle.tar");
+    sandbox.set("AUTO_INFER_SGLANG_BUNDLE_PATH", &bundle);
+    let installed = sandbox.sh("ienv sglang | iinstall").exits(0).one("installed");
+    let checks = &installed["checks"];
+    assert_eq!((&checks["sglang"], &checks["torch_cuda"]), (&"0.5.7".into(), &"12.8".into()), "{installed}");
+    ok(&sandbox, "printf x | dd of=bundle.tar bs=1 seek=5000 conv=notrunc");
+    let output = sandbox.sh("ienv sglang | iinstall").exits(65);
+    assert!(output.stderr.contains("bundle.tar"), "{}", output.stderr);
+}
