@@ -1,8 +1,9 @@
 //! A user of this machine, with everything that running as one takes.
 use nix::unistd::{self, Gid, Uid};
+use rustix::fs::{Mode, OFlags, fchmod, fchown};
 use std::ffi::CString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A user of this machine.
@@ -65,6 +66,14 @@ impl User {
         })
     }
 
+    /// Make a folder where it is missing, this user's own; those above it are root's, and open to all. For root only.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn make_folder(&self, folder: &Path) -> io::Result<()> {
+        make_folder(folder, self.uid, self.gid)
+    }
+
     /// Give a command the user's HOME, USER, LOGNAME and SHELL, and none of the caller's XDG folders.
     pub fn reset_environment(&self, command: &mut Command) {
         command.env("HOME", &self.home).env("USER", &self.name).env("LOGNAME", &self.name);
@@ -83,4 +92,23 @@ impl User {
         let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
         Ok(Self { name: user.name, uid, gid, groups, home: user.dir })
     }
+}
+
+fn make_folder(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
+    if folder.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make_folder(parent, 0, 0)?;
+    }
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        other => other?,
+    }
+    // By its descriptor: somebody may have put another in its place.
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = rustix::fs::open(folder, flags, Mode::empty())?;
+    fchmod(&made, Mode::from(0o755))?;
+    fchown(&made, Some(rustix::process::Uid::from_raw(uid)), Some(rustix::process::Gid::from_raw(gid)))?;
+    Ok(())
 }

@@ -6,11 +6,9 @@ use crate::source;
 use crate::{Args, Wanted, way};
 use child::{Start, User};
 use record::{Env, Reader, Record, Writer};
-use rustix::fs::{Mode, OFlags, fchmod, fchown};
-use rustix::process::{Gid, Signal, Uid};
+use rustix::process::Signal;
 use std::io::{self, BufReader, Seek};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tool::{Code, Failure, Io, vars};
 
@@ -61,29 +59,10 @@ fn prepare(args: &Args, env: &Env, user: &User) -> Result<Option<OwnedFd>, Failu
     let Some(way) = way(args, env) else { return Ok(None) };
     let source = way.file().map(source::open).transpose()?;
     for folder in env.home().into_iter().chain(&env.archive_cache_dir) {
-        make(folder, user)
+        user.make_folder(folder)
             .map_err(|error| Failure::io(Code::Unmet, format!("cannot make {}", folder.display()), &error))?;
     }
     Ok(source)
-}
-
-/// Make a folder where it is missing, the user's own; those above it are root's, and open to all.
-fn make(folder: &Path, user: &User) -> io::Result<()> {
-    if folder.symlink_metadata().is_ok() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        make(parent, &User { uid: 0, gid: 0, ..user.clone() })?;
-    }
-    match std::fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        other => other?,
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = rustix::fs::open(folder, flags, Mode::empty())?;
-    fchmod(&made, Mode::from(0o755))?;
-    fchown(&made, Some(Uid::from_raw(user.uid)), Some(Gid::from_raw(user.gid)))?;
-    Ok(())
 }
 
 fn start(args: &Args, wanted: &Wanted<'_>, user: User, source: Option<&OwnedFd>) -> Result<Child, Failure> {

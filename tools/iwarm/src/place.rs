@@ -1,8 +1,7 @@
 //! Whose the cache is and whether it may be filled where it is.
 use child::User;
 use record::Env;
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, fchmod, fchown};
-use rustix::process::{Gid, Uid};
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -50,7 +49,7 @@ impl Place {
     pub(crate) fn make(&self, user: Option<&User>) -> Result<(), Failure> {
         let made = match user {
             None => std::fs::create_dir_all(&self.root),
-            Some(user) => make_for(&self.root, user.uid, user.gid),
+            Some(user) => user.make_folder(&self.root),
         };
         made.map_err(|error| refused(&self.root, &error))
     }
@@ -95,25 +94,6 @@ pub(crate) fn other_user(env: &Env) -> Result<Option<User>, Failure> {
         return Err(Failure::new(Code::Unmet, what, "only root becomes another user").hint(hint));
     }
     Ok(Some(user))
-}
-
-/// Make a folder where it is missing, this user's own; those above it are root's, and open to all.
-fn make_for(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
-    if folder.symlink_metadata().is_ok() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        make_for(parent, 0, 0)?;
-    }
-    match std::fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        other => other?,
-    }
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = rustix::fs::open(folder, flags, Mode::empty())?;
-    fchmod(&made, Mode::from(0o755))?;
-    fchown(&made, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
-    Ok(())
 }
 
 /// The failure to write in the cache; where permission lacks it names whose the folder is.
