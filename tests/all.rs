@@ -6,6 +6,7 @@
     reason = "a test says what it cannot run, and its seed"
 )]
 mod entry;
+mod fuzz;
 mod gpu;
 mod helpers;
 mod icache;

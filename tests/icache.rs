@@ -7,9 +7,9 @@ use crate::kit::{Output, Sandbox, root};
 use serde_json::Value;
 
 const PKGS: &str = "cache/conda/rattler/pkgs";
-const TINYLIB: &str = "cache/conda/rattler/pkgs/tinylib-1.0-h1111111_0";
-const UV: &str = "cache/pypi/uv";
-const SIX: &str = "cache/pypi/uv/archive-v0/EaaBKbQ21Z4gSNhB";
+pub(crate) const TINYLIB: &str = "cache/conda/rattler/pkgs/tinylib-1.0-h1111111_0";
+pub(crate) const UV: &str = "cache/pypi/uv";
+pub(crate) const SIX: &str = "cache/pypi/uv/archive-v0/EaaBKbQ21Z4gSNhB";
 const SIX_POINTER: &str = "cache/pypi/uv/wheels-v6/pypi/six/1.17.0-py2.py3-none-any.http";
 
 /// A sandbox with SGLang's variables on a template and a cache that are yet to come.
@@ -27,7 +27,7 @@ fn empty() -> Sandbox {
 }
 
 /// The same with the real template and its cache.
-fn real() -> Sandbox {
+pub(crate) fn real() -> Sandbox {
     let sandbox = empty();
     unpack(&sandbox, "pixi-cache-mini.tar.xz");
     sandbox

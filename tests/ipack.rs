@@ -62,8 +62,7 @@ fn a_bundle_is_made_and_proved_and_the_second_run_downloads_nothing() {
     assert!(first.one("warning")["what"].as_str().unwrap().contains("torch-2.9.1"), "{}", first.stdout);
     let packed = first.one("packed");
     let manifest_now = manifest(&sandbox, "b.tar");
-    let sum =
-        sandbox.sh("sha256sum < b.tar; stat -c %s b.tar; tar -tvf b.tar | grep -c ^-").exits(0);
+    let sum = sandbox.sh("sha256sum < b.tar; stat -c %s b.tar; tar -tvf b.tar | grep -c ^-").exits(0);
     let facts: Vec<&str> = sum.stdout.split_whitespace().filter(|word| *word != "-").collect();
     assert_eq!(facts[0], packed["sha256"]);
     assert_eq!(facts[1..], [packed["size_bytes"].to_string(), packed["members"].to_string()]);
@@ -333,4 +332,27 @@ fn the_build_scripts_hand_their_options_on() {
         ok(&sandbox, &format!("rm {engine}-offline-bundle.{{tar,sh}}{{,.json}} mine.tar{{,.json}}"));
     }
     assert!(sandbox.path("k/pypi").is_dir() && !sandbox.path("home/.cache/infer-dev").exists());
+}
+
+/// The whole way: packed where there is a network, carried in parts, installed where there is none.
+#[test]
+fn what_was_packed_arrives_in_parts_and_installs_with_no_network() {
+    let (mut sandbox, channel) = connected();
+    ok(&sandbox, &QUICK.replace("b.tar", "sglang-offline-bundle.tar"));
+    drop(channel);
+    ok(
+        &sandbox,
+        "isplit --size 4MiB sglang-offline-bundle.tar -d parts
+        mv sglang-offline-bundle.tar.json bundle.tar.json
+        rm -rf www home/.cache sglang-offline-bundle.tar
+        ijoin parts > bundle.tar",
+    );
+    let bundle = sandbox.text("bundle.tar");
+    sandbox.set("AUTO_INFER_SGLANG_BUNDLE_PATH", &bundle);
+    let installed = sandbox.sh("ienv sglang | iinstall").exits(0).one("installed");
+    let checks = &installed["checks"];
+    assert_eq!((&checks["sglang"], &checks["torch_cuda"]), (&"0.5.7".into(), &"12.8".into()), "{installed}");
+    ok(&sandbox, "printf x | dd of=bundle.tar bs=1 seek=5000 conv=notrunc");
+    let output = sandbox.sh("ienv sglang | iinstall").exits(65);
+    assert!(output.stderr.contains("bundle.tar"), "{}", output.stderr);
 }

@@ -249,7 +249,7 @@ fn spawn(connected: &Connected, script: &str) -> Child {
 fn killed_in_the_middle_it_takes_pixi_with_it_and_the_next_run_finishes() {
     let connected = Connected::new();
     assert_eq!(connected.sandbox.sh("ienv sglang > env").exits(0).stderr, "");
-    for (word, signal) in [("tinylib", "KILL"), ("pypi/idna", "TERM"), ("python-3", "INT")] {
+    for (word, signal) in [("tinylib", "TERM"), ("pypi/idna", "KILL")] {
         connected.served.hold(Some(word));
         let before = connected.served.heads().len();
         let mut child = spawn(&connected, "exec iwarm < env");
@@ -289,6 +289,11 @@ fn for_another_user_the_cache_is_that_users() {
     let others = "find volume/made/cache ! -user nobody; stat -c '%U %a' volume/made volume/made/cache";
     assert_eq!(connected.sandbox.sh(others).exits(0).stdout, "root 755\nnobody 755\n");
     assert_eq!(connected.sandbox.sh("ienv sglang | icache --deep").exits(0).one("cache")["gaps"], 0);
+
+    // Nor does the user reach everything that root does.
+    assert_eq!(connected.sandbox.sh("chmod 700 programs").exits(0).stderr, "");
+    let failed = connected.warm().exits(69).one("failed");
+    assert_eq!(failed["hint"], "user nobody must be able to reach it, as in /usr/local/bin", "{failed}");
 
     // A folder that is there already is not given away.
     connected.sandbox.set("AUTO_INFER_SGLANG_CACHE_ROOT", &connected.sandbox.text("volume/theirs"));

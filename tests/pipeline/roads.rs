@@ -28,7 +28,10 @@ fn answered(output: &Output, road: &str) {
     assert_ne!(installed["seal"], "none");
     // What only the installer was told is not what the server gets.
     let variables = installed["activation"]["variables"].as_object().unwrap();
-    assert!(variables.contains_key("CONDA_PREFIX") && !variables.contains_key("PIP_NO_INDEX"), "{variables:?}");
+    assert!(
+        variables.contains_key("CONDA_PREFIX") && !variables.contains_key("PIP_NO_INDEX"),
+        "{variables:?}"
+    );
     assert_eq!(installed["activation"]["path"].as_array().unwrap().len(), 1);
     assert_eq!(output.one("plan")["program"], installed["python"]);
     assert!(!output.one("answer")["content"].as_str().unwrap().is_empty());

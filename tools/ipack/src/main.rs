@@ -142,14 +142,24 @@ fn check(
             None => failure,
         });
     }
+    let warning = |rule: &str, what: String, hint: &str| Warning {
+        engine: None,
+        instance: None,
+        rule: rule.to_owned(),
+        what,
+        hint: hint.to_owned(),
+    };
+    let platforms = lock.environments.get(&order.environment).into_iter().flat_map(|e| e.platforms.values());
+    let fitting = platforms.filter(|platform| platform.subdir == order.platform).count();
+    if fitting > 1 {
+        let what = format!("pixi.lock has {fitting} platforms for {}, and one was packed", order.platform);
+        let hint = "pixi-pack takes the first and cannot be told otherwise; lock the one that is meant alone";
+        io.warn(warning("several_platforms", what, hint))?;
+    }
     if !comparison.unproved.is_empty() {
-        io.warn(Warning {
-            engine: None,
-            instance: None,
-            rule: "unproved_member".to_owned(),
-            what: format!("pixi.lock has no hash of {}", comparison.unproved.join(", ")),
-            hint: "the manifest has the hashes of what was packed, whatever that is".to_owned(),
-        })?;
+        let what = format!("pixi.lock has no hash of {}", comparison.unproved.join(", "));
+        let hint = "the manifest has the hashes of what was packed, whatever that is";
+        io.warn(warning("unproved_member", what, hint))?;
     }
     Ok(comparison.proved)
 }

@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(of("/x/b.tar", false).unwrap(), Path::new("/x/b.tar"));
         assert_eq!(of("/x/b.tar", true).unwrap(), Path::new("/x/b.sh"));
         assert_eq!(of("/x/b.sh", true).unwrap(), Path::new("/x/b.sh"));
-        for (path, executable) in [("/x/b.sh", false), ("-", false), ("/", false), ("/tmp", true)] {
+        for (path, executable) in [("/x/b.sh", false), ("-", false), ("/", false), ("/tmp", false)] {
             assert_eq!(of(path, executable).unwrap_err().code, Code::Usage, "{path}");
         }
         assert!(output(None, Path::new("/t"), true).unwrap().ends_with("t-offline-bundle.sh"));

@@ -67,6 +67,8 @@ impl<'o> Project<'o> {
         // `pixi lock --check` would call every lock file of an older format outdated.
         let list = [
             "list",
+            // None of them: it is the comparison that is wanted.
+            "^$",
             "--locked",
             "--no-install",
             "--json",
@@ -114,12 +116,6 @@ impl<'o> Project<'o> {
         if fitting.is_empty() {
             let there = platforms().map(|found| found.subdir.as_str()).collect();
             return Err(lacks(&format!("platform {platform} for it"), there));
-        }
-        if fitting.len() > 1 {
-            log::warn!(
-                "the lock file has {} platforms for {platform}; pixi-pack takes the first",
-                fitting.len()
-            );
         }
         Ok(fitting.into_iter().flat_map(|found| found.packages.iter().cloned()).collect())
     }

@@ -2,7 +2,6 @@
 //!
 //! Reads `env` records. Writes one `warmed` record per engine whose cache was filled, `skipped` where that was not asked
 //! for or nothing is installed from a cache, `warning` records, and `failed`.
-mod lock_file;
 mod place;
 mod warm;
 mod why;

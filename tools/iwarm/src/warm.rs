@@ -1,8 +1,7 @@
 //! Filling one cache: what has to be so before pixi starts, pixi, and what has to be so afterwards.
-use crate::lock_file::WarmLock;
 use crate::place::{self, Place, required};
 use crate::why;
-use crate::workshop::{Workshop, sweep};
+use crate::workshop::{WarmLock, Workshop, sweep};
 use child::User;
 use lock::LockFile;
 use pixi::{Job, Network, Pixi, Template, surround};
@@ -84,14 +83,20 @@ impl Run<'_> {
     fn fill(&self) -> Result<(), Failure> {
         let root = &self.place.root;
         let lock = WarmLock::take(root, self.patience)?;
-        sweep(root);
+        sweep(root, &lock);
         self.place.must_be_writable()?;
-        let workshop = Workshop::make(root)?;
+        let workshop = Workshop::make(root, &lock)?;
         let folder = workshop.folder();
         self.lay_out(folder)?;
-        let engine = self.env.engine;
-        let ended =
-            Job::new(self.command(folder)).keep(lock.fd()).run(&format!("warming the cache of {engine}"))?;
+        let label = format!("warming the cache of {}", self.env.engine);
+        let ended = Job::new(self.command(folder)).keep(lock.fd()).run(&label);
+        let ended = ended.map_err(|failure| match self.user {
+            Some(user) => {
+                let hint = format!("user {} must be able to reach it, as in /usr/local/bin", user.name);
+                failure.hint(hint)
+            }
+            None => failure,
+        })?;
         if !ended.status.success() {
             return Err(why::failure(&ended, root));
         }

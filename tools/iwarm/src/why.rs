@@ -1,5 +1,5 @@
 //! Why pixi failed, as far as its last words tell, and what to do then.
-use crate::lock_file::NO_LOCKS;
+use crate::workshop::NO_LOCKS;
 use pixi::Ended;
 use std::path::Path;
 use tool::Failure;

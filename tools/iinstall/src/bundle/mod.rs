@@ -12,6 +12,8 @@ use crate::unpack::{self, Kind, Root, Trouble};
 use maker::Maker;
 use proof::{Papers, Proof};
 use record::{Env, Installed, Source, Warning};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
@@ -32,7 +34,7 @@ pub(crate) struct Bundle<'a> {
 impl Road for Bundle<'_> {
     fn existing(&self, home: &Home) -> Result<Option<Install>, Failure> {
         let papers = Papers::read(self.order.env, &self.source.looks)?;
-        made_from(&self.source, self.order.rehash, home, |sha256| papers.demand(sha256))
+        made_from(&self.source, self.order.rehash, home, |sha256| papers.whole(sha256).map(drop))
     }
 
     fn build(
@@ -97,7 +99,7 @@ enum Found {
 struct Made {
     python: PathBuf,
     activation: record::Activation,
-    checks: std::collections::BTreeMap<String, serde_json::Value>,
+    checks: BTreeMap<String, Value>,
     warnings: Vec<Warning>,
 }
 
@@ -128,7 +130,10 @@ impl Bundle<'_> {
         let embedded = attempt.folder().join(EMBEDDED);
         std::fs::create_dir(&members).map_err(|error| refused(&members, &error))?;
         let mut root = Root::at(&members, &home.path).and_then(Root::witnessed).map_err(trouble)?;
-        let bar = tool::bytes_bar(&format!("unpacking {}", self.source.name()), self.source.looks.size_bytes);
+        // At least so much comes out of it.
+        let size = self.source.looks.size_bytes;
+        root.admit(if kind == Kind::Script { size / 4 * 3 } else { size }).map_err(trouble)?;
+        let bar = tool::bytes_bar(&format!("unpacking {}", self.source.name()), size);
         let sha256 = unpack::unpack_bundle(&self.source.file, &mut root, &embedded, &bar).map_err(trouble)?;
         bar.finish_and_clear();
         self.source.unchanged()?;
@@ -181,7 +186,7 @@ impl Bundle<'_> {
             return Err(missing(path));
         }
         let activation = environment::from_script(sealed, &script)?;
-        let mut checks = std::collections::BTreeMap::new();
+        let mut checks = BTreeMap::new();
         let warnings = environment::check(sealed, self.env().engine, &python, &activation, &mut checks)?;
         Ok(Made { python, activation, checks, warnings })
     }

@@ -47,7 +47,7 @@ impl<'a> Papers<'a> {
         Ok(papers)
     }
 
-    /// The whole file, where its members are not known.
+    /// The whole file alone, where its members are not known.
     pub(super) fn whole(&self, sha256: &str) -> Result<Proof, Failure> {
         self.described(sha256, &[])?;
         self.demand(sha256)?;
@@ -76,7 +76,7 @@ impl<'a> Papers<'a> {
     }
 
     /// Refuse a bundle that is not the one that was named.
-    pub(super) fn demand(&self, sha256: &str) -> Result<(), Failure> {
+    fn demand(&self, sha256: &str) -> Result<(), Failure> {
         let Some(wanted) = self.env.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(sha256))
         else {
             return Ok(());

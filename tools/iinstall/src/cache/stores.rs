@@ -1,5 +1,6 @@
 //! The two stores of the cache, as pixi will find them: the real ones, or where it could not write to those, a shadow.
 use crate::cache::shadow;
+use crate::home::NO_LOCKS;
 use lock::{LockFile, Package};
 use record::{Env, Warning};
 use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, flock};
@@ -96,9 +97,7 @@ impl Stores {
         match locked {
             Err(error @ (Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS)) => {
                 let what = format!("cannot lock anything in {}", self.pkgs.display());
-                Err(Failure::io(Code::Unmet, what, &error.into()).hint(
-                    "a network file system without locks: mount it with them (NFS: not with nolock), or copy the cache to a local disk",
-                ))
+                Err(Failure::io(Code::Unmet, what, &error.into()).hint(NO_LOCKS))
             }
             _ => Ok(()),
         }

@@ -9,6 +9,10 @@ use tool::{Code, Failure};
 /// How often a lock that somebody holds is asked for again. flock(2) has no time limit of its own.
 const INTERVAL: Duration = Duration::from_millis(50);
 
+/// What to do where a file system has no locks.
+pub(crate) const NO_LOCKS: &str = "a network file system without locks: mount it with them (NFS: not with nolock), or \
+                                   use a local disk";
+
 /// The lock, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct HomeLock {
@@ -41,6 +45,10 @@ impl HomeLock {
                     let what = format!("cannot lock {}", path.display());
                     let cause = format!("another iinstall has held it for {} s", patience.as_secs());
                     return Err(Failure::new(Code::Later, what, cause).hint("run again when it is done"));
+                }
+                Err(error @ (Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS)) => {
+                    let what = format!("cannot lock {}", path.display());
+                    return Err(Failure::io(Code::Unmet, what, &error.into()).hint(NO_LOCKS));
                 }
                 Err(error) => return Err(refused(&path, &error.into())),
             }

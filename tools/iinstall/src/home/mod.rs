@@ -8,7 +8,7 @@ mod marker;
 mod prune;
 
 pub(crate) use attempt::Attempt;
-pub(crate) use lock::HomeLock;
+pub(crate) use lock::{HomeLock, NO_LOCKS};
 pub(crate) use marker::{DRAFT as MARKER_DRAFT, Install, NAME as MARKER, now};
 
 use std::fs::File;
