@@ -130,12 +130,14 @@ impl Part {
 
     fn agrees_with_itself(&self) -> bool {
         let whole = &self.whole;
+        // Not where the next one begins: there may be no number for that.
+        let end = self.index.saturating_mul(whole.split_bytes).min(whole.size_bytes);
         whole.split_bytes > 0
             && is_name(&whole.name)
             && self.count == whole.count()
             && (1..=self.count).contains(&self.index)
             && (self.index < self.count || self.after_sha256 == whole.sha256)
-            && self.size_bytes == whole.offset_of(self.index + 1) - whole.offset_of(self.index)
+            && self.size_bytes == end - whole.offset_of(self.index)
     }
 }
 
@@ -197,6 +199,17 @@ mod tests {
         let line = line.lines().next().unwrap().replace("\"format\":1", "\"format\":2");
         let block = block_of(&line).unwrap();
         assert!(matches!(Part::read(&mut &block[..]), Err(Unreadable::Newer(2))));
+    }
+
+    #[test]
+    fn the_last_part_that_can_be_numbered_has_nothing_after_it() {
+        let whole = Whole { size_bytes: u64::MAX, split_bytes: 1, ..part().whole };
+        let block = |size_bytes| {
+            let last = Part { index: u64::MAX, count: u64::MAX, size_bytes, whole: whole.clone(), ..part() };
+            last.block().unwrap()
+        };
+        assert!(matches!(Part::read(&mut &block(2)[..]), Err(Unreadable::Damaged(_))));
+        assert!(Part::read(&mut &block(1)[..]).is_ok());
     }
 
     #[test]
