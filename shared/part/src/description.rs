@@ -130,14 +130,14 @@ impl Part {
 
     fn agrees_with_itself(&self) -> bool {
         let whole = &self.whole;
-        // Not where the next one begins: there may be no number for that.
-        let end = self.index.saturating_mul(whole.split_bytes).min(whole.size_bytes);
-        whole.split_bytes > 0
+        // No file is larger; and all that is computed from it stays a number.
+        whole.size_bytes <= i64::MAX.unsigned_abs()
+            && whole.split_bytes > 0
             && is_name(&whole.name)
             && self.count == whole.count()
             && (1..=self.count).contains(&self.index)
             && (self.index < self.count || self.after_sha256 == whole.sha256)
-            && self.size_bytes == end - whole.offset_of(self.index)
+            && self.size_bytes == whole.offset_of(self.index + 1) - whole.offset_of(self.index)
     }
 }
 
@@ -202,14 +202,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_part_that_can_be_numbered_has_nothing_after_it() {
-        let whole = Whole { size_bytes: u64::MAX, split_bytes: 1, ..part().whole };
-        let block = |size_bytes| {
-            let last = Part { index: u64::MAX, count: u64::MAX, size_bytes, whole: whole.clone(), ..part() };
-            last.block().unwrap()
-        };
-        assert!(matches!(Part::read(&mut &block(2)[..]), Err(Unreadable::Damaged(_))));
-        assert!(Part::read(&mut &block(1)[..]).is_ok());
+    fn a_whole_that_is_larger_than_any_file_is_damage() {
+        let largest = i64::MAX.unsigned_abs();
+        for (count, believed) in [(u64::MAX, false), (largest + 1, false), (largest, true)] {
+            let whole = Whole { size_bytes: count, split_bytes: 1, ..part().whole };
+            let last = Part { index: count, count, size_bytes: 1, whole, ..part() };
+            assert_eq!(Part::read(&mut &last.block().unwrap()[..]).is_ok(), believed, "{count}");
+        }
     }
 
     #[test]
