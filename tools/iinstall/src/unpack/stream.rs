@@ -1,11 +1,9 @@
 //! One read: the file's bytes go to the hash, on a thread of its own, and to the unpacker; decompressing and writing are
 //! two threads more.
 use crate::unpack::zip::At;
-use crate::unpack::{HEAD, Kind, Root, Trouble, script, tar, zip};
+use crate::unpack::{HEAD, Kind, Root, Trouble, script, tar, xz, zip};
 use flate2::bufread::GzDecoder;
 use indicatif::ProgressBar;
-use liblzma::bufread::XzDecoder;
-use liblzma::stream::{CONCATENATED, Stream};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -21,9 +19,6 @@ type Chunk = Arc<Vec<u8>>;
 const CHUNK: usize = 256 << 10;
 /// Chunks on their way between two threads: enough to bridge a file's creation, not more.
 const AHEAD: usize = 8;
-
-/// What unpacking xz may take of memory: four times as much as `xz -9` asks for. An archive may ask for 4 GiB.
-const XZ_MEMORY: u64 = 256 << 20;
 
 /// sha256 of a file, lower-case hex.
 pub(crate) fn hash(file: &File, bar: &ProgressBar) -> Result<String, Trouble> {
@@ -161,10 +156,7 @@ fn decompress(kind: Kind, tee: &mut Tee<'_>, send: &SyncSender<io::Result<Chunk>
                 break false;
             }
         },
-        Kind::Xz => {
-            let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?;
-            pump(&mut XzDecoder::new_stream(&mut *tee, stream), send)?
-        }
+        Kind::Xz => pump(&mut xz::decoder(&mut *tee)?, send)?,
         Kind::Zstd => pump(&mut zstd::stream::read::Decoder::with_buffer(&mut *tee)?, send)?,
         Kind::Gzip => {
             let mut wanted = pump(&mut GzDecoder::new(&mut *tee), send)?;
