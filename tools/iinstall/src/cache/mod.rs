@@ -52,8 +52,11 @@ impl<'a> CacheRoad<'a> {
             let what = format!("cannot read {}", dir.join("pixi.lock").display());
             Failure::new(Code::Input, what, error.to_string())
         })?;
-        let pixi = Pixi::find()?;
         let environment = env.pixi_env.as_deref().unwrap_or("default");
+        if !lock.environments.contains_key(environment) {
+            return Err(no_environment(env, &lock, dir, environment));
+        }
+        let pixi = Pixi::find()?;
         let id = id(&template, environment, &pixi, env);
         Ok(Self { order, verified, template, lock, pixi, environment, id })
     }
@@ -113,11 +116,13 @@ impl<'a> CacheRoad<'a> {
         let prefix = attempt.join(".pixi/envs").join(self.environment);
         let python = prefix.join("bin/python");
         let real = std::fs::canonicalize(&prefix).unwrap_or_default();
-        if real.starts_with(attempt) && python.is_file() {
+        // Installs may be on another disk, behind a link.
+        let inside = attempt.canonicalize().is_ok_and(|attempt| real.starts_with(attempt));
+        if inside && python.is_file() {
             return Ok(prefix);
         }
         let what = format!("pixi did not install into {}", prefix.display());
-        let (cause, hint) = if real.starts_with(attempt) {
+        let (cause, hint) = if inside {
             ("there is no bin/python in it".to_owned(), "the environment that is named must have a Python")
         } else {
             let cause = match real.as_os_str().is_empty() {
@@ -146,7 +151,10 @@ impl<'a> CacheRoad<'a> {
 impl Road for CacheRoad<'_> {
     fn existing(&self, home: &Home) -> Result<Option<Install>, Failure> {
         let mut complete = home.complete().into_iter();
-        Ok(complete.find(|install| install.record.id == self.id && install.is_whole()))
+        let engine = self.env().engine;
+        Ok(complete.find(|install| {
+            install.record.id == self.id && install.record.engine == engine && install.is_whole()
+        }))
     }
 
     fn build(
@@ -208,6 +216,15 @@ impl Road for CacheRoad<'_> {
     fn looks(&self) -> Option<&Source> {
         None
     }
+}
+
+fn no_environment(env: &Env, lock: &LockFile, dir: &Path, name: &str) -> Failure {
+    let known: Vec<&str> = lock.environments.keys().map(String::as_str).collect();
+    let known =
+        if known.is_empty() { "none at all".to_owned() } else { format!("only {}", known.join(", ")) };
+    let what = format!("cannot use {}", dir.join("pixi.lock").display());
+    Failure::new(Code::Unmet, what, format!("it has no environment '{name}', {known}"))
+        .hint(format!("set {} to one of them", vars::of(env.engine, "PIXI_ENV")))
 }
 
 /// Hash of all that goes in: every file taken, the environment, the platform, pixi's version, and what overrides its look
