@@ -230,6 +230,10 @@ fn a_working_project_that_a_person_edited_is_kept_and_named() {
     assert_eq!(site.installs().len(), 2, "{:?}", site.installs());
     let output = site.sandbox.sh("ienv sglang | icache | iinstall --keep 0").exits(0);
     assert!(!warns(&output, "project_edited"), "what is current was not edited");
+    fs::remove_file(site.sandbox.path("template/scripts/new")).unwrap();
+    let output = site.install().exits(0);
+    assert_eq!(output.one("installed")["path"], first["path"]);
+    assert!(warns(&output, "project_edited"), "the edited one came back");
 }
 
 #[test]

@@ -71,6 +71,27 @@ fn an_environment_is_installed_by_its_name_and_one_that_is_not_locked_is_named()
 }
 
 #[test]
+fn a_package_in_the_template_that_is_not_taken_is_refused_before_pixi_starts() {
+    let site = Cached::new();
+    let lock = site.sandbox.read("template/pixi.lock");
+    let wheel =
+        lock.lines().find_map(|line| line.trim().strip_prefix("- pypi: ").filter(|url| url.contains("six")));
+    let wheel = wheel.unwrap().to_owned();
+    site.sandbox.write("template/six/pyproject.toml", "");
+    site.sandbox.write("template/scripts/six/pyproject.toml", "");
+    site.sandbox.write("template/pixi.lock", lock.replace(&wheel, "./six"));
+    let failed = site.install().exits(69).one("failed");
+    assert_eq!(failed["cause"], "it locks ./six, which is not taken from the template");
+    assert_eq!(site.pixi_installs(), 0);
+
+    // pixi's to build, then; the tests' pixi builds nothing.
+    site.sandbox.write("template/pixi.lock", lock.replace(&wheel, "./scripts/six"));
+    let output = site.install();
+    assert_eq!(output.one("gap")["reason"], "unprovable");
+    assert_eq!(site.pixi_installs(), 1);
+}
+
+#[test]
 fn what_activation_scripts_set_is_captured_whole() {
     let site = Cached::new();
     let manifest = site.sandbox.read("template/pixi.toml");
