@@ -7,6 +7,7 @@ mod cache;
 mod faults;
 mod imports;
 mod pack;
+mod place;
 
 use crate::kit::{Output, Sandbox, Tiny};
 use pack::{Pack, SERVER};

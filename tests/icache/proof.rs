@@ -54,11 +54,30 @@ fn the_manifest_catches_what_the_lock_file_cannot() {
             .starts_with("it is not the tree that the manifest recorded")
     );
     sandbox.write(&info, &about);
-    assert_eq!(sandbox.sh(&format!("ln -s /x {SIX}/extra")).exits(0).stderr, "");
-    assert_eq!(gaps(&verify(&sandbox, "--deep").exits(1)), ["six damaged"], "a stranger in a package");
+    assert_eq!(sandbox.sh(&format!("ln -s /x {TINYLIB}/extra")).exits(0).stderr, "");
+    assert_eq!(gaps(&verify(&sandbox, "--deep").exits(1)), ["tinylib damaged"], "a stranger in a package");
     assert!(gaps(&verify(&sandbox, "--record").exits(0)).is_empty(), "recording replaces what was recorded");
     assert!(gaps(&verify(&sandbox, "--deep").exits(0)).is_empty());
     assert_eq!(sandbox.sh("ls -A cache").stdout.lines().count(), 3, "nothing else was left there");
+}
+
+#[test]
+fn what_lies_in_a_wheels_folder_must_be_the_wheels() {
+    let sandbox = real();
+    sandbox.write(&format!("{TINYLIB}/more"), "not installed, as paths.json does not list it");
+    let dist_info = format!("{SIX}/six-1.17.0.dist-info");
+    sandbox.write(&format!("{dist_info}/RECORD.jws"), "never listed");
+    assert_eq!(gaps(&verify(&sandbox, "--deep").exits(0)), [""; 0]);
+
+    sandbox.write(&format!("{SIX}/six.pth"), "import os");
+    let gap = verify(&sandbox, "--deep").exits(1).one("gap");
+    assert_eq!(gap["path"], format!("$SANDBOX/{SIX}/six.pth"));
+    assert_eq!(gap["detail"], "it would be installed, and RECORD does not list it");
+    sandbox.write(&format!("{SIX}/more/a.py"), "");
+    let gap = verify(&sandbox, "--record").exits(1).one("gap");
+    assert!(gap["detail"].as_str().unwrap().ends_with(" does not list it, and 1 more files"), "{gap}");
+    assert!(manifest(&sandbox).is_none());
+    assert_eq!(gaps(&verify(&sandbox, "").exits(0)), [""; 0]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Installing from a template and a cache: by the tests' pixi, on what the real one wrote.
-use crate::kit::{Output, Pixi, Sandbox, fixture, full, tools, wait_for};
+use crate::kit::{Output, Pixi, Sandbox, alive, fixture, full, send, tools, wait_for};
+use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
@@ -38,7 +39,7 @@ impl Cached {
         self.sandbox.sh("ienv sglang | icache | iinstall")
     }
 
-    fn home(&self) -> PathBuf {
+    pub(super) fn home(&self) -> PathBuf {
         self.sandbox.path("w/sglang-infer")
     }
 
@@ -50,14 +51,14 @@ impl Cached {
     }
 
     /// What the current install's interpreter imports, which is all that was to be installed.
-    fn imports(&self) -> String {
+    pub(super) fn imports(&self) -> String {
         let python = self.home().join("current/.pixi/envs/default/bin/python");
         let output = self.sandbox.finish(self.sandbox.command(python).args(["-c", IMPORTS]));
         output.exits(0).stdout
     }
 
     /// How often pixi was asked to install.
-    fn pixi_installs(&self) -> usize {
+    pub(super) fn pixi_installs(&self) -> usize {
         let log = fs::read_to_string(self.sandbox.path("pixi.log")).unwrap_or_default();
         log.lines().filter(|line| *line == "install").count()
     }
@@ -229,6 +230,10 @@ fn a_working_project_that_a_person_edited_is_kept_and_named() {
     assert_eq!(site.installs().len(), 2, "{:?}", site.installs());
     let output = site.sandbox.sh("ienv sglang | icache | iinstall --keep 0").exits(0);
     assert!(!warns(&output, "project_edited"), "what is current was not edited");
+    fs::remove_file(site.sandbox.path("template/scripts/new")).unwrap();
+    let output = site.install().exits(0);
+    assert_eq!(output.one("installed")["path"], first["path"]);
+    assert!(warns(&output, "project_edited"), "the edited one came back");
 }
 
 #[test]
@@ -319,6 +324,44 @@ fn not_one_request_reaches_a_proxy() {
     assert_eq!(proxy.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
+/// The command lines of processes that were given a path below `folder`.
+fn at_work(folder: &Path) -> Vec<String> {
+    let folder = folder.display().to_string();
+    let entries = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join("cmdline"));
+    let lines = entries.map(|path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned());
+    lines.filter(|line| line.contains(&folder)).collect()
+}
+
+#[test]
+fn what_pixi_started_keeps_others_out_when_iinstall_was_killed() {
+    let mut site = Cached::new();
+    let started = site.sandbox.text("started");
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = --version ]; then echo pixi 0.77.0; exit; fi
+        sleep 600 > /dev/null 2>&1 &\necho $! > {started}.new; mv {started}.new {started}; wait\n"
+    );
+    let program = site.sandbox.script("fake/pixi", &script);
+    path(&mut site.sandbox, program.parent().unwrap());
+    drop(site.sandbox.sh("ienv sglang > stream").exits(0));
+    let mut command = site.sandbox.command(tools().join("iinstall"));
+    command.stdin(fs::File::open(site.sandbox.path("stream")).unwrap());
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("pixi's child", Duration::from_secs(30), || Path::new(&started).exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let grandchild: u32 = site.sandbox.read("started").trim().parse().unwrap();
+    wait_for("pixi's end", Duration::from_secs(10), || at_work(&site.home()).is_empty());
+    assert!(alive(grandchild));
+    let failed = site.sandbox.sh("iinstall --wait 0 < stream").exits(75).one("failed");
+    assert!(failed["cause"].as_str().unwrap().contains("what a killed one left running"), "{failed}");
+
+    send(grandchild, Signal::KILL);
+    path(&mut site.sandbox, &Pixi::get().bin);
+    drop(site.sandbox.sh("iinstall < stream").exits(0));
+    assert_eq!(site.imports(), "1.17.0 3.20\n");
+    assert_eq!(site.installs().len(), 1);
+}
+
 #[test]
 fn killed_at_any_moment_current_is_whole_and_no_pixi_goes_on() {
     let site = Cached::new();
@@ -348,6 +391,7 @@ fn killed_at_any_moment_current_is_whole_and_no_pixi_goes_on() {
                 flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
             };
             wait_for("the lock, which whoever installs holds", Duration::from_secs(10), free);
+            assert_eq!(at_work(&site.home()), [""; 0], "round {round}: behind a free lock");
         }
     }
     let output = site.sandbox.sh("iinstall < stream").exits(0);
@@ -364,9 +408,15 @@ fn root_installs_for_another_user() {
     }
     let mut site = Cached::new();
     let bin = Pixi::get().copied(&site.sandbox.path("standin"));
-    path(&mut site.sandbox, &bin);
     site.sandbox.set("AUTO_INFER_SGLANG_USER", "nobody");
     drop(site.sandbox.sh("chmod 755 . w home tmp; chmod 1777 tmp; chown -R nobody cache").exits(0));
+    drop(site.sandbox.sh("chmod 700 noting").exits(0));
+    let failed = site.install().exits(69).one("failed");
+    assert_eq!(
+        failed["cause"], "it is not on PATH: this user cannot reach $SANDBOX/noting/pixi",
+        "root's own pixi may be out of reach"
+    );
+    path(&mut site.sandbox, &bin);
     let output = site.install().exits(0);
     assert_eq!(output.one("installed")["checks"]["cache"], "quick");
     let owner = fs::metadata(site.home().join("current/pixi.toml")).unwrap().uid();

@@ -78,7 +78,7 @@ fn a_lock_that_is_held_for_too_long_is_75() {
     let lock = fs::File::open(site.home().join(".installs/.lock")).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     insta::assert_snapshot!(site.run("--wait 0").exits(75).stderr, @r"
-    iinstall: cannot lock $SANDBOX/home/llama/.installs/.lock: another iinstall has held it for 0 s
+    iinstall: cannot lock $SANDBOX/home/llama/.installs/.lock: another iinstall, or what a killed one left running, has held it for 0 s
     iinstall: hint: run again when it is done
     ");
     site.sandbox.write("env.jsonl", format!("{}\n", site.env));

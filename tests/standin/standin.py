@@ -171,7 +171,9 @@ def uv(arguments, cache, offline):
     env = {name: value for name, value in os.environ.items() if not name.startswith("UV_") or name in passed}
     env |= {"UV_CACHE_DIR": str(cache), "UV_NO_WRAP": "1", "UV_NO_CONFIG": "1", "NO_COLOR": "1"}
     command = [UV, *arguments, *(["--offline"] if offline else [])]
-    return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    # pixi and pixi-unpack have uv inside: whatever they were handed down, a lock for one, uv's children have too.
+    handed_down = {"close_fds": False, "stdin": subprocess.DEVNULL}
+    return subprocess.run(command, env=env, capture_output=True, text=True, **handed_down)
 
 
 def install_wheels(wheels, prefix, cache, offline, environment):

@@ -67,10 +67,23 @@ impl Pixi {
 /// # Errors
 /// It is not there: code 69, with `hint`.
 pub fn on_path(name: &str, hint: &str) -> Result<PathBuf, Failure> {
-    let found = which::which(name).map_err(|_| {
-        Failure::new(Code::Unmet, format!("cannot find {name}"), "it is not on PATH").hint(hint)
-    })?;
+    let found = which::which(name)
+        .map_err(|_| Failure::new(Code::Unmet, format!("cannot find {name}"), why_not(name)).hint(hint))?;
     Ok(if found.is_absolute() { found } else { Path::new("/").join(found) })
+}
+
+/// PATH may be another user's, whose home is closed to us.
+fn why_not(name: &str) -> String {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let near = std::env::split_paths(&path).map(|folder| folder.join(name)).find_map(|file| {
+        let verb = match file.metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => "reach",
+            Ok(stat) if stat.is_file() => "execute",
+            _ => return None,
+        };
+        Some(format!(": this user cannot {verb} {}", file.display()))
+    });
+    format!("it is not on PATH{}", near.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 use sha2::{Digest, Sha256};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use tool::{Code, Failure};
 
 /// The files without which a folder is no template.
@@ -92,6 +92,13 @@ impl Template {
     pub fn hashes(&self) -> impl Iterator<Item = (String, String)> {
         let hash = |file: &Taken| (file.path.display().to_string(), hex(&Sha256::digest(&file.content)));
         self.files.iter().map(hash)
+    }
+
+    /// Whether the file `path`, relative to the template, or something of that folder is taken.
+    #[must_use]
+    pub fn takes(&self, path: &Path) -> bool {
+        let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+        !path.as_os_str().is_empty() && self.files.iter().any(|file| file.path.starts_with(&path))
     }
 
     /// The bytes of `pixi.toml`.
@@ -239,6 +246,15 @@ mod tests {
         std::os::unix::fs::symlink("/", dir.join("scripts/everything")).unwrap();
         let template = Template::open(&dir).unwrap();
         assert_eq!(template.skipped(), [".pixi"]);
+        for (path, takes) in [
+            ("./scripts/a", true),
+            ("scripts/a/smoke.sh", true),
+            (".", false),
+            ("../x", false),
+            (".pixi", false),
+        ] {
+            assert_eq!(template.takes(Path::new(path)), takes, "{path}");
+        }
         let copy = folder("taken-copy", &[]);
         template.copy_to(&copy).unwrap();
         assert_eq!(fs::read(copy.join("scripts/a/smoke.sh")).unwrap(), b"#!/bin/sh");

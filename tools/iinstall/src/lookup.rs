@@ -14,7 +14,7 @@ pub(crate) fn installed(env: &Env, folder: &Path, begun: Instant) -> Result<Opti
     let found = match home.current()? {
         Some(install) if install.is_whole() => Some(install.record),
         Some(install) => {
-            log::warn!("{}: its program is gone", install.path.display());
+            log::warn!("{}: its program is gone, or it was made elsewhere", install.path.display());
             None
         }
         None => marked(&home.path).or_else(|| left_by_an_older_tool(env.engine, &home.path)),
@@ -40,6 +40,12 @@ pub(crate) fn roll_back(home: &Home, lock: &crate::home::HomeLock) -> Result<Ins
         .into_iter()
         .find(|install| install.name() == name)
         .ok_or_else(|| none(format!("the install before the current one ({name}) was removed")))?;
+    if !target.is_whole() {
+        return Err(none(format!(
+            "{}: its program is gone, or it was made elsewhere",
+            target.path.display()
+        )));
+    }
     home.activate(&target, lock)?;
     target.record.reused = true;
     Ok(target)

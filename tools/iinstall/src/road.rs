@@ -57,6 +57,9 @@ pub(crate) fn install(
     };
     warnings.extend(home.link(&install, lock)?);
     warnings.extend(current.iter().filter_map(edited));
+    // One that was made before, and edited, may have come back.
+    let is_current = current.is_some_and(|current| current.name() == install.name());
+    warnings.extend(Some(&install).filter(|_| !is_current).and_then(edited));
     home.prune(&install, order.keep, lock);
     let mut installed = install.record;
     installed.seconds = order.begun.elapsed().as_secs_f64();

@@ -5,7 +5,7 @@ use crate::quick::{Found, dist_info};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use store::{ListedPath, PathType};
@@ -22,7 +22,8 @@ pub(super) fn compare(found: &Found, tree: &Tree) -> Result<(), Fault> {
         }
         Found::Wheel { archive, .. } => {
             let (record, text) = record_of(archive)?;
-            differences(tree, &record_lines(&record, &text)?)
+            let listed = record_lines(&record, &text)?;
+            differences(tree, &listed).and_then(|()| unlisted(tree, &record, &listed))
         }
     }
 }
@@ -30,10 +31,6 @@ pub(super) fn compare(found: &Found, tree: &Tree) -> Result<(), Fault> {
 fn differences(tree: &Tree, listed: &[ListedPath<'_>]) -> Result<(), Fault> {
     let items = tree.items.iter().map(|item| (item.path.as_os_str().as_bytes(), item));
     let items: HashMap<&[u8], &Item> = items.collect();
-    // With `.` or empty parts in it, it is the same path.
-    let plain = |path: &str| {
-        Path::new(path).components().filter(|part| *part != Component::CurDir).collect::<PathBuf>()
-    };
     let find =
         |path: &str| items.get(path.as_bytes()).or_else(|| items.get(plain(path).as_os_str().as_bytes()));
     let mut faults = listed.iter().filter_map(|wanted| {
@@ -44,6 +41,33 @@ fn differences(tree: &Tree, listed: &[ListedPath<'_>]) -> Result<(), Fault> {
     let others = faults.count();
     let more = if others == 0 { String::new() } else { format!(", and {others} more files") };
     Err(Fault::new("damaged", tree.root.join(&**path), format!("{detail}{more}")))
+}
+
+/// With `.` or empty parts in it, it is the same path.
+fn plain(path: &str) -> PathBuf {
+    Path::new(path).components().filter(|part| *part != Component::CurDir).collect()
+}
+
+/// Whatever is in an unpacked wheel's folder gets installed, a `.pth` that runs at every start too. uv adds to RECORD what
+/// the wheel forgot there as it unpacks it, all but the signatures: another file came later. What conda packages do not
+/// list is not installed.
+fn unlisted(tree: &Tree, record: &Path, listed: &[ListedPath<'_>]) -> Result<(), Fault> {
+    let listed: HashSet<PathBuf> = listed.iter().map(|listed| plain(&listed.path)).collect();
+    let itself = record.strip_prefix(&tree.root).unwrap_or(record);
+    let exempt = ["", ".jws", ".p7s"].map(|end| {
+        let mut path = itself.as_os_str().to_owned();
+        path.push(end);
+        PathBuf::from(path)
+    });
+    let known = |item: &&Item| {
+        matches!(item.kind, Kind::Folder) || listed.contains(&item.path) || exempt.contains(&item.path)
+    };
+    let mut others = tree.items.iter().filter(|item| !known(item));
+    let Some(first) = others.next() else { return Ok(()) };
+    let count = others.count();
+    let more = if count == 0 { String::new() } else { format!(", and {count} more files") };
+    let detail = format!("it would be installed, and RECORD does not list it{more}");
+    Err(Fault::new("damaged", tree.root.join(&first.path), detail))
 }
 
 /// How what is there differs from what is listed. The target of a link may be missing by right.

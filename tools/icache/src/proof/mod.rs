@@ -183,5 +183,6 @@ fn replace(
 
 fn note_failure(verb: &str, path: &Path, error: &std::io::Error) -> Failure {
     let code = if error.kind() == std::io::ErrorKind::InvalidData { Code::Input } else { Code::Unmet };
-    Failure::io(code, format!("cannot {verb} the note {}", path.display()), error)
+    let failure = Failure::io(code, format!("cannot {verb} the note {}", path.display()), error);
+    if code == Code::Input { failure.hint("name another file with --since, or remove it") } else { failure }
 }

@@ -7,7 +7,7 @@ use crate::home::{Attempt, Home, HomeLock, Install, now, refused};
 use crate::road::{Done, Order, Road};
 use crate::sealed::Sealed;
 use crate::unpack::hex;
-use lock::LockFile;
+use lock::{LockFile, Origin, Package, Pypi};
 use pixi::{Ended, Network, Pixi, Template, surround};
 use record::{Cache, Env, Installed, Source, Warning};
 use serde_json::{Value, json};
@@ -52,8 +52,11 @@ impl<'a> CacheRoad<'a> {
             let what = format!("cannot read {}", dir.join("pixi.lock").display());
             Failure::new(Code::Input, what, error.to_string())
         })?;
-        let pixi = Pixi::find()?;
         let environment = env.pixi_env.as_deref().unwrap_or("default");
+        if !lock.environments.contains_key(environment) {
+            return Err(no_environment(env, &lock, dir, environment));
+        }
+        let pixi = Pixi::find()?;
         let id = id(&template, environment, &pixi, env);
         Ok(Self { order, verified, template, lock, pixi, environment, id })
     }
@@ -95,6 +98,22 @@ impl<'a> CacheRoad<'a> {
         Ok(warnings)
     }
 
+    /// Refuse a package that is a file or folder of the template which is not taken: pixi would not find it.
+    fn takes_all(&self, packages: &[Package]) -> Result<(), Failure> {
+        let path = |package: &Package| match package {
+            Package::Conda(conda) if conda.source || conda.location.contains("://") => None,
+            Package::Conda(conda) => Some(PathBuf::from(&conda.location)),
+            Package::Pypi(Pypi { origin: Origin::Path { path }, .. }) => Some(path.clone()),
+            Package::Pypi(_) => None,
+        };
+        let mut paths = packages.iter().filter_map(path).filter(|path| path.is_relative());
+        let Some(path) = paths.find(|path| !self.template.takes(path)) else { return Ok(()) };
+        let what = format!("cannot use {}", self.template.dir().join("pixi.lock").display());
+        let cause = format!("it locks {}, which is not taken from the template", path.display());
+        Err(Failure::new(Code::Unmet, what, cause)
+            .hint("of a template only pixi.toml, pixi.lock and scripts are taken; lock it as a wheel, or put it below scripts"))
+    }
+
     /// Run pixi in the settled attempt; the environment's folder.
     fn run_pixi(
         &self,
@@ -108,16 +127,22 @@ impl<'a> CacheRoad<'a> {
         surround(program, variables, &attempt.join(TMP), Network::Offline);
         let ended = sealed.run(command, &format!("installing {}", self.env().engine))?;
         if !ended.status.success() {
-            return Err(hinted(&ended, format!("pixi cannot install {}", self.env().engine)));
+            let failure = hinted(&ended, format!("pixi cannot install {}", self.env().engine));
+            let unproved = self.verified.is_some_and(|verified| verified.gaps > 0) && failure.hint.is_none();
+            let hint =
+                "icache named what it could not prove, as 'unprovable': that is built or read only now";
+            return Err(if unproved { failure.hint(hint) } else { failure });
         }
         let prefix = attempt.join(".pixi/envs").join(self.environment);
         let python = prefix.join("bin/python");
         let real = std::fs::canonicalize(&prefix).unwrap_or_default();
-        if real.starts_with(attempt) && python.is_file() {
+        // Installs may be on another disk, behind a link.
+        let inside = attempt.canonicalize().is_ok_and(|attempt| real.starts_with(attempt));
+        if inside && python.is_file() {
             return Ok(prefix);
         }
         let what = format!("pixi did not install into {}", prefix.display());
-        let (cause, hint) = if real.starts_with(attempt) {
+        let (cause, hint) = if inside {
             ("there is no bin/python in it".to_owned(), "the environment that is named must have a Python")
         } else {
             let cause = match real.as_os_str().is_empty() {
@@ -146,7 +171,10 @@ impl<'a> CacheRoad<'a> {
 impl Road for CacheRoad<'_> {
     fn existing(&self, home: &Home) -> Result<Option<Install>, Failure> {
         let mut complete = home.complete().into_iter();
-        Ok(complete.find(|install| install.record.id == self.id && install.is_whole()))
+        let engine = self.env().engine;
+        Ok(complete.find(|install| {
+            install.record.id == self.id && install.record.engine == engine && install.is_whole()
+        }))
     }
 
     fn build(
@@ -157,6 +185,7 @@ impl Road for CacheRoad<'_> {
     ) -> Result<(Install, Vec<Warning>), Failure> {
         let mut warnings = self.warnings()?;
         let stores = Stores::of(self.env(), &self.lock, self.environment)?;
+        self.takes_all(&stores.packages)?;
         let sealed = Sealed::new(lock)?;
         let mut attempt = Attempt::begin(home, lock)?;
         attempt.settle(&self.id)?;
@@ -210,6 +239,15 @@ impl Road for CacheRoad<'_> {
     }
 }
 
+fn no_environment(env: &Env, lock: &LockFile, dir: &Path, name: &str) -> Failure {
+    let known: Vec<&str> = lock.environments.keys().map(String::as_str).collect();
+    let known =
+        if known.is_empty() { "none at all".to_owned() } else { format!("only {}", known.join(", ")) };
+    let what = format!("cannot use {}", dir.join("pixi.lock").display());
+    Failure::new(Code::Unmet, what, format!("it has no environment '{name}', {known}"))
+        .hint(format!("set {} to one of them", vars::of(env.engine, "PIXI_ENV")))
+}
+
 /// Hash of all that goes in: every file taken, the environment, the platform, pixi's version, and what overrides its look
 /// at this machine.
 fn id(template: &Template, environment: &str, pixi: &Pixi, env: &Env) -> String {
@@ -232,6 +270,7 @@ fn id(template: &Template, environment: &str, pixi: &Pixi, env: &Env) -> String 
 
 /// pixi's failure, with what to do about those that are known.
 fn hinted(ended: &Ended, what: String) -> Failure {
+    const LACKS: &str = "the cache lacks it; icache names everything that it lacks, or cannot prove";
     const KNOWN: [(&str, &str); 6] = [
         ("No locks available", "the cache lies on a file system without locks; copy it to a local disk"),
         ("No space left on device", "make room on the disk of the install"),
@@ -239,8 +278,8 @@ fn hinted(ended: &Ended, what: String) -> Failure {
             "Virtual package",
             "set CONDA_OVERRIDE_CUDA (as 12.8) where the driver is not visible, as the cache was warmed with",
         ),
-        ("network access is disabled", "the cache lacks it; icache names everything that it lacks"),
-        ("Network connectivity is disabled", "the cache lacks it; icache names everything that it lacks"),
+        ("network access is disabled", LACKS),
+        ("Network connectivity is disabled", LACKS),
         ("not up-to-date with requested environment", "the lock file does not have that environment"),
     ];
     let failure = ended.failure(what);

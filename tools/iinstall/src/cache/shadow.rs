@@ -4,9 +4,10 @@
 //! those that are locked only.
 use crate::cache::stores::Stores;
 use crate::unpack::Space;
-use lock::Package;
+use lock::{Origin, Package};
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -18,6 +19,7 @@ use tool::{Code, Failure};
 pub(crate) const FOLDER: &str = ".shadow";
 const PKGS: &str = "pkgs";
 const UV: &str = "uv";
+const PROBE: &str = ".probe";
 /// What points pixi there, each below the shadow's folder.
 pub(crate) const VARIABLES: [(&str, &str); 7] = [
     ("PIXI_CACHE_DIR", ""),
@@ -30,6 +32,8 @@ pub(crate) const VARIABLES: [(&str, &str); 7] = [
 ];
 /// Of uv's other buckets, those that a lookup without a network may read.
 const INDEXES: [&str; 2] = ["simple-v21", "flat-index-v2"];
+/// And of those, where there is a locked git checkout: what was built of it, and itself.
+const GIT: [&str; 2] = ["sdists-v9/git", "git-v0"];
 
 /// Make the shadow, on the disk of `home`; how many bytes were copied.
 pub(crate) fn make(stores: &Stores, folder: &Path, home: &Path) -> Result<u64, Failure> {
@@ -54,11 +58,23 @@ pub(crate) fn make(stores: &Stores, folder: &Path, home: &Path) -> Result<u64, F
     Ok(wanted.bytes)
 }
 
-/// Link every locked package and copy the small file beside it. The bytes that pixi will have to copy, as files on
-/// another disk cannot be linked into the environment.
+/// Whether files of the cache take no room in the environment, linked or with blocks in common. Only trying tells: one disk
+/// may be mounted in two places, between which nothing is linked, and files of other users may not be.
+fn shares(file: &Path, probe: &Path) -> bool {
+    let cloned = || -> io::Result<()> {
+        let (from, to) = (File::open(file)?, File::create(probe)?);
+        Ok(rustix::fs::ioctl_ficlone(to, from)?)
+    };
+    let shares = std::fs::hard_link(file, probe).is_ok() || cloned().is_ok();
+    drop(std::fs::remove_file(probe));
+    shares
+}
+
+/// Link every locked package and copy the small file beside it. The bytes that pixi will have to copy into the
+/// environment, where it can share none with the cache.
 fn linked(stores: &Stores, folder: &Path) -> Result<u64, (PathBuf, io::Error)> {
-    let device = |path: &Path| std::fs::metadata(path).map(|stat| stat.dev()).ok();
-    let elsewhere = device(folder) != device(&stores.pkgs);
+    let probe = folder.join(PROBE);
+    let mut shared = None;
     let mut bytes = 0;
     let pkgs = folder.join(PKGS);
     for package in &stores.packages {
@@ -74,7 +90,7 @@ fn linked(stores: &Stores, folder: &Path) -> Result<u64, (PathBuf, io::Error)> {
         if theirs.sidecar.exists() {
             copy(&theirs.sidecar, &ours.sidecar)?;
         }
-        if elsewhere {
+        if !*shared.get_or_insert_with(|| shares(&real.join("info/index.json"), &probe)) {
             bytes += size(&real)?;
         }
     }
@@ -101,6 +117,9 @@ fn wanted(stores: &Stores) -> Result<Wanted, (PathBuf, io::Error)> {
             paths.insert(pointer);
         }
         paths.extend(wheels.sources(pypi));
+        if matches!(pypi.origin, Origin::Git { .. }) {
+            paths.extend(GIT.map(|bucket| stores.uv.join(bucket)));
+        }
     }
     paths.retain(|path| path.symlink_metadata().is_ok());
     let bytes = paths.iter().map(|path| size(path)).sum::<Result<u64, _>>()?;

@@ -50,9 +50,11 @@ impl Stores {
         attempt: &Path,
         home: &Path,
     ) -> Result<(BTreeMap<String, String>, Vec<Warning>), Failure> {
-        self.can_lock()?;
         let mut variables = env.environment.clone();
-        let Some((path, error)) = self.refused() else { return Ok((variables, Vec::new())) };
+        let Some((path, error)) = self.refused() else {
+            self.can_lock()?;
+            return Ok((variables, Vec::new()));
+        };
         let folder = attempt.join(shadow::FOLDER);
         log::info!("{}: {error}; a shadow of the cache is made in {}", path.display(), folder.display());
         let copied = shadow::make(self, &folder, home)?;

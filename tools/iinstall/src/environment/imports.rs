@@ -5,6 +5,7 @@ use record::{Activation, Engine, Warning};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 use tool::{Code, Failure};
 
@@ -37,9 +38,10 @@ pub(crate) fn check(
     checks: &mut BTreeMap<String, Value>,
 ) -> Result<Vec<Warning>, Failure> {
     let mut command = sealed.command(python)?.capture();
-    let path = std::env::var("PATH").unwrap_or_default();
-    let folders = activation.path.iter().map(|folder| folder.display().to_string());
-    let path = folders.chain([path]).collect::<Vec<_>>().join(":");
+    // An empty part would be whatever folder we are in.
+    let path = std::env::var_os("PATH").filter(|path| !path.is_empty());
+    let folders = activation.path.iter().map(|folder| folder.clone().into_os_string());
+    let path = folders.chain(path).collect::<Vec<_>>().join(OsStr::new(":"));
     command.command.envs(&activation.variables).env("PATH", path).env_remove("PYTHONPATH");
     command.command.env_remove("PYTHONHOME").args(["-I", "-c", SCRIPT]).args(engine::of(engine).imports);
     let ended = sealed.run(command, &format!("importing what {engine} needs"))?;

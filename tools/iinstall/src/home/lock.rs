@@ -43,7 +43,10 @@ impl HomeLock {
                 }
                 Err(Errno::WOULDBLOCK) => {
                     let what = format!("cannot lock {}", path.display());
-                    let cause = format!("another iinstall has held it for {} s", patience.as_secs());
+                    let cause = format!(
+                        "another iinstall, or what a killed one left running, has held it for {} s",
+                        patience.as_secs()
+                    );
                     return Err(Failure::new(Code::Later, what, cause).hint("run again when it is done"));
                 }
                 Err(error @ (Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS)) => {

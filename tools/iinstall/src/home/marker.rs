@@ -122,8 +122,13 @@ impl Install {
         self.record.previous.as_ref()?.file_name()?.to_str()
     }
 
-    /// Whether the program that it was made for is still there.
+    /// Whether the program that it was made for is still there, and it is where it was made: an environment is full of its
+    /// path, so that a copy of one would run the other.
     pub(crate) fn is_whole(&self) -> bool {
+        let place = |path: &Path| path.canonicalize().ok();
+        if self.path != self.record.path && place(&self.path) != place(&self.record.path) {
+            return false;
+        }
         let program = self.record.executable.as_ref().or(self.record.python.as_ref());
         program.is_none_or(|program| program.is_file())
     }

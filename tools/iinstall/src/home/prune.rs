@@ -14,7 +14,9 @@ impl Home {
             let name = name.to_string_lossy();
             let unfinished = UNFINISHED.iter().any(|prefix| name.starts_with(prefix));
             let path = entry.path();
-            if unfinished || (is_install_name(&name) && !path.join(marker::NAME).exists()) {
+            // A disk that does not answer is no reason to take an install for unfinished.
+            let unmarked = || matches!(path.join(marker::NAME).try_exists(), Ok(false));
+            if unfinished || (is_install_name(&name) && unmarked()) {
                 log::info!("removing {}, which was never finished", path.display());
                 remove(&path);
             }

@@ -1,0 +1,127 @@
+//! Where an install from the cache is: behind a link, copied elsewhere, beside what is older; and whose environment it is.
+use super::cache::Cached;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+#[test]
+fn a_copied_install_is_not_taken_for_one_made_there() {
+    let mut site = Cached::new();
+    drop(site.install().exits(0));
+    drop(site.sandbox.sh("cp -a w/sglang-infer w/copy").exits(0));
+    let copy = site.sandbox.text("w/copy");
+    site.sandbox.set("AUTO_INFER_SGLANG_PROJECT_DIR", &copy);
+    let looked = site.sandbox.sh("ienv sglang | jq -c '.steps=[\"serve\"]' | iinstall").exits(0);
+    assert!(looked.one("skipped")["why"].as_str().unwrap().contains("nothing is installed in"), "{looked:?}");
+    let installed = site.install().exits(0).one("installed");
+    assert_eq!(installed.get("reused"), None);
+    for member in ["path", "python"] {
+        assert!(installed[member].as_str().unwrap().starts_with("$SANDBOX/w/copy/.installs/"), "{installed}");
+    }
+    assert_eq!(site.install().exits(0).one("installed")["reused"], true);
+    let failed = site.sandbox.sh("ienv sglang | iinstall --rollback").exits(69).one("failed");
+    assert!(failed["cause"].as_str().unwrap().ends_with("or it was made elsewhere"), "{failed}");
+}
+
+#[test]
+fn installs_may_be_on_another_disk_behind_a_link() {
+    let site = Cached::new();
+    for folder in ["large", "w/sglang-infer"] {
+        fs::create_dir_all(site.sandbox.path(folder)).unwrap();
+    }
+    symlink(site.sandbox.path("large"), site.home().join(".installs")).unwrap();
+    drop(site.install().exits(0));
+    assert_eq!(site.imports(), "1.17.0 3.20\n");
+    assert_eq!(site.install().exits(0).one("installed")["reused"], true);
+}
+
+#[test]
+fn an_older_project_in_the_folder_stays_as_it_is() {
+    let site = Cached::new();
+    let older = ["w/sglang-infer/pixi.toml", "w/sglang-infer/.pixi/envs/default/bin/python"];
+    for file in older {
+        site.sandbox.write(file, "older");
+    }
+    let output = site.install().exits(0);
+    let warnings = output.all("warning");
+    let foreign: Vec<_> = warnings.iter().filter(|warning| warning["rule"] == "foreign_in_place").collect();
+    assert_eq!(foreign.len(), 1, "{warnings:?}");
+    assert_eq!(foreign[0]["what"], "$SANDBOX/w/sglang-infer/.pixi is not ours and was left alone");
+    assert!(older.iter().all(|file| site.sandbox.read(file) == "older"));
+    assert_eq!(site.imports(), "1.17.0 3.20\n");
+}
+
+#[test]
+fn an_environment_is_installed_by_its_name_and_one_that_is_not_locked_is_named() {
+    let mut site = Cached::new();
+    site.sandbox.set("AUTO_INFER_SGLANG_PIXI_ENV", "cu128");
+    let failed = site.sandbox.sh("ienv sglang | iinstall").exits(69).one("failed");
+    assert_eq!(failed["cause"], "it has no environment 'cu128', only default");
+    assert_eq!(failed["hint"], "set AUTO_INFER_SGLANG_PIXI_ENV to one of them");
+    assert!(!site.home().exists());
+
+    let lock = site.sandbox.read("template/pixi.lock").replacen("\n  default:", "\n  cu128:", 1);
+    site.sandbox.write("template/pixi.lock", lock);
+    let manifest = site.sandbox.read("template/pixi.toml");
+    let manifest = format!("{manifest}\n[feature.cu128]\n[environments]\ncu128 = [\"cu128\"]\n");
+    site.sandbox.write("template/pixi.toml", manifest);
+    let installed = site.install().exits(0).one("installed");
+    let prefix = format!("{}/.pixi/envs/cu128", installed["path"].as_str().unwrap());
+    assert_eq!(installed["python"], format!("{prefix}/bin/python"));
+    assert_eq!(installed["activation"]["variables"]["CONDA_PREFIX"], prefix);
+}
+
+#[test]
+fn a_package_in_the_template_that_is_not_taken_is_refused_before_pixi_starts() {
+    let site = Cached::new();
+    let lock = site.sandbox.read("template/pixi.lock");
+    let wheel =
+        lock.lines().find_map(|line| line.trim().strip_prefix("- pypi: ").filter(|url| url.contains("six")));
+    let wheel = wheel.unwrap().to_owned();
+    site.sandbox.write("template/six/pyproject.toml", "");
+    site.sandbox.write("template/scripts/six/pyproject.toml", "");
+    site.sandbox.write("template/pixi.lock", lock.replace(&wheel, "./six"));
+    let failed = site.install().exits(69).one("failed");
+    assert_eq!(failed["cause"], "it locks ./six, which is not taken from the template");
+    assert_eq!(site.pixi_installs(), 0);
+
+    // pixi's to build, then; the tests' pixi builds nothing.
+    site.sandbox.write("template/pixi.lock", lock.replace(&wheel, "./scripts/six"));
+    let output = site.install();
+    assert_eq!(output.one("gap")["reason"], "unprovable");
+    assert_eq!(site.pixi_installs(), 1);
+}
+
+#[test]
+fn what_activation_scripts_set_is_captured_whole() {
+    let site = Cached::new();
+    let manifest = site.sandbox.read("template/pixi.toml");
+    let manifest = format!("{manifest}\n[activation]\nscripts = [\"scripts/activate.sh\"]\n");
+    site.sandbox.write("template/pixi.toml", manifest);
+    let script = "echo noise\nexport SPACED='a b'  LIBRARIES=$CONDA_PREFIX/more EMPTY=\n\
+                  export PATH=\"$CONDA_PREFIX/more:$PATH\"\n";
+    site.sandbox.write("template/scripts/activate.sh", script);
+    let installed = site.install().exits(0).one("installed");
+    let prefix = format!("{}/.pixi/envs/default", installed["path"].as_str().unwrap());
+    let activation = &installed["activation"];
+    assert_eq!(activation["path"], serde_json::json!([format!("{prefix}/more"), format!("{prefix}/bin")]));
+    for (name, value) in [("SPACED", "a b"), ("LIBRARIES", &format!("{prefix}/more")), ("EMPTY", "")] {
+        assert_eq!(activation["variables"][name], value);
+    }
+}
+
+#[test]
+fn a_shadow_that_shares_nothing_with_the_cache_needs_the_room_for_all_of_it() {
+    let site = Cached::new();
+    // One disk mounted in two places: nothing can be linked from one to the other.
+    let script = "mount -t tmpfs -o size=80m tmpfs w && cp -a cache w/cache && mount --bind w/cache cache
+        mount -o remount,bind,ro cache
+        ienv sglang | icache | iinstall";
+    let output = site.sandbox.sh(&format!("unshare -rm bash -euo pipefail -c '{script}'")).exits(69);
+    let failed = output.one("failed");
+    assert!(
+        failed["what"].as_str().unwrap().starts_with("cannot make a shadow of the cache in "),
+        "{failed}"
+    );
+    assert!(failed["cause"].as_str().unwrap().contains("do not fit the disk of"), "{failed}");
+    assert_eq!(site.pixi_installs(), 0);
+}
