@@ -251,6 +251,22 @@ fn a_killed_run_leaves_no_bundle_and_the_next_one_works() {
 }
 
 #[test]
+fn without_room_nothing_is_left() {
+    let (sandbox, _channel) = connected();
+    ok(&sandbox, "mkdir small");
+    let script = format!(
+        "mount -t tmpfs -o size=4m none small; {}; code=$?; ls -A small; exit $code",
+        QUICK.replace("b.tar", "small/b.tar")
+    );
+    let mut unshare = sandbox.command("unshare");
+    let output =
+        sandbox.finish(unshare.args(["--map-root-user", "--mount", "bash", "-c", &script])).exits(69);
+    assert!(output.stderr.contains("No space left on device"), "{}", output.stderr);
+    assert!(!output.stderr.contains("tries left"), "{}", output.stderr);
+    assert_eq!(output.stdout, "", "something is left");
+}
+
+#[test]
 fn an_interrupted_run_takes_its_folder_with_it() {
     let (sandbox, _channel) = connected();
     let mut command = sandbox.command(tools().join("ipack"));
