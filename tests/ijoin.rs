@@ -145,6 +145,7 @@ fn what_is_no_part_is_refused() {
     [exit 65]
     ");
     assert_eq!(said("ijoin b.tar p", 65), said("ijoin b.tar", 65));
+    assert!(said("mkfifo pipe; ijoin pipe p", 69).contains("ijoin: cannot read pipe: not a regular file"));
     assert!(said("ijoin none p", 69).contains("ijoin: cannot read none: No such file or directory"));
     assert!(said("ijoin", 2).contains("required"));
     assert!(said("ijoin --check --into x p", 2).contains("cannot be used with"));

@@ -251,6 +251,22 @@ fn a_killed_run_leaves_no_bundle_and_the_next_one_works() {
 }
 
 #[test]
+fn without_room_nothing_is_left() {
+    let (sandbox, _channel) = connected();
+    ok(&sandbox, "mkdir small");
+    let script = format!(
+        "mount -t tmpfs -o size=4m none small; {}; code=$?; ls -A small; exit $code",
+        QUICK.replace("b.tar", "small/b.tar")
+    );
+    let mut unshare = sandbox.command("unshare");
+    let output =
+        sandbox.finish(unshare.args(["--map-root-user", "--mount", "bash", "-c", &script])).exits(69);
+    assert!(output.stderr.contains("No space left on device"), "{}", output.stderr);
+    assert!(!output.stderr.contains("tries left"), "{}", output.stderr);
+    assert_eq!(output.stdout, "", "something is left");
+}
+
+#[test]
 fn an_interrupted_run_takes_its_folder_with_it() {
     let (sandbox, _channel) = connected();
     let mut command = sandbox.command(tools().join("ipack"));
@@ -313,6 +329,15 @@ fn what_cannot_be_meant_is_said_before_anything_is_downloaded() {
         assert!(output.stderr.contains(said), "{arguments}: {}", output.stderr);
         assert_eq!((output.stdout.as_str(), made(&sandbox).as_str()), ("", TEMPLATE));
     }
+    // What is no file stays what it is; and a pixi-unpack of another machine would be found out where none can be had.
+    ok(&sandbox, "mkdir odd; mkfifo odd/b.tar");
+    drop(sandbox.sh(&format!("{} --skip-verify", QUICK.replace("b.tar", "odd/b.tar"))).exits(2));
+    ok(
+        &sandbox,
+        "test -p odd/b.tar; cp $(type -P true) odd/elf; printf '\\363\\0' | dd of=odd/elf bs=1 seek=18 conv=notrunc",
+    );
+    let output = sandbox.sh(&format!("{QUICK} --create-executable --pixi-unpack-source odd/elf")).exits(69);
+    assert!(output.stderr.contains("odd/elf: it is for another machine than linux-"), "{}", output.stderr);
     assert_eq!(fetched(&channel), 0);
 }
 

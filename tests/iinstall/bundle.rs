@@ -321,6 +321,15 @@ fn which_pixi_unpack_runs() {
     assert!(hint.contains("AUTO_INFER_VLLM_PIXI_UNPACK_BIN"), "{hint}");
     assert_eq!(site.installs().1, [""; 0], "nothing is unpacked for nothing");
 
+    // The one that was named and is not there: PATH's does not stand in for it.
+    site.sandbox.set("PATH", &path(&Pixi::get().bin));
+    site.set("pixi_unpack", site.sandbox.text("nowhere"));
+    let missing = site.run("").exits(69).one("failed");
+    assert_eq!(missing["what"], "cannot find pixi-unpack");
+    assert_eq!(missing["cause"], "$SANDBOX/nowhere: No such file or directory");
+    assert_eq!((&missing["hint"], site.installs().1), (&hint.into(), vec![]));
+    site.unset("pixi_unpack");
+
     // PATH's, then the one that was named; what it says last is told.
     site.sandbox.set("PATH", &path(found.parent().unwrap()));
     let failed = site.run("").exits(69);

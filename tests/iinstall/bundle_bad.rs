@@ -79,6 +79,13 @@ fn what_the_manifest_does_not_vouch_for() {
         assert_eq!(failed["what"], "cannot read $SANDBOX/b.tar.json");
         assert!(failed["cause"].as_str().unwrap().contains(cause), "{failed}");
     }
+    // Nobody waits for what a pipe will say.
+    site.sh("rm b.tar.json; mkfifo b.tar.json");
+    let failed = site.install(&good).exits(69).one("failed");
+    assert_eq!(
+        (&failed["what"], &failed["cause"]),
+        (&"cannot read $SANDBOX/b.tar.json".into(), &"not a regular file".into())
+    );
 }
 
 #[test]
@@ -199,6 +206,25 @@ fn scripts_that_are_cut_short_or_full_of_noise() {
     refused(&mut site, &script, 65, cut);
     fs::write(&script, &good).unwrap();
     drop(site.install(&script).exits(0));
+}
+
+#[test]
+fn compressed_ones_that_are_cut_short_or_damaged() {
+    let mut site = site();
+    site.pack("b.tar");
+    site.sh("gzip -1 b.tar; mv b.tar.gz b.tgz");
+    let good = fs::read(site.sandbox.path("b.tgz")).unwrap();
+    let flipped = |at: usize| [&good[..at], &[good[at] ^ 1], &good[at + 1..]].concat();
+    for (bytes, cause) in [
+        (good[..good.len() / 2].to_vec(), "it is truncated: it ends before its end mark"),
+        (good[..good.len() - 4].to_vec(), "it is truncated: it ends before its end mark"),
+        (flipped(good.len() - 6), "it is damaged: "),
+    ] {
+        let bundle = site.sandbox.write("b.tgz", bytes);
+        refused(&mut site, &bundle, 65, cause);
+    }
+    let bundle = site.sandbox.write("b.tgz", good);
+    drop(site.install(bundle).exits(0));
 }
 
 #[test]

@@ -36,6 +36,34 @@ fn two_at_once_are_one_after_the_other() {
 }
 
 #[test]
+fn without_room_nothing_is_left() {
+    let mut site = Site::new();
+    let bundle = site.pack("b.tar");
+    site.set("bundle", bundle.to_str().unwrap());
+    site.set("project_dir", site.sandbox.text("small/vllm"));
+    site.save();
+    site.sh("mkdir small");
+    // The members do not fit; they do, and what is made of them does not.
+    for (mib, cause, hint) in [
+        (8, "do not fit the disk of $SANDBOX/small/vllm", "make room there"),
+        (45, "No space left on device", "make room on its disk"),
+    ] {
+        let script = format!(
+            "mount -t tmpfs -o size={mib}m none small; iinstall < env.jsonl; code=$?; ls -A small/vllm/.installs >&2; exit $code"
+        );
+        let mut unshare = site.sandbox.command("unshare");
+        let output = site
+            .sandbox
+            .finish(unshare.args(["--map-root-user", "--mount", "bash", "-c", &script]))
+            .exits(69);
+        let failed = output.one("failed");
+        assert!(failed["cause"].as_str().unwrap().contains(cause), "{failed}");
+        assert!(failed["hint"].as_str().unwrap().contains(hint), "{failed}");
+        assert_eq!(output.stderr.lines().last(), Some(".lock"), "{}", output.stderr);
+    }
+}
+
+#[test]
 fn killed_at_any_moment_current_works_and_nothing_goes_on() {
     let rounds = if crate::kit::full() { 100 } else { 5 };
     let seed = std::env::var("INFER_DEV_TEST_SEED").ok().map_or_else(

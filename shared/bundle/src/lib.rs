@@ -1,15 +1,17 @@
 //! What a pixi-pack bundle is and what its manifest says.
 //!
-//! Owns the names of a bundle's members, the file `<bundle>.json` beside it, and the comparison of its members with
-//! pixi.lock. Opens no bundle: whoever does hands over what it saw as [`Member`]s.
+//! Owns the names of a bundle's members, the form of one that is a script, the file `<bundle>.json` beside it, and the
+//! comparison of its members with pixi.lock. Unpacks nothing: whoever does hands over what it saw as [`Member`]s.
 mod locked;
 mod manifest;
 mod member;
 mod pack_info;
 mod problem;
+mod script;
 
 pub use locked::{Comparison, check, compare};
 pub use manifest::Manifest;
 pub use member::{Member, Part};
 pub use pack_info::{PackInfo, host_platform};
 pub use problem::{Problem, shown};
+pub use script::{HEADER_CEILING, Script};

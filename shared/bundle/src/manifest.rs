@@ -60,7 +60,12 @@ impl Manifest {
     /// It cannot be read (69), or it is malformed or of another format (65).
     pub fn read(path: &Path) -> Result<Option<Self>, Failure> {
         let what = || format!("cannot read {}", path.display());
-        let bytes = match std::fs::read(path) {
+        // A pipe in its place would have us wait for ever.
+        let regular = |path: &Path| match std::fs::metadata(path)?.is_file() {
+            true => std::fs::read(path),
+            false => Err(io::Error::other("not a regular file")),
+        };
+        let bytes = match regular(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Failure::io(Code::Unmet, what(), &error)),

@@ -214,14 +214,18 @@ impl Ended {
         }
     }
 
-    /// The failure of doing `what`: how it ended, the line that looks like its reason, and the last lines it said.
+    /// The failure of doing `what`: how it ended, the line that looks like its reason, what the system said below that, and
+    /// the last lines.
     #[must_use]
     pub fn failure(&self, what: impl Into<String>) -> Failure {
-        let cause = match self.reason() {
-            Some(reason) => format!("{}: {reason}", self.exit()),
-            None => self.exit(),
-        };
-        let mut failure = Failure::new(Code::Unmet, what, cause);
+        let reason = self.reason();
+        let system = self.system().filter(|words| reason.is_none_or(|reason| !reason.contains(words)));
+        let exit = self.exit();
+        let cause: Vec<&str> = [Some(exit.as_str()), reason, system].into_iter().flatten().collect();
+        let mut failure = Failure::new(Code::Unmet, what, cause.join(": "));
+        if system.or(reason).is_some_and(|words| words.contains("No space left")) {
+            failure = failure.hint("make room on its disk, or use another one");
+        }
         failure.exit = Some(self.exit());
         failure.log_tail.clone_from(&self.tail);
         failure
@@ -235,6 +239,14 @@ impl Ended {
         let names = |line: &&String| line.to_lowercase().contains("error");
         let line = self.tail.iter().find(names).or(self.tail.last())?;
         Some(&line[plain(line)..])
+    }
+
+    /// What the system refused with, as Rust programs end the chain of their causes: `… No such file or directory (os error 2)`.
+    fn system(&self) -> Option<&str> {
+        let line = self.tail.iter().rev().find(|line| line.contains("(os error "))?;
+        let end = line.find("(os error ")?;
+        let begin = line[..end].rfind(": ").map_or(0, |at| at + 2);
+        Some(line[begin..].trim())
     }
 }
 
@@ -256,6 +268,19 @@ mod tests {
         let failure = ended.failure("cannot do it");
         assert_eq!(failure.cause, "exit 3: error: http://***@x.invalid");
         assert_eq!(failure.exit.as_deref(), Some("exit 3"));
+    }
+
+    #[test]
+    fn the_systems_words_are_said_however_deep_they_lie() {
+        let failure = |lines: &str| sh(&format!("printf '{lines}'; exit 1")).failure("cannot do it");
+        let deep = failure("Error: no x\\n  Caused by:\\n    y: No space left on device (os error 28)\\n");
+        assert_eq!(deep.cause, "exit 1: Error: no x: No space left on device (os error 28)");
+        assert!(deep.hint.is_some());
+        let plain = failure("Error: y: Permission denied (os error 13)\\n");
+        assert_eq!(
+            (plain.cause.as_str(), plain.hint),
+            ("exit 1: Error: y: Permission denied (os error 13)", None)
+        );
     }
 
     #[test]

@@ -180,9 +180,14 @@ fn files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, Failure> {
     for path in paths {
         let cannot =
             |error: io::Error| Failure::io(Code::Unmet, format!("cannot read {}", path.display()), &error);
-        if !path.metadata().map_err(cannot)?.is_dir() {
+        let looks = path.metadata().map_err(cannot)?;
+        if looks.is_file() {
             files.push((path.clone(), true));
             continue;
+        }
+        if !looks.is_dir() {
+            // What a pipe holds is there once, and a part is read twice.
+            return Err(cannot(io::Error::other("not a regular file")));
         }
         let mut inside = Vec::new();
         for entry in std::fs::read_dir(path).map_err(cannot)? {

@@ -1,7 +1,5 @@
 //! Reading a bundle as pixi-pack has just written it: every member's hash, and the whole's, in one read.
-use base64::engine::general_purpose::STANDARD;
-use base64::read::DecoderReader;
-use bundle::{Member, PackInfo};
+use bundle::{Member, PackInfo, Script};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -11,10 +9,8 @@ use tool::{Code, Failure};
 
 const CHUNK: usize = 256 << 10;
 const AHEAD: usize = 8;
-/// The header that pixi-pack writes has some 2 KiB; what it says of a bundle has less.
-const HEADER_CEILING: u64 = 1 << 20;
-const HEADER_MARK: &[u8] = b"@@END_HEADER@@\n";
-const ARCHIVE_MARK: &[u8] = b"\n@@END_ARCHIVE@@\n";
+/// What pixi-pack says of a bundle has less.
+const INFO_CEILING: u64 = 1 << 20;
 
 /// What is in a bundle.
 pub(crate) struct Contents {
@@ -82,7 +78,7 @@ impl Walk {
             }
             let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             let mut hash = Sha256::new();
-            let mut kept = (path == PackInfo::PATH && entry.size() < HEADER_CEILING).then(Vec::new);
+            let mut kept = (path == PackInfo::PATH && entry.size() < INFO_CEILING).then(Vec::new);
             let size_bytes = pour(&mut BufReader::with_capacity(CHUNK, &mut entry), |bytes| {
                 hash.update(bytes);
                 if let Some(kept) = &mut kept {
@@ -99,29 +95,13 @@ impl Walk {
         io::copy(&mut input, &mut io::sink()).map(drop)
     }
 
-    /// A header up to its mark, an empty line, the tar in base64 on one line, a mark, pixi-unpack in base64.
-    fn script(&mut self, mut input: impl BufRead) -> io::Result<()> {
+    fn script(&mut self, input: impl BufRead) -> io::Result<()> {
         let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-        let (mut line, mut header) = (Vec::new(), (&mut input).take(HEADER_CEILING));
-        while line != HEADER_MARK {
-            line.clear();
-            if header.read_until(b'\n', &mut line)? == 0 {
-                return Err(bad("it has no line @@END_HEADER@@"));
-            }
-        }
-        line.clear();
-        input.read_until(b'\n', &mut line)?;
-        if line != b"\n" {
-            return Err(bad("there is no empty line after @@END_HEADER@@"));
-        }
-        self.archive(DecoderReader::new(Line(&mut input), &STANDARD))?;
-        let mut mark = [0; ARCHIVE_MARK.len()];
-        input.read_exact(&mut mark)?;
-        if mark != ARCHIVE_MARK {
-            return Err(bad("it has no line @@END_ARCHIVE@@"));
-        }
-        self.program_bytes = io::copy(&mut DecoderReader::new(input, &STANDARD), &mut io::sink())?;
-        if self.program_bytes == 0 { Err(bad("it has no pixi-unpack")) } else { Ok(()) }
+        let mut script = Script::begin(input)?.ok_or_else(|| bad("it has no line @@END_HEADER@@"))?;
+        self.archive(&mut script)?;
+        script.program()?;
+        self.program_bytes = io::copy(&mut script, &mut io::sink())?;
+        script.end()
     }
 }
 
@@ -135,21 +115,6 @@ impl<R: Read> Read for Tee<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.file.read(buffer)?;
         drop(self.send.send(buffer[..length].to_vec()));
-        Ok(length)
-    }
-}
-
-/// One line, without its end, which is left.
-struct Line<R>(R);
-
-impl<R: BufRead> Read for Line<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.0.fill_buf()?;
-        let most = bytes.len().min(buffer.len());
-        let end = (&mut &bytes[..most]).skip_until(b'\n')?;
-        let length = end - usize::from(bytes[..end].ends_with(b"\n"));
-        buffer[..length].copy_from_slice(&bytes[..length]);
-        self.0.consume(length);
         Ok(length)
     }
 }
@@ -177,6 +142,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
 
     const INFO: &[u8] = br#"{"version":"1","pixi-pack-version":"0.7.10","platform":"linux-64"}"#;
 

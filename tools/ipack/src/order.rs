@@ -1,6 +1,6 @@
 //! What was ordered: the command line with its defaults, every path absolute.
 use crate::Args;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tool::{Code, Failure};
@@ -47,7 +47,7 @@ impl Order {
                 (pixi.unwrap_or_else(|| own.join("pixi")), pack.unwrap_or_else(|| own.join("pixi-pack")))
             }
         };
-        let unpack = args.pixi_unpack_source.map(|source| program(&source)).transpose()?;
+        let unpack = args.pixi_unpack_source.map(|source| program(&source, &platform)).transpose()?;
         let default = || on_path_for(&platform, here);
         Ok(Self {
             unpack: unpack.or_else(|| args.create_executable.then(default).flatten()),
@@ -101,7 +101,8 @@ fn output(given: Option<PathBuf>, template: &Path, executable: bool) -> Result<P
     let refused = |cause: &str| {
         Err(Failure::new(Code::Usage, format!("cannot write a bundle to {}", output.display()), cause))
     };
-    if output.file_name().is_none() || output.as_os_str() == "-" || output.is_dir() {
+    let other = std::fs::metadata(&output).is_ok_and(|there| !there.is_file());
+    if output.file_name().is_none() || output.as_os_str() == "-" || other {
         return refused("it must be the name of a file").map_err(|f| f.hint("end --output with a file name"));
     }
     if !executable && output.extension().is_some_and(|extension| extension == "sh") {
@@ -146,18 +147,39 @@ fn readable(file: &Path) -> Result<PathBuf, Failure> {
     Ok(file)
 }
 
-/// The pixi-unpack to put into the script. It is looked at before anything is downloaded.
-fn program(source: &str) -> Result<String, Failure> {
+/// The pixi-unpack to put into the script. It is looked at before anything is downloaded: where the bundle is installed,
+/// nobody can bring another.
+fn program(source: &str, platform: &str) -> Result<String, Failure> {
     if is_url(source) {
         return Ok(source.to_owned());
     }
     let path = absolute(Path::new(source))?;
-    let usable = std::fs::metadata(&path).and_then(|stat| match stat.is_file() && stat.len() > 0 {
-        true => Ok(()),
-        false => Err(io::Error::other("not a program")),
-    });
-    usable.map_err(|error| Failure::io(Code::Unmet, format!("cannot take {}", path.display()), &error))?;
+    let cannot =
+        |error: io::Error| Failure::io(Code::Unmet, format!("cannot take {}", path.display()), &error);
+    let stat = std::fs::metadata(&path).map_err(cannot)?;
+    if !stat.is_file() || stat.len() == 0 {
+        return Err(cannot(io::Error::other("not a program")));
+    }
+    let mut head = Vec::new();
+    let file = std::fs::File::open(&path).map_err(cannot)?;
+    file.take(ELF_HEAD).read_to_end(&mut head).map_err(cannot)?;
+    if is_for_another(&head, platform) {
+        let other = io::Error::other(format!("it is for another machine than {platform}"));
+        return Err(cannot(other).hint("name the pixi-unpack of the bundle's platform"));
+    }
     Ok(path.to_string_lossy().into_owned())
+}
+
+const ELF_HEAD: u64 = 20;
+
+/// Whether a file that begins so is a Linux program that does not run on this platform. A script may.
+fn is_for_another(head: &[u8], platform: &str) -> bool {
+    let machine = match platform {
+        "linux-64" => 62,
+        "linux-aarch64" => 183,
+        _ => return false,
+    };
+    head.starts_with(b"\x7fELF") && head.get(18..20).is_some_and(|said| said != [machine, 0])
 }
 
 /// The pixi-unpack on PATH, where it is for the bundle's platform. Without one pixi-pack downloads its own.
@@ -176,9 +198,20 @@ mod tests {
         assert_eq!(of("/x/b.tar", false).unwrap(), Path::new("/x/b.tar"));
         assert_eq!(of("/x/b.tar", true).unwrap(), Path::new("/x/b.sh"));
         assert_eq!(of("/x/b.sh", true).unwrap(), Path::new("/x/b.sh"));
-        for (path, executable) in [("/x/b.sh", false), ("-", false), ("/", false), ("/tmp", false)] {
-            assert_eq!(of(path, executable).unwrap_err().code, Code::Usage, "{path}");
+        let refused = ["/x/b.sh", "-", "/", "/tmp", "/dev/null"];
+        for path in refused {
+            assert_eq!(of(path, false).unwrap_err().code, Code::Usage, "{path}");
         }
         assert!(output(None, Path::new("/t"), true).unwrap().ends_with("t-offline-bundle.sh"));
+    }
+
+    #[test]
+    fn the_program_of_another_machine_is_not_taken() {
+        let own = std::env::current_exe().unwrap();
+        let (own, here) = (own.to_str().unwrap(), bundle::host_platform());
+        let other = if here == "linux-64" { "linux-aarch64" } else { "linux-64" };
+        assert_eq!(program(own, here).unwrap(), own);
+        assert!(program(own, other).unwrap_err().cause.ends_with(other));
+        assert!(!is_for_another(b"#!/bin/sh\n", other) && !is_for_another(b"\x7fELF", other));
     }
 }

@@ -115,16 +115,16 @@ impl Bundle<'_> {
         let kind = unpack::bundle_kind(&self.source.file).map_err(trouble)?;
         if kind == Kind::Script
             && self.run_sh
-            && unpack::payload(&self.source.file).map_err(trouble)?.is_none()
+            && !unpack::is_known_script(&self.source.file).map_err(trouble)?
         {
             let sha256 = self.source.hash()?;
             let proof = papers.whole(&sha256)?;
             let maker = Maker::script(&self.source.looks.path, &self.source.file)?;
             return Ok(Checked { sha256, proof, maker: Found::Script(maker) });
         }
-        let program = unpacker::here(self.env());
+        let program = unpacker::here(self.env())?;
         if kind != Kind::Script && program.is_none() {
-            return Err(unpacker::missing(self.env()));
+            return Err(unpacker::missing(self.env(), "the bundle carries none, and it is not on PATH"));
         }
         let members = attempt.folder().join(MEMBERS);
         let embedded = attempt.folder().join(EMBEDDED);

@@ -4,19 +4,25 @@ use record::Env;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use tool::{Code, Failure, vars};
+use tool::{Code, Failure, io_text, vars};
 
 const NAME: &str = "pixi-unpack";
 
-/// The one that was named, else PATH's; `None` where there is none.
-pub(super) fn here(env: &Env) -> Option<PathBuf> {
-    env.pixi_unpack.clone().or_else(|| which::which(NAME).ok()).map(|path| Path::new("/").join(path))
+/// The one that was named, which must be there, else PATH's; `None` where there is none.
+pub(super) fn here(env: &Env) -> Result<Option<PathBuf>, Failure> {
+    let Some(named) = &env.pixi_unpack else {
+        return Ok(which::which(NAME).ok().map(|path| Path::new("/").join(path)));
+    };
+    match std::fs::metadata(named) {
+        Ok(stat) if stat.is_file() => Ok(Some(named.clone())),
+        Ok(_) => Err(missing(env, format!("{} is not a file", named.display()))),
+        Err(error) => Err(missing(env, format!("{}: {}", named.display(), io_text(&error)))),
+    }
 }
 
 /// What to bring where there is none.
-pub(super) fn missing(env: &Env) -> Failure {
+pub(super) fn missing(env: &Env, cause: impl Into<String>) -> Failure {
     let machine = std::env::consts::ARCH;
-    let cause = "the bundle carries none, and it is not on PATH";
     Failure::new(Code::Unmet, format!("cannot find {NAME}"), cause).hint(format!(
         "bring pixi-unpack-{machine}-unknown-linux-musl of pixi-pack's release and put it on PATH as {NAME}, or name it \
          in {}; a bundle made with --create-executable carries its own",

@@ -2,7 +2,6 @@
 //! nothing of what is in it.
 mod kind;
 mod root;
-mod script;
 mod space;
 mod stream;
 mod tar;
@@ -13,8 +12,7 @@ mod zip;
 
 pub(crate) use kind::{HEAD, Kind};
 pub(crate) use root::{Attributes, Root};
-pub(crate) use script::payload;
 pub(crate) use space::Space;
-pub(crate) use stream::{bundle_kind, hash, hex, unpack, unpack_bundle};
+pub(crate) use stream::{bundle_kind, hash, hex, is_known_script, unpack, unpack_bundle};
 pub(crate) use trouble::Trouble;
 pub(crate) use witness::Witness;

@@ -1,12 +1,13 @@
 //! One read: the file's bytes go to the hash, on a thread of its own, and to the unpacker; decompressing and writing are
 //! two threads more.
 use crate::unpack::zip::At;
-use crate::unpack::{HEAD, Kind, Root, Trouble, script, tar, xz, zip};
+use crate::unpack::{HEAD, Kind, Root, Trouble, tar, xz, zip};
+use bundle::Script;
 use flate2::bufread::GzDecoder;
 use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -54,20 +55,24 @@ pub(crate) fn unpack_bundle(
     bar: &ProgressBar,
 ) -> Result<String, Trouble> {
     let kind = bundle_kind(file)?;
-    let payload = match kind {
-        Kind::Script => script::payload(file)?.ok_or_else(Trouble::no_marker)?,
-        _ => 0,
-    };
     std::thread::scope(|scope| {
         let (to_hash, hasher) = hasher(scope);
-        let mut tee = Tee::new(file, Some(to_hash), bar);
+        let tee = Tee::new(file, Some(to_hash), bar);
         if kind == Kind::Script {
-            walk(scope, root, move |send| decode(&mut tee, payload, program, send))?;
+            let script = Script::begin(tee).map_err(|error| Trouble::reading(&error))?;
+            let script = script.ok_or_else(Trouble::no_marker)?;
+            walk(scope, root, move |send| decode(script, program, send))?;
         } else {
             unpack_tar(kind, root, tee, scope)?;
         }
         Ok(join(hasher))
     })
+}
+
+/// Whether a script is of the make that is unpacked without running it.
+pub(crate) fn is_known_script(file: &File) -> Result<bool, Trouble> {
+    let script = Script::begin(BufReader::new(At { file, position: 0, size: 0 }));
+    script.map(|script| script.is_some()).map_err(|error| Trouble::reading(&error))
 }
 
 /// Which kind of bundle a file is.
@@ -77,15 +82,17 @@ pub(crate) fn bundle_kind(file: &File) -> Result<Kind, Trouble> {
 
 /// Both parts of a script: the tar is sent on, the program written to its file.
 fn decode(
-    tee: &mut Tee<'_>,
-    payload: u64,
+    mut script: Script<Tee<'_>>,
     program: &Path,
     send: &SyncSender<io::Result<Chunk>>,
 ) -> io::Result<()> {
-    io::copy(&mut tee.by_ref().take(payload), &mut io::sink())?;
+    if !pump(&mut script, send)? {
+        return Ok(());
+    }
+    script.program()?;
     let mut file = File::options().write(true).create_new(true).mode(0o755).open(program)?;
-    let archive = |bytes| send.send(Ok(Arc::new(bytes))).is_ok();
-    script::decode(tee, payload, archive, |bytes| file.write_all(&bytes)).map(drop)
+    io::copy(&mut script, &mut file)?;
+    script.end()
 }
 
 fn head(file: &File) -> Result<Vec<u8>, Trouble> {

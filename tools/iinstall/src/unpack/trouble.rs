@@ -1,7 +1,9 @@
 //! Why an archive was not unpacked. Whoever knows the archive's name makes a `Failure` of it.
-use crate::unpack::script::HEADER_CEILING;
+use bundle::HEADER_CEILING;
 use std::io;
 use tool::{Code, Failure, io_text};
+
+const AGAIN: &str = "copy it here again";
 
 /// Cause, code and hint; the object is named by the caller.
 #[derive(Debug)]
@@ -39,12 +41,12 @@ impl Trouble {
         }
         match error.kind() {
             io::ErrorKind::UnexpectedEof => Self::truncated(),
-            _ => Self::bad(format!("it is damaged: {}", io_text(error))),
+            _ => Self::bad(format!("it is damaged: {}", io_text(error))).hint(AGAIN),
         }
     }
 
     pub(crate) fn truncated() -> Self {
-        Self::bad("it is truncated: it ends before its end mark").hint("copy it here again")
+        Self::bad("it is truncated: it ends before its end mark").hint(AGAIN)
     }
 
     /// A script that pixi-pack did not make, or not as we know it.
