@@ -106,11 +106,11 @@ fn keep(input: &[u8]) -> String {
     path.display().to_string()
 }
 
-/// Everything below a folder but what is left out: paths and, of files, their sizes and contents.
+/// Everything below a folder but what is left out: paths, types, sizes, and when each file was last changed.
 fn snapshot(sandbox: &Sandbox, but: &str) -> String {
     let script = format!(
-        "find . -mindepth 1 -path './fuzz.*' -prune -o -path './{but}' -prune -o -type f -printf '%P %s ' \
-         -exec md5sum {{}} ';' -o -printf '%P %y %l\\n' | sort"
+        "find . -mindepth 1 -path './fuzz.*' -prune -o -path './{but}' -prune -o -type f -printf '%P %s %T@ %C@\\n' \
+         -o -printf '%P %y %l\\n' | sort"
     );
     sandbox.sh(&script).exits(0).stdout
 }

@@ -91,7 +91,7 @@ fn answers_of_servers() {
         format!("iprobe --url http://127.0.0.1:{port} --once"),
         format!("iprobe --url http://127.0.0.1:{port} --timeout 1"),
     ];
-    for round in 0..rounds(60, 3000) {
+    for round in 0..rounds(40, 1500) {
         let (which, other) = (luck.below(good.len()), luck.below(good.len()));
         let bytes = luck.change(&good[which], &good[other], &tokens);
         answer.lock().unwrap().clone_from(&bytes);

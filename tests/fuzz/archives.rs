@@ -39,7 +39,7 @@ fn archives_of_every_kind() {
     ]);
     sandbox.write("home/a/b/theirs", "theirs");
     let mut luck = Luck::new();
-    for round in 0..rounds(60, 3000) {
+    for round in 0..rounds(40, 1500) {
         // The plain ones get more: a compressed one hardly comes to be unpacked.
         let which = if luck.once_in(2) { luck.below(2) } else { luck.below(good.len()) };
         let other = luck.below(good.len());

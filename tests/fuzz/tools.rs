@@ -73,7 +73,7 @@ fn records_on_standard_input() {
         "ichat --timeout 1",
         "iwarm --wait 0",
     ];
-    for round in 0..rounds(60, 3000) {
+    for round in 0..rounds(40, 1500) {
         let line = *luck.one(&lines);
         let input = changed(&mut luck, &good);
         let confined = if own { confined(&sandbox, line) } else { line.to_owned() };
@@ -115,7 +115,7 @@ fn caches_and_locks_and_notes() {
     let good: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(sandbox.path(file)).unwrap()).collect();
     let (mut luck, tokens) =
         (Luck::new(), tokens(&["sha256=", ",,", "tree 1 /\n", "\"_path\":", "../../", "[[["]));
-    for round in 0..rounds(60, 3000) {
+    for round in 0..rounds(40, 1500) {
         let which = luck.below(files.len());
         let other = luck.below(files.len());
         let file = &files[which];
@@ -165,7 +165,7 @@ fn configurations() {
             "enabled = 1",
         ]),
     );
-    for round in 0..rounds(60, 3000) {
+    for round in 0..rounds(40, 1500) {
         let (which, other) = (luck.below(good.len()), luck.below(good.len()));
         sandbox.write("c.toml", luck.change(&good[which], &good[other], &tokens));
         let line = *luck.one(&["iplan", "iplan --lenient"]);
@@ -183,7 +183,7 @@ fn what_keepers_leave() {
         "healthy_unix": 2.5, "last_exit": "exit 1", "log_file": sandbox.path("w/a.log"), "plan_hash": "1"});
     let plan = keeping.plan("a", "exit 0");
     let mut luck = Luck::new();
-    for round in 0..rounds(60, 3000) {
+    for round in 0..rounds(40, 1500) {
         for (name, good) in [("status.json", &status), ("plan.json", &plan)] {
             let mut value = good.clone();
             if luck.once_in(2) {
@@ -218,7 +218,7 @@ fn parts_of_a_file() {
         sandbox.sh("ls p").exits(0).stdout.lines().map(|name| format!("p/{name}")).collect();
     let good: Vec<Vec<u8>> = names.iter().map(|name| std::fs::read(sandbox.path(name)).unwrap()).collect();
     let (mut luck, tokens) = (Luck::new(), tokens(&["\"whole\"", "\"index\":2", "b.tar.001-of-003"]));
-    for round in 0..rounds(60, 3000) {
+    for round in 0..rounds(40, 1500) {
         let (which, other) = (luck.below(names.len()), luck.below(names.len()));
         sandbox.write(&names[which], part(&mut luck, &good[which], &good[other], &tokens));
         let line = *luck.one(&["ijoin --check p", "ijoin --into joined p", "ijoin p"]);

@@ -105,6 +105,24 @@ fn one_flipped_bit_in_a_compressed_archive() {
 }
 
 #[test]
+fn an_archive_that_asks_for_four_gib_of_memory() {
+    let mut site = Site::new();
+    let path = site.save("a.tar.xz", Pack::good());
+    let ask = "import sys, zlib
+x = bytearray(open(sys.argv[1], 'rb').read())
+end = 12 + 4 * x[12] + 4 # of the block's header, which ends in its checksum
+at = x.index(b'\\x21\\x01', 12, end) + 2
+x[at] = 40
+x[end - 4:end] = zlib.crc32(x[12:end - 4]).to_bytes(4, 'little')
+open(sys.argv[1], 'wb').write(x)";
+    site.sandbox.write("ask.py", ask);
+    drop(site.sandbox.sh("python3 ask.py a.tar.xz").exits(0));
+    let output = site.install(&path).exits(65);
+    left_nothing(&site, &output);
+    assert_eq!(output.one("failed")["cause"], "it is damaged: memory limit reached");
+}
+
+#[test]
 fn a_wrong_sha256_whether_it_is_installed_already_or_not() {
     let mut site = Site::new();
     let archive = site.save("a.tar", Pack::good());

@@ -1,5 +1,6 @@
 //! The lock file: environments, platforms, packages.
 use crate::document::{self, Document, Entry, Reference, Version};
+use crate::limit::{NESTING, brief, nests_deeply};
 use crate::package::{Conda, Origin, Package, Pypi, archive_parts, file_name, subdir, trailing_number};
 use crate::shown::shown;
 use sha2::{Digest, Sha256};
@@ -66,7 +67,10 @@ impl LockFile {
     /// # Errors
     /// [`Error::Version`] before 4 and after 7, else [`Error::Malformed`] with what is wrong and where.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let malformed = |error: serde_norway::Error| Error::Malformed(error.to_string());
+        let malformed = |error: serde_norway::Error| Error::Malformed(brief(&error.to_string()));
+        if nests_deeply(bytes) {
+            return Err(Error::Malformed(format!("more than {NESTING} brackets are open at once")));
+        }
         let version = match written_version(bytes) {
             Some(version) => version,
             None => serde_norway::from_slice::<Version>(bytes).map_err(malformed)?.version,

@@ -7,6 +7,7 @@
 //! (15 against 152) and into a ninth of its size, and half of serde-saphyr's; a lock file is read in a fiftieth of a second.
 mod document;
 mod file;
+mod limit;
 mod package;
 mod shown;
 

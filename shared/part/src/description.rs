@@ -130,7 +130,9 @@ impl Part {
 
     fn agrees_with_itself(&self) -> bool {
         let whole = &self.whole;
-        whole.split_bytes > 0
+        // No file is larger; and all that is computed from it stays a number.
+        whole.size_bytes <= i64::MAX.unsigned_abs()
+            && whole.split_bytes > 0
             && is_name(&whole.name)
             && self.count == whole.count()
             && (1..=self.count).contains(&self.index)
@@ -197,6 +199,16 @@ mod tests {
         let line = line.lines().next().unwrap().replace("\"format\":1", "\"format\":2");
         let block = block_of(&line).unwrap();
         assert!(matches!(Part::read(&mut &block[..]), Err(Unreadable::Newer(2))));
+    }
+
+    #[test]
+    fn a_whole_that_is_larger_than_any_file_is_damage() {
+        let largest = i64::MAX.unsigned_abs();
+        for (count, believed) in [(u64::MAX, false), (largest + 1, false), (largest, true)] {
+            let whole = Whole { size_bytes: count, split_bytes: 1, ..part().whole };
+            let last = Part { index: count, count, size_bytes: 1, whole, ..part() };
+            assert_eq!(Part::read(&mut &last.block().unwrap()[..]).is_ok(), believed, "{count}");
+        }
     }
 
     #[test]

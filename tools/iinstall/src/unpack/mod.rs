@@ -8,6 +8,7 @@ mod stream;
 mod tar;
 mod trouble;
 mod witness;
+mod xz;
 mod zip;
 
 pub(crate) use kind::{HEAD, Kind};

@@ -1,10 +1,9 @@
 //! One read: the file's bytes go to the hash, on a thread of its own, and to the unpacker; decompressing and writing are
 //! two threads more.
 use crate::unpack::zip::At;
-use crate::unpack::{HEAD, Kind, Root, Trouble, script, tar, zip};
+use crate::unpack::{HEAD, Kind, Root, Trouble, script, tar, xz, zip};
 use flate2::bufread::GzDecoder;
 use indicatif::ProgressBar;
-use liblzma::bufread::XzDecoder;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -157,7 +156,7 @@ fn decompress(kind: Kind, tee: &mut Tee<'_>, send: &SyncSender<io::Result<Chunk>
                 break false;
             }
         },
-        Kind::Xz => pump(&mut XzDecoder::new_multi_decoder(&mut *tee), send)?,
+        Kind::Xz => pump(&mut xz::decoder(&mut *tee)?, send)?,
         Kind::Zstd => pump(&mut zstd::stream::read::Decoder::with_buffer(&mut *tee)?, send)?,
         Kind::Gzip => {
             let mut wanted = pump(&mut GzDecoder::new(&mut *tee), send)?;
