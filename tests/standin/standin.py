@@ -5,11 +5,13 @@ the same libraries that pixi itself is made of. STANDIN_LOG=FILE gets one JSON l
 """
 
 import asyncio
+import ctypes
 import fcntl
 import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -171,9 +173,14 @@ def uv(arguments, cache, offline):
     env = {name: value for name, value in os.environ.items() if not name.startswith("UV_") or name in passed}
     env |= {"UV_CACHE_DIR": str(cache), "UV_NO_WRAP": "1", "UV_NO_CONFIG": "1", "NO_COLOR": "1"}
     command = [UV, *arguments, *(["--offline"] if offline else [])]
-    # pixi and pixi-unpack have uv inside: whatever they were handed down, a lock for one, uv's children have too.
-    handed_down = {"close_fds": False, "stdin": subprocess.DEVNULL}
-    return subprocess.run(command, env=env, capture_output=True, text=True, **handed_down)
+    # pixi and pixi-unpack have uv inside: it has what they were handed down, a lock for one, and ends when they do.
+    inside = {"close_fds": False, "preexec_fn": end_with_us, "stdin": subprocess.DEVNULL}
+    return subprocess.run(command, env=env, capture_output=True, text=True, **inside)
+
+
+def end_with_us():
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def install_wheels(wheels, prefix, cache, offline, environment):
