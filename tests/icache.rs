@@ -81,7 +81,7 @@ fn an_untouched_cache_passes_quick_and_deep() {
 type Damage = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// `B` flips the last byte of a file.
-const DAMAGES: [Damage; 19] = [
+const DAMAGES: [Damage; 22] = [
     (
         "rm -r $PKGS/tinylib-1.0-h1111111_0 $PKGS/python-3.11.7-h0000000_0_cpython $UV/archive-v0/ENvm99EfOFDt5WhM",
         &["python missing", "tinylib missing", "idna missing"],
@@ -120,6 +120,19 @@ const DAMAGES: [Damage; 19] = [
     (": > $UV/wheels-v6/pypi/markupsafe/*.http", &["markupsafe damaged"], &["markupsafe damaged"]),
     ("echo { > $PKGS/tinylib-1.0-h1111111_0/info/paths.json", &["tinylib damaged"], &["tinylib damaged"]),
     ("rm -r $UV/archive-v0/EaaBKbQ21Z4gSNhB/*.dist-info", &["six damaged"], &["six damaged"]),
+    // A pipe in the place of a file is not waited for.
+    (
+        "cd $PKGS; rm tinylib*.lock python*/info/index.json; mkfifo tinylib-1.0-h1111111_0.lock \
+         python-3.11.7-h0000000_0_cpython/info/index.json",
+        &["python damaged", "tinylib damaged"],
+        &["python damaged", "tinylib damaged"],
+    ),
+    (
+        "cd $UV/wheels-v6/pypi/six; rm *.http; mkfifo 1.17.0-py2.py3-none-any.http",
+        &["six damaged"],
+        &["six damaged"],
+    ),
+    ("cd $UV/archive-v0/EaaBKbQ21Z4gSNhB/*.dist-info; rm RECORD; mkfifo RECORD", &[], &["six damaged"]),
     (
         "mv $UV/wheels-v6 $UV/wheels-v5",
         &["idna missing", "markupsafe missing", "six missing"],

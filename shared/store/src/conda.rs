@@ -1,4 +1,5 @@
 //! rattler's package cache: `pkgs/<name>-<version>-<build>/` beside `pkgs/<name>-<version>-<build>.lock`.
+use crate::read::read;
 use lock::Conda;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -91,7 +92,7 @@ impl Entry {
     /// # Errors
     /// What the system says, or that the file has neither 0 nor 8 nor 40 bytes.
     pub fn recorded_sha256(&self) -> io::Result<Option<String>> {
-        let bytes = match std::fs::read(&self.sidecar) {
+        let bytes = match read(&self.sidecar) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -108,7 +109,7 @@ impl Entry {
     /// # Errors
     /// What the system says, or that it cannot be parsed.
     pub fn about(&self) -> io::Result<About> {
-        Ok(serde_json::from_slice(&std::fs::read(self.folder.join("info/index.json"))?)?)
+        Ok(serde_json::from_slice(&read(&self.folder.join("info/index.json"))?)?)
     }
 
     /// `info/paths.json`; `None` where only the deprecated `info/files` is there, which has no hashes.
@@ -116,7 +117,9 @@ impl Entry {
     /// # Errors
     /// What the system says.
     pub fn listing(&self) -> io::Result<Option<Listing>> {
-        match std::fs::read_to_string(self.folder.join("info/paths.json")) {
+        let text = read(&self.folder.join("info/paths.json"))
+            .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+        match text {
             Ok(text) => Ok(Some(Listing(text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 std::fs::metadata(self.folder.join("info/files")).map_err(|_| error).map(|_| None)

@@ -1,5 +1,6 @@
 //! uv's cache as pixi uses it: pointers in `wheels-v6`, unpacked wheels in `archive-v0`.
 use crate::key::{self, WheelName};
+use crate::read::read;
 use lock::{Origin, Pypi};
 use serde::Deserialize;
 use std::io::{self, Cursor};
@@ -107,7 +108,7 @@ impl Pointer {
     /// # Errors
     /// What the system says, or what is wrong with the file.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let bytes = std::fs::read(path)?;
+        let bytes = read(path)?;
         let short = || io::Error::other("it is cut short");
         let (body, length) = bytes.split_last_chunk::<8>().ok_or_else(short)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;

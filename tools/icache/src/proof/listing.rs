@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use store::{ListedPath, PathType};
@@ -89,7 +90,8 @@ fn differs(wanted: &ListedPath<'_>, item: Option<&Item>) -> Option<String> {
 
 fn record_of(archive: &Path) -> Result<(PathBuf, String), Fault> {
     let record = archive.join(dist_info(archive)?).join("RECORD");
-    match std::fs::read_to_string(&record) {
+    let text = store::read(&record).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    match text {
         Ok(text) => Ok((record, text)),
         Err(error) => Err(Fault::new("damaged", record, tool::io_text(&error))),
     }

@@ -1,4 +1,5 @@
 //! The cache road: take the template, let pixi install it sealed from the cache, prove that it imports, flip.
+mod run;
 mod shadow;
 mod stores;
 
@@ -8,8 +9,9 @@ use crate::road::{Done, Order, Road};
 use crate::sealed::Sealed;
 use crate::unpack::hex;
 use lock::{LockFile, Origin, Package, Pypi};
-use pixi::{Ended, Network, Pixi, Template, surround};
+use pixi::{Network, Pixi, Template};
 use record::{Cache, Env, Installed, Source, Warning};
+use run::Run;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -114,51 +116,13 @@ impl<'a> CacheRoad<'a> {
             .hint("of a template only pixi.toml, pixi.lock and scripts are taken; lock it as a wheel, or put it below scripts"))
     }
 
-    /// Run pixi in the settled attempt; the environment's folder.
-    fn run_pixi(
-        &self,
-        sealed: &Sealed<'_>,
-        attempt: &Path,
-        variables: &BTreeMap<String, String>,
-    ) -> Result<PathBuf, Failure> {
-        let mut command = sealed.command(&self.pixi.program)?;
-        let program = &mut command.command;
-        program.args(["install", "--frozen"]).args(self.arguments(attempt)).current_dir(attempt);
-        surround(program, variables, &attempt.join(TMP), Network::Offline);
-        let ended = sealed.run(command, &format!("installing {}", self.env().engine))?;
-        if !ended.status.success() {
-            let failure = hinted(&ended, format!("pixi cannot install {}", self.env().engine));
-            let unproved = self.verified.is_some_and(|verified| verified.gaps > 0) && failure.hint.is_none();
-            let hint =
-                "icache named what it could not prove, as 'unprovable': that is built or read only now";
-            return Err(if unproved { failure.hint(hint) } else { failure });
+    /// The same failure, with what icache could not prove, where nothing better is known.
+    fn unproved(&self, failure: Failure) -> Failure {
+        let unproved = self.verified.is_some_and(|verified| verified.gaps > 0);
+        if failure.hint.is_some() || !unproved {
+            return failure;
         }
-        let prefix = attempt.join(".pixi/envs").join(self.environment);
-        let python = prefix.join("bin/python");
-        let real = std::fs::canonicalize(&prefix).unwrap_or_default();
-        // Installs may be on another disk, behind a link.
-        let inside = attempt.canonicalize().is_ok_and(|attempt| real.starts_with(attempt));
-        if inside && python.is_file() {
-            return Ok(prefix);
-        }
-        let what = format!("pixi did not install into {}", prefix.display());
-        let (cause, hint) = if inside {
-            ("there is no bin/python in it".to_owned(), "the environment that is named must have a Python")
-        } else {
-            let cause = match real.as_os_str().is_empty() {
-                true => "it is not there".to_owned(),
-                false => format!("that is {}", real.display()),
-            };
-            (cause, "detached environments cannot be installed; turn them off in pixi's configuration")
-        };
-        Err(Failure::new(Code::Unmet, what, cause).hint(hint))
-    }
-
-    /// The project and the environment, as pixi's commands take them.
-    fn arguments(&self, attempt: &Path) -> Vec<String> {
-        let manifest = attempt.join("pixi.toml").display().to_string();
-        let environment = self.environment.to_owned();
-        vec!["--manifest-path".to_owned(), manifest, "--environment".to_owned(), environment]
+        failure.hint("icache named what it could not prove, as 'unprovable': that is built or read only now")
     }
 
     fn checks(&self, packages: usize) -> BTreeMap<String, Value> {
@@ -196,15 +160,16 @@ impl Road for CacheRoad<'_> {
         let (variables, shadowed) = stores.variables(self.env(), &folder, &home.path)?;
         warnings.extend(shadowed);
 
-        let prefix = self.run_pixi(&sealed, &folder, &variables)?;
-        let mut arguments = vec!["--frozen".to_owned()];
-        arguments.extend(self.arguments(&folder));
-        let mut hook = variables;
-        hook.extend(
-            [("TMPDIR", tmp.display().to_string()), ("PIXI_NO_CONFIG", "1".to_owned())]
-                .map(|(n, v)| (n.to_owned(), v)),
-        );
-        let activation = environment::from_hook(&sealed, &self.pixi.program, &arguments, &hook)?;
+        let run = Run {
+            program: &self.pixi.program,
+            environment: self.environment,
+            sealed: &sealed,
+            attempt: &folder,
+            variables: &variables,
+            tmp: &tmp,
+        };
+        let prefix = run.install().map_err(|failure| self.unproved(failure))?;
+        let activation = run.activation()?;
         let python = prefix.join("bin/python");
         let mut checks = self.checks(stores.packages.len());
         warnings.extend(environment::check(&sealed, self.env().engine, &python, &activation, &mut checks)?);
@@ -266,28 +231,6 @@ fn id(template: &Template, environment: &str, pixi: &Pixi, env: &Env) -> String 
         hash.update(part);
     }
     hex(&hash.finalize())
-}
-
-/// pixi's failure, with what to do about those that are known.
-fn hinted(ended: &Ended, what: String) -> Failure {
-    const LACKS: &str = "the cache lacks it; icache names everything that it lacks, or cannot prove";
-    const KNOWN: [(&str, &str); 6] = [
-        ("No locks available", "the cache lies on a file system without locks; copy it to a local disk"),
-        ("No space left on device", "make room on the disk of the install"),
-        (
-            "Virtual package",
-            "set CONDA_OVERRIDE_CUDA (as 12.8) where the driver is not visible, as the cache was warmed with",
-        ),
-        ("network access is disabled", LACKS),
-        ("Network connectivity is disabled", LACKS),
-        ("not up-to-date with requested environment", "the lock file does not have that environment"),
-    ];
-    let failure = ended.failure(what);
-    let known = KNOWN.iter().find(|(words, _)| ended.tail.iter().any(|line| line.contains(words)));
-    match known {
-        Some((_, hint)) => failure.hint(*hint),
-        None => failure,
-    }
 }
 
 fn remove(folder: &Path) -> Result<(), Failure> {
