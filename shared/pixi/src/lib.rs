@@ -4,6 +4,7 @@
 //! how such a long-running program is run and heard. Knows nothing of caches or installs.
 mod environment;
 mod job;
+mod outputs;
 mod program;
 mod redact;
 mod shortfall;

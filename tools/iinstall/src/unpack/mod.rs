@@ -1,5 +1,6 @@
 //! Unpacking: an archive into one empty folder, hashed in the same read. Owns what may come out of an archive; knows
 //! nothing of what is in it.
+mod chunks;
 mod kind;
 mod root;
 mod space;

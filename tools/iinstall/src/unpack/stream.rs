@@ -1,5 +1,6 @@
 //! One read: the file's bytes go to the hash, on a thread of its own, and to the unpacker; decompressing and writing are
 //! two threads more.
+use crate::unpack::chunks::{Chunk, Chunks, Tee, fill};
 use crate::unpack::zip::At;
 use crate::unpack::{HEAD, Kind, Root, Trouble, tar, xz, zip};
 use bundle::Script;
@@ -11,13 +12,9 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
 
-/// Bytes that travel together, shared by those who read them.
-type Chunk = Arc<Vec<u8>>;
-
-const CHUNK: usize = 256 << 10;
 /// Chunks on their way between two threads: enough to bridge a file's creation, not more.
 const AHEAD: usize = 8;
 
@@ -149,7 +146,7 @@ fn walk<'scope>(
             drop(send.send(Err(error)));
         }
     });
-    let mut chunks = Chunks { receive, chunk: Chunk::default(), at: 0 };
+    let mut chunks = Chunks::new(receive);
     tar::unpack(&mut chunks, root)?;
     // To the end, so that a checksum there is compared and every byte is hashed.
     drain(&mut chunks).map_err(|error| Trouble::reading(&error))
@@ -190,22 +187,6 @@ fn pump(input: &mut impl Read, send: &SyncSender<io::Result<Chunk>>) -> io::Resu
     }
 }
 
-/// A full chunk, or what is left.
-fn fill(input: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; CHUNK];
-    let mut length = 0;
-    while length < CHUNK {
-        match input.read(&mut bytes[length..]) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.truncate(length);
-    Ok(bytes)
-}
-
 fn drain(input: &mut impl BufRead) -> io::Result<()> {
     loop {
         let length = input.fill_buf()?.len();
@@ -213,83 +194,6 @@ fn drain(input: &mut impl BufRead) -> io::Result<()> {
             return Ok(());
         }
         input.consume(length);
-    }
-}
-
-/// The file from its beginning, each chunk also sent to the hash.
-struct Tee<'a> {
-    file: At<'a>,
-    to_hash: Option<SyncSender<Chunk>>,
-    bar: &'a ProgressBar,
-    chunk: Chunk,
-    at: usize,
-}
-
-impl<'a> Tee<'a> {
-    fn new(file: &'a File, to_hash: Option<SyncSender<Chunk>>, bar: &'a ProgressBar) -> Self {
-        Self { file: At { file, position: 0, size: 0 }, to_hash, bar, chunk: Chunk::default(), at: 0 }
-    }
-
-    /// The next chunk; an empty one is the end.
-    fn next(&mut self) -> io::Result<Chunk> {
-        let bytes = fill(&mut self.file)?;
-        self.bar.inc(bytes.len() as u64);
-        let chunk = Arc::new(bytes);
-        if let Some(to_hash) = self.to_hash.as_ref().filter(|_| !chunk.is_empty()) {
-            drop(to_hash.send(Arc::clone(&chunk)));
-        }
-        Ok(chunk)
-    }
-}
-
-impl BufRead for Tee<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at == self.chunk.len() {
-            self.chunk = self.next()?;
-            self.at = 0;
-        }
-        Ok(&self.chunk[self.at..])
-    }
-
-    fn consume(&mut self, length: usize) {
-        self.at += length;
-    }
-}
-
-impl Read for Tee<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.fill_buf()?.read(buffer)?;
-        self.consume(length);
-        Ok(length)
-    }
-}
-
-/// What the decompressing thread sends.
-struct Chunks {
-    receive: Receiver<io::Result<Chunk>>,
-    chunk: Chunk,
-    at: usize,
-}
-
-impl BufRead for Chunks {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.at == self.chunk.len() {
-            self.chunk = self.receive.recv().unwrap_or_else(|_| Ok(Chunk::default()))?;
-            self.at = 0;
-        }
-        Ok(&self.chunk[self.at..])
-    }
-
-    fn consume(&mut self, length: usize) {
-        self.at += length;
-    }
-}
-
-impl Read for Chunks {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.fill_buf()?.read(buffer)?;
-        self.consume(length);
-        Ok(length)
     }
 }
 

@@ -1,0 +1,128 @@
+//! What a program says while it runs: its last lines, shown as they come, or its answer.
+use crate::redact::Credentials;
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, PipeReader, Read};
+use std::process::{Child, Command};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How many of the last lines are kept, and how much of each.
+pub(crate) const TAIL: usize = 40;
+pub(crate) const LINE_BYTES: usize = 2048;
+/// Captured output above this is no answer.
+const CAPTURE_CEILING: u64 = 16 << 20;
+/// A grandchild may hold the pipes after the program has ended; its words are not waited for longer.
+const AFTERMATH: Duration = Duration::from_secs(1);
+
+/// The ends that we read.
+pub(crate) struct Outputs {
+    /// stderr, and stdout too where it is no answer: through one pipe, so that their lines keep their order.
+    lines: PipeReader,
+    answer: Option<PipeReader>,
+}
+
+enum Heard {
+    Line(String),
+    Answer(Vec<u8>),
+}
+
+impl Outputs {
+    /// Pipes for the outputs of `command`, which holds their writing ends; `captures`: stdout is an answer.
+    pub(crate) fn of(command: &mut Command, captures: bool) -> io::Result<Self> {
+        let (lines, write) = io::pipe()?;
+        command.stderr(write.try_clone()?);
+        if !captures {
+            command.stdout(write);
+            return Ok(Self { lines, answer: None });
+        }
+        let (answer, write) = io::pipe()?;
+        command.stdout(write);
+        Ok(Self { lines, answer: Some(answer) })
+    }
+
+    /// Listen until all is closed, or the program has ended and nothing comes any more.
+    pub(crate) fn hear(self, child: &mut Child, label: &str) -> io::Result<(Vec<String>, Vec<u8>)> {
+        let (say, heard) = channel();
+        if let Some(stdout) = self.answer {
+            let say = say.clone();
+            thread::spawn(move || answer(stdout, &say));
+        }
+        let credentials = Credentials::of(std::env::vars_os());
+        thread::spawn(move || lines(self.lines, &credentials, &say));
+        let line = tool::instance_line(label);
+        line.enable_steady_tick(Duration::from_millis(200));
+        let listened = listen(child, &heard, |text| {
+            log::info!("{text}");
+            line.set_message(format!("{label}: {text}"));
+        });
+        line.finish_and_clear();
+        listened
+    }
+}
+
+fn listen(
+    child: &mut Child,
+    heard: &Receiver<Heard>,
+    mut show: impl FnMut(&str),
+) -> io::Result<(Vec<String>, Vec<u8>)> {
+    let mut tail = VecDeque::new();
+    let mut stdout = Vec::new();
+    let mut ended = None;
+    loop {
+        match heard.recv_timeout(Duration::from_millis(100)) {
+            Ok(Heard::Line(text)) => {
+                show(&text);
+                if tail.len() == TAIL {
+                    tail.pop_front();
+                }
+                tail.push_back(text);
+            }
+            Ok(Heard::Answer(bytes)) => stdout = bytes,
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                if ended.is_none() && child.try_wait()?.is_some() {
+                    ended = Some(Instant::now());
+                }
+                if ended.is_some_and(|ended: Instant| ended.elapsed() > AFTERMATH) {
+                    break;
+                }
+            }
+        }
+    }
+    Ok((tail.into(), stdout))
+}
+
+fn answer(stdout: impl Read, say: &Sender<Heard>) {
+    let mut bytes = Vec::new();
+    drop(stdout.take(CAPTURE_CEILING).read_to_end(&mut bytes));
+    drop(say.send(Heard::Answer(bytes)));
+}
+
+/// What a progress bar overwrites counts as a line; what is too long is cut.
+fn lines(output: impl Read, credentials: &Credentials, say: &Sender<Heard>) {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    loop {
+        let Ok(chunk) = output.fill_buf() else { return };
+        let (length, ends) = match chunk.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            Some(end) => (end + 1, true),
+            None => (chunk.len(), chunk.is_empty()),
+        };
+        let room = LINE_BYTES.saturating_sub(line.len());
+        line.extend(chunk[..length].iter().take(room));
+        let over = chunk.is_empty();
+        output.consume(length);
+        if ends {
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end();
+            if !text.is_empty() && say.send(Heard::Line(credentials.redact(text))).is_err() {
+                return;
+            }
+            line.clear();
+        }
+        if over {
+            return;
+        }
+    }
+}
