@@ -12,6 +12,6 @@ mod script;
 pub use locked::{Comparison, check, compare};
 pub use manifest::Manifest;
 pub use member::{Member, Part};
-pub use pack_info::{PackInfo, host_platform};
+pub use pack_info::PackInfo;
 pub use problem::{Problem, shown};
 pub use script::{HEADER_CEILING, Script};

@@ -1,4 +1,5 @@
 //! `pixi-pack.json`: what pixi-pack says of the bundle that it made.
+use lock::host_platform;
 use serde::Deserialize;
 use tool::{Code, Failure};
 
@@ -54,12 +55,6 @@ impl PackInfo {
         }
         Ok(())
     }
-}
-
-/// The conda subdir of this machine.
-#[must_use]
-pub fn host_platform() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "linux-aarch64" } else { "linux-64" }
 }
 
 #[cfg(test)]

@@ -62,6 +62,22 @@ pub struct Platform {
 }
 
 impl LockFile {
+    /// The environment of this name.
+    ///
+    /// # Errors
+    /// In words: that there is none, and which there are.
+    pub fn environment(&self, name: &str) -> Result<&Environment, String> {
+        self.environments.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.environments.keys().map(String::as_str).collect();
+            let known = if known.is_empty() {
+                "none at all".to_owned()
+            } else {
+                format!("only {}", known.join(", "))
+            };
+            format!("it has no environment '{name}', {known}")
+        })
+    }
+
     /// Read a lock file's bytes.
     ///
     /// # Errors

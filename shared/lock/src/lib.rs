@@ -7,10 +7,12 @@
 //! (15 against 152) and into a ninth of its size, and half of serde-saphyr's; a lock file is read in a fiftieth of a second.
 mod document;
 mod file;
+mod host;
 mod limit;
 mod package;
 mod shown;
 
 pub use file::{Environment, Error, LockFile, Platform};
+pub use host::host_platform;
 pub use package::{Conda, Origin, Package, Pypi, percent_decode};
 pub use shown::shown;

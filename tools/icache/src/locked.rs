@@ -27,8 +27,7 @@ impl Locked {
         let path = folder.join("pixi.lock");
         let lock = read_lock(env, &path)?;
         let name = env.pixi_env.as_deref().unwrap_or("default");
-        let environment =
-            lock.environments.get(name).ok_or_else(|| no_environment(env, &lock, &path, name))?;
+        let environment = lock.environment(name).map_err(|cause| no_environment(env, &path, cause))?;
         let (platforms, packages) = choose(environment, platform)
             .map_err(|cause| Failure::new(Code::Input, format!("cannot use {}", path.display()), cause))?;
         let find_links = environment.find_links;
@@ -73,9 +72,7 @@ fn choose(
     environment: &lock::Environment,
     named: Option<&str>,
 ) -> Result<(Vec<String>, Vec<Package>), String> {
-    let subdir =
-        format!("linux-{}", if cfg!(target_arch = "x86_64") { "64" } else { std::env::consts::ARCH });
-    let wanted = named.unwrap_or(&subdir);
+    let wanted = named.unwrap_or(lock::host_platform());
     let chosen: Vec<(&String, &lock::Platform)> = match environment.platforms.get_key_value(wanted) {
         Some(platform) if named.is_some() => vec![platform],
         _ => environment.platforms.iter().filter(|(_, platform)| platform.subdir == wanted).collect(),
@@ -105,11 +102,7 @@ fn read_lock(env: &Env, path: &Path) -> Result<LockFile, Failure> {
     LockFile::parse(&bytes).map_err(|error| Failure::new(Code::Input, what(), error.to_string()))
 }
 
-fn no_environment(env: &Env, lock: &LockFile, path: &Path, name: &str) -> Failure {
-    let known: Vec<&str> = lock.environments.keys().map(String::as_str).collect();
-    let known =
-        if known.is_empty() { "none at all".to_owned() } else { format!("only {}", known.join(", ")) };
+fn no_environment(env: &Env, path: &Path, cause: String) -> Failure {
     let hint = format!("set {} to one of them", tool::vars::of(env.engine, "PIXI_ENV"));
-    let cause = format!("it has no environment '{name}', {known}");
     Failure::new(Code::Unmet, format!("cannot use {}", path.display()), cause).hint(hint)
 }

@@ -30,7 +30,7 @@ pub(crate) struct Order {
 impl Order {
     pub(crate) fn of(args: Args) -> Result<Self, Failure> {
         let template = absolute(&args.template)?;
-        let here = bundle::host_platform();
+        let here = lock::host_platform();
         let platform = args.platform.unwrap_or_else(|| here.to_owned());
         let output = output(args.output, &template, args.create_executable)?;
         if platform != here && (!args.skip_verify || args.warmup) {
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn the_program_of_another_machine_is_not_taken() {
         let own = std::env::current_exe().unwrap();
-        let (own, here) = (own.to_str().unwrap(), bundle::host_platform());
+        let (own, here) = (own.to_str().unwrap(), lock::host_platform());
         let other = if here == "linux-64" { "linux-aarch64" } else { "linux-64" };
         assert_eq!(program(own, here).unwrap(), own);
         assert!(program(own, other).unwrap_err().cause.ends_with(other));

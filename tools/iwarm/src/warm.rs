@@ -52,16 +52,13 @@ fn lock_version(env: &Env, template: &Template) -> Result<u32, Failure> {
     let lock = LockFile::parse(template.lock()).map_err(|error| {
         Failure::new(Code::Input, format!("cannot read {}", path.display()), error.to_string())
     })?;
-    let name = environment(env);
-    if lock.environments.contains_key(name) {
-        return Ok(lock.version);
+    match lock.environment(environment(env)) {
+        Ok(_) => Ok(lock.version),
+        Err(cause) => {
+            let hint = format!("set {} to one of them", vars::of(env.engine, "PIXI_ENV"));
+            Err(Failure::new(Code::Unmet, format!("cannot use {}", path.display()), cause).hint(hint))
+        }
     }
-    let known: Vec<&str> = lock.environments.keys().map(String::as_str).collect();
-    let known =
-        if known.is_empty() { "none at all".to_owned() } else { format!("only {}", known.join(", ")) };
-    let cause = format!("it has no environment '{name}', {known}");
-    let hint = format!("set {} to one of them", vars::of(env.engine, "PIXI_ENV"));
-    Err(Failure::new(Code::Unmet, format!("cannot use {}", path.display()), cause).hint(hint))
 }
 
 fn environment(env: &Env) -> &str {

@@ -121,7 +121,7 @@ impl<'a> Papers<'a> {
     fn locked(&self, members: &[Member]) -> Result<(), Failure> {
         let Some((path, lock)) = &self.lock else { return Ok(()) };
         let environment = self.env.pixi_env.as_deref().unwrap_or("default");
-        let platform = bundle::host_platform();
+        let platform = lock::host_platform();
         let template = vars::of(self.env.engine, "TEMPLATE_DIR");
         let Some(found) = bundle::compare(members, lock, environment, platform) else {
             let cause = format!("{} has no environment '{environment}' for {platform}", path.display());

@@ -46,7 +46,7 @@ pub(super) fn fits(program: &Path, what: &str) -> Result<(), Failure> {
         Some(elf) if elf.machine != elf::MACHINE => {
             let machine = std::env::consts::ARCH;
             let cause = format!("the {NAME} in it is for another machine than this {machine}");
-            let hint = format!("pack it with --platform {}", bundle::host_platform());
+            let hint = format!("pack it with --platform {}", lock::host_platform());
             Err(Failure::new(Code::Unmet, what, cause).hint(hint))
         }
         Some(_) => Ok(()),

@@ -55,9 +55,11 @@ impl<'a> CacheRoad<'a> {
             Failure::new(Code::Input, what, error.to_string())
         })?;
         let environment = env.pixi_env.as_deref().unwrap_or("default");
-        if !lock.environments.contains_key(environment) {
-            return Err(no_environment(env, &lock, dir, environment));
-        }
+        lock.environment(environment).map_err(|cause| {
+            let what = format!("cannot use {}", dir.join("pixi.lock").display());
+            let hint = format!("set {} to one of them", vars::of(env.engine, "PIXI_ENV"));
+            Failure::new(Code::Unmet, what, cause).hint(hint)
+        })?;
         let pixi = Pixi::find()?;
         let id = id(&template, environment, &pixi, env);
         Ok(Self { order, verified, template, lock, pixi, environment, id })
@@ -202,15 +204,6 @@ impl Road for CacheRoad<'_> {
     fn looks(&self) -> Option<&Source> {
         None
     }
-}
-
-fn no_environment(env: &Env, lock: &LockFile, dir: &Path, name: &str) -> Failure {
-    let known: Vec<&str> = lock.environments.keys().map(String::as_str).collect();
-    let known =
-        if known.is_empty() { "none at all".to_owned() } else { format!("only {}", known.join(", ")) };
-    let what = format!("cannot use {}", dir.join("pixi.lock").display());
-    Failure::new(Code::Unmet, what, format!("it has no environment '{name}', {known}"))
-        .hint(format!("set {} to one of them", vars::of(env.engine, "PIXI_ENV")))
 }
 
 /// Hash of all that goes in: every file taken, the environment, the platform, pixi's version, and what overrides its look

@@ -34,8 +34,7 @@ impl Stores {
                     .hint(format!("{root} must name a warmed cache; icache says what it lacks")));
             }
         }
-        let here =
-            format!("linux-{}", if cfg!(target_arch = "x86_64") { "64" } else { std::env::consts::ARCH });
+        let here = lock::host_platform();
         let locked =
             lock.environments.get(environment).into_iter().flat_map(|found| found.platforms.values());
         let packages =
