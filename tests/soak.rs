@@ -1,5 +1,5 @@
 //! Twenty real servers at once: started, probed, some killed, kept, stopped, and nothing of them left.
-use crate::kit::{Sandbox, alive, free_port, send, wait_for};
+use crate::kit::{Sandbox, free_port, send, started_in, wait_for};
 use crate::pipeline::sandbox_with_engine;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -28,17 +28,6 @@ fn free_ports() -> Vec<u16> {
     ports.into_iter().collect()
 }
 
-/// Every live process that was started in the sandbox.
-fn processes(sandbox: &Sandbox) -> Vec<u32> {
-    let ours = format!("TMPDIR={}", sandbox.text("tmp")).into_bytes();
-    let carries = |pid: &u32| {
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environ.split(|byte| *byte == 0).any(|entry| entry == ours) && alive(*pid)
-    };
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(carries).collect()
-}
-
 #[test]
 fn twenty_servers_come_up_five_are_killed_all_are_ready_again_and_nothing_is_left() {
     let ports = free_ports();
@@ -64,12 +53,12 @@ fn twenty_servers_come_up_five_are_killed_all_are_ready_again_and_nothing_is_lef
     }
     let told = sandbox.sh("istat").exits(0).all("status");
     assert!(told.len() == INSTANCES && told.iter().all(|status| status["state"] == "running"));
-    assert_eq!(processes(&sandbox).len(), 2 * INSTANCES, "keepers and engines");
+    assert_eq!(started_in(&sandbox).len(), 2 * INSTANCES, "keepers and engines");
 
     let stopped = sandbox.sh("istop").exits(0).all("stopped");
     assert_eq!(stopped.len(), INSTANCES);
     assert!(stopped.iter().all(|stopped| stopped["how"] == "term" && stopped["orphans"] == 0), "{stopped:?}");
-    assert_eq!(processes(&sandbox), Vec::<u32>::new());
+    assert_eq!(started_in(&sandbox), Vec::<u32>::new());
     for (number, port) in ports.iter().enumerate() {
         TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).unwrap();
         let directory = state::Directory::at(sandbox.path(&format!("run/llama-cpp/tiny{number}")));

@@ -7,8 +7,8 @@ fn the_memory_of_the_whole_tree_is_summed_over_all_gpus() {
     let machine = Machine::with(&[4, 4]);
     let keeping = &machine.keeping;
     keeping.start("a", "setsid sleep 1000 & echo up; wait");
-    let (leader, tree) = (machine.pid("a"), keeping.marked("a"));
-    let worker = *tree.iter().find(|pid| **pid != leader).unwrap();
+    let leader = machine.pid("a");
+    let worker = keeping.marked("a").into_iter().find(|pid| *pid != leader).unwrap();
     machine.names(&[(0, leader, 100), (1, leader, 50), (1, worker, 7), (0, std::process::id(), 9000)]);
     let status = keeping.sandbox.sh("istat").exits(1).one("status");
     assert_eq!(status["gpu_bytes"], json!(157 << 20));

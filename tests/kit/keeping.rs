@@ -2,6 +2,7 @@
 use super::{Output, Sandbox, alive, free_port, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -113,7 +114,7 @@ impl Keeping {
 
     /// Every live process that was started in this sandbox, whatever became of its parents.
     pub(crate) fn processes(&self) -> Vec<u32> {
-        carrying(&format!("TMPDIR={}", self.sandbox.text("tmp")))
+        started_in(&self.sandbox)
     }
 
     /// Every instance that was ever kept here.
@@ -137,14 +138,38 @@ impl Drop for Keeping {
     }
 }
 
+/// Every live process that was started in a sandbox, whatever became of its parents.
+pub(crate) fn started_in(sandbox: &Sandbox) -> Vec<u32> {
+    carrying(&format!("TMPDIR={}", sandbox.text("tmp")))
+}
+
 /// Every live process whose environment began with this entry.
 fn carrying(entry: &str) -> Vec<u32> {
     let carries = |pid: &u32| {
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let environ = environment(*pid);
         environ.split(|byte| *byte == 0).any(|found| found == entry.as_bytes()) && alive(*pid)
     };
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(carries).collect()
+}
+
+/// In one read, and again for a while where it is empty: a process that is executing another program has none for a moment.
+fn environment(pid: u32) -> Vec<u8> {
+    let mut environ = vec![0; 1 << 20];
+    for _ in 0..10 {
+        let file = std::fs::File::open(format!("/proc/{pid}/environ"));
+        let Ok(count) = file.and_then(|mut file| file.read(&mut environ)) else { break };
+        if count > 0 {
+            environ.truncate(count);
+            return environ;
+        }
+        // Threads of the kernel and the dead have no program.
+        if std::fs::read_link(format!("/proc/{pid}/exe")).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Vec::new()
 }
 
 /// Signal a process that may have gone.

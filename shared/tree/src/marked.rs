@@ -1,7 +1,13 @@
 //! Processes that carry an instance's mark in their environment, wherever they have been reparented to.
 use crate::Process;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+/// How often an environment that is empty is looked at, and the pause between: together far longer than an execve(2) takes.
+const LOOKS: usize = 10;
+const EXECUTING: Duration = Duration::from_millis(2);
 
 /// Read /proc as the user `uid`: on a thread of its own that has become the user as far as files are concerned.
 pub fn as_user<T: Send>(uid: u32, gid: u32, read: impl FnOnce() -> T + Send) -> Option<T> {
@@ -18,13 +24,14 @@ pub fn as_user<T: Send>(uid: u32, gid: u32, read: impl FnOnce() -> T + Send) -> 
 /// So it is read on a thread of its own that has become the user as far as files are concerned, and ends afterwards.
 #[must_use]
 pub fn marked(mark: &str, uid: u32, gid: u32) -> Vec<Process> {
-    let wanted = format!("{}={mark}", tool::vars::INFER_DEV_INSTANCE);
+    let wanted = mark.to_owned();
     let search = move || {
         become_for_files(uid, gid);
         let own = std::process::id();
+        let theirs = |pid: u32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|folder| folder.uid() == uid);
         let mut found = Process::all();
-        found.retain(|p| p.pid != own && !p.zombie && carries(p.pid, uid, &wanted));
-        found
+        found.retain(|p| p.pid != own && !p.zombie && theirs(p.pid));
+        carrying(found, |value| value == wanted.as_bytes())
     };
     std::thread::spawn(search).join().unwrap_or_default()
 }
@@ -32,19 +39,55 @@ pub fn marked(mark: &str, uid: u32, gid: u32) -> Vec<Process> {
 /// The mark that a process carries, whoever's it is; `None` where it carries none or may not be looked at.
 #[must_use]
 pub fn mark(pid: u32) -> Option<String> {
-    let folder = format!("/proc/{pid}");
-    let owner = fs::metadata(&folder).ok()?;
-    let environ = as_user(owner.uid(), owner.gid(), || fs::read(format!("{folder}/environ")))?.ok()?;
-    let name = format!("{}=", tool::vars::INFER_DEV_INSTANCE);
-    let value = |entry: &[u8]| entry.strip_prefix(name.as_bytes()).map(<[u8]>::to_vec);
-    environ.split(|byte| *byte == 0).find_map(value).and_then(|mark| String::from_utf8(mark).ok())
+    let owner = fs::metadata(format!("/proc/{pid}")).ok()?;
+    let mut found = None;
+    let mut take = |value: &[u8]| {
+        found = String::from_utf8(value.to_vec()).ok();
+        true
+    };
+    as_user(owner.uid(), owner.gid(), || carrying(Process::read(pid).into_iter().collect(), &mut take))?;
+    found
 }
 
-fn carries(pid: u32, uid: u32, wanted: &str) -> bool {
-    let ours = fs::metadata(format!("/proc/{pid}")).is_ok_and(|folder| folder.uid() == uid);
-    let environ = |_| fs::read(format!("/proc/{pid}/environ")).ok();
-    let has = |environ: Vec<u8>| environ.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes());
-    ours.then_some(()).and_then(environ).is_some_and(has)
+/// Those whose mark is `wanted`. A process that is just executing another program shows an empty environment for a
+/// moment, so those are looked at again; a kernel thread never has one.
+fn carrying(processes: Vec<Process>, mut wanted: impl FnMut(&[u8]) -> bool) -> Vec<Process> {
+    let name = format!("{}=", tool::vars::INFER_DEV_INSTANCE);
+    let mut found = Vec::new();
+    let mut unclear = processes;
+    for look in 0..LOOKS {
+        if look > 0 {
+            std::thread::sleep(EXECUTING);
+        }
+        let mut empty = Vec::new();
+        for process in unclear {
+            let Ok(environ) = environment(process.pid) else { continue };
+            let mut entries = environ.split(|byte| *byte == 0);
+            if environ.is_empty() && !process.of_the_kernel() {
+                empty.push(process);
+            } else if entries.find_map(|entry| entry.strip_prefix(name.as_bytes())).is_some_and(&mut wanted) {
+                found.push(process);
+            }
+        }
+        unclear = empty;
+        if unclear.is_empty() {
+            break;
+        }
+    }
+    found
+}
+
+/// In one read(2): what is read in pieces is cut short where the process executes another program between two of them.
+fn environment(pid: u32) -> std::io::Result<Vec<u8>> {
+    let mut environ = vec![0; 256 << 10];
+    loop {
+        let count = fs::File::open(format!("/proc/{pid}/environ"))?.read(&mut environ)?;
+        if count < environ.len() {
+            environ.truncate(count);
+            return Ok(environ);
+        }
+        environ.resize(2 * count, 0);
+    }
 }
 
 /// Of this thread only. It cannot fail for root, and for others there is nothing to change.
@@ -77,5 +120,21 @@ mod tests {
             child.wait().unwrap();
         }
         assert_eq!(found, [ours.id()]);
+    }
+
+    #[test]
+    fn one_that_executes_program_after_program_is_always_found() {
+        let script = "n=0; [ $1 -lt 2000 ] && exec sh \"$0\" $(($1 + 1)); sleep 60";
+        let file = std::env::temp_dir().join(format!("tree-exec-{}", std::process::id()));
+        fs::write(&file, script).unwrap();
+        let mut command = std::process::Command::new("sh");
+        command.arg(&file).arg("0").env(tool::vars::INFER_DEV_INSTANCE, "tree-test-3");
+        let mut child = command.spawn().unwrap();
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let missed = (0..200).filter(|_| marked("tree-test-3", uid, gid).is_empty()).count();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        fs::remove_file(&file).unwrap();
+        assert_eq!(missed, 0);
     }
 }

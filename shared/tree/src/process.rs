@@ -31,6 +31,12 @@ impl Process {
         pids.filter_map(Self::read).collect()
     }
 
+    /// A thread of the kernel: kthreadd, which is 2, or a child of it.
+    pub(crate) fn of_the_kernel(self) -> bool {
+        const KTHREADD: u32 = 2;
+        self.pid == KTHREADD || self.parent == KTHREADD
+    }
+
     /// The name in parentheses may hold anything, parentheses too: the fields are counted from the last one.
     fn parse(pid: u32, stat: &str) -> Option<Self> {
         let mut fields = stat.rsplit_once(") ")?.1.split(' ');
