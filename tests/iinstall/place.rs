@@ -125,3 +125,24 @@ fn a_shadow_that_shares_nothing_with_the_cache_needs_the_room_for_all_of_it() {
     assert!(failed["cause"].as_str().unwrap().contains("do not fit the disk of"), "{failed}");
     assert_eq!(site.pixi_installs(), 0);
 }
+
+#[test]
+fn a_template_without_wheels_needs_no_store_of_them() {
+    let site = Cached::new();
+    let lock = site.sandbox.read("template/pixi.lock");
+    let (environments, packages) = lock.split_once("\npackages:\n").unwrap();
+    let environments: Vec<&str> = environments.lines().filter(|line| !line.contains("- pypi: ")).collect();
+    let (conda, _) = packages.split_once("\n- pypi: ").unwrap();
+    site.sandbox.write("template/pixi.lock", format!("{}\npackages:\n{conda}\n", environments.join("\n")));
+    let manifest = site.sandbox.read("template/pixi.toml");
+    let (conda, _) = manifest.split_once("[pypi-dependencies]").unwrap();
+    site.sandbox.write("template/pixi.toml", conda);
+    fs::remove_dir_all(site.sandbox.path("cache/pypi")).unwrap();
+    let installed = site.install().exits(0).one("installed");
+    assert_eq!(installed["checks"]["packages"], 3);
+
+    // One of which something is locked has to be there.
+    site.sandbox.write("template/pixi.lock", lock);
+    let failed = site.sandbox.sh("ienv sglang | iinstall").exits(69).one("failed");
+    assert_eq!(failed["what"], "cannot read $SANDBOX/cache/pypi/uv");
+}

@@ -30,6 +30,22 @@ impl std::fmt::Display for Error {
     }
 }
 
+impl Error {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => {
+                "copy it again from where it was made, or make it again there with pixi lock"
+            }
+            Self::Version(version) if version < VERSIONS.start() => {
+                "make it again with pixi lock, by a newer pixi"
+            }
+            Self::Version(_) => "make it again with pixi lock, by a pixi that writes version 7",
+        }
+    }
+}
+
 /// A lock file, read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockFile {

@@ -94,12 +94,13 @@ fn choose(
 
 fn read_lock(env: &Env, path: &Path) -> Result<LockFile, Failure> {
     let what = || format!("cannot read {}", path.display());
-    let bytes = std::fs::read(path).map_err(|error| {
+    let bytes = store::read(path).map_err(|error| {
         let variable = tool::vars::of(env.engine, "TEMPLATE_DIR");
         let hint = format!("set {variable} to the folder that holds pixi.toml and pixi.lock");
         Failure::io(Code::Unmet, what(), &error).hint(hint)
     })?;
-    LockFile::parse(&bytes).map_err(|error| Failure::new(Code::Input, what(), error.to_string()))
+    LockFile::parse(&bytes)
+        .map_err(|error| Failure::new(Code::Input, what(), error.to_string()).hint(error.hint()))
 }
 
 fn no_environment(env: &Env, path: &Path, cause: String) -> Failure {

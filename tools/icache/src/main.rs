@@ -44,6 +44,8 @@ fn main() -> std::process::ExitCode {
 
 #[expect(clippy::needless_pass_by_value, reason = "tool::main hands the arguments over")]
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    // What goes into a cache may be read by all, whatever umask we were started with.
+    rustix::process::umask(rustix::fs::Mode::from(0o022));
     // iwarm passes `env` on and then fills the cache: nothing is looked at before the stream ends.
     let (mut envs, mut warmed) = (Vec::new(), Vec::new());
     while let Some(record) = io.read()? {

@@ -129,7 +129,11 @@ impl<'a> Survey<'a> {
     fn manifest(&self, path: &std::path::Path) -> Result<Option<Manifest>, Failure> {
         Manifest::read(path, &self.locked.sha256).map_err(|error| {
             let what = format!("cannot use the manifest {}", path.display());
-            Failure::io(Code::Input, what, &error).hint("write it again with icache --record, or remove it")
+            match error.raw_os_error() {
+                Some(_) => Failure::io(Code::Unmet, what, &error),
+                None => Failure::io(Code::Input, what, &error)
+                    .hint("write it again with icache --record, or remove it"),
+            }
         })
     }
 

@@ -94,6 +94,7 @@ impl<'o> Project<'o> {
         let file = self.order.template.join("pixi.lock");
         LockFile::parse(self.template.lock()).map_err(|error| {
             Failure::new(Code::Input, format!("cannot read {}", file.display()), error.to_string())
+                .hint(error.hint())
         })
     }
 

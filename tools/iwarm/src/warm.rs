@@ -51,6 +51,7 @@ fn lock_version(env: &Env, template: &Template) -> Result<u32, Failure> {
     let path = template.dir().join("pixi.lock");
     let lock = LockFile::parse(template.lock()).map_err(|error| {
         Failure::new(Code::Input, format!("cannot read {}", path.display()), error.to_string())
+            .hint(error.hint())
     })?;
     match lock.environment(environment(env)) {
         Ok(_) => Ok(lock.version),

@@ -78,7 +78,7 @@ impl Manifest {
 
     /// The manifest for this lock file, if there is one.
     pub(crate) fn read(path: &Path, lock_sha256: &str) -> io::Result<Option<Self>> {
-        let bytes = match std::fs::read(path) {
+        let bytes = match store::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),

@@ -28,12 +28,13 @@ pub(super) struct Note {
 }
 
 impl Note {
-    /// Read a note. A missing or empty one knows nothing: then everything is read.
+    /// Read a note. A missing or empty one knows nothing: then everything is read. What is no file is refused: the next
+    /// note would take its place.
     ///
     /// # Errors
     /// What the system says; `InvalidData` where the file is not such a note.
     pub(super) fn read(path: &Path) -> io::Result<Self> {
-        let text = match std::fs::read(path) {
+        let text = match store::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(error),

@@ -185,7 +185,7 @@ fn read_lock(template: &Path) -> Result<Option<(PathBuf, LockFile)>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Failure::io(Code::Unmet, what(), &error)),
     };
-    let lock =
-        LockFile::parse(&bytes).map_err(|error| Failure::new(Code::Input, what(), error.to_string()))?;
+    let lock = LockFile::parse(&bytes)
+        .map_err(|error| Failure::new(Code::Input, what(), error.to_string()).hint(error.hint()))?;
     Ok(Some((path, lock)))
 }

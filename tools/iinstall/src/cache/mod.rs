@@ -52,7 +52,7 @@ impl<'a> CacheRoad<'a> {
         }
         let lock = LockFile::parse(template.lock()).map_err(|error| {
             let what = format!("cannot read {}", dir.join("pixi.lock").display());
-            Failure::new(Code::Input, what, error.to_string())
+            Failure::new(Code::Input, what, error.to_string()).hint(error.hint())
         })?;
         let environment = env.pixi_env.as_deref().unwrap_or("default");
         lock.environment(environment).map_err(|cause| {

@@ -27,19 +27,31 @@ impl Stores {
             })
         };
         let (pkgs, uv) = (store(&env.conda_pkgs_dir)?, store(&env.uv_cache_dir)?);
-        for folder in [&pkgs, &uv] {
+        let here = lock::host_platform();
+        let locked =
+            lock.environments.get(environment).into_iter().flat_map(|found| found.platforms.values());
+        let packages =
+            locked.filter(|platform| platform.subdir == here).flat_map(|platform| &platform.packages);
+        let stores = Self { pkgs, uv, packages: packages.cloned().collect() };
+        stores.must_be_there(env)?;
+        Ok(stores)
+    }
+
+    /// Refuse a store that cannot be read and of which something is locked: pixi makes none for packages that there are
+    /// not.
+    fn must_be_there(&self, env: &Env) -> Result<(), Failure> {
+        let wheels = |package: &Package| matches!(package, Package::Pypi(_));
+        for (folder, of_wheels) in [(&self.pkgs, false), (&self.uv, true)] {
+            if !self.packages.iter().any(|package| wheels(package) == of_wheels) {
+                continue;
+            }
             if let Err(error) = std::fs::read_dir(folder) {
                 let root = vars::of(env.engine, "CACHE_ROOT");
                 return Err(Failure::io(Code::Unmet, format!("cannot read {}", folder.display()), &error)
                     .hint(format!("{root} must name a warmed cache; icache says what it lacks")));
             }
         }
-        let here = lock::host_platform();
-        let locked =
-            lock.environments.get(environment).into_iter().flat_map(|found| found.platforms.values());
-        let packages =
-            locked.filter(|platform| platform.subdir == here).flat_map(|platform| &platform.packages);
-        Ok(Self { pkgs, uv, packages: packages.cloned().collect() })
+        Ok(())
     }
 
     /// Where pixi is to look, in variables. A shadow is made in `attempt`, which is on the disk of `home`.
