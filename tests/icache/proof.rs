@@ -147,10 +147,15 @@ fn a_manifest_that_cannot_be_read_or_written_is_named() {
     assert_eq!(sandbox.sh(&format!("rm {relative}; mkfifo {relative}")).exits(0).stderr, "");
     let failed = verify(&sandbox, "").exits(65).one("failed");
     assert_eq!(failed["cause"], "it is not a regular file");
-    assert_eq!(sandbox.sh(&format!("rm {relative}; ln -s $(basename {relative}) {relative}")).exits(0).stderr, "");
+    assert_eq!(
+        sandbox.sh(&format!("rm {relative}; ln -s $(basename {relative}) {relative}")).exits(0).stderr,
+        ""
+    );
     let failed = verify(&sandbox, "").exits(69).one("failed");
     assert!(failed["cause"].as_str().unwrap().starts_with("Too many levels") && failed.get("hint").is_none());
-    let mode = format!("rm {relative}; umask 077; ienv sglang | icache --platform linux-64 --record >&2; stat -c %a {relative}");
+    let mode = format!(
+        "rm {relative}; umask 077; ienv sglang | icache --platform linux-64 --record >&2; stat -c %a {relative}"
+    );
     assert_eq!(sandbox.sh(&mode).exits(0).stdout, "644\n");
 
     assert_eq!(sandbox.sh(&format!("rm {relative}; mkdir -p {relative}/x")).exits(0).stderr, "");

@@ -133,3 +133,26 @@ fn what_else_points_pixi_somewhere_is_told_and_followed_nowhere() {
     );
     assert!(gaps(&output).is_empty());
 }
+
+#[test]
+fn what_may_not_be_read_is_told_from_what_is_broken() {
+    if !am_root() {
+        return; // Only root gives a cache to somebody else.
+    }
+    let mut sandbox = real();
+    sandbox.set("AUTO_INFER_SGLANG_USER", "nobody");
+    sandbox.own_tool("icache", "icache");
+    assert_eq!(sandbox.sh(&format!("chmod 755 .; chmod 700 {PKGS}")).exits(0).stderr, "");
+    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups ./icache --platform linux-64";
+    let output = sandbox.sh(&format!("ienv sglang | {nobody}")).exits(1);
+    assert_eq!(gaps(&output), ["python damaged", "tinylib damaged", "cuda-version damaged"]);
+    assert_eq!(output.all("gap")[0]["detail"], "cannot be read: Permission denied");
+    let hint = output.one("failed")["hint"].as_str().unwrap().to_owned();
+    assert!(hint.starts_with("let this user read the cache, with chmod -R a+rX; "), "{hint}");
+    assert_eq!(sandbox.sh(&format!("chmod 755 {PKGS}; : > cache/file")).exits(0).stderr, "");
+
+    sandbox.set("AUTO_INFER_SGLANG_CACHE_ROOT", &sandbox.text("cache/file"));
+    let output = verify(&sandbox, "").exits(1);
+    assert_eq!(output.one("cache")["gaps"], 6, "a file is no cache, and has nothing");
+    assert!(output.one("failed")["hint"].as_str().unwrap().starts_with("fetch on a connected machine"));
+}

@@ -146,3 +146,17 @@ fn a_template_without_wheels_needs_no_store_of_them() {
     let failed = site.sandbox.sh("ienv sglang | iinstall").exits(69).one("failed");
     assert_eq!(failed["what"], "cannot read $SANDBOX/cache/pypi/uv");
 }
+
+#[test]
+fn a_cache_that_was_verified_for_another_machine_was_not_verified() {
+    let site = Cached::new();
+    let lock = site.sandbox.read("template/pixi.lock");
+    let other = "- name: win-64\nenvironments:\n";
+    let lock =
+        lock.replace("environments:\n", other).replace("packages:\n- ", "      win-64: []\npackages:\n- ");
+    site.sandbox.write("template/pixi.lock", lock);
+    let output = site.sandbox.sh("ienv sglang | icache --platform win-64 | iinstall").exits(0);
+    let rules: Vec<_> = output.all("warning").into_iter().map(|warning| warning["rule"].clone()).collect();
+    assert!(rules.contains(&"cache_not_verified".into()), "{rules:?}");
+    assert_eq!(output.one("installed")["checks"].get("cache"), None);
+}

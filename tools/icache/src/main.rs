@@ -87,6 +87,7 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
     let result = survey.run()?;
     result.warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
     let blocking = result.gaps.iter().filter(|gap| gap.blocks).count();
+    let closed = result.gaps.iter().filter_map(|gap| gap.detail.as_ref()).any(|it| it.ends_with(CLOSED));
     result.gaps.into_iter().try_for_each(|gap| io.write(gap))?;
     io.write(result.cache)?;
     if blocking == 0 {
@@ -97,7 +98,15 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
         1 => "one gap blocks the install".to_owned(),
         _ => format!("{blocking} gaps block the install"),
     };
-    let platforms = &survey.locked.platforms;
+    let hint = hint(closed, &survey.locked.platforms);
+    Ok(Some(Failure::new(Code::No, what, cause).hint(hint)))
+}
+
+/// What the system says of what we may not read: that may be whole.
+const CLOSED: &str = "Permission denied";
+
+fn hint(closed: bool, platforms: &[String]) -> String {
+    let open = if closed { "let this user read the cache, with chmod -R a+rX; " } else { "" };
     let several = match platforms.len() {
         1 => String::new(),
         _ => format!(
@@ -105,8 +114,7 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
             platforms.join(", ")
         ),
     };
-    let hint = format!(
-        "fetch on a connected machine what the 'gap' records name, or warm the cache again with iwarm{several}"
-    );
-    Ok(Some(Failure::new(Code::No, what, cause).hint(hint)))
+    format!(
+        "{open}fetch on a connected machine what the 'gap' records name, or warm the cache again with iwarm{several}"
+    )
 }

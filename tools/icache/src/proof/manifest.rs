@@ -80,7 +80,9 @@ impl Manifest {
     pub(crate) fn read(path: &Path, lock_sha256: &str) -> io::Result<Option<Self>> {
         let bytes = match store::read(path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         let manifest: Self = serde_json::from_slice(&bytes)?;

@@ -55,11 +55,12 @@ impl<'a> CacheRoad<'a> {
             Failure::new(Code::Input, what, error.to_string()).hint(error.hint())
         })?;
         let environment = env.pixi_env.as_deref().unwrap_or("default");
-        lock.environment(environment).map_err(|cause| {
+        let locked = lock.environment(environment).map_err(|cause| {
             let what = format!("cannot use {}", dir.join("pixi.lock").display());
             let hint = format!("set {} to one of them", vars::of(env.engine, "PIXI_ENV"));
             Failure::new(Code::Unmet, what, cause).hint(hint)
         })?;
+        let verified = verified.filter(|verified| covers(verified, environment, locked));
         let pixi = Pixi::find()?;
         let id = id(&template, environment, &pixi, env);
         Ok(Self { order, verified, template, lock, pixi, environment, id })
@@ -89,7 +90,7 @@ impl<'a> CacheRoad<'a> {
         let mut warnings: Vec<Warning> =
             shortfalls.into_iter().map(|found| warning(found.rule, found.what, &found.hint)).collect();
         if self.verified.is_none() {
-            let what = "the cache was not verified before it was installed from".to_owned();
+            let what = "the cache was not verified for this environment and machine".to_owned();
             let hint = "pixi looks at no file of it; put icache before iinstall in the pipeline";
             warnings.push(warning("cache_not_verified", what, hint));
         }
@@ -204,6 +205,14 @@ impl Road for CacheRoad<'_> {
     fn looks(&self) -> Option<&Source> {
         None
     }
+}
+
+/// Whether what icache looked at is what this machine installs: it may be asked for another platform.
+fn covers(verified: &Cache, environment: &str, locked: &lock::Environment) -> bool {
+    let here = |name: &str| {
+        locked.platforms.get(name).is_some_and(|platform| platform.subdir == lock::host_platform())
+    };
+    verified.pixi_env == environment && verified.platform.split(',').any(here)
 }
 
 /// Hash of all that goes in: every file taken, the environment, the platform, pixi's version, and what overrides its look
