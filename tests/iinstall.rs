@@ -267,6 +267,11 @@ fn without_step_or_source_it_looks_up_what_is_there() {
     let mut site = Site::new();
     insta::assert_snapshot!(site.run("").exits(0).stdout.lines().last().unwrap(), @r#"{"kind":"skipped","engine":"llama-cpp","by":"iinstall","why":"AUTO_INFER_LLAMA_CPP_PKG_PATH is not set, and nothing is installed in $SANDBOX/home/llama"}"#);
     assert!(!site.home().exists(), "looking makes nothing");
+    // Boot asked for an install: it does not go on as if it had one.
+    site.set("steps", json!(["install", "serve"]));
+    let failed = site.run("").exits(69).one("failed");
+    assert_eq!(failed["cause"], "AUTO_INFER_LLAMA_CPP_PKG_PATH is not set");
+    assert!(failed["hint"].as_str().unwrap().contains("ON_BOOT"), "{failed}");
     let archive = site.save("a.tar", Pack::good());
     site.set("steps", json!(["serve"]));
     let skipped = site.install(&archive).exits(0).one("skipped");

@@ -225,20 +225,27 @@ fn nothing(env: &Env, folder: &Path) -> Result<Found, Failure> {
             "step install was not asked for, and nothing is installed in {folder}"
         )));
     }
-    if env.engine == Engine::LlamaCpp {
-        let variable = vars::of(env.engine, "PKG_PATH");
-        return Ok(Found::Nothing(format!("{variable} is not set, and nothing is installed in {folder}")));
-    }
-    if env.road == Some(Road::Bundle) && env.bundle.is_none() {
-        let variable = vars::of(env.engine, "BUNDLE_PATH");
-        return Ok(Found::Nothing(format!("{variable} is not set, and nothing is installed in {folder}")));
-    }
-    if env.bundle.is_none() && env.template_dir.is_none() {
-        return Ok(Found::Nothing(format!(
-            "no bundle or template is set, and nothing is installed in {folder}"
-        )));
-    }
     let what = format!("cannot install {} into {folder}", env.engine);
-    Err(Failure::new(Code::Unmet, what, "nothing says by which road")
-        .hint("ienv --road bundle or --road cache says it"))
+    let suffix = match env.road {
+        _ if env.engine == Engine::LlamaCpp => Some("PKG_PATH"),
+        Some(Road::Bundle) => Some("BUNDLE_PATH").filter(|_| env.bundle.is_none()),
+        Some(Road::Cache) => Some("TEMPLATE_DIR").filter(|_| env.template_dir.is_none()),
+        _ => None,
+    };
+    let none = match suffix {
+        Some(suffix) => format!("{} is not set", vars::of(env.engine, suffix)),
+        None if env.bundle.is_none() && env.template_dir.is_none() => {
+            "no bundle or template is set".to_owned()
+        }
+        None => {
+            return Err(Failure::new(Code::Unmet, what, "nothing says by which road")
+                .hint("ienv --road bundle or --road cache says it"));
+        }
+    };
+    // Boot that asks for an install must not go on as if it had one; by hand, whoever plans may do without.
+    if env.steps.is_some() {
+        let hint = "set what is installed from, or turn off the ON_BOOT variable that asks for it";
+        return Err(Failure::new(Code::Unmet, what, none).hint(hint));
+    }
+    Ok(Found::Nothing(format!("{none}, and nothing is installed in {folder}")))
 }
