@@ -190,11 +190,12 @@ fn another_template_is_another_install_and_the_one_before_is_kept() {
     site.sandbox.script("template/scripts/smoke.sh", "#!/bin/sh\n");
     site.sandbox.write("template/.git/config", "");
     site.sandbox.write("template/models/weights", "");
+    site.sandbox.write("template/scripts/.pkg-cache/x", "");
     let output = site.install().exits(0);
     let second = output.one("installed");
     assert_eq!(second["previous"], first["path"]);
     let rest = output.all("warning").into_iter().find(|warning| warning["rule"] == "template_rest").unwrap();
-    assert_eq!(rest["what"], "not taken from $SANDBOX/template: .git, models");
+    assert_eq!(rest["what"], "not taken from $SANDBOX/template: .git, models, scripts/.pkg-cache");
     let script = fs::metadata(site.home().join("current/scripts/smoke.sh")).unwrap();
     assert_eq!(script.permissions().mode() & 0o777, 0o755);
     for name in [".git", "models"] {

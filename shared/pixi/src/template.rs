@@ -11,6 +11,8 @@ const SCRIPTS: &str = "scripts";
 /// Of all files together. A lock file has a few megabytes; weights in `scripts` are a mistake.
 const CEILING_BYTES: u64 = 256 << 20;
 const DEPTH_CEILING: usize = 16;
+/// What is no part of a template wherever it lies.
+const NEVER: [&str; 3] = [".pixi", ".pkg-cache", ".git"];
 /// What stands beside the files of any project and is missed by nobody.
 const UNREMARKABLE: [&str; 6] =
     ["README.md", "README", "LICENSE", ".gitignore", ".gitattributes", ".editorconfig"];
@@ -58,7 +60,8 @@ impl Template {
             template.walk(Path::new(SCRIPTS), 0).map_err(|(path, error)| unusable(dir, &path, &error))?;
         }
         template.files.sort_by(|a, b| a.path.cmp(&b.path));
-        template.skipped = rest(dir).map_err(|error| unusable(dir, dir, &error))?;
+        template.skipped.extend(rest(dir).map_err(|error| unusable(dir, dir, &error))?);
+        template.skipped.sort();
         Ok(template)
     }
 
@@ -68,7 +71,7 @@ impl Template {
         &self.dir
     }
 
-    /// Names at its top that are not taken, sorted.
+    /// What is not taken, sorted: names at its top, and paths below `scripts`.
     #[must_use]
     pub fn skipped(&self) -> &[String] {
         &self.skipped
@@ -143,11 +146,12 @@ impl Template {
         for entry in std::fs::read_dir(self.dir.join(folder)).map_err(at)? {
             let entry = entry.map_err(at)?;
             let path = folder.join(entry.file_name());
+            let never = NEVER.iter().any(|name| path.ends_with(name));
             // A linked folder may lead back here; a linked file is taken as what it is.
             match entry.file_type().map_err(at)? {
-                kind if kind.is_dir() => self.walk(&path, depth + 1)?,
-                _ if self.dir.join(&path).is_file() => self.take(&path)?,
-                _ => log::warn!("{}: not a file, not taken", self.dir.join(&path).display()),
+                kind if kind.is_dir() && !never => self.walk(&path, depth + 1)?,
+                _ if self.dir.join(&path).is_file() && !never => self.take(&path)?,
+                _ => self.skipped.push(path.display().to_string()),
             }
         }
         Ok(())
@@ -163,9 +167,7 @@ impl Template {
             let held: u64 = self.files.iter().map(|file| file.content.len() as u64).sum();
             if held + stat.len() > CEILING_BYTES {
                 let most = CEILING_BYTES >> 20;
-                return Err(io::Error::other(format!(
-                    "with it the template has more than {most} MiB of files"
-                )));
+                return Err(io::Error::other(format!("with it the template has more than {most} MiB")));
             }
             let executable = stat.permissions().mode() & 0o111 != 0;
             Ok(Taken { path: path.to_owned(), executable, content: std::fs::read(&file)? })
@@ -187,7 +189,6 @@ fn rest(dir: &Path) -> io::Result<Vec<String>> {
             rest.push(name);
         }
     }
-    rest.sort();
     Ok(rest)
 }
 
@@ -232,11 +233,12 @@ mod tests {
         dir
     }
 
-    const FILES: [(&str, &str); 5] = [
+    const FILES: [(&str, &str); 6] = [
         ("pixi.toml", "[workspace]"),
         ("pixi.lock", "version: 7"),
         ("scripts/a/smoke.sh", "#!/bin/sh"),
         (".pixi/envs/default/x", ""),
+        ("scripts/a/.git", "gitdir: elsewhere"),
         ("README.md", ""),
     ];
 
@@ -245,7 +247,7 @@ mod tests {
         let dir = folder("taken", &FILES);
         std::os::unix::fs::symlink("/", dir.join("scripts/everything")).unwrap();
         let template = Template::open(&dir).unwrap();
-        assert_eq!(template.skipped(), [".pixi"]);
+        assert_eq!(template.skipped(), [".pixi", "scripts/a/.git", "scripts/everything"]);
         for (path, takes) in [
             ("./scripts/a", true),
             ("scripts/a/smoke.sh", true),
