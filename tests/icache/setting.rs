@@ -104,6 +104,18 @@ fn a_cache_on_the_containers_own_layer_is_told() {
     let told = warnings(&verify(&sandbox, ""), "cache_on_container_layer");
     let expected = "$SANDBOX/cache is on the container's own layer".to_owned();
     assert_eq!(told, if own { vec![expected] } else { Vec::new() });
+
+    // A volume that leads back there; where a mount of our own is not allowed to us there is nothing to see.
+    let mounted =
+        "mkdir volume; mount -t tmpfs none volume; cp -a cache/conda volume; ln -s $PWD/cache/pypi volume";
+    let script = format!(
+        "{mounted}; AUTO_INFER_SGLANG_CACHE_ROOT=$PWD/volume ienv sglang | icache --platform linux-64"
+    );
+    if own && sandbox.sh("unshare -rm true").code == 0 {
+        let output = sandbox.sh(&format!("unshare -rm bash -euo pipefail -c '{script}'")).exits(0);
+        let expected = "$SANDBOX/volume/pypi/uv is on the container's own layer";
+        assert_eq!(warnings(&output, "cache_on_container_layer"), [expected]);
+    }
 }
 
 #[test]

@@ -43,8 +43,12 @@ impl<'a> Setting<'a> {
     }
 
     fn layer(&mut self, cache_root: &Path) {
-        if cache_root.exists() && store::on_container_layer(cache_root) {
-            let what = format!("{} is on the container's own layer", cache_root.display());
+        // Each store may lie elsewhere, behind a link.
+        let stores = [self.env.conda_pkgs_dir.as_deref(), self.env.uv_cache_dir.as_deref()];
+        let mut folders = std::iter::once(cache_root).chain(stores.into_iter().flatten());
+        let lost = folders.find(|folder| folder.exists() && store::on_container_layer(folder));
+        if let Some(folder) = lost {
+            let what = format!("{} is on the container's own layer", folder.display());
             let hint = "it goes away with the container; mount a volume there";
             self.warn("cache_on_container_layer", what, hint);
         }
