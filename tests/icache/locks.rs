@@ -291,12 +291,6 @@ fn the_lock_of_sglang_lists_every_package_of_an_empty_cache_at_once() {
 
     // Other tests run beside this one, and it takes what the quickest of several takes.
     let seconds = || verify(&sandbox, "").exits(1).one("cache")["seconds"].as_f64().unwrap();
-    let mut best = f64::MAX;
-    for _ in 0..200 {
-        best = best.min(seconds());
-        if best < 0.05 {
-            return;
-        }
-    }
-    panic!("{best} s");
+    let once = (0..200).map(|_| seconds()).find(|seconds| *seconds < 0.05);
+    assert!(once.is_some(), "it took longer 200 times");
 }

@@ -1,5 +1,5 @@
 //! What is around a cache: who may use it, what it lies on, what else points pixi somewhere.
-use super::{PKGS, SIX_POINTER, UV, gaps, kinds, real, verify};
+use super::{PKGS, SIX, SIX_POINTER, UV, gaps, kinds, real, verify};
 use crate::kit::{Output, Sandbox};
 use serde_json::Value;
 
@@ -167,4 +167,34 @@ fn what_may_not_be_read_is_told_from_what_is_broken() {
     let output = verify(&sandbox, "").exits(1);
     assert_eq!(output.one("cache")["gaps"], 6, "a file is no cache, and has nothing");
     assert!(output.one("failed")["hint"].as_str().unwrap().starts_with("fetch on a connected machine"));
+}
+
+#[test]
+fn what_could_not_be_written_in_the_end_is_told_before_anything_is_read() {
+    let sandbox = real();
+    assert_eq!(sandbox.sh(&format!("mkdir notes; echo >> {SIX}/six.py")).exits(0).stderr, "");
+    // A mount of our own; where that is not allowed to us there is nothing to see.
+    let read_only =
+        "for folder in cache notes; do mount --bind $folder $folder; mount -o remount,bind,ro $folder; done";
+    if sandbox.sh(&format!("unshare -rm bash -euc '{read_only}'")).code != 0 {
+        return;
+    }
+    for (option, what) in
+        [("--record", "cannot write the manifest "), ("--since notes/a", "cannot write the note ")]
+    {
+        let verify = format!("{read_only}; ienv sglang | icache --platform linux-64 {option}");
+        let output = sandbox.sh(&format!("unshare -rm bash -euo pipefail -c '{verify}'")).exits(69);
+        assert_eq!(
+            (gaps(&output), kinds(&output)),
+            (Vec::new(), vec!["env".to_owned(), "failed".to_owned()])
+        );
+        let failed = output.one("failed");
+        assert!(failed["what"].as_str().unwrap().starts_with(what), "{failed}");
+        assert_eq!(failed["cause"], "Read-only file system");
+    }
+    // What is missing is told all the same: then nothing would be written.
+    assert_eq!(sandbox.sh("rm -r cache/pypi").exits(0).stderr, "");
+    let verify = format!("{read_only}; ienv sglang | icache --platform linux-64 --record");
+    let output = sandbox.sh(&format!("unshare -rm bash -euo pipefail -c '{verify}'")).exits(1);
+    assert_eq!(gaps(&output), ["idna missing", "markupsafe missing", "six missing"]);
 }

@@ -2,12 +2,13 @@
 use crate::gap::Fault;
 use crate::locked::{Locked, required};
 use crate::pool;
-use crate::proof::{Effort, Manifest, Proof};
+use crate::proof::{Effort, Manifest, Proof, can_replace};
 use crate::quick::{Found, Stores, look_up};
 use crate::setting::Setting;
 use lock::Package;
 use record::{Cache, Env, Gap, Warning};
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 use store::Wheels;
 use tool::{Code, Failure};
@@ -61,15 +62,19 @@ impl<'a> Survey<'a> {
         let manifest = if self.args.record { None } else { self.manifest(&path)? };
         let mut used = manifest.is_some();
         let (mut bytes, mut hashed_bytes) = (0, None);
+        let blocked = |faults: &[(usize, Fault)]| {
+            let strict = self.args.strict;
+            strict && self.locked.find_links || faults.iter().any(|(_, fault)| fault.blocks(strict))
+        };
         if self.hashes() {
+            if self.args.record && !blocked(&faults) {
+                can_replace(&path).map_err(|error| not_written(&path, &error))?;
+            }
             let mut proof = Proof::of(&found, &self.effort())?;
             (bytes, hashed_bytes) = (proof.bytes(), Some(proof.hashed_bytes));
             faults.extend(proof.faults(manifest.as_ref()));
             setting.files(proof.files());
-            let strict = self.args.strict;
-            let blocked = faults.iter().any(|(_, fault)| fault.blocks(strict));
-            let blocked = blocked || strict && self.locked.find_links;
-            if self.args.record && !blocked {
+            if self.args.record && !blocked(&faults) {
                 self.record(&path, &proof)?;
                 used = true;
             }
@@ -126,7 +131,7 @@ impl<'a> Survey<'a> {
         Effort { jobs: self.jobs(), note: self.args.since.as_deref(), all: self.args.deep }
     }
 
-    fn manifest(&self, path: &std::path::Path) -> Result<Option<Manifest>, Failure> {
+    fn manifest(&self, path: &Path) -> Result<Option<Manifest>, Failure> {
         Manifest::read(path, &self.locked.sha256).map_err(|error| {
             let what = format!("cannot use the manifest {}", path.display());
             match error.raw_os_error() {
@@ -137,11 +142,9 @@ impl<'a> Survey<'a> {
         })
     }
 
-    fn record(&self, path: &std::path::Path, proof: &Proof<'_>) -> Result<(), Failure> {
+    fn record(&self, path: &Path, proof: &Proof<'_>) -> Result<(), Failure> {
         let manifest = Manifest::new(&self.locked, self.pixi_version.clone(), proof.recorded());
-        manifest.write(path).map_err(|error| {
-            Failure::io(Code::Unmet, format!("cannot write the manifest {}", path.display()), &error)
-        })
+        manifest.write(path).map_err(|error| not_written(path, &error))
     }
 
     fn cache(&self, bytes: u64, gaps: u64, manifest: Option<PathBuf>) -> Cache {
@@ -159,4 +162,8 @@ impl<'a> Survey<'a> {
             seconds: self.started.elapsed().as_secs_f64(),
         }
     }
+}
+
+fn not_written(manifest: &Path, error: &io::Error) -> Failure {
+    Failure::io(Code::Unmet, format!("cannot write the manifest {}", manifest.display()), error)
 }

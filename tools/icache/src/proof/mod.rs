@@ -14,6 +14,7 @@ use crate::pool;
 use crate::quick::Found;
 use lock::Package;
 use note::Note;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -77,6 +78,9 @@ impl<'a> Proof<'a> {
         );
         if let (Some(path), Some(error)) = (effort.note, wrong.into_inner().unwrap_or_default()) {
             return Err(note_failure("read", path, &error));
+        }
+        if let Some(path) = effort.note.filter(|_| packages.iter().any(|it| it.tree.unread_bytes() > 0)) {
+            can_replace(path).map_err(|error| note_failure("write", path, &error))?;
         }
         let hashed_bytes = hash(&mut packages, effort.jobs);
         // With nothing read there is nothing new to note.
@@ -162,6 +166,12 @@ fn identity(package: &Package) -> (&str, Option<&str>, Option<&str>, String) {
 /// Now, since 1970.
 fn now() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Whether a file may be put there: better told before all is read than after.
+pub(crate) fn can_replace(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
 }
 
 /// Write a file beside its place, for good, and rename it there.
