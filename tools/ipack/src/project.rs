@@ -2,10 +2,10 @@
 use crate::caches::Caches;
 use crate::contents::Contents;
 use crate::order::Order;
-use crate::runner::{Runner, plain};
+use crate::runner::Runner;
 use crate::staging::Staging;
 use lock::{LockFile, Package};
-use pixi::{Network, Pixi, Template};
+use pixi::{Kind, Network, Pixi, Template, Why, override_variable};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -80,8 +80,7 @@ impl<'o> Project<'o> {
         let checked =
             runner.download(&format!("cannot use the lock file of {shown}"), &mut || self.pixi(&list));
         checked.map_err(|mut failure| {
-            let outdated = plain(&failure.log_tail).contains("not up-to-date");
-            if outdated {
+            if kind(&failure) == Kind::LockOutdated {
                 failure.code = Code::Input;
                 failure = failure.hint("--update-lock solves it again and writes it back");
             }
@@ -130,9 +129,9 @@ impl<'o> Project<'o> {
         let what = format!("cannot install environment '{environment}' of {shown}");
         let install = ["install", "--frozen", "--environment", environment];
         runner.download(&what, &mut || self.pixi(&install)).map_err(|failure| {
-            let lacks = plain(&failure.log_tail).contains("Virtual package");
-            let hint = "set CONDA_OVERRIDE_CUDA to the version that it is for, or give --skip-verify";
-            if lacks { failure.hint(hint) } else { failure }
+            let Kind::Virtual(package) = kind(&failure) else { return failure };
+            let variable = override_variable(&package);
+            failure.hint(format!("set {variable} to the version that it is for, or give --skip-verify"))
         })?;
         for task in tasks {
             let what = format!("cannot perform task '{task}' of {shown}");
@@ -198,13 +197,12 @@ impl<'o> Project<'o> {
     }
 
     fn explained(&self, failure: Failure) -> Failure {
-        let tail = plain(&failure.log_tail);
-        let said = |words: &str| tail.contains(words);
-        if said("pixi-unpack executable") && self.order.unpack.is_none() {
+        let why = Why::of(&failure.log_tail);
+        if why.sentence.contains("pixi-unpack executable") && self.order.unpack.is_none() {
             return failure
                 .hint("bring pixi-unpack, and name it with --pixi-unpack-source or put it on PATH");
         }
-        if !self.order.ignore_pypi_non_wheel && said("is not a wheel file") {
+        if !self.order.ignore_pypi_non_wheel && why.kind == Kind::NoWheel {
             return failure.hint("--ignore-pypi-non-wheel leaves out what has no wheel");
         }
         failure
@@ -217,6 +215,11 @@ impl<'o> Project<'o> {
         command.current_dir(&self.dir);
         command
     }
+}
+
+/// Why the program failed that this is about.
+fn kind(failure: &Failure) -> Kind {
+    Why::of(&failure.log_tail).kind
 }
 
 /// The copy. The operator's pixi configuration counts, but for where environments are put: that would outlive us.
