@@ -1,6 +1,6 @@
 //! What iwarm refuses, and where it has nothing to do.
 use super::{Connected, am_root, cause, there};
-use crate::kit::{Output, Sandbox, tools};
+use crate::kit::{Output, Sandbox};
 
 #[test]
 fn it_acts_only_where_it_is_asked_and_stops_nobody_behind_it() {
@@ -46,8 +46,7 @@ fn a_cache_on_the_containers_own_layer_is_refused_and_one_on_a_volume_is_not() {
     sandbox.set("AUTO_INFER_SGLANG_USER", "0");
     sandbox.set("PATH", "/own:/usr/bin:/bin:/usr/sbin:/sbin");
     for tool in ["ienv", "iwarm"] {
-        std::fs::create_dir_all(sandbox.path("own")).unwrap();
-        std::fs::copy(tools().join(tool), sandbox.path("own").join(tool)).unwrap();
+        sandbox.own_tool(tool, &format!("own/{tool}"));
     }
     // A machine of our own, whose / is nobody else's: with the mark of a container or without, the cache's folder a part of
     // it, a volume, or a volume that comes from the disk that / is on.
