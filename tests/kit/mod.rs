@@ -48,7 +48,7 @@ pub(crate) fn free_port() -> u16 {
     let start = std::process::id().wrapping_mul(797);
     let ports = (0..COUNT).map(|_| start.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT + FIRST);
     let mut ports = ports.map(|port| u16::try_from(port).unwrap());
-    ports.find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok()).expect("no port is free")
+    ports.find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok()).unwrap()
 }
 
 /// Wait until `done` says so; panics after `limit` with `what` that was waited for.
