@@ -16,6 +16,7 @@ mod sealed;
 mod source;
 mod unpack;
 
+use child::User;
 use record::{Cache, Engine, Env, Installed, Record, Road, Step, Warning};
 use road::Order;
 use std::os::fd::{OwnedFd, RawFd};
@@ -109,7 +110,7 @@ enum Found {
 
 fn act(args: &Args, wanted: &Wanted<'_>, handed_down: Option<OwnedFd>, io: &mut Io) -> Result<(), Failure> {
     let engine = wanted.env.engine;
-    match other_user::wanted(wanted.env) {
+    match User::other(wanted.env.user.as_deref(), &vars::user(wanted.env.engine)) {
         Ok(Some(user)) => return other_user::act(args, wanted, user, io),
         Ok(None) => {}
         Err(failure) => return io.fail(engine, failure),

@@ -180,7 +180,12 @@ impl<'a> Papers<'a> {
 fn read_lock(template: &Path) -> Result<Option<(PathBuf, LockFile)>, Failure> {
     let path = template.join("pixi.lock");
     let what = || format!("cannot read {}", path.display());
-    let bytes = match std::fs::read(&path) {
+    // Nobody waits for what a pipe will say.
+    let regular = |path: &Path| match std::fs::metadata(path)?.is_file() {
+        true => std::fs::read(path),
+        false => Err(io::Error::other("not a regular file")),
+    };
+    let bytes = match regular(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Failure::io(Code::Unmet, what(), &error)),
