@@ -2,7 +2,7 @@
 use crate::gap::Fault;
 use crate::locked::{Locked, required};
 use crate::pool;
-use crate::proof::{Effort, Manifest, Proof};
+use crate::proof::{Effort, Manifest, Proof, replaceable};
 use crate::quick::{Found, Stores, look_up};
 use crate::setting::Setting;
 use lock::Package;
@@ -62,14 +62,15 @@ impl<'a> Survey<'a> {
         let mut used = manifest.is_some();
         let (mut bytes, mut hashed_bytes) = (0, None);
         if self.hashes() {
+            // What is missing already leaves nothing to record.
+            if self.args.record && !self.blocked(&faults) {
+                replaceable(&path).map_err(|error| unrecorded(&path, &error))?;
+            }
             let mut proof = Proof::of(&found, &self.effort())?;
             (bytes, hashed_bytes) = (proof.bytes(), Some(proof.hashed_bytes));
             faults.extend(proof.faults(manifest.as_ref()));
             setting.files(proof.files());
-            let strict = self.args.strict;
-            let blocked = faults.iter().any(|(_, fault)| fault.blocks(strict));
-            let blocked = blocked || strict && self.locked.find_links;
-            if self.args.record && !blocked {
+            if self.args.record && !self.blocked(&faults) {
                 self.record(&path, &proof)?;
                 used = true;
             }
@@ -87,6 +88,12 @@ impl<'a> Survey<'a> {
         gaps.extend(self.locked.find_links.then(|| Fault::of_find_links(engine, strict)));
         let cache = Cache { hashed_bytes, ..self.cache(bytes, gaps.len() as u64, used.then_some(path)) };
         Ok(Outcome { warnings: setting.warnings(), gaps, cache })
+    }
+
+    /// Whether the cache is not whole.
+    fn blocked(&self, faults: &[(usize, Fault)]) -> bool {
+        let strict = self.args.strict;
+        faults.iter().any(|(_, fault)| fault.blocks(strict)) || strict && self.locked.find_links
     }
 
     #[expect(clippy::type_complexity, reason = "named, it would be told twice")]
@@ -135,9 +142,7 @@ impl<'a> Survey<'a> {
 
     fn record(&self, path: &std::path::Path, proof: &Proof<'_>) -> Result<(), Failure> {
         let manifest = Manifest::new(&self.locked, self.pixi_version.clone(), proof.recorded());
-        manifest.write(path).map_err(|error| {
-            Failure::io(Code::Unmet, format!("cannot write the manifest {}", path.display()), &error)
-        })
+        manifest.write(path).map_err(|error| unrecorded(path, &error))
     }
 
     fn cache(&self, bytes: u64, gaps: u64, manifest: Option<PathBuf>) -> Cache {
@@ -155,4 +160,9 @@ impl<'a> Survey<'a> {
             seconds: self.started.elapsed().as_secs_f64(),
         }
     }
+}
+
+fn unrecorded(path: &std::path::Path, error: &std::io::Error) -> Failure {
+    Failure::io(Code::Unmet, format!("cannot write the manifest {}", path.display()), error)
+        .hint("run --record as a user who may write the cache's root")
 }

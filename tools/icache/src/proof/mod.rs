@@ -78,8 +78,12 @@ impl<'a> Proof<'a> {
         if let (Some(path), Some(error)) = (effort.note, wrong.into_inner().unwrap_or_default()) {
             return Err(note_failure("read", path, &error));
         }
+        // With nothing read there is nothing new to note; else it is told now that it cannot be, and not after all of it.
+        let unread = packages.iter().any(|hashed| hashed.tree.unread_bytes() > 0);
+        if let Some(path) = effort.note.filter(|_| unread) {
+            replaceable(path).map_err(|error| note_failure("write", path, &error))?;
+        }
         let hashed_bytes = hash(&mut packages, effort.jobs);
-        // With nothing read there is nothing new to note.
         if let Some(path) = effort.note.filter(|_| hashed_bytes > 0) {
             let trees: Vec<&Tree> = packages.iter().map(|hashed| &hashed.tree).collect();
             let written = note.replace(path, &trees, begun);
@@ -162,6 +166,19 @@ fn identity(package: &Package) -> (&str, Option<&str>, Option<&str>, String) {
 /// Now, since 1970.
 fn now() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Whether [`replace`] could begin, as far as can be told without writing anything.
+pub(crate) fn replaceable(path: &Path) -> std::io::Result<()> {
+    use rustix::fs::{Access, AtFlags, CWD, accessat};
+    if path.is_dir() {
+        return Err(rustix::io::Errno::ISDIR.into());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.metadata()?.is_dir() {
+        return Err(rustix::io::Errno::NOTDIR.into());
+    }
+    Ok(accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
 }
 
 /// Write a file beside its place, for good, and rename it there.
