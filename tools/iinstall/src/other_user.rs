@@ -1,14 +1,15 @@
 //! Installing for another user: what takes root is done here, the rest by ourselves again, as that user.
 //!
-//! The second process reads the engine's records on its stdin and writes its records to us; the source, which the user may
-//! not be able to open, is handed down open.
-use crate::source;
+//! The second process reads the engine's records on its stdin and writes its records to us; the source and what vouches
+//! for it, which the user may not be able to open, are handed down open.
+use crate::handed::Handed;
+use crate::home::{missing, unmake};
 use crate::{Args, Wanted, way};
 use child::{Start, User};
 use record::{Env, Reader, Record, Writer};
 use rustix::process::Signal;
 use std::io::{self, BufReader, Seek};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use tool::{Code, Failure, Io, vars};
 
@@ -35,9 +36,9 @@ pub(crate) fn wanted(env: &Env) -> Result<Option<User>, Failure> {
 /// Do it all as `user`.
 pub(crate) fn act(args: &Args, wanted: &Wanted<'_>, user: User, io: &mut Io) -> Result<(), Failure> {
     let env = wanted.env;
-    let prepared = prepare(args, env, &user);
-    let ended = prepared.and_then(|source| {
-        let mut child = start(args, wanted, user, source.as_ref())?;
+    let mut made = Vec::new();
+    let ended = prepare(args, env, &user, &mut made).and_then(|handed| {
+        let mut child = start(args, wanted, user, &handed)?;
         let spoke = relay(&mut child, io);
         let status =
             child.wait().map_err(|error| Failure::io(Code::Unmet, "cannot wait for a process", &error))?;
@@ -51,29 +52,33 @@ pub(crate) fn act(args: &Args, wanted: &Wanted<'_>, user: User, io: &mut Io) -> 
             }
         }
     });
+    // Those that came to nothing are empty again.
+    unmake(&made);
     ended.or_else(|failure| io.fail(env.engine, failure))
 }
 
-/// What only root can: open the source, and make the folders that are missing.
-fn prepare(args: &Args, env: &Env, user: &User) -> Result<Option<OwnedFd>, Failure> {
-    let Some(way) = way(args, env) else { return Ok(None) };
-    let source = way.file().map(source::open).transpose()?;
+/// What only root can: open the source and what vouches for it, and make the folders that are missing, each of which
+/// `made` is told.
+fn prepare(args: &Args, env: &Env, user: &User, made: &mut Vec<PathBuf>) -> Result<Handed, Failure> {
+    let Some(way) = way(args, env) else { return Ok(Handed::default()) };
+    let handed = Handed::open(&way, env)?;
     for folder in env.home().into_iter().chain(&env.archive_cache_dir) {
+        made.splice(..0, missing(folder));
         user.make_folder(folder)
             .map_err(|error| Failure::io(Code::Unmet, format!("cannot make {}", folder.display()), &error))?;
     }
-    Ok(source)
+    Ok(handed)
 }
 
-fn start(args: &Args, wanted: &Wanted<'_>, user: User, source: Option<&OwnedFd>) -> Result<Child, Failure> {
+fn start(args: &Args, wanted: &Wanted<'_>, user: User, handed: &Handed) -> Result<Child, Failure> {
     let what = format!("cannot run iinstall as {}", user.name);
     // By its descriptor in /proc: the user may not be able to walk to where we are.
     let mut command = Command::new("/proc/self/exe");
-    command.args(args.handed_down(source.map(AsRawFd::as_raw_fd)));
+    command.args(args.handed_down(handed));
     if std::env::var_os(vars::INFER_DEV_LOG).is_none() {
         command.env(vars::INFER_DEV_LOG, log::max_level().as_str());
     }
-    let keep = source.iter().map(|fd| fd.as_raw_fd()).collect();
+    let keep = handed.descriptors();
     Start { user: Some(user), death_signal: Some(Signal::KILL), keep, ..Start::default() }
         .apply(&mut command);
     let input = records(wanted).map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
