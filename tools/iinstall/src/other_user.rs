@@ -7,11 +7,17 @@ use crate::home::{missing, unmake};
 use crate::{Args, Wanted, way};
 use child::{Start, User};
 use record::{Env, Reader, Record, Writer};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat};
+use rustix::io::Errno;
 use rustix::process::Signal;
 use std::io::{self, BufReader, Seek};
-use std::path::PathBuf;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tool::{Code, Failure, Io, vars};
+
+/// How often a folder that others take away is made again.
+const ATTEMPTS: u32 = 1000;
 
 /// The user that this engine belongs to, where that is somebody else than us.
 pub(crate) fn wanted(env: &Env) -> Result<Option<User>, Failure> {
@@ -36,7 +42,7 @@ pub(crate) fn wanted(env: &Env) -> Result<Option<User>, Failure> {
 /// Do it all as `user`.
 pub(crate) fn act(args: &Args, wanted: &Wanted<'_>, user: User, io: &mut Io) -> Result<(), Failure> {
     let env = wanted.env;
-    let mut made = Vec::new();
+    let mut made = Made::default();
     let ended = prepare(args, env, &user, &mut made).and_then(|handed| {
         let mut child = start(args, wanted, user, &handed)?;
         let spoke = relay(&mut child, io);
@@ -52,22 +58,61 @@ pub(crate) fn act(args: &Args, wanted: &Wanted<'_>, user: User, io: &mut Io) -> 
             }
         }
     });
-    // Those that came to nothing are empty again.
-    unmake(&made);
+    made.settle();
     ended.or_else(|failure| io.fail(env.engine, failure))
 }
 
 /// What only root can: open the source and what vouches for it, and make the folders that are missing, each of which
 /// `made` is told.
-fn prepare(args: &Args, env: &Env, user: &User, made: &mut Vec<PathBuf>) -> Result<Handed, Failure> {
+fn prepare(args: &Args, env: &Env, user: &User, made: &mut Made) -> Result<Handed, Failure> {
     let Some(way) = way(args, env) else { return Ok(Handed::default()) };
     let handed = Handed::open(&way, env)?;
     for folder in env.home().into_iter().chain(&env.archive_cache_dir) {
-        made.splice(..0, missing(folder));
-        user.make_folder(folder)
+        made.make(user, folder)
             .map_err(|error| Failure::io(Code::Unmet, format!("cannot make {}", folder.display()), &error))?;
     }
     Ok(handed)
+}
+
+/// Folders that were made for the user, the innermost first. Those that came to nothing go again, unless somebody else
+/// counts on them: whoever does holds a shared flock(2) on them.
+#[derive(Default)]
+struct Made {
+    folders: Vec<PathBuf>,
+    held: Vec<OwnedFd>,
+}
+
+impl Made {
+    fn make(&mut self, user: &User, folder: &Path) -> io::Result<()> {
+        for _ in 0..ATTEMPTS {
+            let new = missing(folder);
+            match user.make_folder(folder) {
+                // One on the way was taken away again just now.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other?,
+            }
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            // What cannot be opened is the user's to complain of, and what cannot be locked is not taken away.
+            let Ok(open) = rustix::fs::open(folder, flags, Mode::empty()) else { continue };
+            match flock(&open, FlockOperation::NonBlockingLockShared) {
+                Err(Errno::WOULDBLOCK) => continue,
+                Err(_) => return Ok(()),
+                Ok(()) if fstat(&open)?.st_nlink == 0 => continue,
+                Ok(()) => {}
+            }
+            self.folders.splice(..0, new);
+            self.held.push(open);
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    fn settle(self) {
+        let alone = |folder: &OwnedFd| flock(folder, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if self.held.iter().all(alone) {
+            unmake(&self.folders);
+        }
+    }
 }
 
 fn start(args: &Args, wanted: &Wanted<'_>, user: User, handed: &Handed) -> Result<Child, Failure> {
