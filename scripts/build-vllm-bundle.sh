@@ -3,6 +3,4 @@
 # manifest. Options are ipack's; the template is templates/vllm unless --template-dir names another.
 set -euo pipefail
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-ending=tar
-[[ " $* " != *' --create-executable '* ]] || ending='sh'
-exec ipack --template "$here/templates/vllm" --output "vllm-offline-bundle.$ending" "$@"
+exec ipack --template "$here/templates/vllm" --output vllm-offline-bundle.tar "$@"

@@ -187,6 +187,14 @@ fn joining_goes_on_where_it_ended_and_forgets_what_is_not_right() {
 }
 
 #[test]
+fn one_at_a_time_writes_a_file() {
+    let sandbox = split();
+    let output = sandbox.sh("flock whole.ijoin-part ijoin --into whole p").exits(75);
+    assert!(output.stderr.contains("cannot lock whole.ijoin-part: another ijoin is writing it"));
+    drop(sandbox.sh("ijoin --into whole p; cmp whole b.tar").exits(0));
+}
+
+#[test]
 fn without_room_what_is_right_is_kept() {
     let sandbox = split();
     fs::create_dir(sandbox.path("small")).unwrap();

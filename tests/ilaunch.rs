@@ -205,7 +205,7 @@ fn a_user_who_does_not_exist_is_named() {
     let failed = keeping.launch(&[plan]).exits(69).one("failed");
     assert_eq!(
         (failed["what"].as_str(), failed["cause"].as_str()),
-        (Some("cannot run as user no-such-user"), Some("no such user"))
+        (Some("cannot run as user no-such-user"), Some("there is no such user"))
     );
 }
 

@@ -1,7 +1,8 @@
 //! Bundles made from a project on loopback, and what is left where that fails.
-use crate::kit::{Loopback, Output, Pixi, Sandbox, fixture, full, root, tools, wait_for};
+use crate::kit::{Loopback, Output, Pixi, Sandbox, alive, fixture, full, root, tools, wait_for};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -170,7 +171,7 @@ fn a_task_that_fails_or_is_missing_stops_it_unless_it_is_left_out() {
 
 #[test]
 fn a_lock_file_that_does_not_satisfy_the_manifest_is_refused_and_a_new_one_is_written_back() {
-    let (mut sandbox, _channel) = connected();
+    let (mut sandbox, channel) = connected();
     ok(
         &sandbox,
         "cp template/pixi.lock solution; sed -i 's/^tinylib.*/tinylib = \"2.*\"/' template/pixi.toml",
@@ -189,6 +190,17 @@ fn a_lock_file_that_does_not_satisfy_the_manifest_is_refused_and_a_new_one_is_wr
     sandbox.set("STANDIN_BROKEN", "sglang");
     drop(sandbox.sh("ipack --template template -o b.tar --update-lock").exits(69));
     assert!(!sandbox.path("template/pixi.lock").exists(), "of a lock that does not verify");
+    // Where it could not be written, nothing is downloaded for it.
+    sandbox.unset("STANDIN_BROKEN");
+    let asked = fetched(&channel);
+    let script =
+        format!("mount --bind template template; mount -o remount,bind,ro template; {QUICK} --update-lock");
+    let mut unshare = sandbox.command("unshare");
+    let output =
+        sandbox.finish(unshare.args(["--map-root-user", "--mount", "bash", "-c", &script])).exits(69);
+    let said = "cannot write $SANDBOX/template/pixi.lock: Read-only file system\nipack: hint: ";
+    assert!(output.stderr.contains(said), "{}", output.stderr);
+    assert_eq!(fetched(&channel), asked, "{:?}", channel.requests());
     let output = sandbox.sh(&format!("{QUICK} --update-lock; cmp template/pixi.lock solution")).exits(0);
     let sum = sandbox.sh("sha256sum < solution").exits(0);
     let record: Value = serde_json::from_str(output.stdout.lines().last().unwrap()).unwrap();
@@ -228,7 +240,9 @@ fn a_killed_run_leaves_no_bundle_and_the_next_one_works() {
     let span = whole["seconds"].as_f64().unwrap() * 1.1;
     for round in 0..rounds {
         let delay = Duration::from_secs_f64(span * f64::from(round) / f64::from(rounds));
-        ok(&sandbox, &format!("rm -rf {CACHE}"));
+        // The programs of the round before die with it, but not in the same moment, and may still write there.
+        let gone = || sandbox.sh(&format!("rm -rf {CACHE}")).code == 0;
+        wait_for("an empty cache", Duration::from_secs(30), gone);
         let mut command = sandbox.command("/bin/bash");
         command.args(["-c", &format!("exec {QUICK}")]).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -243,7 +257,7 @@ fn a_killed_run_leaves_no_bundle_and_the_next_one_works() {
             );
         }
         if round % 5 == 0 {
-            // Its pixi-pack dies with it, but not in the same moment.
+            // And in its folder.
             wait_for("the next run to work", Duration::from_secs(30), || sandbox.sh(QUICK).code == 0);
             assert_eq!(made(&sandbox), format!("b.tar\nb.tar.json\n{TEMPLATE}"));
         }
@@ -267,16 +281,24 @@ fn without_room_nothing_is_left() {
 }
 
 #[test]
-fn an_interrupted_run_takes_its_folder_with_it() {
+fn an_interrupted_run_takes_its_folder_and_its_programs_with_it() {
     let (sandbox, _channel) = connected();
+    // A server that a task has started, in a session of its own.
+    sandbox.write(
+        "template/scripts/serve.sh",
+        "setsid sleep 1000 &\necho $! >$HOME/new\nmv $HOME/{new,server}\nwait\n",
+    );
+    ok(&sandbox, "sed -i 's/^verify.*/verify = \"bash scripts\\/serve.sh\"/' template/pixi.toml");
     let mut command = sandbox.command(tools().join("ipack"));
     command.args(["--template", "template", "-o", "b.tar"]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
-    let staged = sandbox.path(".ipack-b.tar/project");
-    wait_for("the staging folder", Duration::from_secs(30), || staged.exists());
+    wait_for("the server", Duration::from_secs(120), || sandbox.path("home/server").exists());
+    let server = sandbox.read("home/server").trim().parse().unwrap();
+    assert!(alive(server) && sandbox.path(".ipack-b.tar/project").exists());
     ok(&sandbox, &format!("kill -TERM {}", child.id()));
-    child.wait().unwrap();
-    assert!(!sandbox.path("b.tar").exists());
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+    assert!(!alive(server));
+    assert_eq!(made(&sandbox), TEMPLATE);
     ok(&sandbox, QUICK);
     assert_eq!(made(&sandbox), format!("b.tar\nb.tar.json\n{TEMPLATE}"));
 }
@@ -316,6 +338,7 @@ fn what_cannot_be_meant_is_said_before_anything_is_downloaded() {
     let (sandbox, channel) = connected();
     for (arguments, code, said) in [
         ("--template template -o b.sh", 2, "add --create-executable"),
+        ("--template template -o b.tar.gz", 2, "end it with .tar"),
         ("--template template -o .", 2, "the name of a file"),
         ("--template template --pixi-unpack-source x", 2, "--create-executable"),
         ("--template nowhere", 69, "pixi.toml: No such file or directory"),
@@ -330,7 +353,8 @@ fn what_cannot_be_meant_is_said_before_anything_is_downloaded() {
         assert_eq!((output.stdout.as_str(), made(&sandbox).as_str()), ("", TEMPLATE));
     }
     // What is no file stays what it is; and a pixi-unpack of another machine would be found out where none can be had.
-    ok(&sandbox, "mkdir odd; mkfifo odd/b.tar");
+    ok(&sandbox, "mkdir odd odd/c.tar.json; mkfifo odd/b.tar");
+    drop(sandbox.sh(&QUICK.replace("b.tar", "odd/c.tar")).exits(2));
     drop(sandbox.sh(&format!("{} --skip-verify", QUICK.replace("b.tar", "odd/b.tar"))).exits(2));
     ok(
         &sandbox,

@@ -2,7 +2,7 @@
 mod process;
 mod refused;
 
-use crate::kit::{Output, Sandbox, root, tools};
+use crate::kit::{Output, Sandbox, root};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 
@@ -20,7 +20,7 @@ impl Sealing {
     fn new() -> Self {
         let sandbox = Sandbox::new();
         std::fs::set_permissions(sandbox.path(""), std::fs::Permissions::from_mode(0o777)).unwrap();
-        std::fs::copy(tools().join("iseal"), sandbox.path("iseal")).unwrap();
+        sandbox.own_tool("iseal", "iseal");
         for script in ["reach.py", "refusing.py"] {
             std::fs::copy(root().join("tests/data").join(script), sandbox.path(script)).unwrap();
         }

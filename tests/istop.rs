@@ -139,8 +139,7 @@ fn somebody_elses_instance_is_left_running_and_said() {
     let keeping = Keeping::new();
     keeping.start("a", PATIENT);
     // Where another user can run it.
-    let istop = keeping.sandbox.path("istop");
-    std::fs::copy(tools().join("istop"), &istop).unwrap();
+    keeping.sandbox.own_tool("istop", "istop");
     let output = keeping.sandbox.sh("setpriv --reuid=65534 --regid=65534 --clear-groups ./istop").exits(69);
     let failed = output.one("failed");
     assert!(failed["cause"] == "Operation not permitted" && failed["instance"] == "a", "{failed}");

@@ -20,6 +20,11 @@ fn text(path: impl AsRef<Path>) -> String {
 const PYTHON: &str = r#"#!/bin/sh
 case $1-$2 in
 -m-sglang.launch_server | -m-vllm.entrypoints.openai.api_server) ;;
+--http*)
+    # Nobody asks before the worker is there, however little patience there is.
+    until [ -s "$ROOT/worker" ] || [ -e "$ROOT/dies" ]; do sleep 0.01; done
+    exec python3 "$@"
+    ;;
 *) exec python3 "$@" ;;
 esac
 echo "$@" >"$ROOT/argv"

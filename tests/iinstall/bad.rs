@@ -2,6 +2,7 @@
 use super::Site;
 use super::pack::{Pack, SERVER, zip};
 use crate::kit::{Output, tools};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -238,6 +239,45 @@ fn program_that_needs(other: &str) -> Vec<u8> {
     bytes[at..at + own.len()].fill(0);
     bytes[at..at + other.len()].copy_from_slice(other.as_bytes());
     bytes
+}
+
+/// A program of ours that wants a version of `libc.so.6` which no system has, and the one that it was made from.
+fn program_that_wants_what_is_newer() -> (Vec<u8>, String) {
+    let mut bytes = fs::read(tools().join("iinstall")).unwrap();
+    let digit = |byte: &u8| byte.is_ascii_digit();
+    let at =
+        bytes.windows(11).position(|w| w.starts_with(b"\0GLIBC_2.") && w[9..].iter().all(digit)).unwrap();
+    let own = String::from_utf8(bytes[at + 1..at + 11].to_vec()).unwrap();
+    bytes[at + 9..at + 11].copy_from_slice(b"99");
+    (bytes, own.replace(&own[8..], "99"))
+}
+
+#[test]
+fn a_library_that_is_too_old_is_named_with_what_it_lacks_as_the_loader_would_find() {
+    let mut site = Site::new();
+    let (program, wanted) = program_that_wants_what_is_newer();
+    let loader = site.sandbox.script("too-new", "");
+    fs::write(&loader, &program).unwrap();
+    let refused = site.sandbox.sh("./too-new --version; exit 0").stderr;
+    assert!(refused.contains(&format!("version `{wanted}' not found")), "{refused}");
+
+    let archive = site.save("a.tar", Pack::new().file("bin/llama-server", &program));
+    let output = site.install(archive).exits(69);
+    left_nothing(&site, &output);
+    let cause = output.one("failed")["cause"].as_str().unwrap().to_owned();
+    let begins = format!("bin/llama-server needs {wanted} of libc.so.6, which goes to GLIBC_2.");
+    assert!(cause.starts_with(&begins) && cause.ends_with(" here"), "{cause}");
+
+    // Only a backend is lost with it.
+    let server = fs::read(tools().join("iinstall")).unwrap();
+    let pack = Pack::new().file("bin/llama-server", server).file("bin/libggml-new.so", &program);
+    let archive = site.save("b.tar", pack);
+    let warnings = site.install(archive).exits(0).all("warning");
+    let lost = |warning: &Value| {
+        let what = warning["what"].as_str().unwrap();
+        warning["rule"] == "backend_library" && what.starts_with("bin/libggml-new.so needs GLIBC_2.99 of ")
+    };
+    assert!(!warnings.is_empty() && warnings.iter().all(lost), "{warnings:?}");
 }
 
 #[test]

@@ -333,15 +333,15 @@ fn which_pixi_unpack_runs() {
     // PATH's, then the one that was named; what it says last is told.
     site.sandbox.set("PATH", &path(found.parent().unwrap()));
     let failed = site.run("").exits(69);
-    assert_eq!(cause(&failed), "exit 3: error: found cannot");
+    assert_eq!(cause(&failed), "exit 3: found cannot");
     assert_eq!(failed.one("failed")["log_tail"][1], "error: found cannot");
     site.set("pixi_unpack", named.to_str().unwrap());
-    assert_eq!(cause(&site.run("").exits(69)), "exit 3: error: named cannot");
+    assert_eq!(cause(&site.run("").exits(69)), "exit 3: named cannot");
     assert_eq!((site.current(), site.installs().1), (None, vec![]));
 
     // The one inside the script goes before PATH's; the one that was named before it.
     let script = site.script("b.tar", "b.sh");
-    assert_eq!(cause(&site.install(&script).exits(69)), "exit 3: error: named cannot");
+    assert_eq!(cause(&site.install(&script).exits(69)), "exit 3: named cannot");
     site.unset("pixi_unpack");
     drop(site.run("").exits(0));
     site.imports();

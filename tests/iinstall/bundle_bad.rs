@@ -124,6 +124,12 @@ fn what_the_lock_does_not_vouch_for() {
     site.set("pixi_env", "gpu");
     let bundle = site.pack("b.tar");
     refused(&mut site, &bundle, 69, "has no environment 'gpu' for linux-64");
+    site.sh("rm tiny/template/pixi.lock; mkfifo tiny/template/pixi.lock");
+    let failed = site.install(&bundle).exits(69).one("failed");
+    assert_eq!(
+        (&failed["what"], &failed["cause"]),
+        (&"cannot read $SANDBOX/tiny/template/pixi.lock".into(), &"not a regular file".into())
+    );
 }
 
 #[test]

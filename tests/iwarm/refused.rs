@@ -1,6 +1,6 @@
 //! What iwarm refuses, and where it has nothing to do.
 use super::{Connected, am_root, cause, there};
-use crate::kit::{Output, Sandbox, tools};
+use crate::kit::{Output, Pixi, Sandbox};
 
 #[test]
 fn it_acts_only_where_it_is_asked_and_stops_nobody_behind_it() {
@@ -46,8 +46,7 @@ fn a_cache_on_the_containers_own_layer_is_refused_and_one_on_a_volume_is_not() {
     sandbox.set("AUTO_INFER_SGLANG_USER", "0");
     sandbox.set("PATH", "/own:/usr/bin:/bin:/usr/sbin:/sbin");
     for tool in ["ienv", "iwarm"] {
-        std::fs::create_dir_all(sandbox.path("own")).unwrap();
-        std::fs::copy(tools().join(tool), sandbox.path("own").join(tool)).unwrap();
+        sandbox.own_tool(tool, &format!("own/{tool}"));
     }
     // A machine of our own, whose / is nobody else's: with the mark of a container or without, the cache's folder a part of
     // it, a volume, or a volume that comes from the disk that / is on.
@@ -99,6 +98,37 @@ fn a_cache_that_cannot_be_written_is_told_before_pixi_starts() {
     let output = connected.sandbox.finish(&mut connected.mounted(read_only, "ienv sglang | iwarm")).exits(69);
     assert_eq!(cause(&output), "Read-only file system");
     assert!(connected.served.heads().is_empty());
+}
+
+#[test]
+fn a_disk_without_locks_is_told_by_us_or_by_pixi_with_the_way_round_it() {
+    let mut connected = Connected::new();
+    let refusing = "strace -f -qq -o /dev/null -e trace=flock -e inject=flock:error=ENOLCK";
+    let told = |output: &Output, what: &str| {
+        let failed = output.one("failed");
+        assert_eq!(failed["what"], what, "{failed}");
+        assert!(cause(output).ends_with("No locks available"), "{failed}");
+        assert!(
+            failed["hint"].as_str().unwrap().contains("fill the cache on a local disk and copy it"),
+            "{failed}"
+        );
+    };
+    let output = connected.sh(&format!("ienv sglang | {refusing} iwarm")).exits(69);
+    told(&output, "cannot lock $SANDBOX/volume/cache/.warm.lock");
+    assert!(connected.served.heads().is_empty());
+
+    // Only pixi's locks are refused: it has others, and other folders to have them in.
+    let pixi = Pixi::get().bin.join("pixi");
+    connected
+        .sandbox
+        .write("programs/pixi", format!("#!/bin/sh\nexec {refusing} {} \"$@\"\n", pixi.display()));
+    assert_eq!(connected.sandbox.sh("chmod 755 programs/pixi").exits(0).stderr, "");
+    let path = connected.sandbox.sh("echo $PATH").exits(0).stdout;
+    let path = format!("{}:{}", connected.sandbox.text("programs"), path.trim());
+    connected.sandbox.set("PATH", &path);
+    let output = connected.warm().exits(69);
+    told(&output, "cannot warm the cache $SANDBOX/volume/cache");
+    assert!(output.one("failed")["exit"].is_string(), "it is pixi that ended so");
 }
 
 #[test]

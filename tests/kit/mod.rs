@@ -18,6 +18,7 @@ pub(crate) use tiny::Tiny;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// The repository's root.
@@ -38,9 +39,16 @@ pub(crate) fn full() -> bool {
     std::env::var_os("INFER_DEV_TEST_FULL").is_some_and(|full| full == "1")
 }
 
-/// A loopback port that nobody holds at this moment.
+/// A port that nobody holds and nobody else is given: below those that the kernel hands to whoever asks for any, and each
+/// once in this process. Another run of the tests begins elsewhere.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 16_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(797);
+    let ports = (0..COUNT).map(|_| start.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT + FIRST);
+    let mut ports = ports.map(|port| u16::try_from(port).unwrap());
+    ports.find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok()).unwrap()
 }
 
 /// Wait until `done` says so; panics after `limit` with `what` that was waited for.

@@ -68,9 +68,18 @@ impl Sandbox {
 
     /// Write an executable file below the root.
     pub(crate) fn script(&self, relative: &str, content: &str) -> PathBuf {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.write(relative, content);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let draft = self.write(&format!("{relative}.draft"), content);
+        let path = self.path(relative);
+        install(&draft, &path);
+        std::fs::remove_file(draft).unwrap();
+        path
+    }
+
+    /// Copy one of the tools below the root, where others can run it too.
+    pub(crate) fn own_tool(&self, tool: &str, relative: &str) -> PathBuf {
+        let path = self.path(relative);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        install(&tools().join(tool), &path);
         path
     }
 
@@ -101,6 +110,12 @@ impl Sandbox {
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap());
         Output { stdout: text(output.stdout), stderr: text(output.stderr), code }
     }
+}
+
+/// Copy a program that is to be run: by a process of its own, because a child that another test is just starting would
+/// inherit the descriptor that we write to, and a file that somebody writes to cannot be executed.
+fn install(from: &Path, to: &Path) {
+    assert!(Command::new("install").args(["-m", "755"]).args([from, to]).status().unwrap().success());
 }
 
 impl Drop for Sandbox {

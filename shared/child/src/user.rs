@@ -6,6 +6,7 @@ use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use tool::{Code, Failure};
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,28 @@ impl User {
             Err(_) => unistd::User::from_name(name)?,
         };
         found.map(Self::complete).transpose()
+    }
+
+    /// The user of this name, where children are to run as somebody else than we do. `variable` is where another is named.
+    ///
+    /// # Errors
+    /// There is no such user, or we may not become another: code 69.
+    pub fn other(name: Option<&str>, variable: &str) -> Result<Option<Self>, Failure> {
+        let Some(name) = name else { return Ok(None) };
+        let what = format!("cannot run as user {name}");
+        let found = Self::named(name).map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
+        let Some(user) = found else {
+            let hint = format!("make that user, or set {variable} to another");
+            return Err(Failure::new(Code::Unmet, what, "there is no such user").hint(hint));
+        };
+        if user.is_current() {
+            return Ok(None);
+        }
+        if !unistd::geteuid().is_root() {
+            let hint = format!("run as root or as that user, or unset {variable}");
+            return Err(Failure::new(Code::Unmet, what, "only root becomes another user").hint(hint));
+        }
+        Ok(Some(user))
     }
 
     /// Whoever runs this process; `None` where its uid has no name.
@@ -131,4 +154,23 @@ fn own(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
     fchmod(&made, Mode::from(0o755))?;
     fchown(&made, Some(rustix::process::Uid::from_raw(uid)), Some(rustix::process::Gid::from_raw(gid)))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::User;
+    use tool::Code;
+
+    #[test]
+    fn who_we_are_is_nobody_else_and_who_is_not_is_told_where_to_name_another() {
+        let own = nix::unistd::geteuid().to_string();
+        assert_eq!((User::other(None, "X"), User::other(Some(&own), "X")), (Ok(None), Ok(None)));
+        let failure = User::other(Some("no-such-user"), "AUTO_INFER_SGLANG_USER").unwrap_err();
+        assert_eq!(
+            (failure.code, failure.what.as_str(), failure.cause.as_str()),
+            (Code::Unmet, "cannot run as user no-such-user", "there is no such user")
+        );
+        let hint = "make that user, or set AUTO_INFER_SGLANG_USER to another";
+        assert_eq!(failure.hint.as_deref(), Some(hint));
+    }
 }

@@ -1,5 +1,6 @@
 //! Running a program that takes its time: heard line by line, its end remembered, gone when we are.
 use crate::outputs::Outputs;
+use crate::why::{Kind, Why};
 use child::Start;
 use rustix::process::Signal;
 use std::io;
@@ -91,39 +92,24 @@ impl Ended {
         }
     }
 
-    /// The failure of doing `what`: how it ended, the line that looks like its reason, what the system said below that, and
-    /// the last lines.
+    /// Why, as far as its last words tell.
+    #[must_use]
+    pub fn why(&self) -> Why {
+        Why::of(&self.tail)
+    }
+
+    /// The failure of doing `what`: how it ended, why, and the last lines.
     #[must_use]
     pub fn failure(&self, what: impl Into<String>) -> Failure {
-        let reason = self.reason();
-        let system = self.system().filter(|words| reason.is_none_or(|reason| !reason.contains(words)));
-        let exit = self.exit();
-        let cause: Vec<&str> = [Some(exit.as_str()), reason, system].into_iter().flatten().collect();
-        let mut failure = Failure::new(Code::Unmet, what, cause.join(": "));
-        if system.or(reason).is_some_and(|words| words.contains("No space left")) {
+        let (Why { kind, sentence }, exit) = (self.why(), self.exit());
+        let cause = if sentence.is_empty() { exit.clone() } else { format!("{exit}: {sentence}") };
+        let mut failure = Failure::new(Code::Unmet, what, cause);
+        if kind == Kind::NoSpace {
             failure = failure.hint("make room on its disk, or use another one");
         }
-        failure.exit = Some(self.exit());
+        failure.exit = Some(exit);
         failure.log_tail.clone_from(&self.tail);
         failure
-    }
-
-    /// The first line that names an error, without the marks that programs put around it; else the last line.
-    fn reason(&self) -> Option<&str> {
-        let plain = |line: &'_ str| -> usize {
-            line.len() - line.trim_start_matches(|letter: char| !letter.is_alphanumeric()).len()
-        };
-        let names = |line: &&String| line.to_lowercase().contains("error");
-        let line = self.tail.iter().find(names).or(self.tail.last())?;
-        Some(&line[plain(line)..])
-    }
-
-    /// What the system refused with, as Rust programs end the chain of their causes: `… No such file or directory (os error 2)`.
-    fn system(&self) -> Option<&str> {
-        let line = self.tail.iter().rev().find(|line| line.contains("(os error "))?;
-        let end = line.find("(os error ")?;
-        let begin = line[..end].rfind(": ").map_or(0, |at| at + 2);
-        Some(line[begin..].trim())
     }
 }
 
@@ -145,7 +131,7 @@ mod tests {
         assert_eq!(ended.exit(), "exit 3");
         assert!(ended.tail.len() <= TAIL && ended.tail.contains(&"whole".to_owned()));
         let failure = ended.failure("cannot do it");
-        assert_eq!(failure.cause, "exit 3: error: http://***@x.invalid");
+        assert_eq!(failure.cause, "exit 3: http://***@x.invalid");
         assert_eq!(failure.exit.as_deref(), Some("exit 3"));
     }
 
@@ -153,13 +139,10 @@ mod tests {
     fn the_systems_words_are_said_however_deep_they_lie() {
         let failure = |lines: &str| sh(&format!("printf '{lines}'; exit 1")).failure("cannot do it");
         let deep = failure("Error: no x\\n  Caused by:\\n    y: No space left on device (os error 28)\\n");
-        assert_eq!(deep.cause, "exit 1: Error: no x: No space left on device (os error 28)");
+        assert_eq!(deep.cause, "exit 1: no x: y: No space left on device");
         assert!(deep.hint.is_some());
         let plain = failure("Error: y: Permission denied (os error 13)\\n");
-        assert_eq!(
-            (plain.cause.as_str(), plain.hint),
-            ("exit 1: Error: y: Permission denied (os error 13)", None)
-        );
+        assert_eq!((plain.cause.as_str(), plain.hint), ("exit 1: y: Permission denied", None));
     }
 
     #[test]

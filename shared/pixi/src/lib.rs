@@ -1,7 +1,8 @@
 //! A pixi project and the programs that work on it.
 //!
-//! Owns what of a template is taken, which pixi there is and what its version means, what surrounds it when it runs, and
-//! how such a long-running program is run and heard. Knows nothing of caches or installs.
+//! Owns what of a template is taken, which pixi there is and what its version means, what surrounds it when it runs, how
+//! such a long-running program is run and heard, and what its last words mean. Knows nothing of caches or installs.
+mod chain;
 mod environment;
 mod job;
 mod outputs;
@@ -9,6 +10,7 @@ mod program;
 mod redact;
 mod shortfall;
 mod template;
+mod why;
 
 pub use environment::{Network, surround};
 pub use job::{Ended, Job};
@@ -16,3 +18,4 @@ pub use program::{Pixi, Version, on_path};
 pub use redact::redact;
 pub use shortfall::Shortfall;
 pub use template::Template;
+pub use why::{Download, Kind, Why, override_variable};

@@ -9,7 +9,7 @@ use rustix::fs::{Access, access};
 use state::Directory;
 use std::io;
 use std::path::Path;
-use tool::{Code, Failure};
+use tool::{Code, Failure, vars};
 
 /// Check all drafts, each by itself and against the ones before it.
 pub(crate) fn check(drafts: &mut [&mut Draft]) {
@@ -175,7 +175,7 @@ fn check_log(plan: &Plan) -> Result<(), Failure> {
     let cannot = |error: &io::Error| {
         Failure::io(Code::Unmet, format!("cannot write log file {}", plan.log_file.display()), error)
     };
-    let user = user_of(plan)?;
+    let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
     let folder = plan.log_file.parent().unwrap_or(Path::new("/"));
     let file = plan.log_file.as_path();
     if folder.exists() {
@@ -206,21 +206,6 @@ fn check_log(plan: &Plan) -> Result<(), Failure> {
     access(above, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
         cannot(&error.into()).hint(format!("{} cannot be made in {}", folder.display(), above.display()))
     })
-}
-
-/// The user that the instance runs as, where that is not us.
-fn user_of(plan: &Plan) -> Result<Option<User>, Failure> {
-    let Some(name) = &plan.user else { return Ok(None) };
-    let what = format!("cannot run as user {name}");
-    match User::named(name) {
-        Err(error) => Err(Failure::io(Code::Unmet, what, &error)),
-        Ok(None) => Err(Failure::new(Code::Unmet, what, "no such user")),
-        Ok(Some(user)) if user.is_current() => Ok(None),
-        Ok(Some(_)) if !rustix::process::geteuid().is_root() => {
-            Err(Failure::new(Code::Unmet, what, "only root can become another user"))
-        }
-        Ok(user) => Ok(user),
-    }
 }
 
 /// GPUs, where nvidia-smi answers. It takes its time, so it is asked once and only where the answer matters.

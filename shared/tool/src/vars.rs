@@ -120,6 +120,15 @@ pub fn of(engine: Engine, suffix: &str) -> String {
     format!("{PREFIX}{}_{suffix}", engine.variable_part())
 }
 
+/// The variable that says whom the engine, or the bridge, belongs to.
+#[must_use]
+pub fn user(engine: Engine) -> String {
+    match engine {
+        Engine::Bridge => "AUTO_INFER_LITELLM_USER".to_owned(),
+        engine => of(engine, "USER"),
+    }
+}
+
 /// The names of all variables of all engines and of the suite.
 pub fn all() -> impl Iterator<Item = String> {
     let whole = SUITE.iter().chain(&GENERAL).chain(&LITELLM).map(|(name, _)| (*name).to_owned());
@@ -167,6 +176,9 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), count);
+        for engine in [Engine::LlamaCpp, Engine::Vllm, Engine::Sglang, Engine::Bridge] {
+            assert!(names.contains(&user(engine)), "{engine}");
+        }
         for name in
             ["AUTO_INFER_VLLM_PIXI_ENVIRONMENT", "AUTO_INFER_SGLANG_ON_BOOT", "AUTO_INFER_BRIDGE_MODE"]
         {

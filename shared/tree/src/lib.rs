@@ -1,4 +1,4 @@
-//! The processes of an instance: who descends from its keeper, who still carries its mark, what they hold.
+//! Processes that one of ours has started: who descends from it, who still carries an instance's mark, what they hold.
 //!
 //! Reads /proc and signals processes; knows nothing of state directories or of what an engine is.
 mod gone;

@@ -17,6 +17,7 @@ mod sealed;
 mod source;
 mod unpack;
 
+use child::User;
 use handed::Handed;
 use record::{Cache, Engine, Env, Installed, Record, Road, Step, Warning};
 use road::Order;
@@ -107,7 +108,7 @@ enum Found {
 
 fn act(args: &Args, wanted: &Wanted<'_>, handed: Handed, io: &mut Io) -> Result<(), Failure> {
     let engine = wanted.env.engine;
-    match other_user::wanted(wanted.env) {
+    match User::other(wanted.env.user.as_deref(), &vars::user(wanted.env.engine)) {
         Ok(Some(user)) => return other_user::act(args, wanted, user, io),
         Ok(None) => {}
         Err(failure) => return io.fail(engine, failure),

@@ -19,26 +19,6 @@ use tool::{Code, Failure, Io, vars};
 /// How often a folder that others take away is made again.
 const ATTEMPTS: u32 = 1000;
 
-/// The user that this engine belongs to, where that is somebody else than us.
-pub(crate) fn wanted(env: &Env) -> Result<Option<User>, Failure> {
-    let Some(name) = &env.user else { return Ok(None) };
-    let variable = vars::of(env.engine, "USER");
-    let what = format!("cannot become user {name}");
-    let found = User::named(name).map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
-    let Some(user) = found else {
-        let hint = format!("make that user, or set {variable} to another");
-        return Err(Failure::new(Code::Unmet, what, "there is no such user").hint(hint));
-    };
-    if user.is_current() {
-        return Ok(None);
-    }
-    if !rustix::process::geteuid().is_root() {
-        let hint = format!("run as root or as that user, or unset {variable}");
-        return Err(Failure::new(Code::Unmet, what, "only root becomes another user").hint(hint));
-    }
-    Ok(Some(user))
-}
-
 /// Do it all as `user`.
 pub(crate) fn act(args: &Args, wanted: &Wanted<'_>, user: User, io: &mut Io) -> Result<(), Failure> {
     let env = wanted.env;

@@ -1,11 +1,12 @@
 //! One instance on its way from plan to kept.
 use crate::keeper::{self, Foreground, Starting};
 use crate::places;
+use child::User;
 use plan::Options;
 use record::{Instance, Plan};
 use state::{Directory, Order};
 use std::path::Path;
-use tool::{Code, Failure};
+use tool::{Code, Failure, vars};
 
 /// One instance on its way.
 pub(crate) struct Launch {
@@ -66,7 +67,7 @@ fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Step, Failure> 
         return if plan.reused { Ok(Step::Reused(pid)) } else { Err(keeper::busy(plan, pid)) };
     }
     let secrets = plan::secrets(plan, options)?;
-    let user = places::user_of(plan)?;
+    let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
     places::make(plan, user.as_ref())?;
     let mut order = Order { plan: plan.clone(), secrets };
     // Ours, who may be another caller than the one that planned.

@@ -8,23 +8,6 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use tool::{Code, Failure};
 
-/// Whom the instance runs as; `None`: whoever we are, also where we have no name.
-pub(crate) fn user_of(plan: &Plan) -> Result<Option<User>, Failure> {
-    let Some(name) = &plan.user else { return Ok(None) };
-    let what = || format!("cannot run as user {name}");
-    let user = User::named(name)
-        .map_err(|error| Failure::io(Code::Unmet, what(), &error))?
-        .ok_or_else(|| Failure::new(Code::Unmet, what(), "no such user"))?;
-    if user.is_current() {
-        return Ok(None);
-    }
-    if !rustix::process::geteuid().is_root() {
-        let hint = format!("run as root or as {name}, or name another user in the config's variables");
-        return Err(Failure::new(Code::Unmet, what(), "only root can become another user").hint(hint));
-    }
-    Ok(Some(user))
-}
-
 /// `<run_dir>/<engine>` is ours and the state directory in it the user's. A missing log folder is made for the user too.
 pub(crate) fn make(plan: &Plan, user: Option<&User>) -> Result<(), Failure> {
     let cannot = |path: &Path, error: io::Error| {

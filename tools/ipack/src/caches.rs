@@ -191,7 +191,7 @@ impl Held<'_> {
                 format!("it came from the cache; remove {} and run it again", file.display())
             }
             _ => "it was downloaded now: its server has another file than was locked; \
-                  run it again, or lock it again with --update-lock"
+                  run it again, or remove pixi.lock and make it anew with --update-lock"
                 .to_owned(),
         }
     }

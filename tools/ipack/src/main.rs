@@ -7,6 +7,7 @@ mod order;
 mod project;
 mod runner;
 mod staging;
+mod tasks;
 
 use bundle::{Manifest, Problem};
 use caches::Caches;
@@ -70,7 +71,7 @@ struct Args {
     /// Run the project's task smoke too: a short server start
     #[arg(long)]
     warmup: bool,
-    /// Solve the lock file again and write it back
+    /// Bring the lock file up to date and write it back
     #[arg(long)]
     update_lock: bool,
 }

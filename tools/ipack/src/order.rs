@@ -1,5 +1,6 @@
 //! What was ordered: the command line with its defaults, every path absolute.
 use crate::Args;
+use bundle::Manifest;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -101,12 +102,17 @@ fn output(given: Option<PathBuf>, template: &Path, executable: bool) -> Result<P
     let refused = |cause: &str| {
         Err(Failure::new(Code::Usage, format!("cannot write a bundle to {}", output.display()), cause))
     };
-    let other = std::fs::metadata(&output).is_ok_and(|there| !there.is_file());
+    let other = |path: &Path| std::fs::metadata(path).is_ok_and(|there| !there.is_file());
+    let other = other(&output) || other(&Manifest::path_for(&output));
     if output.file_name().is_none() || output.as_os_str() == "-" || other {
         return refused("it must be the name of a file").map_err(|f| f.hint("end --output with a file name"));
     }
     if !executable && output.extension().is_some_and(|extension| extension == "sh") {
         return refused("it is named as a script").map_err(|f| f.hint("add --create-executable"));
+    }
+    if output.extension().is_some_and(|extension| extension == "gz" || extension == "tgz") {
+        let hint = "end it with .tar: the packages in it are compressed already";
+        return refused("it is named as a compressed tar").map_err(|f| f.hint(hint));
     }
     absolute(&output)
 }
@@ -198,7 +204,7 @@ mod tests {
         assert_eq!(of("/x/b.tar", false).unwrap(), Path::new("/x/b.tar"));
         assert_eq!(of("/x/b.tar", true).unwrap(), Path::new("/x/b.sh"));
         assert_eq!(of("/x/b.sh", true).unwrap(), Path::new("/x/b.sh"));
-        let refused = ["/x/b.sh", "-", "/", "/tmp", "/dev/null"];
+        let refused = ["/x/b.sh", "-", "/", "/tmp", "/dev/null", "/x/b.tar.gz", "/x/b.tgz"];
         for path in refused {
             assert_eq!(of(path, false).unwrap_err().code, Code::Usage, "{path}");
         }

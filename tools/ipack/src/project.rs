@@ -2,10 +2,11 @@
 use crate::caches::Caches;
 use crate::contents::Contents;
 use crate::order::Order;
-use crate::runner::{Runner, plain};
+use crate::runner::Runner;
 use crate::staging::Staging;
+use crate::tasks;
 use lock::{LockFile, Package};
-use pixi::{Network, Pixi, Template};
+use pixi::{Kind, Network, Pixi, Template, Why, override_variable};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,14 +31,13 @@ impl<'o> Project<'o> {
             Template::open_to_lock(&order.template)?
         } else {
             Template::open(&order.template).map_err(|failure| {
-                match failure.cause.starts_with("pixi.lock: ") {
-                    true => failure.hint("--update-lock makes it"),
-                    false => failure,
-                }
+                let unlocked = order.template.join("pixi.toml").is_file()
+                    && order.template.join("pixi.lock").symlink_metadata().is_err();
+                if unlocked { failure.hint("--update-lock makes it") } else { failure }
             })?
         };
         for task in order.tasks() {
-            has_task(&taken, task)?;
+            tasks::require(&taken, task)?;
         }
         for name in taken.skipped() {
             log::info!("{}: not part of a template, not taken", order.template.join(name).display());
@@ -59,7 +59,7 @@ impl<'o> Project<'o> {
             let mut lock = || self.pixi(&["lock"]);
             runner.download(&format!("cannot lock {shown}"), &mut lock)?;
             self.template = Template::open(&self.dir)?;
-            return Ok(());
+            return self.can_give_lock_back();
         }
         // What it has no packages for is said in our words.
         self.packages()?;
@@ -80,8 +80,7 @@ impl<'o> Project<'o> {
         let checked =
             runner.download(&format!("cannot use the lock file of {shown}"), &mut || self.pixi(&list));
         checked.map_err(|mut failure| {
-            let outdated = plain(&failure.log_tail).contains("not up-to-date");
-            if outdated {
+            if kind(&failure) == Kind::LockOutdated {
                 failure.code = Code::Input;
                 failure = failure.hint("--update-lock solves it again and writes it back");
             }
@@ -130,9 +129,9 @@ impl<'o> Project<'o> {
         let what = format!("cannot install environment '{environment}' of {shown}");
         let install = ["install", "--frozen", "--environment", environment];
         runner.download(&what, &mut || self.pixi(&install)).map_err(|failure| {
-            let lacks = plain(&failure.log_tail).contains("Virtual package");
-            let hint = "set CONDA_OVERRIDE_CUDA to the version that it is for, or give --skip-verify";
-            if lacks { failure.hint(hint) } else { failure }
+            let Kind::Virtual(package) = kind(&failure) else { return failure };
+            let variable = override_variable(&package);
+            failure.hint(format!("set {variable} to the version that it is for, or give --skip-verify"))
         })?;
         for task in tasks {
             let what = format!("cannot perform task '{task}' of {shown}");
@@ -141,19 +140,36 @@ impl<'o> Project<'o> {
         Ok(())
     }
 
+    /// That a new lock file can be written is asked before anything is downloaded for it.
+    fn can_give_lock_back(&self) -> Result<(), Failure> {
+        let lock = self.lock_file();
+        if self.template.lock() == self.taken.lock() {
+            return Ok(());
+        }
+        let folder = lock.parent().unwrap_or(&self.order.template);
+        rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).map_err(|error| {
+            Failure::io(Code::Unmet, format!("cannot write {}", lock.display()), &error.into())
+                .hint("the template has to be one that can be written, or leave out --update-lock")
+        })
+    }
+
+    /// Where it is: a link stays one.
+    fn lock_file(&self) -> PathBuf {
+        let lock = self.order.template.join("pixi.lock");
+        std::fs::canonicalize(&lock).unwrap_or(lock)
+    }
+
     /// A new lock file goes into the template, in one step. It was made of files that must still be there as they were.
     pub(crate) fn give_lock_back(&self) -> Result<(), Failure> {
         let template = &self.order.template;
         if self.template.lock() == self.taken.lock() {
             return Ok(());
         }
-        let lock = template.join("pixi.lock");
+        let lock = self.lock_file();
         if Template::open_to_lock(template)?.hash() != self.taken.hash() {
             let cause = "the template has changed since it was taken";
             return Err(Failure::new(Code::Later, format!("cannot write {}", lock.display()), cause));
         }
-        // A link stays one.
-        let lock = std::fs::canonicalize(&lock).unwrap_or(lock);
         replace(&lock, self.template.lock())
             .map_err(|error| Failure::io(Code::Unmet, format!("cannot write {}", lock.display()), &error))
     }
@@ -198,13 +214,12 @@ impl<'o> Project<'o> {
     }
 
     fn explained(&self, failure: Failure) -> Failure {
-        let tail = plain(&failure.log_tail);
-        let said = |words: &str| tail.contains(words);
-        if said("pixi-unpack executable") && self.order.unpack.is_none() {
+        let why = Why::of(&failure.log_tail);
+        if why.sentence.contains("pixi-unpack executable") && self.order.unpack.is_none() {
             return failure
                 .hint("bring pixi-unpack, and name it with --pixi-unpack-source or put it on PATH");
         }
-        if !self.order.ignore_pypi_non_wheel && said("is not a wheel file") {
+        if !self.order.ignore_pypi_non_wheel && why.kind == Kind::NoWheel {
             return failure.hint("--ignore-pypi-non-wheel leaves out what has no wheel");
         }
         failure
@@ -219,6 +234,11 @@ impl<'o> Project<'o> {
     }
 }
 
+/// Why the program failed that this is about.
+fn kind(failure: &Failure) -> Kind {
+    Why::of(&failure.log_tail).kind
+}
+
 /// The copy. The operator's pixi configuration counts, but for where environments are put: that would outlive us.
 fn lay_out(template: &Template, dir: &Path) -> Result<(), (PathBuf, io::Error)> {
     template.copy_to(dir)?;
@@ -226,34 +246,6 @@ fn lay_out(template: &Template, dir: &Path) -> Result<(), (PathBuf, io::Error)> 
     let written = std::fs::create_dir(dir.join(".pixi"))
         .and_then(|()| std::fs::write(&config, "detached-environments = false\n"));
     written.map_err(|error| (config, error))
-}
-
-/// Refuse a project without the task, before anything is downloaded for it.
-fn has_task(template: &Template, task: &str) -> Result<(), Failure> {
-    let file = template.dir().join("pixi.toml");
-    let text = String::from_utf8_lossy(template.manifest());
-    let manifest: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let cause = error.message().to_owned();
-        Failure::new(Code::Input, format!("cannot read {}", file.display()), cause)
-    })?;
-    if names_task(&manifest, task) {
-        return Ok(());
-    }
-    let what = format!("cannot perform task '{task}' of {}", template.dir().display());
-    let option = if task == "verify" { "give --skip-verify" } else { "leave out --warmup" };
-    Err(Failure::new(Code::Input, what, "its pixi.toml has none of this name")
-        .hint(format!("{option}, or add it: [tasks] {task} = \"…\"")))
-}
-
-/// Tasks stand at the top, in features, and in targets of both.
-fn names_task(table: &toml::Table, task: &str) -> bool {
-    let below = |name: &str| {
-        let tables = table.get(name).and_then(toml::Value::as_table);
-        tables.into_iter().flat_map(toml::Table::values).filter_map(toml::Value::as_table)
-    };
-    let own = table.get("tasks").and_then(toml::Value::as_table);
-    own.is_some_and(|tasks| tasks.contains_key(task))
-        || below("feature").chain(below("target")).any(|table| names_task(table, task))
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -269,24 +261,4 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         drop(std::fs::remove_file(&draft));
     }
     written
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_task_is_found_wherever_pixi_looks_for_one() {
-        for (manifest, expected) in [
-            ("[tasks]\nverify = 'true'", true),
-            ("[tasks.verify]\ncmd = 'true'", true),
-            ("[feature.x.tasks]\nverify = 'true'", true),
-            ("[target.linux-64.tasks]\nverify = 'true'", true),
-            ("[feature.x.target.unix.tasks]\nverify = 'true'", true),
-            ("[tasks]\nother = 'verify'\n[dependencies]\nverify = '*'", false),
-            ("", false),
-        ] {
-            assert_eq!(names_task(&manifest.parse().unwrap(), "verify"), expected, "{manifest}");
-        }
-    }
 }

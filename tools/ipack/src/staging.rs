@@ -1,20 +1,28 @@
 //! Where a bundle is made: a folder beside it, from which it is renamed when it is complete.
 use bundle::Manifest;
 use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Signal, getpid, set_child_subreaper};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tool::{Code, Failure};
+use tree::Pinned;
+
+/// How often we look whether a program that was killed has left another, and how long we wait for each to end.
+const ROUNDS: usize = 20;
+const PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The folder, locked until this is dropped and then gone.
 pub(crate) struct Staging {
     dir: PathBuf,
     output: PathBuf,
-    /// Held while the results are renamed: a signal finds both in place or none.
-    publishing: Arc<Mutex<()>>,
+    /// Held while the results are renamed, and from a signal on: it finds both in place or none, and nobody else ends us.
+    changing: Arc<Mutex<()>>,
     _lock: File,
 }
 
@@ -48,7 +56,7 @@ impl Staging {
             }
         };
         let staging =
-            Self { dir: dir.clone(), output: output.to_owned(), publishing: Arc::default(), _lock: lock };
+            Self { dir: dir.clone(), output: output.to_owned(), changing: Arc::default(), _lock: lock };
         staging.empty().map_err(|error| cannot(&error))?;
         staging
             .remove_on_signal()
@@ -72,7 +80,7 @@ impl Staging {
     /// Put the bundle and its manifest in place, and say where the manifest is. A crash leaves the old pair, the old bundle
     /// or the new one without a manifest, or the new pair; never one with the manifest of the other.
     pub(crate) fn publish(&self, staged: &Path, manifest: &Manifest) -> Result<PathBuf, Failure> {
-        let _publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let cannot = |path: &Path| {
             let what = format!("cannot write {}", path.display());
             move |error: io::Error| Failure::io(Code::Unmet, what, &error)
@@ -96,25 +104,29 @@ impl Staging {
         File::open(self.output.parent().unwrap_or(Path::new("/")))?.sync_all()
     }
 
+    /// The programs of a killed run die with it, but not in the same moment, and may put something back meanwhile.
     fn empty(&self) -> io::Result<()> {
-        for entry in std::fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            match entry.file_type()?.is_dir() {
-                true => std::fs::remove_dir_all(entry.path())?,
-                false => std::fs::remove_file(entry.path())?,
+        let mut tries = 0;
+        while let Err(error) = clear(&self.dir) {
+            if error.kind() != io::ErrorKind::DirectoryNotEmpty || tries == ROUNDS {
+                return Err(error);
             }
+            tries += 1;
+            std::thread::sleep(PAUSE);
         }
         std::fs::create_dir(self.tmp())
     }
 
-    /// Ctrl-C leaves nothing, as far as the programs that end at the same time let it; the next run removes the rest.
+    /// Ctrl-C leaves nothing: neither files nor programs.
     fn remove_on_signal(&self) -> io::Result<()> {
+        set_child_subreaper(Some(getpid()))?;
         let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
-        let (dir, publishing) = (self.dir.clone(), Arc::clone(&self.publishing));
+        let (dir, changing) = (self.dir.clone(), Arc::clone(&self.changing));
         let wait = move || {
             for signal in signals.forever() {
-                let _publishing = publishing.lock().unwrap_or_else(PoisonError::into_inner);
-                drop(std::fs::remove_dir_all(&dir));
+                // Not given back: the process ends here.
+                let _changing = changing.lock().unwrap_or_else(PoisonError::into_inner);
+                drop(remove(&dir));
                 drop(signal_hook::low_level::emulate_default_handler(signal));
             }
         };
@@ -124,8 +136,41 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_dir_all(&self.dir) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = remove(&self.dir) {
             log::warn!("cannot remove {}: {}", self.dir.display(), tool::io_text(&error));
         }
+    }
+}
+
+/// Remove all that is in the folder.
+fn clear(dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => std::fs::remove_dir_all(entry.path())?,
+            false => std::fs::remove_file(entry.path())?,
+        }
+    }
+    Ok(())
+}
+
+/// Remove the folder, once nobody writes in it any more.
+fn remove(dir: &Path) -> io::Result<()> {
+    end_programs();
+    std::fs::remove_dir_all(dir)
+}
+
+/// End all that was started and still runs, a server of the project's task say. We are who orphans come to.
+fn end_programs() {
+    for _ in 0..ROUNDS {
+        let left: Vec<_> = tree::descendants(std::process::id()).into_iter().filter_map(Pinned::of).collect();
+        if left.is_empty() {
+            break;
+        }
+        for program in &left {
+            drop(program.signal(Signal::KILL));
+        }
+        let _all = tree::ended(&left, PATIENCE);
     }
 }

@@ -76,26 +76,6 @@ pub(crate) fn required(env: &Env, value: Option<&PathBuf>, suffix: &str) -> Resu
     })
 }
 
-/// The user that this engine belongs to, where that is somebody else than us.
-pub(crate) fn other_user(env: &Env) -> Result<Option<User>, Failure> {
-    let Some(name) = &env.user else { return Ok(None) };
-    let variable = vars::of(env.engine, "USER");
-    let what = format!("cannot become user {name}");
-    let found = User::named(name).map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
-    let Some(user) = found else {
-        let hint = format!("make that user, or set {variable} to another");
-        return Err(Failure::new(Code::Unmet, what, "there is no such user").hint(hint));
-    };
-    if user.is_current() {
-        return Ok(None);
-    }
-    if !rustix::process::geteuid().is_root() {
-        let hint = format!("run as root or as that user, or unset {variable}");
-        return Err(Failure::new(Code::Unmet, what, "only root becomes another user").hint(hint));
-    }
-    Ok(Some(user))
-}
-
 /// The failure to write in the cache; where permission lacks it names whose the folder is.
 pub(crate) fn refused(path: &Path, error: &io::Error) -> Failure {
     let failure = Failure::io(Code::Unmet, format!("cannot write {}", path.display()), error);

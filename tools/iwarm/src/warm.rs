@@ -18,7 +18,7 @@ pub(crate) fn warm(patience: Duration, env: &Env, io: &mut Io) -> Result<Warmed,
     place.must_outlive_container(env)?;
     let template = Template::open(&required(env, env.template_dir.as_ref(), "TEMPLATE_DIR")?)?;
     let lock_version = lock_version(env, &template)?;
-    let user = place::other_user(env)?;
+    let user = User::other(env.user.as_deref(), &vars::user(env.engine))?;
     let pixi = Pixi::find()?;
     for short in pixi.shortfalls(lock_version, env.cache_layout.as_deref(), Network::Connected)? {
         let engine = Some(env.engine);

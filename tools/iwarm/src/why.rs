@@ -1,45 +1,47 @@
-//! Why pixi failed, as far as its last words tell, and what to do then.
+//! What to do about a pixi that failed, as far as its last words tell why.
 use crate::workshop::NO_LOCKS;
-use pixi::Ended;
+use pixi::{Download, Ended, Kind, override_variable};
 use std::path::Path;
 use tool::Failure;
 
 /// The failure, with what to do about it where that is known.
 pub(crate) fn failure(ended: &Ended, root: &Path) -> Failure {
-    let said = plain(&ended.tail);
+    let kind = ended.why().kind;
     let mut failure = ended.failure(format!("cannot warm the cache {}", root.display()));
-    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    let hint = if let Some(package) = virtual_package(&said) {
-        let variable = format!("CONDA_OVERRIDE_{}", package.to_uppercase());
-        let example = if package == "cuda" { format!(", as in {variable}=12.8") } else { String::new() };
-        format!(
-            "this machine has no such {package}: set {variable} to the version that the target has{example}"
-        )
-    } else if says(&["No space left on device", "Disk quota exceeded", "os error 28", "os error 122"]) {
-        if let Some(free) = free_mib(root) {
-            failure.cause.push_str(&format!("; {free} MiB are free on the disk of {}", root.display()));
+    if let Some(free) = free_mib(root).filter(|_| kind == Kind::NoSpace) {
+        failure.cause.push_str(&format!("; {free} MiB are free on the disk of {}", root.display()));
+    }
+    failure.hint(hint(&kind, &proxies()))
+}
+
+fn hint(kind: &Kind, proxies: &[String]) -> String {
+    match kind {
+        Kind::Virtual(package) => {
+            let variable = override_variable(package);
+            let example = if package == "cuda" { format!(", as in {variable}=12.8") } else { String::new() };
+            format!(
+                "this machine has no such {package}: set {variable} to the version that the target has{example}"
+            )
         }
-        "make room there and run again; what is in the cache already is not fetched again".to_owned()
-    } else if says(&["No locks available", "os error 37"]) {
-        NO_LOCKS.to_owned()
-    } else if says(&["fetch", "download", "sending request", "connect", "dns", "HTTP"]) {
-        network(&proxies())
-    } else {
-        "the last lines of pixi are above; it is run as: pixi install --frozen".to_owned()
-    };
-    failure.hint(hint)
-}
-
-/// All that was said on one line, without the lines that pixi draws around its errors.
-fn plain(tail: &[String]) -> String {
-    let words = tail.iter().flat_map(|line| line.split_whitespace());
-    words.filter(|word| word.contains(|letter: char| letter.is_ascii())).collect::<Vec<_>>().join(" ")
-}
-
-/// The virtual package that this machine lacks: `cuda` of `Virtual package '__cuda >=12' does not match any …`.
-fn virtual_package(said: &str) -> Option<&str> {
-    let (_, name) = said.split_once("Virtual package '__")?;
-    name.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').next()
+        Kind::NoSpace => {
+            "make room there and run again; what is in the cache already is not fetched again".to_owned()
+        }
+        Kind::NoLocks => NO_LOCKS.to_owned(),
+        Kind::Offline => "pixi's own configuration says offline; iwarm is for a connected machine".to_owned(),
+        Kind::Denied => {
+            "this user must be able to write all that is in the cache; give it with chown -R".to_owned()
+        }
+        Kind::Download(Download::Certificate) => {
+            let untrusted = "where a proxy or mirror has a certificate of its own, PIXI_TLS_ROOT_CERTS=system lets pixi \
+                             trust those of this machine";
+            format!("{untrusted}; {}", network(proxies))
+        }
+        Kind::Download(Download::Status(407)) => {
+            format!("the proxy wants a name and password in its URL; {}", network(proxies))
+        }
+        Kind::Download(_) => network(proxies),
+        _ => "the last lines of pixi are above; it is run as: pixi install --frozen".to_owned(),
+    }
 }
 
 fn free_mib(root: &Path) -> Option<u64> {
@@ -70,18 +72,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrapped_and_framed_error_is_read_as_one_line() {
-        let tail = [
-            "Error:   × Virtual package '__cuda >=12' does not match any of the",
-            "  │ available virtual packages",
-        ];
-        let said = plain(&tail.map(str::to_owned));
-        assert_eq!(
-            said,
-            "Error: Virtual package '__cuda >=12' does not match any of the available virtual packages"
-        );
-        assert_eq!(virtual_package(&said), Some("cuda"));
-        assert_eq!(virtual_package("Virtual package '__cuda_arch' does"), Some("cuda_arch"));
-        assert_eq!(virtual_package("no such thing"), None);
+    fn each_kind_has_its_way_out() {
+        for (kind, expected) in [
+            (
+                Kind::Virtual("glibc".to_owned()),
+                "this machine has no such glibc: set CONDA_OVERRIDE_GLIBC to the version that the target has",
+            ),
+            (Kind::NoLocks, NO_LOCKS),
+            (
+                Kind::Download(Download::Name),
+                "pixi was given https_proxy; mirrors are set in pixi's own configuration",
+            ),
+        ] {
+            assert_eq!(hint(&kind, &["https_proxy".to_owned()]), expected);
+        }
+        let hint = |download| hint(&Kind::Download(download), &[]);
+        assert!(hint(Download::Status(403)).starts_with("no proxy variable is set"));
+        assert!(hint(Download::Status(407)).starts_with("the proxy wants a name"));
+        assert!(hint(Download::Certificate).contains("PIXI_TLS_ROOT_CERTS=system"));
     }
 }

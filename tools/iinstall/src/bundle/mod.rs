@@ -177,7 +177,13 @@ impl Bundle<'_> {
         maker.prepare(&mut command.command, attempt, &tmp);
         let ended = sealed.run(command, &format!("installing {}", self.source.name()))?;
         if !ended.status.success() {
-            return Err(ended.failure(self.what()));
+            let failure = ended.failure(self.what());
+            return Err(match ended.why().kind {
+                pixi::Kind::Offline | pixi::Kind::Download(_) => {
+                    failure.hint("the bundle lacks it; pack it again")
+                }
+                _ => failure,
+            });
         }
         for path in [&members, &embedded, &tmp] {
             remove(path).map_err(|error| refused(path, &error))?;

@@ -1,7 +1,7 @@
 //! pixi at work on an attempt: sealed, told where the cache is and nothing of this machine.
 use crate::environment;
 use crate::sealed::Sealed;
-use pixi::{Ended, Network, surround};
+use pixi::{Ended, Kind, Network, override_variable, surround};
 use record::Activation;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -76,22 +76,53 @@ impl Run<'_> {
 
 /// pixi's failure, with what to do about those that are known.
 fn hinted(ended: &Ended, what: String) -> Failure {
-    const LACKS: &str = "the cache lacks it; icache names everything that it lacks, or cannot prove";
-    const KNOWN: [(&str, &str); 6] = [
-        ("No locks available", "the cache lies on a file system without locks; copy it to a local disk"),
-        ("No space left on device", "make room on the disk of the install"),
-        (
-            "Virtual package",
-            "set CONDA_OVERRIDE_CUDA (as 12.8) where the driver is not visible, as the cache was warmed with",
-        ),
-        ("network access is disabled", LACKS),
-        ("Network connectivity is disabled", LACKS),
-        ("not up-to-date with requested environment", "the lock file does not have that environment"),
-    ];
     let failure = ended.failure(what);
-    let known = KNOWN.iter().find(|(words, _)| ended.tail.iter().any(|line| line.contains(words)));
-    match known {
-        Some((_, hint)) => failure.hint(*hint),
+    match hint(&ended.why().kind) {
+        Some(hint) => failure.hint(hint),
         None => failure,
+    }
+}
+
+fn hint(kind: &Kind) -> Option<String> {
+    let hint = match kind {
+        // An older pixi knows no offline: it tries, and finds no network.
+        Kind::Offline | Kind::Download(_) => {
+            "the cache lacks it; icache names everything that it lacks, or cannot prove"
+        }
+        Kind::NoLocks => "the cache lies on a file system without locks; copy it to a local disk",
+        Kind::NoSpace => "make room on the disk of the install",
+        Kind::Virtual(package) => {
+            let variable = override_variable(package);
+            return Some(match package.as_str() {
+                "cuda" => format!(
+                    "set {variable} (as 12.8) where the driver is not visible, as the cache was warmed with"
+                ),
+                _ => {
+                    format!("this machine has no such {package}: set {variable} as the cache was warmed with")
+                }
+            });
+        }
+        Kind::NoEnvironment => "the lock file does not have that environment",
+        Kind::LockNewer => "put the pixi that made the lock file, or a newer one, first on PATH",
+        Kind::Panic => "pixi gave up over itself; icache --deep tells whether the cache is damaged",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Kind, hint};
+    use pixi::Download;
+
+    #[test]
+    fn what_is_missing_is_missing_from_the_cache_however_pixi_finds_out() {
+        let lacks = hint(&Kind::Offline);
+        assert!(lacks.as_ref().is_some_and(|hint| hint.starts_with("the cache lacks it")));
+        assert_eq!(hint(&Kind::Download(Download::Name)), lacks);
+        let variable = |package: &str| hint(&Kind::Virtual(package.to_owned())).unwrap();
+        assert!(variable("cuda").starts_with("set CONDA_OVERRIDE_CUDA (as 12.8)"));
+        assert!(variable("glibc").contains("set CONDA_OVERRIDE_GLIBC as"));
+        assert_eq!(hint(&Kind::Other), None);
     }
 }

@@ -1,6 +1,8 @@
-//! What the dynamic loader reads in an ELF file: the libraries that it needs and where it is told to look for them.
+//! What the dynamic loader reads in an ELF file: the libraries that it needs, where it is told to look for them, and the
+//! symbol versions that it wants of them.
 //!
 //! By the program headers alone, as the loader does: a stripped file may have no sections.
+use crate::package::versions::{Tables, Wanted};
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, ReadCache, ReadRef};
@@ -18,6 +20,10 @@ pub(crate) struct Elf {
     pub(crate) runpath: Vec<String>,
     /// The loader that it asks for.
     pub(crate) interpreter: Option<String>,
+    /// Symbol versions that it wants of what it needs.
+    pub(crate) wanted: Vec<Wanted>,
+    /// Symbol versions that it defines; none at all where it knows no versions.
+    pub(crate) versions: Vec<String>,
 }
 
 /// This machine's number in an ELF header.
@@ -50,16 +56,25 @@ fn parse<'a, R: ReadRef<'a>>(header: &FileHeader64<Endianness>, data: R) -> obje
     let value = |tag| entries.iter().find(|(t, _)| *t == tag).map(|(_, value)| *value);
     let (Some(table), Some(size)) = (value(elf::DT_STRTAB), value(elf::DT_STRSZ)) else { return Ok(found) };
     // The table is asked for by its place in the file: its whole segment may be hundreds of megabytes of GPU code.
-    let place =
+    let place = |address: u64| {
         segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_LOAD).find_map(|segment| {
-            let inside = table.checked_sub(segment.p_vaddr(endian))?;
+            let inside = address.checked_sub(segment.p_vaddr(endian))?;
             (inside < segment.p_filesz(endian)).then(|| segment.p_offset(endian).saturating_add(inside))
-        });
-    let strings = place.and_then(|place| data.read_bytes_at(place, size).ok()).unwrap_or_default();
+        })
+    };
+    let strings = place(table).and_then(|place| data.read_bytes_at(place, size).ok()).unwrap_or_default();
     let text = |offset: u64| {
         let rest = usize::try_from(offset).ok().and_then(|offset| strings.get(offset..)).unwrap_or_default();
         String::from_utf8_lossy(rest.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
     };
+    let tables = Tables { data, endian };
+    let entries_of = |at, number| Some((value(at).and_then(place)?, value(number)?));
+    if let Some((place, count)) = entries_of(elf::DT_VERNEED, elf::DT_VERNEEDNUM) {
+        found.wanted = tables.wanted(place, count, &text);
+    }
+    if let Some((place, count)) = entries_of(elf::DT_VERDEF, elf::DT_VERDEFNUM) {
+        found.versions = tables.defined(place, count, &text);
+    }
     let paths = |offset| text(offset).split(':').filter(|path| !path.is_empty()).map(str::to_owned).collect();
     for (tag, value) in entries {
         match tag {

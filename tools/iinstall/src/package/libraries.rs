@@ -1,11 +1,12 @@
 //! Whether the server can start here: every library that it needs, directly or through another, is in the package or on
-//! this machine. Known before the install becomes current, and by name.
+//! this machine, and is new enough. Known before the install becomes current, and by name.
 use crate::package::elf::{self, Elf, MACHINE};
 use crate::package::system::System;
+use crate::package::versions::{Wanted, highest};
 use crate::package::{SERVER, shown};
 use crate::unpack::Trouble;
 use record::{Engine, Warning};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -85,8 +86,14 @@ fn check_program(install: &Path, server: PathBuf, program: Elf) -> Result<Report
         let cause = format!("{}: neither in it nor on this machine", fatal.join(", "));
         return Err(Trouble::unmet(cause).hint("install it here, or take a package that brings it"));
     }
+    let lacking = search.lacking();
+    if !lacking.is_empty() {
+        let hint = "take a package that was built on an older system, or a system with newer libraries";
+        return Err(Trouble::unmet(lacking.join("; ")).hint(hint));
+    }
     report.warnings.extend(missing.into_iter().map(|(name, by)| driver_warning(&name, &by)));
     search.visit_backends();
+    report.warnings.extend(search.lacking().into_iter().map(old_library_warning));
     report.warnings.extend(search.missing.into_iter().map(|(name, by)| backend_warning(&name, &by)));
     Ok(report)
 }
@@ -114,6 +121,16 @@ fn backend_warning(name: &str, by: &str) -> Warning {
     }
 }
 
+fn old_library_warning(what: String) -> Warning {
+    Warning {
+        engine: Some(Engine::LlamaCpp),
+        instance: None,
+        rule: "backend_library".to_owned(),
+        what,
+        hint: "the server starts without this backend".to_owned(),
+    }
+}
+
 /// The loader's search, followed over all that is needed.
 struct Search {
     install: PathBuf,
@@ -122,13 +139,18 @@ struct Search {
     seen: HashSet<String>,
     /// Name of a library, and who needs it.
     missing: BTreeMap<String, String>,
+    /// Symbol versions that are wanted, and by whom.
+    wanted: Vec<(Wanted, String)>,
+    /// Symbol versions that each library defines.
+    versions: HashMap<String, Vec<String>>,
 }
 
 impl Search {
     fn new(install: &Path, system: System) -> Self {
         let library_dir = install.join("bin");
         let (seen, missing) = (HashSet::new(), BTreeMap::new());
-        Self { install: install.to_owned(), library_dir, system, seen, missing }
+        let (wanted, versions) = (Vec::new(), HashMap::new());
+        Self { install: install.to_owned(), library_dir, system, seen, missing, wanted, versions }
     }
 
     /// Find what a file needs, and what that needs in turn. `inherited` is the RPATH of those who brought us here.
@@ -141,17 +163,20 @@ impl Search {
             };
             let mut rpath = expand(&elf.rpath);
             rpath.extend(inherited);
+            let by = self.shown(&file);
+            self.wanted.extend(elf.wanted.iter().map(|wanted| (wanted.clone(), by.clone())));
             let told = if elf.runpath.is_empty() { rpath.clone() } else { expand(&elf.runpath) };
             for name in &elf.needed {
                 if self.seen.contains(name) || self.missing.contains_key(name) {
                     continue;
                 }
                 match self.find(name, &told) {
-                    Some((path, found)) => {
+                    Some((path, mut found)) => {
                         self.seen.insert(name.clone());
+                        self.versions.insert(name.clone(), std::mem::take(&mut found.versions));
                         work.push((path, found, rpath.clone()));
                     }
-                    None => drop(self.missing.insert(shown(Path::new(name)), self.shown(&file))),
+                    None => drop(self.missing.insert(shown(Path::new(name)), by.clone())),
                 }
             }
         }
@@ -171,7 +196,26 @@ impl Search {
         }
     }
 
-    /// The loader skips files for other machines, and so do we.
+    /// Which wanted symbol versions the libraries do not define, each with who wants it; asked again, only what is new.
+    /// A library that defines none at all is taken as it is, as the loader takes it.
+    fn lacking(&mut self) -> Vec<String> {
+        let mut lacking = BTreeMap::new();
+        for (Wanted { library, version }, by) in self.wanted.drain(..) {
+            let Some(defined) = self.versions.get(&library).filter(|defined| !defined.is_empty()) else {
+                continue;
+            };
+            if !defined.contains(&version) {
+                let newest =
+                    highest(defined, &version).map(|newest| format!(", which goes to {newest} here"));
+                let what = format!("{by} needs {version} of {library}{}", newest.unwrap_or_default());
+                lacking.entry((library, version)).or_insert(what);
+            }
+        }
+        lacking.into_values().collect()
+    }
+
+    /// The loader skips files for other machines, and so do we. Which of several files of the system it would take is not
+    /// followed to the end: versions count that any of them defines.
     fn find(&self, name: &str, told: &[PathBuf]) -> Option<(PathBuf, Elf)> {
         let fits = |path: PathBuf| {
             let found = elf::read(&path).ok().flatten()?;
@@ -180,8 +224,15 @@ impl Search {
         if name.contains('/') {
             return fits(PathBuf::from(name));
         }
-        let own = told.iter().map(|folder| folder.join(name)).chain([self.library_dir.join(name)]);
-        own.chain(self.system.candidates(name)).find_map(fits)
+        let mut own = told.iter().map(|folder| folder.join(name)).chain([self.library_dir.join(name)]);
+        own.find_map(fits).or_else(|| {
+            let mut fitting = self.system.candidates(name).filter_map(fits);
+            let (path, mut found) = fitting.next()?;
+            if !found.versions.is_empty() {
+                found.versions.extend(fitting.flat_map(|(_, other)| other.versions));
+            }
+            Some((path, found))
+        })
     }
 
     fn shown(&self, file: &Path) -> String {

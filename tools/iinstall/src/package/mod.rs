@@ -3,6 +3,7 @@ pub(crate) mod elf;
 mod layout;
 mod libraries;
 mod system;
+mod versions;
 
 pub(crate) use layout::{normalise, resolve_links};
 pub(crate) use libraries::check;
