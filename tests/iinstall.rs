@@ -8,6 +8,7 @@ mod faults;
 mod imports;
 mod pack;
 mod place;
+mod vouched;
 
 use crate::kit::{Output, Sandbox, Tiny};
 use pack::{Pack, SERVER};
@@ -61,7 +62,7 @@ impl Site {
 
     /// Complete installs.
     pub(crate) fn installs(&self) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.home().join(".installs")).unwrap();
+        let entries = fs::read_dir(self.home().join(".installs")).into_iter().flatten();
         let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
         paths.retain(|path| path.join("installed.json").exists());
         paths

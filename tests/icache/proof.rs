@@ -173,14 +173,20 @@ fn settle(sandbox: &Sandbox) {
     wait_for("the files' time to pass", Duration::from_secs(60), old);
 }
 
+/// The real cache, once it is that old.
+fn settled() -> Sandbox {
+    let sandbox = real();
+    settle(&sandbox);
+    sandbox
+}
+
 fn hashed(sandbox: &Sandbox, options: &str) -> u64 {
     verify(sandbox, options).one("cache")["hashed_bytes"].as_u64().unwrap()
 }
 
 #[test]
 fn since_reads_again_only_what_changed() {
-    let sandbox = real();
-    settle(&sandbox);
+    let sandbox = settled();
     assert_eq!([hashed(&sandbox, "--since note"), hashed(&sandbox, "--since note")], [461_165, 0]);
     let output = verify(&sandbox, "--since note").exits(0);
     assert_eq!(
@@ -223,8 +229,7 @@ fn since_reads_again_only_what_changed() {
 
 #[test]
 fn what_changed_at_the_very_time_of_a_pass_is_read_again() {
-    let sandbox = real();
-    settle(&sandbox);
+    let sandbox = settled();
     // Of the future, as from a server whose clock is ahead: it may change again under the same time.
     assert_eq!(sandbox.sh(&format!("touch -d '+1 hour' {SIX}/six.py")).exits(0).stderr, "");
     assert_eq!(hashed(&sandbox, "--since note"), 461_165);
@@ -234,8 +239,7 @@ fn what_changed_at_the_very_time_of_a_pass_is_read_again() {
 
 #[test]
 fn a_note_keeps_what_other_passes_know_and_is_nobody_elses_file() {
-    let sandbox = real();
-    settle(&sandbox);
+    let sandbox = settled();
     let lock = sandbox.read("template/pixi.lock");
     let six = lock
         .lines()
@@ -275,4 +279,44 @@ fn a_note_keeps_what_other_passes_know_and_is_nobody_elses_file() {
         (failed["what"].as_str(), failed["cause"].as_str()),
         (Some("cannot write the note absent/note"), Some("No such file or directory"))
     );
+}
+
+#[test]
+fn that_nothing_can_be_written_is_told_before_anything_is_hashed() {
+    let sandbox = real();
+    // So much that no pass ever comes to its end.
+    let output = sandbox.sh(&format!("truncate -s 1T {TINYLIB}/terabyte; mkdir -p folder/note locked"));
+    assert_eq!(output.exits(0).stderr, "");
+    let verify = |options: &str| sandbox.sh(&format!("ienv sglang | timeout 60 icache {options}"));
+    for (note, cause) in [
+        ("absent/note", "No such file or directory"),
+        ("folder/note", "Is a directory"),
+        ("template/pixi.lock/note", "Not a directory"),
+    ] {
+        let failed = verify(&format!("--since {note}")).exits(69).one("failed");
+        assert!(failed["what"].as_str().unwrap().ends_with(&format!(" the note {note}")), "{failed}");
+        assert_eq!(failed["cause"], cause, "{note}");
+    }
+    let name = format!("infer-dev-manifest-{}.json", lock_sha256(&sandbox));
+    std::fs::create_dir(sandbox.path(&format!("cache/{name}"))).unwrap();
+    let failed = verify("--record").exits(69).one("failed");
+    assert_eq!(failed["what"], format!("cannot write the manifest $SANDBOX/cache/{name}"));
+    assert_eq!(failed["cause"], "Is a directory");
+    assert!(failed["hint"].as_str().unwrap().contains("--record"), "{failed}");
+
+    std::fs::remove_dir(sandbox.path(&format!("cache/{name}"))).unwrap();
+    let read_only = "mount --bind locked locked && mount -o remount,bind,ro locked
+        mount --bind cache cache && mount -o remount,bind,ro cache";
+    for (options, what) in [("--since locked/note", "the note locked/note"), ("--record", "the manifest ")] {
+        let script = format!("{read_only}; ienv sglang | timeout 60 icache {options}");
+        let output = sandbox.sh(&format!("unshare -rm bash -euo pipefail -c '{script}'")).exits(69);
+        let failed = output.one("failed");
+        assert!(failed["what"].as_str().unwrap().starts_with(&format!("cannot write {what}")), "{failed}");
+        assert_eq!(failed["cause"], "Read-only file system");
+    }
+}
+
+/// sha256 of the template's lock file, hex.
+fn lock_sha256(sandbox: &Sandbox) -> String {
+    sandbox.sh("sha256sum < template/pixi.lock").exits(0).stdout.split(' ').next().unwrap().to_owned()
 }

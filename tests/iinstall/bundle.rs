@@ -391,8 +391,31 @@ fn root_installs_for_nobody_who_cannot_read_the_bundle() {
     }
     site.imports();
     assert_eq!(site.run("").exits(0).one("installed")["reused"], true);
-    // A manifest that it may not read is not passed over.
-    mode(&site.sandbox.path("b.tar.json"), 0o600);
+    drop(fs::remove_dir_all(site.home()));
+
+    // Media of root's alone, all that vouches too.
+    fs::create_dir(site.sandbox.path("media")).unwrap();
+    fixture::tiny(&site.sandbox.path("tiny"));
+    site.sh("mv b.tar b.tar.json media; mv tiny/template media; chmod -R go= media");
+    site.set("template_dir", site.sandbox.text("media/template"));
+    let vouched = |output: Output| output.exits(0).one("installed")["checks"]["proved"].clone();
+    assert_eq!(vouched(site.install(site.sandbox.path("media/b.tar"))), json!(["manifest", "lock"]));
+    assert_eq!(vouched(site.run("")), json!(["manifest", "lock"]));
+    // What is not there, is not; what is wrong, is so for him too.
+    site.sh("mv media/b.tar.json kept; rm media/template/pixi.lock");
     site.set("force", true);
-    assert_eq!(site.run("").exits(69).one("failed")["what"], "cannot read $SANDBOX/b.tar.json");
+    assert_eq!(vouched(site.run("")), json!([]));
+    site.sandbox.write("media/b.tar.json", "{");
+    mode(&site.sandbox.path("media/b.tar.json"), 0o600);
+    assert_eq!(site.run("").exits(65).one("failed")["what"], "cannot read $SANDBOX/media/b.tar.json");
+    // A link is followed as him: it could lead anywhere.
+    site.sh("mv kept media/real.json; ln -sf real.json media/b.tar.json");
+    let failed = site.run("").exits(69).one("failed");
+    assert_eq!(failed["what"], "cannot read $SANDBOX/media/b.tar.json");
+    assert_eq!(failed["cause"], "Permission denied");
+
+    // Refused, nothing is left of the folders that were made for him.
+    site.set("project_dir", site.sandbox.text("newer/still/vllm"));
+    drop(site.run("").exits(69));
+    assert!(!site.sandbox.path("newer").exists());
 }

@@ -48,7 +48,7 @@ impl Cached {
 
     /// Names below `.installs` but the lock.
     fn installs(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.home().join(".installs")).unwrap();
+        let entries = fs::read_dir(self.home().join(".installs")).into_iter().flatten();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.filter(|name| name != ".lock").collect()
     }

@@ -160,3 +160,49 @@ fn a_cache_that_was_verified_for_another_machine_was_not_verified() {
     assert!(rules.contains(&"cache_not_verified".into()), "{rules:?}");
     assert_eq!(output.one("installed")["checks"].get("cache"), None);
 }
+
+#[test]
+fn what_is_refused_leaves_no_folder() {
+    let mut site = Cached::new();
+    site.sandbox.set("AUTO_INFER_SGLANG_PROJECT_DIR", &site.sandbox.text("new/parents/sglang"));
+    let good = site.sandbox.text("cache");
+    site.sandbox.set("AUTO_INFER_SGLANG_CACHE_ROOT", &site.sandbox.text("nowhere"));
+    let failed = site.sandbox.sh("ienv sglang | iinstall").exits(69).one("failed");
+    assert_eq!(failed["cause"], "No such file or directory");
+    assert!(
+        failed["hint"].as_str().unwrap().starts_with("AUTO_INFER_SGLANG_CACHE_ROOT must name"),
+        "{failed}"
+    );
+    for folder in ["new", "nowhere"] {
+        assert!(!site.sandbox.path(folder).exists(), "{folder} was made");
+    }
+
+    // What was there before stays.
+    site.sandbox.write("new/note", "");
+    drop(site.sandbox.sh("ienv sglang | iinstall").exits(69));
+    assert_eq!(site.sandbox.sh("find new").stdout, "new\nnew/note\n");
+    site.sandbox.write("new/parents/sglang/mine", "");
+    drop(site.sandbox.sh("ienv sglang | iinstall").exits(69));
+    assert_eq!(
+        site.sandbox.sh("find new/parents").stdout,
+        "new/parents\nnew/parents/sglang\nnew/parents/sglang/mine\n"
+    );
+
+    // Of several at once, one may take away what another waits in.
+    fs::remove_dir_all(site.sandbox.path("new")).unwrap();
+    let bad = site.sandbox.sh("ienv sglang | jq -c .force=true > bad.jsonl").exits(0);
+    assert_eq!(bad.stderr, "");
+    site.sandbox.set("AUTO_INFER_SGLANG_CACHE_ROOT", &good);
+    let script = "ienv sglang > good.jsonl
+        for n in 1 2 3 4 5 6; do iinstall < bad.jsonl > bad.$n 2>/dev/null & done
+        iinstall < good.jsonl; code=$?; wait; exit $code";
+    let output = site.sandbox.sh(script).exits(0);
+    assert_eq!(output.all("installed").len(), 1);
+    assert!(site.sandbox.path("new/parents/sglang/current/.pixi/envs/default/bin/python").exists());
+    let failed = site.sandbox.sh("grep -h failed bad.*").stdout;
+    assert_eq!(
+        failed.lines().filter(|line| line.contains("cannot read $SANDBOX/nowhere/")).count(),
+        6,
+        "{failed}"
+    );
+}

@@ -54,24 +54,13 @@ impl Manifest {
         bundle.with_file_name(name)
     }
 
-    /// The manifest at `path`; `None` where there is none.
+    /// The manifest with these bytes, which are those of the file at `path`.
     ///
     /// # Errors
-    /// It cannot be read (69), or it is malformed or of another format (65).
-    pub fn read(path: &Path) -> Result<Option<Self>, Failure> {
-        let what = || format!("cannot read {}", path.display());
-        // A pipe in its place would have us wait for ever.
-        let regular = |path: &Path| match std::fs::metadata(path)?.is_file() {
-            true => std::fs::read(path),
-            false => Err(io::Error::other("not a regular file")),
-        };
-        let bytes = match regular(path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Failure::io(Code::Unmet, what(), &error)),
-        };
-        Self::parse(&bytes).map(Some).map_err(|cause| {
-            Failure::new(Code::Input, what(), cause)
+    /// It is malformed or of another format (65).
+    pub fn of(bytes: &[u8], path: &Path) -> Result<Self, Failure> {
+        Self::parse(bytes).map_err(|cause| {
+            Failure::new(Code::Input, format!("cannot read {}", path.display()), cause)
                 .hint("bring the bundle's manifest again, or move this file away to go without it")
         })
     }

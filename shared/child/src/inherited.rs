@@ -18,12 +18,28 @@ pub fn only_inherited(keep: Option<RawFd>) -> io::Result<Option<OwnedFd>> {
 /// # Errors
 /// One of them is not an open descriptor above 2.
 pub fn only_inherited_and(keep: Option<RawFd>, pass: &[RawFd]) -> io::Result<Option<OwnedFd>> {
+    Ok(inherited(keep.as_slice(), pass)?.pop())
+}
+
+/// As [`only_inherited`], for several: they are owned in the order of `keep`, each of which is there once.
+///
+/// # Errors
+/// One of them is not an open descriptor above 2, or is there twice.
+pub fn only_inherited_all(keep: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
+    inherited(keep, &[])
+}
+
+fn inherited(keep: &[RawFd], pass: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
     let mut stay = Vec::new();
     for fd in keep.iter().chain(pass) {
         let number = u32::try_from(*fd).ok().filter(|number| *number >= FIRST);
         stay.push(number.ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?);
     }
     stay.sort_unstable();
+    // Two owners of one descriptor would close what somebody else has opened since.
+    if !keep.is_empty() && stay.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
     let mut next = FIRST;
     for number in stay {
         if number > next {
@@ -32,17 +48,16 @@ pub fn only_inherited_and(keep: Option<RawFd>, pass: &[RawFd]) -> io::Result<Opt
         next = number + 1;
     }
     close(next, u32::MAX);
-    // SAFETY: fcntl takes plain numbers; the descriptor is owned by nobody else in this process, which has only begun.
+    // SAFETY: fcntl takes plain numbers; each descriptor is there once, and owned by nobody else in this process, which
+    // has only begun.
     #[expect(unsafe_code, reason = "a descriptor's number becomes its owner")]
     unsafe {
-        if pass.iter().any(|fd| libc::fcntl(*fd, libc::F_GETFD) == -1) {
+        if pass.iter().any(|fd| libc::fcntl(*fd, libc::F_GETFD) == -1)
+            || keep.iter().any(|fd| libc::fcntl(*fd, libc::F_SETFD, libc::FD_CLOEXEC) == -1)
+        {
             return Err(io::Error::last_os_error());
         }
-        let Some(fd) = keep else { return Ok(None) };
-        if libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) == -1 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(Some(OwnedFd::from_raw_fd(fd)))
+        Ok(keep.iter().map(|fd| OwnedFd::from_raw_fd(*fd)).collect())
     }
 }
 

@@ -6,6 +6,6 @@ mod inherited;
 mod start;
 mod user;
 
-pub use inherited::{only_inherited, only_inherited_and};
+pub use inherited::{only_inherited, only_inherited_all, only_inherited_and};
 pub use start::{Leader, Start};
 pub use user::User;

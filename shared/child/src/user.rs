@@ -1,6 +1,7 @@
 //! A user of this machine, with everything that running as one takes.
 use nix::unistd::{self, Gid, Uid};
 use rustix::fs::{Mode, OFlags, fchmod, fchown};
+use rustix::io::Errno;
 use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -124,10 +125,29 @@ fn make_folder(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
     if let Some(parent) = folder.parent() {
         make_folder(parent, 0, 0)?;
     }
-    match std::fs::create_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
-        other => other?,
+    // It is there with its owner or not at all: somebody else may be about to make it too, or end us in between.
+    let mut name = std::ffi::OsString::from(".");
+    name.push(folder.file_name().unwrap_or_default());
+    name.push(format!(".{}", std::process::id()));
+    let draft = folder.with_file_name(name);
+    drop(std::fs::remove_dir(&draft));
+    std::fs::create_dir(&draft)?;
+    let made = own(&draft, uid, gid).and_then(|()| place(&draft, folder));
+    made.inspect_err(|_| drop(std::fs::remove_dir(&draft)))
+}
+
+/// Give the folder its name. One that has it by now stays.
+fn place(draft: &Path, folder: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, draft, CWD, folder, RenameFlags::NOREPLACE) {
+        Err(Errno::EXIST) => std::fs::remove_dir(draft),
+        // A file system without that: at worst an empty folder is replaced.
+        Err(Errno::INVAL | Errno::NOSYS) => std::fs::rename(draft, folder),
+        other => Ok(other?),
     }
+}
+
+fn own(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
     // By its descriptor: somebody may have put another in its place.
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let made = rustix::fs::open(folder, flags, Mode::empty())?;

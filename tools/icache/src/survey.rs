@@ -2,12 +2,11 @@
 use crate::gap::Fault;
 use crate::locked::{Locked, required};
 use crate::pool;
-use crate::proof::{Effort, Manifest, Proof, can_replace};
+use crate::proof::{Effort, Manifest, Proof, replaceable};
 use crate::quick::{Found, Stores, look_up};
 use crate::setting::Setting;
 use lock::Package;
 use record::{Cache, Env, Gap, Warning};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use store::Wheels;
@@ -62,19 +61,16 @@ impl<'a> Survey<'a> {
         let manifest = if self.args.record { None } else { self.manifest(&path)? };
         let mut used = manifest.is_some();
         let (mut bytes, mut hashed_bytes) = (0, None);
-        let blocked = |faults: &[(usize, Fault)]| {
-            let strict = self.args.strict;
-            strict && self.locked.find_links || faults.iter().any(|(_, fault)| fault.blocks(strict))
-        };
         if self.hashes() {
-            if self.args.record && !blocked(&faults) {
-                can_replace(&path).map_err(|error| not_written(&path, &error))?;
+            // What is missing already leaves nothing to record.
+            if self.args.record && !self.blocked(&faults) {
+                replaceable(&path).map_err(|error| unrecorded(&path, &error))?;
             }
             let mut proof = Proof::of(&found, &self.effort())?;
             (bytes, hashed_bytes) = (proof.bytes(), Some(proof.hashed_bytes));
             faults.extend(proof.faults(manifest.as_ref()));
             setting.files(proof.files());
-            if self.args.record && !blocked(&faults) {
+            if self.args.record && !self.blocked(&faults) {
                 self.record(&path, &proof)?;
                 used = true;
             }
@@ -92,6 +88,12 @@ impl<'a> Survey<'a> {
         gaps.extend(self.locked.find_links.then(|| Fault::of_find_links(engine, strict)));
         let cache = Cache { hashed_bytes, ..self.cache(bytes, gaps.len() as u64, used.then_some(path)) };
         Ok(Outcome { warnings: setting.warnings(), gaps, cache })
+    }
+
+    /// Whether the cache is not whole.
+    fn blocked(&self, faults: &[(usize, Fault)]) -> bool {
+        let strict = self.args.strict;
+        faults.iter().any(|(_, fault)| fault.blocks(strict)) || strict && self.locked.find_links
     }
 
     #[expect(clippy::type_complexity, reason = "named, it would be told twice")]
@@ -144,7 +146,7 @@ impl<'a> Survey<'a> {
 
     fn record(&self, path: &Path, proof: &Proof<'_>) -> Result<(), Failure> {
         let manifest = Manifest::new(&self.locked, self.pixi_version.clone(), proof.recorded());
-        manifest.write(path).map_err(|error| not_written(path, &error))
+        manifest.write(path).map_err(|error| unrecorded(path, &error))
     }
 
     fn cache(&self, bytes: u64, gaps: u64, manifest: Option<PathBuf>) -> Cache {
@@ -164,6 +166,7 @@ impl<'a> Survey<'a> {
     }
 }
 
-fn not_written(manifest: &Path, error: &io::Error) -> Failure {
-    Failure::io(Code::Unmet, format!("cannot write the manifest {}", manifest.display()), error)
+fn unrecorded(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::io(Code::Unmet, format!("cannot write the manifest {}", path.display()), error)
+        .hint("run --record as a user who may write the cache's root")
 }

@@ -20,7 +20,7 @@ pub(crate) struct Archive<'a> {
 
 impl Road for Archive<'_> {
     fn existing(&self, home: &Home) -> Result<Option<Install>, Failure> {
-        made_from(&self.source, self.order.rehash, home, |sha256| self.demand(sha256))
+        made_from(&self.source, &self.order, home, |sha256| self.demand(sha256))
     }
 
     fn build(

@@ -7,6 +7,7 @@ mod bundle;
 mod cache;
 mod copy;
 mod environment;
+mod handed;
 mod home;
 mod lookup;
 mod other_user;
@@ -17,9 +18,9 @@ mod source;
 mod unpack;
 
 use child::User;
+use handed::Handed;
 use record::{Cache, Engine, Env, Installed, Record, Road, Step, Warning};
 use road::Order;
-use std::os::fd::{OwnedFd, RawFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure, Io, Outcome, vars};
@@ -42,19 +43,18 @@ struct Args {
     /// Let a bundle's script that we cannot read run itself, sealed
     #[arg(long)]
     run_sh: bool,
-    /// The open source, when root runs us again as another user
-    #[arg(long, value_name = "FD", hide = true)]
-    source_fd: Option<RawFd>,
+    #[command(flatten)]
+    handed: handed::Descriptors,
 }
 
 impl Args {
     /// The same for ourselves as another user.
-    fn handed_down(&self, source: Option<RawFd>) -> Vec<String> {
+    fn handed_down(&self, handed: &Handed) -> Vec<String> {
         let mut args = vec![format!("--keep={}", self.keep), format!("--wait={}", self.wait)];
         args.extend(self.rehash.then(|| "--rehash".to_owned()));
         args.extend(self.rollback.then(|| "--rollback".to_owned()));
         args.extend(self.run_sh.then(|| "--run-sh".to_owned()));
-        args.extend(source.map(|fd| format!("--source-fd={fd}")));
+        args.extend(handed.arguments());
         args
     }
 }
@@ -65,11 +65,9 @@ fn main() -> std::process::ExitCode {
 
 #[expect(clippy::needless_pass_by_value, reason = "tool::main hands the arguments over")]
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let mut handed_down = match args.source_fd {
-        None => None,
-        fd => child::only_inherited(fd)
-            .map_err(|error| Failure::io(Code::Usage, "no open file behind --source-fd", &error))?,
-    };
+    let mut handed = Handed::receive(&args.handed).map_err(|error| {
+        Failure::io(Code::Usage, "cannot use the descriptors that were handed down", &error)
+    })?;
     // What is installed may be read by all, whatever umask we were started with.
     rustix::process::umask(rustix::fs::Mode::from(0o022));
     // llama.cpp, the quickest, is begun as its record arrives; the others wait for what icache has to say.
@@ -78,7 +76,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         match record {
             Record::Env(env) if io.ended(env.engine) => {}
             Record::Env(env) if env.engine == Engine::LlamaCpp => {
-                act(&args, &Wanted { env: &env, verified: None }, handed_down.take(), io)?;
+                act(&args, &Wanted { env: &env, verified: None }, std::mem::take(&mut handed), io)?;
             }
             Record::Env(env) => later.push(env),
             Record::Cache(cache) => verified.push(cache),
@@ -88,7 +86,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     for env in &later {
         if !io.ended(env.engine) {
             let verified = verified.iter().find(|cache| cache.engine == env.engine);
-            act(&args, &Wanted { env, verified }, handed_down.take(), io)?;
+            act(&args, &Wanted { env, verified }, std::mem::take(&mut handed), io)?;
         }
     }
     io.require("env", &["ienv"])?;
@@ -108,14 +106,14 @@ enum Found {
     Nothing(String),
 }
 
-fn act(args: &Args, wanted: &Wanted<'_>, handed_down: Option<OwnedFd>, io: &mut Io) -> Result<(), Failure> {
+fn act(args: &Args, wanted: &Wanted<'_>, handed: Handed, io: &mut Io) -> Result<(), Failure> {
     let engine = wanted.env.engine;
     match User::other(wanted.env.user.as_deref(), &vars::user(wanted.env.engine)) {
         Ok(Some(user)) => return other_user::act(args, wanted, user, io),
         Ok(None) => {}
         Err(failure) => return io.fail(engine, failure),
     }
-    match install(args, wanted, handed_down) {
+    match install(args, wanted, handed) {
         Ok(Found::Installed(mut installed, warnings)) => {
             // What was pruned since is nothing to roll back to.
             installed.previous.take_if(|previous| !previous.exists());
@@ -137,16 +135,6 @@ enum Way<'a> {
     Cache,
 }
 
-impl Way<'_> {
-    /// The one file that whoever installs may not be able to open.
-    fn file(&self) -> Option<&Path> {
-        match self {
-            Self::Archive(path) | Self::Bundle(path) => Some(path),
-            Self::Cache => None,
-        }
-    }
-}
-
 /// The way that `env` asks for, where this run installs.
 fn way<'a>(args: &Args, env: &'a Env) -> Option<Way<'a>> {
     if !env.wants(Step::Install) || args.rollback {
@@ -160,7 +148,7 @@ fn way<'a>(args: &Args, env: &'a Env) -> Option<Way<'a>> {
     }
 }
 
-fn install(args: &Args, wanted: &Wanted<'_>, handed_down: Option<OwnedFd>) -> Result<Found, Failure> {
+fn install(args: &Args, wanted: &Wanted<'_>, handed: Handed) -> Result<Found, Failure> {
     let begun = Instant::now();
     let env = wanted.env;
     let folder = env.home().ok_or_else(|| {
@@ -171,30 +159,23 @@ fn install(args: &Args, wanted: &Wanted<'_>, handed_down: Option<OwnedFd>) -> Re
         return roll_back(args, folder);
     }
     let order = Order { env, rehash: args.rehash, keep: args.keep, begun };
-    let locked = || -> Result<_, Failure> {
-        let home = home::Home::make(folder)?;
-        let lock = home::HomeLock::take(&home, Duration::from_secs(args.wait))?;
-        Ok((home, lock))
-    };
-    let opened = |path| {
-        let fd = handed_down.map_or_else(|| source::open(path), Ok)?;
-        source::OpenSource::new(path, fd)
-    };
+    let patience = Duration::from_secs(args.wait);
+    let Handed { source, manifest, lock } = handed;
+    let opened = |path| source::OpenSource::new(path, source.map_or_else(|| source::open(path), Ok)?);
     let (installed, warnings) = match way(args, env) {
         Some(Way::Archive(path)) => {
-            let source = opened(path)?;
-            let (home, lock) = locked()?;
-            archive::Archive { order, source }.install(&home, &lock)?
+            let archive = archive::Archive { order, source: opened(path)? };
+            home::within(folder, patience, |home, lock| archive.install(home, lock))?
         }
         Some(Way::Bundle(path)) => {
-            let bundle = bundle::Bundle { order, source: opened(path)?, run_sh: args.run_sh };
-            let (home, lock) = locked()?;
-            road::install(&bundle, &order, &home, &lock)?
+            let source = opened(path)?;
+            let papers = bundle::Papers::read(env, &source.looks, manifest, lock)?;
+            let bundle = bundle::Bundle { order, source, papers, run_sh: args.run_sh };
+            home::within(folder, patience, |home, lock| road::install(&bundle, &order, home, lock))?
         }
         Some(Way::Cache) => {
             let road = cache::CacheRoad::new(order, wanted.verified)?;
-            let (home, lock) = locked()?;
-            road.install(&home, &lock)?
+            home::within(folder, patience, |home, lock| road.install(home, lock))?
         }
         None => match lookup::installed(env, folder, begun)? {
             Some(installed) => (installed, Vec::new()),
@@ -210,7 +191,7 @@ fn roll_back(args: &Args, folder: &Path) -> Result<Found, Failure> {
         let what = format!("cannot roll back {}", folder.display());
         return Err(Failure::new(Code::Unmet, what, "nothing of ours is installed there"));
     };
-    let lock = home::HomeLock::take(&home, Duration::from_secs(args.wait))?;
+    let lock = home::HomeLock::wait(&home, Duration::from_secs(args.wait))?;
     let target = lookup::roll_back(&home, &lock)?;
     let warnings = home.link(&target, &lock)?;
     let mut installed = target.record;

@@ -30,6 +30,11 @@ pub(crate) trait Road {
         lock: &HomeLock,
     ) -> Result<(Install, Vec<Warning>), Failure>;
 
+    /// What vouches now for an install that is used again, said in its record.
+    fn vouch(&self, _install: &mut Install) -> Result<Vec<Warning>, Failure> {
+        Ok(Vec::new())
+    }
+
     /// How the source looks now, where it is a file.
     fn looks(&self) -> Option<&Source>;
 }
@@ -48,7 +53,7 @@ pub(crate) fn install(
     });
     let existing = if order.env.force { None } else { road.existing(home)? };
     let (install, mut warnings) = match existing {
-        Some(install) => (reuse(install, road.looks(), home, current.as_ref(), lock)?, Vec::new()),
+        Some(install) => reuse(road, install, home, current.as_ref(), lock)?,
         None => {
             let (install, warnings) = road.build(home, current.as_ref(), lock)?;
             home.activate(&install, lock)?;
@@ -66,20 +71,23 @@ pub(crate) fn install(
     Ok((installed, warnings))
 }
 
-/// Make an install that is there current, and remember how its source looks now.
+/// Make an install that is there current, and remember how its source looks now and what vouches for it.
 fn reuse(
+    road: &impl Road,
     mut install: Install,
-    looks: Option<&Source>,
     home: &Home,
     current: Option<&Install>,
     lock: &HomeLock,
-) -> Result<Install, Failure> {
+) -> Result<(Install, Vec<Warning>), Failure> {
+    let (checks, looks) = (install.record.checks.clone(), road.looks());
+    let warnings = road.vouch(&mut install)?;
+    let vouched = install.record.checks != checks;
     let others = current.filter(|current| current.name() != install.name());
     let is_current = current.is_some() && others.is_none();
     if let Some(current) = others {
         install.record.previous = Some(current.path.clone());
     }
-    if others.is_some() || looks.is_some() && install.record.source.as_ref() != looks {
+    if others.is_some() || vouched || looks.is_some() && install.record.source.as_ref() != looks {
         install.record.source = looks.cloned();
         install.write().map_err(|error| refused(&install.path, &error))?;
     }
@@ -87,22 +95,22 @@ fn reuse(
         home.activate(&install, lock)?;
     }
     install.record.reused = true;
-    Ok(install)
+    Ok((install, warnings))
 }
 
 /// The install that a source of this file made before: known by the file's looks, or, where one of that size is installed,
 /// by its hash. `demand` refuses a hash that is not the one asked for.
 pub(crate) fn made_from(
     source: &OpenSource,
-    rehash: bool,
+    order: &Order<'_>,
     home: &Home,
     demand: impl Fn(&str) -> Result<(), Failure>,
 ) -> Result<Option<Install>, Failure> {
     let looks = &source.looks;
     let mut complete = home.complete();
-    complete.retain(Install::is_whole);
+    complete.retain(|install| install.record.engine == order.env.engine && install.is_whole());
     let same = |install: &&Install| install.record.source.as_ref() == Some(looks);
-    if let Some(install) = complete.iter().find(same).filter(|_| !rehash) {
+    if let Some(install) = complete.iter().find(same).filter(|_| !order.rehash) {
         demand(&install.record.id)?;
         return Ok(Some(install.clone()));
     }

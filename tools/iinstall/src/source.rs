@@ -2,8 +2,9 @@
 use crate::unpack;
 use record::Source;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -18,8 +19,52 @@ pub(crate) struct OpenSource {
 
 /// Open a source. A pipe in its place does not hang us.
 pub(crate) fn open(path: &Path) -> Result<OwnedFd, Failure> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).map_err(|error| unreadable(path, &error.into()))
+    open_with(path, OFlags::empty()).map_err(|error| unreadable(path, &error.into()))
+}
+
+fn open_with(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty())
+}
+
+/// A small file that lies beside a source, or not.
+#[derive(Debug, Default)]
+pub(crate) enum Paper {
+    /// It is there.
+    Open(OwnedFd),
+    /// It is not.
+    Absent,
+    /// Nobody looked yet.
+    #[default]
+    Unopened,
+}
+
+impl Paper {
+    /// Open it for somebody who may not. Its name is not the operator's word, but follows from one: so a link is left to
+    /// whoever reads it, who could otherwise have us open anything.
+    pub(crate) fn open(path: &Path) -> Self {
+        match open_with(path, OFlags::NOFOLLOW) {
+            Ok(fd) => Self::Open(fd),
+            Err(Errno::NOENT) => Self::Absent,
+            Err(_) => Self::Unopened,
+        }
+    }
+
+    /// All of it, which is the file at `path`; `None` where there is none.
+    pub(crate) fn read(self, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+        let fd = match self {
+            Self::Open(fd) => fd,
+            Self::Absent => return Ok(None),
+            Self::Unopened => match open_with(path, OFlags::empty()) {
+                Ok(fd) => fd,
+                Err(Errno::NOENT) => return Ok(None),
+                Err(error) => return Err(unreadable(path, &error.into())),
+            },
+        };
+        let mut bytes = Vec::new();
+        let read = OpenSource::new(path, fd)?.file.read_to_end(&mut bytes);
+        read.map_err(|error| unreadable(path, &error)).map(|_| Some(bytes))
+    }
 }
 
 impl OpenSource {
@@ -28,7 +73,7 @@ impl OpenSource {
         let file = File::from(fd);
         let stat = file.metadata().map_err(|error| unreadable(path, &error))?;
         if stat.is_dir() {
-            return Err(unreadable(path, &rustix::io::Errno::ISDIR.into()));
+            return Err(unreadable(path, &Errno::ISDIR.into()));
         }
         if !stat.is_file() {
             return Err(Failure::new(

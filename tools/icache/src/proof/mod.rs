@@ -79,11 +79,12 @@ impl<'a> Proof<'a> {
         if let (Some(path), Some(error)) = (effort.note, wrong.into_inner().unwrap_or_default()) {
             return Err(note_failure("read", path, &error));
         }
-        if let Some(path) = effort.note.filter(|_| packages.iter().any(|it| it.tree.unread_bytes() > 0)) {
-            can_replace(path).map_err(|error| note_failure("write", path, &error))?;
+        // With nothing read there is nothing new to note; else it is told now that it cannot be, and not after all of it.
+        let unread = packages.iter().any(|hashed| hashed.tree.unread_bytes() > 0);
+        if let Some(path) = effort.note.filter(|_| unread) {
+            replaceable(path).map_err(|error| note_failure("write", path, &error))?;
         }
         let hashed_bytes = hash(&mut packages, effort.jobs);
-        // With nothing read there is nothing new to note.
         if let Some(path) = effort.note.filter(|_| hashed_bytes > 0) {
             let trees: Vec<&Tree> = packages.iter().map(|hashed| &hashed.tree).collect();
             let written = note.replace(path, &trees, begun);
@@ -168,9 +169,15 @@ fn now() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// Whether a file may be put there: better told before all is read than after.
-pub(crate) fn can_replace(path: &Path) -> std::io::Result<()> {
+/// Whether [`replace`] could begin, as far as can be told without writing anything.
+pub(crate) fn replaceable(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Err(rustix::io::Errno::ISDIR.into());
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.metadata()?.is_dir() {
+        return Err(rustix::io::Errno::NOTDIR.into());
+    }
     Ok(accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
 }
 

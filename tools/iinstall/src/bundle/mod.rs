@@ -10,7 +10,8 @@ use crate::sealed::Sealed;
 use crate::source::OpenSource;
 use crate::unpack::{self, Kind, Root, Trouble};
 use maker::Maker;
-use proof::{Papers, Proof};
+pub(crate) use proof::Papers;
+use proof::Proof;
 use record::{Env, Installed, Source, Warning};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -27,14 +28,21 @@ const TMP: &str = ".tmp";
 pub(crate) struct Bundle<'a> {
     pub(crate) order: Order<'a>,
     pub(crate) source: OpenSource,
+    /// What there is to compare it with.
+    pub(crate) papers: Papers<'a>,
     /// A script that we cannot read may run itself.
     pub(crate) run_sh: bool,
 }
 
 impl Road for Bundle<'_> {
     fn existing(&self, home: &Home) -> Result<Option<Install>, Failure> {
-        let papers = Papers::read(self.order.env, &self.source.looks)?;
-        made_from(&self.source, self.order.rehash, home, |sha256| papers.whole(sha256).map(drop))
+        let demand = |sha256: &str| self.papers.whole(sha256).map(drop);
+        made_from(&self.source, &self.order, home, demand)
+    }
+
+    fn vouch(&self, install: &mut Install) -> Result<Vec<Warning>, Failure> {
+        let members = install.members();
+        self.papers.again(&mut install.record, &members)
     }
 
     fn build(
@@ -67,7 +75,7 @@ impl Road for Bundle<'_> {
             seconds: self.order.begun.elapsed().as_secs_f64(),
             reused: false,
         };
-        let mut install = Install::new(record, record::Road::Bundle, now());
+        let mut install = Install::new(record, record::Road::Bundle, now()).of_members(&proof.members);
         if let Some(version) = proof.pixi_pack {
             install = install.made_by("pixi-pack", &version);
         }
@@ -110,7 +118,7 @@ impl Bundle<'_> {
 
     /// Unpack the members into the attempt, and prove them. Where nothing could make an environment of them, neither.
     fn check(&self, attempt: &Attempt<'_>, home: &Home) -> Result<Checked, Failure> {
-        let papers = Papers::read(self.env(), &self.source.looks)?;
+        let papers = &self.papers;
         let trouble = |trouble| self.trouble(trouble);
         let kind = unpack::bundle_kind(&self.source.file).map_err(trouble)?;
         if kind == Kind::Script

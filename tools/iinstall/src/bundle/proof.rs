@@ -1,18 +1,26 @@
 //! What vouches for a bundle: the hash that was asked for, the manifest beside it, and the template's pixi.lock.
+use crate::handed::LOCK_FILE;
+use crate::source::Paper;
 use bundle::{Manifest, Member, PackInfo, Part, Problem};
 use lock::LockFile;
-use record::{Env, Source, Warning};
+use record::{Env, Installed, Origin, Source, Warning};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure, vars};
 
+/// Their names in a record.
+const VOUCHERS: [&str; 3] = ["sha256", "manifest", "lock"];
+/// More than its own description has no bundle.
+const PACK_INFO_CEILING: u64 = 1 << 20;
+
 /// All that is there to compare with.
 #[derive(Debug)]
-pub(super) struct Papers<'a> {
+pub(crate) struct Papers<'a> {
     env: &'a Env,
-    source: &'a Source,
+    source: Source,
+    /// Name of the environment that was packed.
+    environment: String,
     manifest: Option<(PathBuf, Manifest)>,
     lock: Option<(PathBuf, LockFile)>,
 }
@@ -20,31 +28,58 @@ pub(super) struct Papers<'a> {
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Proof {
+    /// What vouched, of [`VOUCHERS`].
+    proved: Vec<&'static str>,
     pub(super) checks: BTreeMap<String, Value>,
     pub(super) warnings: Vec<Warning>,
+    /// Every file that was in it; none where they are not known.
+    pub(super) members: Vec<Member>,
     /// The pixi-pack that made the bundle, as it says.
     pub(super) pixi_pack: Option<String>,
 }
 
 impl<'a> Papers<'a> {
-    /// Read them, and refuse at once what they already rule out.
-    pub(super) fn read(env: &'a Env, source: &'a Source) -> Result<Self, Failure> {
+    /// Read them, and refuse at once what they already rule out. What root has opened for us is read in their place.
+    pub(crate) fn read(env: &'a Env, source: &Source, manifest: Paper, lock: Paper) -> Result<Self, Failure> {
         let path = Manifest::path_for(&source.path);
-        let manifest = Manifest::read(&path)?.map(|manifest| (path, manifest));
-        let lock = env.template_dir.as_deref().map(read_lock).transpose()?.flatten();
-        let papers = Self { env, source, manifest, lock };
-        if let Some((path, manifest)) = &papers.manifest
-            && manifest.size_bytes != source.size_bytes
-        {
-            let cause = format!(
-                "it has {} bytes, and by {} it should have {}",
-                source.size_bytes,
-                path.display(),
-                manifest.size_bytes
-            );
-            return Err(papers.damaged(cause));
+        let bytes = manifest.read(&path)?;
+        let manifest = bytes.map(|bytes| Manifest::of(&bytes, &path)).transpose()?;
+        let lock = env.template_dir.as_deref().map(|dir| read_lock(dir, lock)).transpose()?.flatten();
+        let environment = env.pixi_env.clone().unwrap_or_else(|| "default".to_owned());
+        let manifest = manifest.map(|manifest| (path, manifest));
+        let mut papers = Self { env, source: source.clone(), environment, manifest, lock };
+        papers.admit()?;
+        if let Some((_, manifest)) = &papers.manifest {
+            papers.environment.clone_from(&manifest.pixi_env);
         }
         Ok(papers)
+    }
+
+    /// What the manifest says before anything of the bundle is read.
+    fn admit(&self) -> Result<(), Failure> {
+        let Some((path, manifest)) = &self.manifest else { return Ok(()) };
+        let by = path.display();
+        if manifest.size_bytes != self.source.size_bytes {
+            let (has, said) = (self.source.size_bytes, manifest.size_bytes);
+            return Err(self.damaged(format!("it has {has} bytes, and by {by} it should have {said}")));
+        }
+        let here = lock::host_platform();
+        if manifest.platform != here {
+            let cause =
+                format!("by {by} it is for platform {}, and this machine is {here}", manifest.platform);
+            let hint = format!("pack it with --platform {here}");
+            return Err(Failure::new(Code::Unmet, self.what(), cause).hint(hint));
+        }
+        // A name that nobody gave gives way to that of what was packed.
+        let chosen = self.env.pixi_env.is_some() && self.env.origin.get("pixi_env") != Some(&Origin::Default);
+        if !chosen || manifest.pixi_env == self.environment {
+            return Ok(());
+        }
+        let (packed, wanted) = (&manifest.pixi_env, &self.environment);
+        let cause = format!("by {by} it was packed of environment '{packed}', not of '{wanted}'");
+        let name = vars::of(self.env.engine, "PIXI_ENV");
+        let hint = format!("unset {name} or set it to {packed}, or bring a bundle of environment '{wanted}'");
+        Err(Failure::new(Code::Input, self.what(), cause).hint(hint))
     }
 
     /// The whole file alone, where its members are not known.
@@ -54,6 +89,36 @@ impl<'a> Papers<'a> {
         Ok(self.proof(false))
     }
 
+    /// An install of before, with what its record says and all that was in its bundle: what vouched for that stays said,
+    /// and what is there now is asked as it would be of a new one.
+    pub(super) fn again(
+        &self,
+        installed: &mut Installed,
+        members: &[Member],
+    ) -> Result<Vec<Warning>, Failure> {
+        let known = !members.is_empty();
+        let problems =
+            self.manifest.as_ref().filter(|_| known).map(|(_, manifest)| manifest.problems(members));
+        self.described(&installed.id, &problems.unwrap_or_default())?;
+        self.demand(&installed.id)?;
+        if known {
+            self.locked(members)?;
+        }
+        let Proof { proved: now, checks, .. } = self.proof(known);
+        let then = installed.checks.get("proved").and_then(Value::as_array).cloned().unwrap_or_default();
+        // A lock file that nothing could be compared with is not the one that vouched.
+        let unknown = |name: &str| name == "lock" && self.lock.is_some() && !known;
+        let stays = |name: &&str| !unknown(name) && then.iter().any(|said| said == name);
+        let proved: Vec<&str> =
+            VOUCHERS.into_iter().filter(|name| now.contains(name) || stays(name)).collect();
+        if !proved.contains(&"lock") {
+            installed.checks.remove("lock_sha256");
+        }
+        installed.checks.extend(checks);
+        installed.checks.insert("proved".to_owned(), json!(proved));
+        Ok(if proved.is_empty() { vec![self.unproved()] } else { Vec::new() })
+    }
+
     /// The whole file and all that was in it. `folder` is where that is now.
     pub(super) fn all(&self, sha256: &str, members: &[Member], folder: &Path) -> Result<Proof, Failure> {
         let info = self.pack_info(members, folder)?;
@@ -61,7 +126,7 @@ impl<'a> Papers<'a> {
         self.described(sha256, &problems.unwrap_or_default())?;
         self.demand(sha256)?;
         self.locked(members)?;
-        let mut proof = self.proof(self.lock.is_some());
+        let mut proof = self.proof(true);
         proof.pixi_pack = info.pixi_pack_version;
         let bytes: u64 = members.iter().map(|member| member.size_bytes).sum();
         let count =
@@ -72,6 +137,7 @@ impl<'a> Papers<'a> {
             ("conda".to_owned(), json!(count(|part| matches!(part, Part::Archive { .. })))),
             ("pypi".to_owned(), json!(count(|part| matches!(part, Part::Wheel { .. })))),
         ]);
+        proof.members = members.to_vec();
         Ok(proof)
     }
 
@@ -91,9 +157,14 @@ impl<'a> Papers<'a> {
     /// Its own description: whether it is for us at all.
     fn pack_info(&self, members: &[Member], folder: &Path) -> Result<PackInfo, Failure> {
         let what = self.what();
-        if !members.iter().any(|member| member.path == PackInfo::PATH) {
+        let Some(member) = members.iter().find(|member| member.path == PackInfo::PATH) else {
             let cause = format!("it is not a pixi-pack bundle: it has no {}", PackInfo::PATH);
-            return Err(Failure::new(Code::Input, what, cause));
+            return Err(Failure::new(Code::Input, what, cause).hint("make bundles with ipack or pixi-pack"));
+        };
+        if member.size_bytes > PACK_INFO_CEILING {
+            let cause =
+                format!("its {} has {} bytes, which no description has", PackInfo::PATH, member.size_bytes);
+            return Err(Failure::new(Code::Input, what, cause).hint("make bundles with ipack or pixi-pack"));
         }
         let path = folder.join(PackInfo::PATH);
         let bytes = std::fs::read(&path)
@@ -120,7 +191,7 @@ impl<'a> Papers<'a> {
 
     fn locked(&self, members: &[Member]) -> Result<(), Failure> {
         let Some((path, lock)) = &self.lock else { return Ok(()) };
-        let environment = self.env.pixi_env.as_deref().unwrap_or("default");
+        let environment = &self.environment;
         let platform = lock::host_platform();
         let template = vars::of(self.env.engine, "TEMPLATE_DIR");
         let Some(found) = bundle::compare(members, lock, environment, platform) else {
@@ -142,12 +213,18 @@ impl<'a> Papers<'a> {
         Err(Failure::new(Code::Input, self.what(), cause).hint(hint))
     }
 
-    fn proof(&self, lock: bool) -> Proof {
-        let by =
-            [("sha256", self.env.sha256.is_some()), ("manifest", self.manifest.is_some()), ("lock", lock)];
-        let proved: Vec<&str> = by.into_iter().filter(|(_, holds)| *holds).map(|(name, _)| name).collect();
+    /// What vouched. A lock file does for members that are known, and for nothing else.
+    fn proof(&self, known: bool) -> Proof {
+        let lock = self.lock.as_ref().filter(|_| known);
+        let holds = [self.env.sha256.is_some(), self.manifest.is_some(), lock.is_some()];
+        let proved: Vec<&'static str> =
+            VOUCHERS.into_iter().zip(holds).filter_map(|(name, holds)| holds.then_some(name)).collect();
+        let mut checks = BTreeMap::from([("proved".to_owned(), json!(proved))]);
+        checks.extend(lock.map(|(_, lock)| ("lock_sha256".to_owned(), json!(lock.sha256))));
+        let named = self.manifest.is_some() || lock.is_some();
+        checks.extend(named.then(|| ("pixi_env".to_owned(), json!(self.environment))));
         let warnings = if proved.is_empty() { vec![self.unproved()] } else { Vec::new() };
-        Proof { checks: BTreeMap::from([("proved".to_owned(), json!(proved))]), warnings, pixi_pack: None }
+        Proof { proved, checks, warnings, members: Vec::new(), pixi_pack: None }
     }
 
     fn unproved(&self) -> Warning {
@@ -177,20 +254,14 @@ impl<'a> Papers<'a> {
 }
 
 /// The template's pixi.lock, where it has one.
-fn read_lock(template: &Path) -> Result<Option<(PathBuf, LockFile)>, Failure> {
-    let path = template.join("pixi.lock");
-    let what = || format!("cannot read {}", path.display());
-    // Nobody waits for what a pipe will say.
-    let regular = |path: &Path| match std::fs::metadata(path)?.is_file() {
-        true => std::fs::read(path),
-        false => Err(io::Error::other("not a regular file")),
-    };
-    let bytes = match regular(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Failure::io(Code::Unmet, what(), &error)),
-    };
-    let lock = LockFile::parse(&bytes)
-        .map_err(|error| Failure::new(Code::Input, what(), error.to_string()).hint(error.hint()))?;
-    Ok(Some((path, lock)))
+fn read_lock(template: &Path, handed: Paper) -> Result<Option<(PathBuf, LockFile)>, Failure> {
+    let path = template.join(LOCK_FILE);
+    let Some(bytes) = handed.read(&path)? else { return Ok(None) };
+    match LockFile::parse(&bytes) {
+        Ok(lock) => Ok(Some((path, lock))),
+        Err(error) => {
+            let what = format!("cannot read {}", path.display());
+            Err(Failure::new(Code::Input, what, error.to_string()).hint(error.hint()))
+        }
+    }
 }

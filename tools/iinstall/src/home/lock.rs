@@ -1,8 +1,9 @@
 //! One `iinstall` at a time works on a folder: an exclusive flock(2) on `.installs/.lock`.
 use crate::home::{Home, refused};
-use rustix::fs::{FlockOperation, Mode, OFlags, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, Stat, flock, fstat};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
 
@@ -13,6 +14,9 @@ const INTERVAL: Duration = Duration::from_millis(50);
 pub(crate) const NO_LOCKS: &str = "a network file system without locks: mount it with them (NFS: not with nolock), or \
                                    use a local disk";
 
+/// The file.
+pub(super) const NAME: &str = ".lock";
+
 /// The lock, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct HomeLock {
@@ -20,21 +24,27 @@ pub(crate) struct HomeLock {
 }
 
 impl HomeLock {
-    /// Take it, waiting at most `patience` for whoever holds it.
-    pub(crate) fn take(home: &Home, patience: Duration) -> Result<Self, Failure> {
-        let path = home.installs().join(".lock");
+    /// Take it where the folder is known to be there, waiting at most `patience` for whoever holds it.
+    pub(crate) fn wait(home: &Home, patience: Duration) -> Result<Self, Failure> {
+        Self::take(home, patience)?.ok_or_else(|| refused(&home.installs(), &Errno::NOENT.into()))
+    }
+
+    /// Take it, waiting at most `patience` for whoever holds it; `None` where the folder went away meanwhile.
+    pub(super) fn take(home: &Home, patience: Duration) -> Result<Option<Self>, Failure> {
+        let path = home.installs().join(NAME);
         // Reading is enough for flock(2), so a lock that another user made serves too.
         let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = match rustix::fs::open(&path, flags, Mode::from(0o644)) {
             // On a read-only disk an existing one can still be asked for.
             Err(Errno::ROFS) => rustix::fs::open(&path, flags.difference(OFlags::CREATE), Mode::empty()),
+            Err(Errno::NOENT) => return Ok(None),
             other => other,
         };
         let file = file.map_err(|error| refused(&path, &error.into()))?;
         let start = Instant::now();
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Self { file }),
+                Ok(()) => return Ok(is_at(&path, &file).then_some(Self { file })),
                 Err(Errno::WOULDBLOCK) if start.elapsed() < patience => {
                     if start.elapsed() < INTERVAL {
                         log::warn!("waiting for another iinstall that holds {}", path.display());
@@ -57,6 +67,13 @@ impl HomeLock {
             }
         }
     }
+}
+
+/// Whether the open file is still the one of that name: who fails takes away what it made, the lock last.
+fn is_at(path: &Path, file: &OwnedFd) -> bool {
+    let identity = |stat: Stat| (stat.st_dev, stat.st_ino);
+    let Ok(open) = fstat(file) else { return false };
+    open.st_nlink > 0 || rustix::fs::stat(path).is_ok_and(|there| identity(there) == identity(open))
 }
 
 impl AsRawFd for HomeLock {

@@ -1,6 +1,7 @@
 //! `installed.json`: what makes a folder below `.installs/` an install.
 use crate::home::sync_folder;
 use crate::unpack::hex;
+use bundle::Member;
 use record::{Engine, Installed, Road};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -14,6 +15,8 @@ pub(crate) const DRAFT: &str = ".installed.json.new";
 const FORMAT: u64 = 1;
 /// The member with the files that were taken of a template.
 const FILES: &str = "template_files";
+/// The member with the files that were in a bundle.
+const MEMBERS: &str = "bundle_members";
 
 /// A complete install: its folder and what its marker says.
 #[derive(Clone, Debug)]
@@ -50,6 +53,20 @@ impl Install {
     pub(crate) fn of_files(mut self, files: impl Iterator<Item = (String, String)>) -> Self {
         self.more.insert(FILES.to_owned(), files.map(|(path, hash)| (path, Value::from(hash))).collect());
         self
+    }
+
+    /// The same, with the files that were in its bundle: what is to vouch for them can be compared with them later.
+    pub(crate) fn of_members(mut self, members: &[Member]) -> Self {
+        if !members.is_empty() {
+            self.more.insert(MEMBERS.to_owned(), json!(members));
+        }
+        self
+    }
+
+    /// The files that were in its bundle; none where they are not known.
+    pub(crate) fn members(&self) -> Vec<Member> {
+        let said = self.more.get(MEMBERS).cloned().and_then(|members| serde_json::from_value(members).ok());
+        said.unwrap_or_default()
     }
 
     /// The road that it was made by; the first version knew only one and said nothing.
@@ -89,7 +106,7 @@ impl Install {
         move_to(&mut record, folder);
         let made = more.get("installed_at_unix").and_then(Value::as_f64).unwrap_or(0.0);
         more.retain(|name, _| {
-            ["road", "sha256", "installed_at_unix", "versions", FILES].contains(&name.as_str())
+            ["road", "sha256", "installed_at_unix", "versions", FILES, MEMBERS].contains(&name.as_str())
         });
         Ok(Some(Self { path: folder.to_owned(), record, made, more }))
     }

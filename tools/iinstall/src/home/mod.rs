@@ -6,15 +6,20 @@ mod links;
 mod lock;
 mod marker;
 mod prune;
+mod within;
 
 pub(crate) use attempt::Attempt;
 pub(crate) use lock::{HomeLock, NO_LOCKS};
 pub(crate) use marker::{DRAFT as MARKER_DRAFT, Install, NAME as MARKER, now};
+pub(crate) use within::{missing, unmake, within};
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
+
+/// Where attempts and installs are.
+const INSTALLS: &str = ".installs";
 
 /// An engine's folder, by its canonical path.
 #[derive(Clone, Debug)]
@@ -33,7 +38,7 @@ impl Home {
     }
 
     /// The folder at `path`, made where it is missing, and `.installs` in it.
-    pub(crate) fn make(path: &Path) -> Result<Self, Failure> {
+    fn make(path: &Path) -> Result<Self, Failure> {
         let made = std::fs::create_dir_all(path).and_then(|()| path.canonicalize());
         let home = Self { path: made.map_err(|error| refused(path, &error))? };
         std::fs::create_dir_all(home.installs()).map_err(|error| refused(&home.installs(), &error))?;
@@ -42,7 +47,7 @@ impl Home {
 
     /// Where attempts and installs are.
     pub(crate) fn installs(&self) -> PathBuf {
-        self.path.join(".installs")
+        self.path.join(INSTALLS)
     }
 
     /// The install that `current` names; `None` where there is none, or it names none.

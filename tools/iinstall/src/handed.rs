@@ -1,0 +1,97 @@
+//! What root opens for another user, who may not be allowed to, and hands down to ourselves as that user.
+use crate::Way;
+use crate::source::{self, Paper};
+use bundle::Manifest;
+use record::Env;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use tool::Failure;
+
+/// The template's file that vouches for a bundle.
+pub(crate) const LOCK_FILE: &str = "pixi.lock";
+/// In place of the descriptor of a file that is not there.
+const ABSENT: RawFd = -1;
+
+/// How the second process learns of it.
+#[derive(clap::Args)]
+pub(crate) struct Descriptors {
+    /// The open source, when root runs us again as another user
+    #[arg(long, value_name = "FD", hide = true)]
+    source_fd: Option<RawFd>,
+    /// The open manifest of a bundle
+    #[arg(long, value_name = "FD", hide = true)]
+    manifest_fd: Option<RawFd>,
+    /// The open pixi.lock of the template
+    #[arg(long, value_name = "FD", hide = true)]
+    lock_fd: Option<RawFd>,
+}
+
+/// What was opened. Nothing, where whoever installs opens it all himself.
+#[derive(Debug, Default)]
+pub(crate) struct Handed {
+    pub(crate) source: Option<OwnedFd>,
+    pub(crate) manifest: Paper,
+    pub(crate) lock: Paper,
+}
+
+impl Handed {
+    /// Open what an install is made from and what vouches for it.
+    pub(crate) fn open(way: &Way<'_>, env: &Env) -> Result<Self, Failure> {
+        Ok(match way {
+            Way::Archive(path) => Self { source: Some(source::open(path)?), ..Self::default() },
+            Way::Bundle(path) => Self {
+                source: Some(source::open(path)?),
+                manifest: Paper::open(&Manifest::path_for(path)),
+                lock: env
+                    .template_dir
+                    .as_ref()
+                    .map_or(Paper::Absent, |dir| Paper::open(&dir.join(LOCK_FILE))),
+            },
+            Way::Cache => Self::default(),
+        })
+    }
+
+    /// Own what was handed down to us, and close whatever else was.
+    pub(crate) fn receive(descriptors: &Descriptors) -> io::Result<Self> {
+        let Descriptors { source_fd, manifest_fd, lock_fd } = *descriptors;
+        let said = [source_fd, manifest_fd, lock_fd];
+        if said.iter().all(Option::is_none) {
+            return Ok(Self::default());
+        }
+        let open: Vec<RawFd> = said.into_iter().flatten().filter(|fd| *fd != ABSENT).collect();
+        let mut owned = child::only_inherited_all(&open)?.into_iter();
+        let mut next = |fd: Option<RawFd>| match fd {
+            None => Paper::Unopened,
+            Some(ABSENT) => Paper::Absent,
+            Some(_) => owned.next().map_or(Paper::Unopened, Paper::Open),
+        };
+        let source = match next(source_fd) {
+            Paper::Open(fd) => Some(fd),
+            _ => None,
+        };
+        Ok(Self { source, manifest: next(manifest_fd), lock: next(lock_fd) })
+    }
+
+    /// The options that tell the second process.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let said = |name: &str, paper: &Paper| {
+            let fd = match paper {
+                Paper::Open(fd) => fd.as_raw_fd(),
+                Paper::Absent => ABSENT,
+                Paper::Unopened => return None,
+            };
+            Some(format!("--{name}-fd={fd}"))
+        };
+        let source = self.source.as_ref().map(|fd| format!("--source-fd={}", fd.as_raw_fd()));
+        source.into_iter().chain(said("manifest", &self.manifest)).chain(said("lock", &self.lock)).collect()
+    }
+
+    /// All that is open.
+    pub(crate) fn descriptors(&self) -> Vec<RawFd> {
+        let papers = [&self.manifest, &self.lock].into_iter().filter_map(|paper| match paper {
+            Paper::Open(fd) => Some(fd.as_raw_fd()),
+            _ => None,
+        });
+        self.source.iter().map(AsRawFd::as_raw_fd).chain(papers).collect()
+    }
+}
