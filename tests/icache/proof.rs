@@ -290,7 +290,7 @@ fn that_nothing_can_be_written_is_told_before_anything_is_hashed() {
     let verify = |options: &str| sandbox.sh(&format!("ienv sglang | timeout 60 icache {options}"));
     for (note, cause) in [
         ("absent/note", "No such file or directory"),
-        ("folder/note", "Is a directory"),
+        ("folder/note", "it is not a regular file"),
         ("template/pixi.lock/note", "Not a directory"),
     ] {
         let failed = verify(&format!("--since {note}")).exits(69).one("failed");
