@@ -1,5 +1,5 @@
 //! icache: a real cache of pixi 0.77.0, whole and damaged in every way that has been seen.
-mod locks;
+pub(crate) mod locks;
 mod proof;
 mod setting;
 

@@ -114,7 +114,7 @@ fn disagreement(package: &Conda, about: &store::About) -> Option<String> {
     let differs = |field: &str, has: &str, wanted: &str| {
         (has != wanted).then(|| format!("the package says {field} {has}, the lock file {wanted}"))
     };
-    differs("name", &about.name.to_lowercase(), &package.name)
+    differs("name", &about.name.to_lowercase(), &package.name.to_lowercase())
         .or_else(|| differs("version", &about.version, &package.version))
         .or_else(|| differs("build", &about.build, &package.build))
         .or_else(|| differs("subdir", about.subdir.as_deref()?, package.subdir.as_deref()?))

@@ -1,0 +1,2 @@
+//! What ours say, against what the libraries in pixi do with the same: rattler_lock, rattler_cache and uv themselves.
+mod locks;
