@@ -107,7 +107,7 @@ impl Luck {
     }
 
     /// The same to a JSON value: something in it is of another type or size, or gone.
-    pub(super) fn change_value(&mut self, value: &mut Value) {
+    pub(crate) fn change_value(&mut self, value: &mut Value) {
         match value {
             Value::Object(fields) if !fields.is_empty() && !self.once_in(12) => {
                 let name = fields.keys().nth(self.below(fields.len())).cloned().unwrap();
