@@ -248,6 +248,7 @@ fn inside(luck: &mut Luck, cache: &Path) -> io::Result<Damage> {
         return Err(io::ErrorKind::NotFound.into());
     }
     let path = luck.one(&files).clone();
+    let was_link = path.is_symlink();
     // Root may read what nobody may.
     let which = luck.below(if rustix::process::geteuid().is_root() { 7 } else { 8 });
     let mut detail = String::new();
@@ -267,8 +268,9 @@ fn inside(luck: &mut Luck, cache: &Path) -> io::Result<Damage> {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o000))?;
         }
     }
-    let listing =
-        path.ends_with("info/paths.json") || path.ends_with("info/index.json") || path.ends_with("RECORD");
+    let lists = ["info/paths.json", "info/index.json", "RECORD"];
+    // paths.json does not say where a link points.
+    let listing = was_link || lists.iter().any(|list| path.ends_with(list));
     let what = format!("inside {which} {} {detail}", path.display());
     Ok(Damage { what, packages: vec![name], inside: true, listing })
 }
