@@ -9,6 +9,8 @@ mod crates;
 mod luck;
 mod tools;
 
+pub(crate) use luck::Luck;
+
 use crate::kit::{Sandbox, full, wait_for};
 use serde_json::Value;
 use std::os::unix::process::ExitStatusExt;
@@ -25,7 +27,7 @@ const KIB: u64 = 4 << 20;
 const CODES: [i32; 5] = [0, 1, 65, 69, 75];
 
 /// How often everyday, and how often in the long run.
-fn rounds(everyday: u64, long: u64) -> u64 {
+pub(crate) fn rounds(everyday: u64, long: u64) -> u64 {
     if full() { long } else { everyday }
 }
 

@@ -1,5 +1,5 @@
 //! icache: a real cache of pixi 0.77.0, whole and damaged in every way that has been seen.
-mod locks;
+pub(crate) mod locks;
 mod proof;
 mod setting;
 
@@ -13,7 +13,7 @@ pub(crate) const SIX: &str = "cache/pypi/uv/archive-v0/EaaBKbQ21Z4gSNhB";
 const SIX_POINTER: &str = "cache/pypi/uv/wheels-v6/pypi/six/1.17.0-py2.py3-none-any.http";
 
 /// A sandbox with SGLang's variables on a template and a cache that are yet to come.
-fn empty() -> Sandbox {
+pub(crate) fn empty() -> Sandbox {
     let mut sandbox = Sandbox::new();
     let me = sandbox.sh("id -un").exits(0).stdout;
     for (name, value) in [
@@ -81,7 +81,7 @@ fn an_untouched_cache_passes_quick_and_deep() {
 type Damage = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// `B` flips the last byte of a file.
-const DAMAGES: [Damage; 22] = [
+const DAMAGES: [Damage; 26] = [
     (
         "rm -r $PKGS/tinylib-1.0-h1111111_0 $PKGS/python-3.11.7-h0000000_0_cpython $UV/archive-v0/ENvm99EfOFDt5WhM",
         &["python missing", "tinylib missing", "idna missing"],
@@ -118,6 +118,25 @@ const DAMAGES: [Damage; 22] = [
     ),
     ("truncate -s 60 $UV/wheels-v6/pypi/markupsafe/*.http", &["markupsafe damaged"], &["markupsafe damaged"]),
     (": > $UV/wheels-v6/pypi/markupsafe/*.http", &["markupsafe damaged"], &["markupsafe damaged"]),
+    // It ends in zeros, as if its policy had no length.
+    ("truncate -s 274 $UV/wheels-v6/pypi/six/*.http", &["six damaged"], &["six damaged"]),
+    // uv would copy the link as if it were a file.
+    (
+        "cd $UV/archive-v0; mv EaaBKbQ21Z4gSNhB x; ln -s x EaaBKbQ21Z4gSNhB",
+        &["six damaged"],
+        &["six damaged"],
+    ),
+    // rattler does not read it then.
+    (
+        "jq '.depends = null' $PKGS/tinylib*/info/index.json > x; mv x $PKGS/tinylib-1.0-h1111111_0/info/index.json",
+        &["tinylib damaged"],
+        &["tinylib damaged"],
+    ),
+    (
+        "jq 'del(.build_number)' $PKGS/tinylib*/info/index.json > x; mv x $PKGS/tinylib-1.0-h1111111_0/info/index.json",
+        &["tinylib damaged"],
+        &["tinylib damaged"],
+    ),
     ("echo { > $PKGS/tinylib-1.0-h1111111_0/info/paths.json", &["tinylib damaged"], &["tinylib damaged"]),
     ("rm -r $UV/archive-v0/EaaBKbQ21Z4gSNhB/*.dist-info", &["six damaged"], &["six damaged"]),
     // A pipe in the place of a file is not waited for.
@@ -154,6 +173,19 @@ fn what_was_damaged_is_named_and_nothing_else() {
             assert_eq!(output.one("cache")["gaps"], expected.len());
         }
     }
+}
+
+#[test]
+fn a_package_without_a_list_of_hashes_is_not_proved_unless_the_manifest_has_it() {
+    let sandbox = real();
+    std::fs::remove_file(sandbox.path(&format!("{TINYLIB}/info/paths.json"))).unwrap();
+    assert!(gaps(&verify(&sandbox, "").exits(0)).is_empty(), "pixi reads info/files");
+    assert_eq!(gaps(&verify(&sandbox, "--deep").exits(0)), ["tinylib unprovable?"]);
+    assert_eq!(gaps(&verify(&sandbox, "--deep --strict").exits(1)), ["tinylib unprovable"]);
+    drop(verify(&sandbox, "--record").exits(0));
+    assert!(gaps(&verify(&sandbox, "--deep --strict").exits(0)).is_empty());
+    sandbox.write(&format!("{TINYLIB}/lib/libtiny.so.1.0"), "");
+    assert_eq!(gaps(&verify(&sandbox, "--deep").exits(1)), ["tinylib damaged"]);
 }
 
 #[test]
@@ -214,7 +246,7 @@ fn what_a_crash_left_behind_is_not_looked_at() {
 }
 
 /// A pointer as uv writes it: msgpack, a policy (that nobody reads), and the policy's length.
-fn pointer(archive: &str, hashes: &[(&str, &str)], wheel: &str) -> Vec<u8> {
+pub(crate) fn pointer(archive: &str, hashes: &[(&str, &str)], wheel: &str) -> Vec<u8> {
     let text = |bytes: &mut Vec<u8>, text: &str| {
         bytes.extend([0xd9, u8::try_from(text.len()).unwrap()]);
         bytes.extend(text.as_bytes());

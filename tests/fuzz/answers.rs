@@ -1,5 +1,5 @@
 //! What a server answers that is none, or gone wrong.
-use super::luck::Luck;
+use super::Luck;
 use super::{rounds, run, tokens};
 use crate::kit::Sandbox;
 use std::io::{Read, Write};

@@ -1,5 +1,5 @@
 //! Archives: whatever they say, nothing is written outside of the install.
-use super::luck::Luck;
+use super::Luck;
 use super::{rounds, run, snapshot, tokens};
 use crate::kit::Sandbox;
 use serde_json::json;

@@ -1,5 +1,5 @@
 //! What reads foreign files, called directly: many more rounds than through a program.
-use super::luck::Luck;
+use super::Luck;
 use super::{keep, rounds, tokens};
 use crate::kit::{Sandbox, root};
 use std::panic::{AssertUnwindSafe, catch_unwind};

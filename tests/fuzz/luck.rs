@@ -3,11 +3,11 @@ use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Numbers from a seed (xorshift).
-pub(super) struct Luck(u64);
+pub(crate) struct Luck(u64);
 
 impl Luck {
     /// From `INFER_DEV_TEST_SEED`, else from the clock; printed, so that a failure can be had again.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock =
             || u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
         let seed =
@@ -17,7 +17,7 @@ impl Luck {
     }
 
     /// Below a bound; 0 where that is 0.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -25,11 +25,11 @@ impl Luck {
     }
 
     /// Once in so many times.
-    pub(super) fn once_in(&mut self, times: usize) -> bool {
+    pub(crate) fn once_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    pub(super) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+    pub(crate) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
 
@@ -107,7 +107,7 @@ impl Luck {
     }
 
     /// The same to a JSON value: something in it is of another type or size, or gone.
-    pub(super) fn change_value(&mut self, value: &mut Value) {
+    pub(crate) fn change_value(&mut self, value: &mut Value) {
         match value {
             Value::Object(fields) if !fields.is_empty() && !self.once_in(12) => {
                 let name = fields.keys().nth(self.below(fields.len())).cloned().unwrap();

@@ -1,5 +1,5 @@
 //! Records on standard input, and the files that tools read.
-use super::luck::Luck;
+use super::Luck;
 use super::{KIB, Ran, rounds, run, snapshot, tokens};
 use crate::icache::{SIX, TINYLIB, UV, real};
 use crate::kit::{Keeping, Sandbox, root};

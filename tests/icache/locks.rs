@@ -25,7 +25,7 @@ const SIX_SHA: &str = "4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be89705
 const TINYLIB_SHA: &str = "79e7babd57e676d4e2ace0740b469d5a433cd3aa02ef2982cd43deea7472bd6a";
 
 /// Versions 4 and 5: `kind`, then `url` or `path`, and every field written out.
-fn older(version: u32) -> String {
+pub(crate) fn older(version: u32) -> String {
     let mut text = format!("version: {version}\n{HEAD}packages:\n");
     for (name, number, build, hash) in
         [("tinylib", "1.0", "h1111111_0", TINYLIB_SHA), ("absent", "2.0", "h2222222_7", SIX_SHA)]
@@ -49,7 +49,7 @@ fn older(version: u32) -> String {
 }
 
 /// Versions 6 and 7: the location's key says what it is, and what its file name says is left out.
-fn newer(version: u32) -> String {
+pub(crate) fn newer(version: u32) -> String {
     let platforms = if version == 7 { "platforms:\n- name: linux-64\n" } else { "" };
     let mut text = format!(
         "version: {version}\n{platforms}{HEAD}packages:\n\

@@ -53,6 +53,11 @@ impl Pixi {
         self.bin.join("pixi-unpack")
     }
 
+    /// The python that has their libraries.
+    pub(crate) fn python(&self) -> PathBuf {
+        self.programs.join("../venv/bin/python")
+    }
+
     /// A copy of the stand-ins for a user who cannot read our home: the folder for that user's PATH.
     pub(crate) fn copied(&self, into: &Path) -> PathBuf {
         for part in ["bin", "lib", "../venv"] {

@@ -1,7 +1,9 @@
 //! The lock file: environments, platforms, packages.
 use crate::document::{self, Document, Entry, Reference, Version};
 use crate::limit::{NESTING, brief, nests_deeply};
-use crate::package::{Conda, Origin, Package, Pypi, archive_parts, file_name, subdir, trailing_number};
+use crate::package::{
+    Conda, Origin, Package, Pypi, archive_parts, file_name, percent_decode, subdir, trailing_number,
+};
 use crate::shown::shown;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -153,16 +155,19 @@ impl<'a> Index<'a> {
         Ok(Self(index))
     }
 
-    /// The entry that a reference means: of several, the one that agrees in all that the reference says.
-    fn find(&self, at: (Kind, &str), reference: &Reference) -> Option<&'a Entry> {
+    /// The entry that a reference means: of several, one that agrees in all that the reference says, and rather one of the
+    /// subdir that was asked for.
+    fn find(&self, at: (Kind, &str), reference: &Reference, rather: Option<&str>) -> Option<&'a Entry> {
         let agrees =
             |said: &Option<String>, has: &Option<String>| said.is_none() || has.is_none() || said == has;
-        self.0.get(&at)?.iter().copied().find(|entry| {
+        let mut found = self.0.get(&at)?.iter().copied().filter(|entry| {
             agrees(&reference.name, &entry.name)
                 && agrees(&reference.version, &entry.version)
                 && agrees(&reference.build, &entry.build)
                 && agrees(&reference.subdir, &entry.subdir)
-        })
+        });
+        let of_subdir = found.clone().find(|entry| rather.is_some() && entry.subdir.as_deref() == rather);
+        of_subdir.or_else(|| if at.0 == Kind::Pypi { found.next_back() } else { found.next() })
     }
 }
 
@@ -196,16 +201,24 @@ fn resolve(
     for (name, references) in &environment.packages {
         let packages = references
             .iter()
-            .map(|reference| package(version, reference, index))
+            .map(|reference| package(version, reference, name, index))
             .collect::<Result<_, _>>()?;
-        let subdir = subdirs.get(name.as_str()).copied().unwrap_or(name).to_owned();
+        let subdir = match subdirs.get(name.as_str()) {
+            Some(subdir) => (*subdir).to_owned(),
+            None if version < 7 => name.clone(),
+            None => {
+                let cause =
+                    format!("an environment has the platform '{name}', which is not among the platforms");
+                return Err(Error::Malformed(cause));
+            }
+        };
         platforms.insert(name.clone(), Platform { subdir, packages });
     }
     let find_links = !environment.find_links.is_empty();
     Ok(Environment { indexes: environment.indexes.clone(), find_links, platforms })
 }
 
-fn package(version: u32, reference: &Reference, index: &Index<'_>) -> Result<Package, Error> {
+fn package(version: u32, reference: &Reference, platform: &str, index: &Index<'_>) -> Result<Package, Error> {
     let Reference { conda, conda_source, pypi, .. } = reference;
     let Some((kind, location)) = located(conda.as_ref(), conda_source.as_ref(), pypi.as_ref()) else {
         let cause = "an environment lists something that is neither 'conda' nor 'conda_source' nor 'pypi'";
@@ -215,11 +228,20 @@ fn package(version: u32, reference: &Reference, index: &Index<'_>) -> Result<Pac
         let location = shown(location);
         Error::Malformed(format!("an environment lists {location}, which is not among the packages"))
     };
-    let entry = index.find((kind, location), reference).ok_or_else(lost)?;
+    // Versions 4 and 5 may have an archive once for each platform.
+    let rather = (version < 6).then_some(platform);
+    let entry = index.find((kind, location), reference, rather).ok_or_else(lost)?;
     if kind == Kind::Pypi {
         return pypi_package(location, entry).map(Package::Pypi);
     }
-    Ok(Package::Conda(conda_package(version, location, entry, kind == Kind::CondaSource)))
+    let package = conda_package(version, location, entry, kind == Kind::CondaSource);
+    // rattler refuses both too.
+    let wrong = match kind {
+        Kind::Conda if version >= 7 && package.source => "is not an archive of a conda package",
+        _ if !package.source && package.subdir.is_none() => "has no subdir",
+        _ => return Ok(Package::Conda(package)),
+    };
+    Err(Error::Malformed(format!("{} {wrong}", shown(location))))
 }
 
 /// What the entry leaves out can be read off the archive's name and folder.
@@ -230,11 +252,15 @@ fn conda_package(version: u32, location: &str, entry: &Entry, from_source: bool)
     let or = |said: &Option<String>, derived: &str| said.clone().unwrap_or_else(|| derived.to_owned());
     // `name[hash] @ path`: only the name can be told.
     let name = if source { location.split(['[', ' ']).next().unwrap_or_default() } else { name };
-    let build = entry.build.clone().filter(|build| !build.is_empty()).unwrap_or_else(|| build.to_owned());
-    let derived = if version >= 6 { trailing_number(&build) } else { None };
+    // Before version 6 an empty build is one that is not known, and so is its number; beside one that is known, no number is 0.
+    let said = entry.build.clone().filter(|build| version >= 6 || !build.is_empty());
+    let numbered = version >= 6 || said.is_none();
+    let build = said.unwrap_or_else(|| build.to_owned());
+    let derived = trailing_number(&build).filter(|_| numbered);
     Conda {
-        location: location.to_owned(),
-        name: or(&entry.name, name).to_lowercase(),
+        location: local(location).unwrap_or_else(|| location.to_owned()),
+        // A name that is read off an archive's keeps its capitals, in the cache too.
+        name: entry.name.as_ref().map_or_else(|| name.to_owned(), |name| name.to_lowercase()),
         version: or(&entry.version, archive_version),
         subdir: entry.subdir.clone().or_else(|| subdir(location).map(str::to_owned)),
         sha256: entry.sha256.as_deref().map(str::to_lowercase),
@@ -273,7 +299,12 @@ fn origin(location: &str, index: Option<String>) -> Origin {
         let url = location.to_owned();
         return if is_wheel(&url) { Origin::Wheel { url, index } } else { Origin::Sdist { url, index } };
     }
-    Origin::Path { path: location.strip_prefix("file://").unwrap_or(location).into() }
+    Origin::Path { path: local(location).unwrap_or_else(|| location.to_owned()).into() }
+}
+
+/// The path of a `file://` URL.
+fn local(location: &str) -> Option<String> {
+    location.strip_prefix("file://").map(percent_decode)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -15,7 +15,7 @@ pub enum Package {
 pub struct Conda {
     /// URL, path, or `name[hash] @ path` for a source package.
     pub location: String,
-    /// Normalised name.
+    /// The name under which it is cached.
     pub name: String,
     /// Version.
     pub version: String,
@@ -128,11 +128,17 @@ pub(crate) fn archive_parts(file: &str) -> Option<(&str, &str, &str)> {
     Some((name, version, build))
 }
 
-/// The folder that an archive's URL names: its subdir. A path says nothing of the kind.
+/// The systems that subdirs begin with, as rattler knows them.
+const SYSTEMS: [&str; 10] =
+    ["linux", "osx", "win", "freebsd", "emscripten", "wasi", "zos", "ios", "iossimulator", "android"];
+
+/// The folder that an archive's URL names, where it is a subdir. A path says nothing of the kind, `file://` before it or not.
 pub(crate) fn subdir(location: &str) -> Option<&str> {
     let end = location.find(['?', '#']).unwrap_or(location.len());
-    let folder = location[..end].rsplit('/').nth(1)?;
-    (location.contains("://") && (folder == "noarch" || folder.contains('-'))).then_some(folder)
+    let is_url = location.contains("://") && !location.starts_with("file://");
+    let folder = location[..end].rsplit('/').nth(1).filter(|_| is_url)?;
+    let system = |folder: &str| folder.split_once('-').is_some_and(|(system, _)| SYSTEMS.contains(&system));
+    (folder == "noarch" || system(folder)).then_some(folder)
 }
 
 /// The number at the end of a build string, which is the build number unless the lock says otherwise.
@@ -172,6 +178,7 @@ mod tests {
         let url = "https://x.invalid/conda-forge/linux-64/zlib-1.3-h1.conda#md5";
         assert_eq!((file_name(url), subdir(url)), ("zlib-1.3-h1.conda", Some("linux-64")));
         assert_eq!(subdir("./own-packages/zlib-1.3-h1.conda"), None);
+        assert_eq!(subdir("https://x.invalid/own-packages/zlib-1.3-h1.conda"), None);
     }
 
     #[test]

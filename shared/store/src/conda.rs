@@ -2,6 +2,7 @@
 use crate::read::read;
 use lock::Conda;
 use serde::Deserialize;
+use serde_json::Value;
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub struct About {
     /// Build string.
     pub build: String,
     /// Build number.
-    pub build_number: Option<u64>,
+    pub build_number: u64,
     /// `linux-64`, `noarch`, …; old packages have none.
     pub subdir: Option<String>,
     /// When it was built, unix milliseconds (seconds in old packages).
@@ -73,6 +74,9 @@ impl Listing {
         struct Paths<'a> {
             #[serde(borrow)]
             paths: Vec<ListedPath<'a>>,
+            // rattler does not read the file without.
+            #[serde(rename = "paths_version")]
+            _version: u64,
         }
         Ok(serde_json::from_str::<Paths<'_>>(&self.0)?.paths)
     }
@@ -107,9 +111,13 @@ impl Entry {
     /// `info/index.json`.
     ///
     /// # Errors
-    /// What the system says, or that it cannot be parsed.
+    /// What the system says, or that rattler could not parse it.
     pub fn about(&self) -> io::Result<About> {
-        Ok(serde_json::from_slice(&read(&self.folder.join("info/index.json"))?)?)
+        let value: Value = serde_json::from_slice(&read(&self.folder.join("info/index.json"))?)?;
+        if let Some(name) = mistyped(&value) {
+            return Err(io::Error::other(format!("its {name} is of another type than it has to be")));
+        }
+        Ok(serde_json::from_value(value)?)
     }
 
     /// `info/paths.json`; `None` where only the deprecated `info/files` is there, which has no hashes.
@@ -127,4 +135,19 @@ impl Entry {
             Err(error) => Err(error),
         }
     }
+}
+
+/// The first field, of those that nobody but rattler looks at, for which rattler does not read `info/index.json`.
+fn mistyped(about: &Value) -> Option<&'static str> {
+    const TEXTS: [&str; 6] =
+        ["arch", "features", "license", "license_family", "platform", "python_site_packages_path"];
+    const LISTS: [&str; 2] = ["constrains", "depends"];
+    let is_list = |value: &Value| value.as_array().is_some_and(|all| all.iter().all(Value::is_string));
+    let known = |value: &Value| value.is_boolean() || ["generic", "python"].iter().any(|kind| value == kind);
+    let wrong =
+        |name: &str, right: &dyn Fn(&Value) -> bool| about.get(name).is_some_and(|value| !right(value));
+    let text = TEXTS.into_iter().find(|name| wrong(name, &|value| value.is_null() || value.is_string()));
+    text.or_else(|| LISTS.into_iter().find(|name| wrong(name, &is_list)))
+        .or_else(|| wrong("noarch", &|value| value.is_null() || known(value)).then_some("noarch"))
+        .or_else(|| wrong("track_features", &|it| it.is_string() || is_list(it)).then_some("track_features"))
 }

@@ -113,8 +113,13 @@ impl Pointer {
         let (body, length) = bytes.split_last_chunk::<8>().ok_or_else(short)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
         let payload = body.len().checked_sub(length).map(|end| &body[..end]).ok_or_else(short)?;
-        let Archive(archive, hashes, wheel, version) = rmp_serde::from_read(Cursor::new(payload))
+        let mut payload = Cursor::new(payload);
+        let Archive(archive, hashes, wheel, version) = rmp_serde::from_read(&mut payload)
             .map_err(|error| io::Error::other(format!("it is not a pointer: {error}")))?;
+        // What is left of a file that was cut short may end in a length, too: of nothing, where it ends in zeros.
+        if length == 0 || payload.position() != payload.get_ref().len() as u64 {
+            return Err(short());
+        }
         if version != 0 || archive.is_empty() || archive.contains(['/', '.']) {
             return Err(io::Error::other(format!("it names the archive '{archive}' of version {version}")));
         }

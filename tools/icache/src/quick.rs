@@ -114,11 +114,11 @@ fn disagreement(package: &Conda, about: &store::About) -> Option<String> {
     let differs = |field: &str, has: &str, wanted: &str| {
         (has != wanted).then(|| format!("the package says {field} {has}, the lock file {wanted}"))
     };
-    differs("name", &about.name.to_lowercase(), &package.name)
+    differs("name", &about.name.to_lowercase(), &package.name.to_lowercase())
         .or_else(|| differs("version", &about.version, &package.version))
         .or_else(|| differs("build", &about.build, &package.build))
         .or_else(|| differs("subdir", about.subdir.as_deref()?, package.subdir.as_deref()?))
-        .or_else(|| number_differs("build number", about.build_number?, package.build_number))
+        .or_else(|| number_differs("build number", about.build_number, package.build_number))
         .or_else(|| number_differs("timestamp", seconds(about.timestamp?), seconds(package.timestamp?)))
 }
 
@@ -186,6 +186,10 @@ fn look_up_wheel(wheels: &Wheels, package: &Pypi) -> Result<Found, Fault> {
     let archive = wheels.archive(&pointer);
     if !is_folder(&archive)? {
         return Err(Fault::new("missing", archive, "the pointer is there, the unpacked wheel is not"));
+    }
+    // uv would copy the link itself, as if it were a file.
+    if archive.is_symlink() {
+        return Err(Fault::new("damaged", archive, "it is a symbolic link, from which uv does not install"));
     }
     holds_the_wheel(&archive, &file, package)?;
     Ok(Found::Wheel { archive, pointer: path.clone() })

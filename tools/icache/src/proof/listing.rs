@@ -17,8 +17,11 @@ pub(super) fn compare(found: &Found, tree: &Tree) -> Result<(), Fault> {
         Found::Conda(entry) => {
             let file = entry.folder.join("info/paths.json");
             let damaged = |error| Fault::new("damaged", &file, tool::io_text(&error));
-            // A package old enough to have only `info/files` has no hashes to compare with.
-            let Some(listing) = entry.listing().map_err(damaged)? else { return Ok(()) };
+            // A package old enough to have only `info/files` has no hashes to compare with; one that lost its list looks alike.
+            let Some(listing) = entry.listing().map_err(damaged)? else {
+                let detail = "it has no info/paths.json, and info/files has no hashes";
+                return Err(Fault { path: Some(file), ..Fault::unprovable(detail) });
+            };
             differences(tree, &listing.paths().map_err(damaged)?)
         }
         Found::Wheel { archive, .. } => {

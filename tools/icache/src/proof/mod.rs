@@ -115,7 +115,12 @@ impl<'a> Proof<'a> {
             || (),
             |(), hashed| {
                 let compared = listing::compare(hashed.found, &hashed.tree);
-                hashed.fault = compared.and_then(|()| hashed.is_as_recorded(manifest)).err();
+                hashed.fault = match (compared, hashed.is_as_recorded(manifest)) {
+                    (Err(fault), _) if fault.blocks(false) => Some(fault),
+                    (_, Err(fault)) => Some(fault),
+                    (Err(fault), Ok(false)) => Some(fault),
+                    (Ok(()), _) | (_, Ok(true)) => None,
+                };
             },
         );
         self.packages.iter_mut().filter_map(|hashed| Some((hashed.index, hashed.fault.take()?))).collect()
@@ -128,7 +133,8 @@ impl<'a> Proof<'a> {
 }
 
 impl Hashed<'_> {
-    fn is_as_recorded(&self, manifest: Option<&Manifest>) -> Result<(), Fault> {
+    /// Whether the manifest vouches for it; a fault where that has another tree.
+    fn is_as_recorded(&self, manifest: Option<&Manifest>) -> Result<bool, Fault> {
         match manifest.and_then(|manifest| manifest.package(self.package)) {
             Some(recorded) if recorded.tree_sha256 != self.tree.sha256() => {
                 let (files, bytes) = self.tree.extent();
@@ -139,7 +145,7 @@ impl Hashed<'_> {
                 );
                 Err(Fault::new("damaged", &self.tree.root, detail))
             }
-            _ => Ok(()),
+            recorded => Ok(recorded.is_some()),
         }
     }
 }

@@ -1,0 +1,281 @@
+//! Lock files, read by rattler and by us.
+use crate::fuzz::{Luck, rounds};
+use crate::icache::{self, locks};
+use crate::kit::{Pixi, Sandbox, root};
+use lock::{Conda, LockFile, Origin, Package, Pypi};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What rattler reads in each file: its packages, one line for each, or why it refuses the file.
+fn rattlers(paths: &[PathBuf]) -> Vec<Result<Vec<String>, String>> {
+    let program = root().join("tests/standin/locked.py");
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(Pixi::get().python());
+    let output = sandbox.finish(command.arg("-IB").arg(program).args(paths)).exits(0);
+    let mut read: Vec<Result<Vec<String>, String>> = vec![Ok(Vec::new()); paths.len()];
+    for line in output.stdout.lines() {
+        let mut line: Value = serde_json::from_str(line).unwrap();
+        let fields = line.as_object_mut().unwrap();
+        let file = usize::try_from(fields.remove("file").unwrap().as_u64().unwrap()).unwrap();
+        match fields.get("error") {
+            Some(error) => read[file] = Err(error.as_str().unwrap().to_owned()),
+            None => read[file].as_mut().unwrap().push(ordered(line)),
+        }
+    }
+    read.iter_mut().flatten().for_each(|lines| lines.sort());
+    read
+}
+
+/// A line with its fields in order.
+fn ordered(line: Value) -> String {
+    let fields: BTreeMap<String, Value> = serde_json::from_value(line).unwrap();
+    json!(fields).to_string()
+}
+
+/// The same of ours.
+fn ours(path: &Path) -> Result<Vec<String>, String> {
+    let lock = LockFile::parse(&std::fs::read(path).unwrap()).map_err(|error| error.to_string())?;
+    let mut lines = Vec::new();
+    for (environment, of) in &lock.environments {
+        for (platform, of) in &of.platforms {
+            for package in &of.packages {
+                let mut line = match package {
+                    Package::Conda(package) => conda(package),
+                    Package::Pypi(package) => pypi(package),
+                };
+                line["environment"] = json!(environment);
+                line["platform"] = json!(platform);
+                line["platform_subdir"] = json!(of.subdir);
+                lines.push(ordered(line));
+            }
+        }
+    }
+    lines.sort();
+    Ok(lines)
+}
+
+fn conda(package: &Conda) -> Value {
+    if package.source {
+        // Of those the name is all that is looked at.
+        return json!({"kind": "conda", "source": true, "name": package.name});
+    }
+    let milliseconds =
+        |timestamp: u64| if timestamp > 253_402_300_799 { timestamp } else { timestamp * 1000 };
+    json!({
+        "kind": "conda", "source": false, "location": package.location, "name": package.name, "version": package.version,
+        "build": package.build, "build_number": package.build_number, "subdir": package.subdir,
+        "sha256": package.sha256, "size_bytes": package.size_bytes, "timestamp": package.timestamp.map(milliseconds),
+    })
+}
+
+fn pypi(package: &Pypi) -> Value {
+    let (origin, location) = match &package.origin {
+        Origin::Wheel { url, .. } | Origin::Sdist { url, .. } => ("index", url.clone()),
+        Origin::DirectWheel { url } | Origin::DirectSdist { url } => ("direct", url.clone()),
+        Origin::Git { url } => ("git", url.clone()),
+        Origin::Path { path } => ("path", path.to_str().unwrap().to_owned()),
+    };
+    // rattler forgets what version 6 and those before say of a folder: what is in it then decides.
+    let folder = origin == "path" && !location.ends_with(".whl");
+    let version = package.version.as_ref().filter(|_| !folder);
+    json!({
+        "kind": "pypi", "origin": origin, "location": location, "name": package.name, "version": version,
+        "sha256": package.sha256, "md5": package.md5,
+    })
+}
+
+/// Both read the same in each of these files.
+#[track_caller]
+fn same(paths: &[PathBuf]) {
+    for (path, theirs) in paths.iter().zip(rattlers(paths)) {
+        let (ours, theirs) = (ours(path).unwrap(), theirs.unwrap());
+        let only = |these: &[String], those: &[String]| {
+            these.iter().filter(|line| !those.contains(line)).take(5).cloned().collect::<Vec<_>>().join("\n")
+        };
+        let (mine, other) = (only(&ours, &theirs), only(&theirs, &ours));
+        let text = || std::fs::read_to_string(path).unwrap();
+        assert!(
+            ours == theirs,
+            "{}:\nours {} only\n{mine}\nrattler's {} only\n{other}\n{}",
+            path.display(),
+            ours.len(),
+            theirs.len(),
+            text()
+        );
+        assert!(!ours.is_empty(), "{}", text());
+    }
+}
+
+#[test]
+fn the_locks_of_the_tests_say_to_us_what_they_say_to_rattler() {
+    let sandbox = icache::real();
+    let mut paths =
+        vec![sandbox.path("template/pixi.lock"), root().join("scripts/templates/sglang/pixi.lock")];
+    for version in [4, 5] {
+        // Where no number is written, or 0, rattler takes the build string's; pixi wrote none where it was 0.
+        let text =
+            locks::older(version).replace("h2222222_7\n  build_number: 0", "h2222222_7\n  build_number: 7");
+        paths.push(sandbox.write(&format!("{version}.lock"), text));
+    }
+    for version in [6, 7] {
+        paths.push(sandbox.write(&format!("{version}.lock"), locks::newer(version)));
+    }
+    same(&paths);
+}
+
+/// A package: how an environment lists it, and what is written of it: what stands for itself after `|` may be left out.
+const POOL: [&str; 19] = [
+    "conda: https://x.invalid/forge/linux-64/a-1.0-h1_2.conda\n|sha256: 7F4a6846a62d6e645e29257845d9cbd8934e8d5f97d0ae988367f87885e9997f\n|size: 17\n|timestamp: 1760000000123\n|build_number: 7",
+    "conda: https://x.invalid/forge/noarch/cuda-version-12.8-h5d125a7_3.conda\n|sha256: 7f4a6846a62d6e645e29257845d9cbd8934e8d5f97d0ae988367f87885e9997f\n|md5: 1bed3b89f16fe28946a6df9f8c66e909\n|timestamp: 1600000000",
+    "conda: https://x.invalid/t/tk-1234/own/linux-64/C_d-3.0.tar-0.tar.bz2\n|name: c_d\n|md5: 1bed3b89f16fe28946a6df9f8c66e909",
+    "conda: https://x.invalid/own-channel/e-1!2.0-cpu_mkl_hx.conda\nsubdir: linux-64\n|build: ''\n|depends:\n  - python >=3.11,<3.12.0a0",
+    "conda: https://me:word@x.invalid:8443/forge/linux-aarch64/f-2024.1-py311_10.conda\n|version: 2024.1.0\n|build: other_5\n|subdir: noarch",
+    "conda: ./local/g-2.0-hx_0.conda\nsubdir: linux-64\n|sha256: 7f4a6846a62d6e645e29257845d9cbd8934e8d5f97d0ae988367f87885e9997f",
+    "conda: file:///opt/own%20channel/linux-64/h-3.0-0.tar.bz2\nsubdir: linux-64\n|size: 5",
+    "conda_source: 'built[1a2b3c4d] @ ./built'\nversion: '1.0'\nbuild: h1_0\nsubdir: linux-64\n|depends:\n  - python",
+    "pypi: https://x.invalid/Six_More-1.17.0-py2.py3-none-any.whl\nname: six-more\nversion: 1.17.0\n|sha256: 7F4A6846a62d6e645e29257845d9cbd8934e8d5f97d0ae988367f87885e9997f\n|md5: 1bed3b89f16fe28946a6df9f8c66e909\n|requires_dist:\n  - idna ; extra == 'all'\n|requires_python: '>=3.9'",
+    "pypi: https://x.invalid/torch-2.9.1%2Bcu128-cp312-cp312-linux_x86_64.whl#sha256=00\nname: torch\nversion: 2.9.1+cu128\n|index: https://x.invalid/whl/cu128\n|sha256: 7f4a6846a62d6e645e29257845d9cbd8934e8d5f97d0ae988367f87885e9997f",
+    "pypi: direct+https://x.invalid/direct-1.0-py3-none-any.whl\nname: direct\nversion: '1.0'",
+    "pypi: https://x.invalid/source-1.0.tar.gz\nname: source\nversion: '1.0'\n|sha256: 7f4a6846a62d6e645e29257845d9cbd8934e8d5f97d0ae988367f87885e9997f",
+    "pypi: direct+https://x.invalid/other_source-1.0.zip?a=b\nname: other-source\nversion: '1.0'",
+    "pypi: git+https://x.invalid/checkout.git?rev=v1#0123456789abcdef0123456789abcdef01234567\nname: checkout",
+    "pypi: git+ssh://git@x.invalid/over/ssh.git#0123456789abcdef0123456789abcdef01234567\nname: over-ssh",
+    "pypi: ./folder\nname: folder",
+    "pypi: ../up/wheel-1.0-py3-none-any.whl\nname: wheel\nversion: '1.0'\n|sha256: 7f4a6846a62d6e645e29257845d9cbd8934e8d5f97d0ae988367f87885e9997f",
+    "pypi: /opt/wheels/far-1.0-py3-none-any.whl\nname: far\nversion: '1.0'",
+    "pypi: file:///opt/own%20wheels/farther-1.0-py3-none-any.whl\nname: farther\nversion: '1.0'",
+];
+
+/// Platforms by name; those of version 7 may stand for another subdir.
+const PLATFORMS: [(&str, &str); 5] = [
+    ("linux-64", "linux-64"),
+    ("gpu", "linux-64"),
+    ("linux-64-cpu", "linux-64"),
+    ("linux-aarch64", "linux-aarch64"),
+    ("win-64", "win-64"),
+];
+
+/// A lock file of version 6 or 7 as nobody has seen it.
+fn generated(luck: &mut Luck) -> String {
+    let newest = luck.once_in(2);
+    let fits = |(name, subdir): &&(&str, &str)| newest || name == subdir;
+    let platforms: Vec<_> = PLATFORMS.iter().filter(fits).filter(|_| !luck.once_in(3)).collect();
+    let of_version = |package: &&&str| newest || !package.starts_with("conda_source");
+    let mut chosen: Vec<&str> = POOL.iter().filter(of_version).copied().collect();
+    chosen.retain(|_| !luck.once_in(4));
+    let mut text = format!("version: {}\n", if newest { 7 } else { 6 });
+    if newest {
+        text.push_str("platforms:\n");
+        for (name, subdir) in &platforms {
+            text.push_str(&format!("- name: {name}\n"));
+            if name != subdir {
+                text.push_str(&format!("  subdir: {subdir}\n  virtual-packages:\n  - __cuda=12.8\n"));
+            }
+        }
+    }
+    text.push_str("environments:\n");
+    let head = |package: &str| package.lines().next().unwrap().to_owned();
+    for environment in &["default", "cu128", "cpu-only"][..=luck.below(3)] {
+        text.push_str(&format!("  {environment}:\n    channels:\n    - url: https://x.invalid/forge/\n"));
+        text.push_str("    indexes:\n    - https://pypi.org/simple\n    packages:\n");
+        for (name, _) in &platforms {
+            let packages: Vec<String> = chosen
+                .iter()
+                .filter(|_| !luck.once_in(5))
+                .map(|package| format!("      - {}\n", head(package)))
+                .collect();
+            let none = if packages.is_empty() { " []" } else { "" };
+            text.push_str(&format!("      {name}:{none}\n{}", packages.concat()));
+        }
+    }
+    text.push_str("packages:\n");
+    for package in chosen {
+        let mut kept = true;
+        for line in package.lines() {
+            // What is indented belongs to the line before.
+            kept = if line.starts_with("  ") { kept } else { !line.starts_with('|') || luck.once_in(2) };
+            let lead = if line == head(package) { "- " } else { "  " };
+            if kept {
+                text.push_str(&format!("{lead}{}\n", line.trim_start_matches('|')));
+            }
+        }
+        if !newest && package.starts_with("pypi") && !package.contains("\nversion") {
+            text.push_str("  version: '0.1'\n");
+        }
+    }
+    text
+}
+
+#[test]
+fn generated_locks_say_to_us_what_they_say_to_rattler() {
+    let (sandbox, mut luck) = (Sandbox::new(), Luck::new());
+    let mut paths = Vec::new();
+    while paths.len() < usize::try_from(rounds(60, 1000)).unwrap() {
+        let text = generated(&mut luck);
+        let path = sandbox.write(&format!("{}.lock", paths.len()), &text);
+        if text.contains("      - ") {
+            paths.push(path);
+        }
+    }
+    same(&paths);
+}
+
+/// pixi wrote such when it turned a lock of version 3 into one of version 4: a noarch archive once for each platform, and no
+/// build strings.
+#[test]
+fn archives_that_an_old_lock_has_once_for_each_platform_are_told_apart_as_rattler_does() {
+    let sandbox = Sandbox::new();
+    let url = "https://x.invalid/forge/noarch/pip-23.2.1-pyhd8ed1ab_3.conda";
+    let mut text = "version: 4\nenvironments:\n  default:\n    channels: []\n    packages:\n".to_owned();
+    let subdirs = ["osx-64", "linux-64", "linux-aarch64"];
+    for subdir in subdirs {
+        text.push_str(&format!("      {subdir}:\n      - conda: {url}\n"));
+    }
+    text.push_str("packages:\n");
+    for subdir in subdirs {
+        text.push_str(&format!(
+            "- kind: conda\n  name: pip\n  version: 23.2.1\n  subdir: {subdir}\n  url: {url}\n"
+        ));
+    }
+    same(&[sandbox.write("old.lock", text)]);
+}
+
+#[test]
+fn what_rattler_refuses_is_refused() {
+    let head = |platform: &str, location: &str| {
+        format!(
+            "version: 7\nplatforms:\n- name: linux-64\nenvironments:\n  default:\n    channels: []\n    packages:\n      \
+             {platform}:\n      - {location}\npackages:\n"
+        )
+    };
+    let with = |location: &str, rest: &str| format!("{}- {location}\n{rest}", head("linux-64", location));
+    let sandbox = Sandbox::new();
+    let wheel = "pypi: https://x.invalid/six-1.17.0-py2.py3-none-any.whl";
+    let cases = [
+        (with("conda: ./a-1.0-0.conda", ""), "./a-1.0-0.conda has no subdir"),
+        (with("conda: file:///linux-64/a-1.0-0.conda", ""), "has no subdir"),
+        (with("conda: https://x.invalid/own-channel/a-1.0-0.conda", ""), "has no subdir"),
+        (
+            with("conda: ./folder", "  name: a\n  version: '1'\n  subdir: noarch\n"),
+            "is not an archive of a conda package",
+        ),
+        (with(wheel, "  version: 1.17.0\n"), "has no name"),
+        (head("linux-64", wheel), "is not among the packages"),
+        (
+            with(wheel, "  name: six\n").replace("      linux-64", "      gpu"),
+            "'gpu', which is not among the platforms",
+        ),
+        ("version: 8\nenvironments: {}\npackages: []\n".to_owned(), "it has version 8"),
+    ];
+    let paths: Vec<PathBuf> = cases
+        .iter()
+        .enumerate()
+        .map(|(number, (text, _))| sandbox.write(&format!("{number}.lock"), text))
+        .collect();
+    for ((text, cause), (path, theirs)) in cases.iter().zip(paths.iter().zip(rattlers(&paths))) {
+        assert!(theirs.is_err(), "{text}");
+        let error = ours(path).unwrap_err();
+        assert!(error.ends_with(cause) || error.starts_with(cause), "{error}\n{text}");
+    }
+}
