@@ -63,7 +63,7 @@ fn carrying(processes: Vec<Process>, mut wanted: impl FnMut(&[u8]) -> bool) -> V
         for process in unclear {
             let Ok(environ) = environment(process.pid) else { continue };
             let mut entries = environ.split(|byte| *byte == 0);
-            if environ.is_empty() && !process.of_the_kernel() {
+            if environ.is_empty() && !process.kernel {
                 empty.push(process);
             } else if entries.find_map(|entry| entry.strip_prefix(name.as_bytes())).is_some_and(&mut wanted) {
                 found.push(process);

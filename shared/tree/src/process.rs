@@ -3,6 +3,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::HashMap;
 use std::fs;
 
+/// The flag of the kernel's threads. Their ids tell nothing: a container has its own 2.
+const PF_KTHREAD: u32 = 0x0020_0000;
+
 /// One process, as `/proc/PID/stat` describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -14,6 +17,8 @@ pub struct Process {
     pub zombie: bool,
     /// When it started, in clock ticks since boot: with the id, what tells it from a later process of the same id.
     pub started: u64,
+    /// A thread of the kernel.
+    pub(crate) kernel: bool,
 }
 
 impl Process {
@@ -31,23 +36,18 @@ impl Process {
         pids.filter_map(Self::read).collect()
     }
 
-    /// A thread of the kernel: kthreadd, which is 2, or a child of it.
-    pub(crate) fn of_the_kernel(self) -> bool {
-        const KTHREADD: u32 = 2;
-        self.pid == KTHREADD || self.parent == KTHREADD
-    }
-
     /// The name in parentheses may hold anything, parentheses too: the fields are counted from the last one.
     fn parse(pid: u32, stat: &str) -> Option<Self> {
         let mut fields = stat.rsplit_once(") ")?.1.split(' ');
         let ended = matches!(fields.next()?, "Z" | "X");
         let parent = fields.next()?.parse().ok()?;
-        // The parent was field 4, the number of threads is field 20, the start time field 22.
-        let threads: u32 = fields.nth(15)?.parse().ok()?;
+        // The parent was field 4, the flags are field 9, the number of threads is field 20, the start time field 22.
+        let flags: u32 = fields.nth(4)?.parse().ok()?;
+        let threads: u32 = fields.nth(10)?.parse().ok()?;
         let started = fields.nth(1)?.parse().ok()?;
         // A first thread that has ended before the others looks like a zombie, but the process lives.
         let zombie = ended && threads <= 1;
-        Some(Self { pid, parent, zombie, started })
+        Some(Self { pid, parent, zombie, started, kernel: flags & PF_KTHREAD != 0 })
     }
 }
 
@@ -107,8 +107,17 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
         let stat = "7 (a) S 1 (b) R 3 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 99 1 0";
-        let expected = Process { pid: 7, parent: 3, zombie: false, started: 4242 };
+        let expected = Process { pid: 7, parent: 3, zombie: false, started: 4242, kernel: false };
         assert_eq!(Process::parse(7, stat), Some(expected));
+    }
+
+    #[test]
+    fn a_thread_of_the_kernel_is_known_by_its_flags_and_not_by_its_id() {
+        let kernel = |flags| {
+            let stat = format!("2 (a) S 0 0 0 0 -1 {flags} 0 0 0 0 0 2 0 0 20 0 1 0 31 0 0");
+            Process::parse(2, &stat).unwrap().kernel
+        };
+        assert_eq!((kernel(2_129_984), kernel(4_194_560)), (true, false));
     }
 
     #[test]
