@@ -139,10 +139,13 @@ fn make_folder(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
 /// Give the folder its name. One that has it by now stays.
 fn place(draft: &Path, folder: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
-    match renameat_with(CWD, draft, CWD, folder, RenameFlags::NOREPLACE) {
-        Err(Errno::EXIST) => std::fs::remove_dir(draft),
+    let placed = match renameat_with(CWD, draft, CWD, folder, RenameFlags::NOREPLACE) {
         // A file system without that: at worst an empty folder is replaced.
-        Err(Errno::INVAL | Errno::NOSYS) => std::fs::rename(draft, folder),
+        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::rename(draft, folder),
+        other => other,
+    };
+    match placed {
+        Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => std::fs::remove_dir(draft),
         other => Ok(other?),
     }
 }
@@ -158,8 +161,25 @@ fn own(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::User;
+    use super::{User, place};
     use tool::Code;
+
+    #[test]
+    fn what_has_the_folders_name_by_now_stays() {
+        let dir = std::env::temp_dir().join(format!("child-place-{}", std::process::id()));
+        let (draft, folder) = (dir.join("draft"), dir.join("folder"));
+        for name in ["folder/full", "draft"] {
+            std::fs::create_dir_all(dir.join(name)).unwrap();
+        }
+        place(&draft, &folder).unwrap();
+        assert!(folder.join("full").exists() && !draft.exists());
+        std::fs::create_dir(&draft).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::write(&folder, "").unwrap();
+        place(&draft, &folder).unwrap();
+        assert!(folder.is_file() && !draft.exists());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 
     #[test]
     fn who_we_are_is_nobody_else_and_who_is_not_is_told_where_to_name_another() {
