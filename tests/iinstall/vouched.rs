@@ -158,3 +158,19 @@ fn nobody_waits_for_a_pipe_in_place_of_the_lock_file() {
     assert_eq!(failed["what"], "cannot read $SANDBOX/tiny/template/pixi.lock");
     assert_eq!(failed["cause"], "not a regular file");
 }
+
+#[test]
+fn an_install_on_a_read_only_disk_is_used_by_whatever_vouches_for_it() {
+    let mut site = site();
+    let first = site.run("").exits(0).one("installed");
+    site.set("sha256", first["id"].clone());
+    let home = site.home();
+    site.save();
+    let script = format!(
+        "mount --bind {0} {0}; mount -o remount,bind,ro {0}; ! touch {0}/x 2>/dev/null; iinstall <env.jsonl",
+        home.display()
+    );
+    let output = site.sandbox.sh(&format!("unshare -rm bash -euo pipefail -c '{script}'"));
+    assert_eq!(reused(output)["proved"], json!(["sha256", "lock"]));
+    assert_eq!(marker(&site)["checks"], first["checks"]);
+}

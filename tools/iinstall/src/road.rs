@@ -2,6 +2,7 @@
 use crate::home::{Home, HomeLock, Install, refused};
 use crate::source::OpenSource;
 use record::{Env, Installed, Source, Warning};
+use std::io;
 use std::time::Instant;
 use tool::Failure;
 
@@ -89,7 +90,13 @@ fn reuse(
     }
     if others.is_some() || vouched || looks.is_some() && install.record.source.as_ref() != looks {
         install.record.source = looks.cloned();
-        install.write().map_err(|error| refused(&install.path, &error))?;
+        match install.write() {
+            // What is on a read-only disk is as good as before, and only asked the same again.
+            Err(error) if is_current && error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                log::info!("{}: {}", install.path.display(), tool::io_text(&error));
+            }
+            written => written.map_err(|error| refused(&install.path, &error))?,
+        }
     }
     if !is_current {
         home.activate(&install, lock)?;
