@@ -1,6 +1,6 @@
 //! The lock file: environments, platforms, packages.
 use crate::document::{self, Document, Entry, Reference, Version};
-use crate::limit::{NESTING, brief, nests_deeply};
+use crate::limit::{cause, unfit};
 use crate::package::{
     Conda, Origin, Package, Pypi, archive_parts, file_name, percent_decode, subdir, trailing_number,
 };
@@ -101,10 +101,10 @@ impl LockFile {
     /// # Errors
     /// [`Error::Version`] before 4 and after 7, else [`Error::Malformed`] with what is wrong and where.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let malformed = |error: serde_norway::Error| Error::Malformed(brief(&error.to_string()));
-        if nests_deeply(bytes) {
-            return Err(Error::Malformed(format!("more than {NESTING} brackets are open at once")));
+        if let Some(cause) = unfit(bytes) {
+            return Err(Error::Malformed(cause));
         }
+        let malformed = |error: serde_norway::Error| Error::Malformed(cause(bytes, &error.to_string()));
         let version = match written_version(bytes) {
             Some(version) => version,
             None => serde_norway::from_slice::<Version>(bytes).map_err(malformed)?.version,
