@@ -1,7 +1,8 @@
 //! Two at once, and killed at any moment: what is current works, and the next run succeeds.
 use super::bundle::Site;
+use crate::fuzz::Luck;
 use std::fs;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 /// Two bundles that differ in a comment.
 fn two(site: &Site) -> [String; 2] {
@@ -106,12 +107,7 @@ fn a_pixi_unpack_that_cannot_run_is_named_with_what_to_do() {
 #[test]
 fn killed_at_any_moment_current_works_and_nothing_goes_on() {
     let rounds = if crate::kit::full() { 100 } else { 5 };
-    let seed = std::env::var("INFER_DEV_TEST_SEED").ok().map_or_else(
-        || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64,
-        |seed| seed.parse().unwrap(),
-    );
-    println!("INFER_DEV_TEST_SEED={seed}");
-    let mut random = seed | 1;
+    let mut luck = Luck::new();
     let mut site = Site::new();
     let bundles = two(&site);
     let begun = Instant::now();
@@ -123,14 +119,11 @@ fn killed_at_any_moment_current_works_and_nothing_goes_on() {
     site.set("force", true);
     let mut done = 0;
     for round in 0..rounds {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
         let next = usize::from(current(&site) == ids[0]);
         site.set("bundle", bundles[next].clone());
         let mut child = site.start();
         // Chance decides when, so that every moment of an install comes up sooner or later, a little after its end too.
-        std::thread::sleep(whole.mul_f64((random % 1100) as f64 / 1000.0));
+        std::thread::sleep(luck.moment(whole));
         child.kill().unwrap();
         drop(child.wait_with_output().unwrap());
         assert!(ids.contains(&current(&site)), "round {round}: something else is current");
