@@ -1,4 +1,5 @@
 //! What ours say, against what the libraries in pixi do with the same: rattler_lock, rattler_cache and uv themselves.
 mod damage;
+mod described;
 mod locks;
 mod verdicts;

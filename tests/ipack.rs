@@ -304,6 +304,35 @@ fn an_interrupted_run_takes_its_folder_and_its_programs_with_it() {
 }
 
 #[test]
+fn what_ipack_did_not_start_is_not_ended_with_its_programs() {
+    let (sandbox, _channel) = connected();
+    // A child of the shell that becomes ipack, and a child of that: who writes down what ipack says is one.
+    let script = format!(
+        "sh -c 'sleep 1000 & echo $! >$HOME/child; wait' >/dev/null 2>&1 & echo $! >$HOME/sibling\n\
+        until [ -s $HOME/child ]; do sleep 0.01; done; exec {QUICK} >$HOME/said 2>&1 </dev/null"
+    );
+    let ended = sandbox.sh(&script);
+    let others = ["home/sibling", "home/child"].map(|file| sandbox.read(file).trim().parse().unwrap());
+    let lived = others.map(alive);
+    ok(&sandbox, "kill $(cat $HOME/sibling $HOME/child)");
+    drop(ended.exits(0));
+    assert_eq!(lived, [true, true]);
+}
+
+#[test]
+fn a_task_that_waits_for_its_server_to_be_gone_does_not_wait_for_ever() {
+    let (sandbox, _channel) = connected();
+    // A server whose parent has ended comes to ipack, which is to be told of its end.
+    sandbox.write(
+        "template/scripts/serve.sh",
+        "(sleep 1000 >/dev/null 2>&1 & echo $! >$HOME/server)\nkill $(cat $HOME/server)\n\
+         for _ in $(seq 600); do kill -0 $(cat $HOME/server) 2>/dev/null || exit 0; sleep 0.1; done\nexit 1\n",
+    );
+    ok(&sandbox, "sed -i 's/^verify.*/verify = \"bash scripts\\/serve.sh\"/' template/pixi.toml");
+    ok(&sandbox, "ipack --template template -o b.tar");
+}
+
+#[test]
 fn proxies_are_handed_on_and_their_credentials_are_nowhere() {
     let (mut sandbox, _channel) = connected();
     let proxy = Loopback::recorder();

@@ -19,6 +19,7 @@ pub struct Job {
     command: Command,
     keep: Vec<RawFd>,
     capture: bool,
+    adopts: bool,
 }
 
 /// How a program ended.
@@ -36,7 +37,7 @@ impl Job {
     /// Run `command`, its arguments and environment already set. stdin is empty, both outputs are heard.
     #[must_use]
     pub fn new(command: Command) -> Self {
-        Self { command, keep: Vec::new(), capture: false }
+        Self { command, keep: Vec::new(), capture: false, adopts: false }
     }
 
     /// Keep stdout whole in place of hearing it: it is an answer.
@@ -50,6 +51,14 @@ impl Job {
     #[must_use]
     pub fn keep(mut self, fd: RawFd) -> Self {
         self.keep.push(fd);
+        self
+    }
+
+    /// Reap whatever else ends as a child of ours meanwhile, for a subreaper: who waits for a program to be gone would wait
+    /// for ever. No other thread may wait for a child of its own then.
+    #[must_use]
+    pub fn adopting(mut self) -> Self {
+        self.adopts = true;
         self
     }
 
@@ -73,7 +82,7 @@ impl Job {
         let mut child = self.command.spawn().map_err(|error| cannot(&error))?;
         // The command holds the writing ends, which would never be closed.
         drop(self.command);
-        let heard = outputs.hear(&mut child, label).map_err(|error| cannot(&error));
+        let heard = outputs.hear(&mut child, label, self.adopts).map_err(|error| cannot(&error));
         if heard.is_err() {
             drop(child.kill());
         }

@@ -1,5 +1,6 @@
 //! What a program says while it runs: its last lines, shown as they come, or its answer.
 use crate::redact::Credentials;
+use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::process::{Child, Command};
@@ -42,7 +43,12 @@ impl Outputs {
     }
 
     /// Listen until all is closed, or the program has ended and nothing comes any more.
-    pub(crate) fn hear(self, child: &mut Child, label: &str) -> io::Result<(Vec<String>, Vec<u8>)> {
+    pub(crate) fn hear(
+        self,
+        child: &mut Child,
+        label: &str,
+        adopts: bool,
+    ) -> io::Result<(Vec<String>, Vec<u8>)> {
         let (say, heard) = channel();
         if let Some(stdout) = self.answer {
             let say = say.clone();
@@ -52,7 +58,7 @@ impl Outputs {
         thread::spawn(move || lines(self.lines, &credentials, &say));
         let line = tool::instance_line(label);
         line.enable_steady_tick(Duration::from_millis(200));
-        let listened = listen(child, &heard, |text| {
+        let listened = listen(child, &heard, adopts, |text| {
             log::info!("{text}");
             line.set_message(format!("{label}: {text}"));
         });
@@ -64,12 +70,16 @@ impl Outputs {
 fn listen(
     child: &mut Child,
     heard: &Receiver<Heard>,
+    adopts: bool,
     mut show: impl FnMut(&str),
 ) -> io::Result<(Vec<String>, Vec<u8>)> {
     let mut tail = VecDeque::new();
     let mut stdout = Vec::new();
     let mut ended = None;
     loop {
+        if adopts {
+            reap_others(child);
+        }
         match heard.recv_timeout(Duration::from_millis(100)) {
             Ok(Heard::Line(text)) => {
                 show(&text);
@@ -91,6 +101,17 @@ fn listen(
         }
     }
     Ok((tail.into(), stdout))
+}
+
+/// Reap all children that have ended but this one: who else has come to us has nobody to wait for it.
+fn reap_others(child: &Child) {
+    let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    while let Some(pid) = waitid(Id::All, ended).ok().and_then(|status| status.pid()) {
+        if u32::try_from(pid.as_raw()) == Ok(child.id()) {
+            return;
+        }
+        let _reaped = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+    }
 }
 
 fn answer(stdout: impl Read, say: &Sender<Heard>) {

@@ -30,7 +30,7 @@ pub struct About {
     /// `linux-64`, `noarch`, …; old packages have none.
     pub subdir: Option<String>,
     /// When it was built, unix milliseconds (seconds in old packages).
-    pub timestamp: Option<u64>,
+    pub timestamp: Option<i64>,
 }
 
 /// What an entry of `info/paths.json` is.
@@ -143,11 +143,14 @@ fn mistyped(about: &Value) -> Option<&'static str> {
         ["arch", "features", "license", "license_family", "platform", "python_site_packages_path"];
     const LISTS: [&str; 2] = ["constrains", "depends"];
     let is_list = |value: &Value| value.as_array().is_some_and(|all| all.iter().all(Value::is_string));
-    let known = |value: &Value| value.is_boolean() || ["generic", "python"].iter().any(|kind| value == kind);
+    // Old packages have the empty text where newer ones have nothing.
+    let known =
+        |value: &Value| value.is_boolean() || ["", "generic", "python"].iter().any(|kind| value == kind);
     let wrong =
         |name: &str, right: &dyn Fn(&Value) -> bool| about.get(name).is_some_and(|value| !right(value));
     let text = TEXTS.into_iter().find(|name| wrong(name, &|value| value.is_null() || value.is_string()));
     text.or_else(|| LISTS.into_iter().find(|name| wrong(name, &is_list)))
         .or_else(|| wrong("noarch", &|value| value.is_null() || known(value)).then_some("noarch"))
+        .or_else(|| wrong("purls", &|value| value.is_null() || is_list(value)).then_some("purls"))
         .or_else(|| wrong("track_features", &|it| it.is_string() || is_list(it)).then_some("track_features"))
 }

@@ -119,7 +119,12 @@ fn disagreement(package: &Conda, about: &store::About) -> Option<String> {
         .or_else(|| differs("build", &about.build, &package.build))
         .or_else(|| differs("subdir", about.subdir.as_deref()?, package.subdir.as_deref()?))
         .or_else(|| number_differs("build number", about.build_number, package.build_number))
-        .or_else(|| number_differs("timestamp", seconds(about.timestamp?), seconds(package.timestamp?)))
+        .or_else(|| number_differs("timestamp", seconds(built(about)?), seconds(package.timestamp?)))
+}
+
+/// When the package was built, if it knows. rattler takes times before 1970, too.
+fn built(about: &store::About) -> Option<u64> {
+    about.timestamp.and_then(|timestamp| timestamp.try_into().ok())
 }
 
 fn number_differs(field: &str, has: u64, wanted: u64) -> Option<String> {

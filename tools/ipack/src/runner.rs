@@ -65,6 +65,6 @@ impl Runner {
         surround(&mut command, &self.variables, &self.tmp, Network::Connected);
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         log::info!("{} {}", command.get_program().display(), redact(&words.join(" ")));
-        Job::new(command).run(label.strip_prefix("cannot ").unwrap_or(label))
+        Job::new(command).adopting().run(label.strip_prefix("cannot ").unwrap_or(label))
     }
 }

@@ -3,6 +3,7 @@ use bundle::Manifest;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Signal, getpid, set_child_subreaper};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tool::{Code, Failure};
-use tree::Pinned;
+use tree::{Pinned, Process};
 
 /// How often we look whether a program that was killed has left another, and how long we wait for each to end.
 const ROUNDS: usize = 20;
@@ -23,6 +24,7 @@ pub(crate) struct Staging {
     output: PathBuf,
     /// Held while the results are renamed, and from a signal on: it finds both in place or none, and nobody else ends us.
     changing: Arc<Mutex<()>>,
+    others: Others,
     _lock: File,
 }
 
@@ -55,8 +57,8 @@ impl Staging {
                 break lock;
             }
         };
-        let staging =
-            Self { dir: dir.clone(), output: output.to_owned(), changing: Arc::default(), _lock: lock };
+        let (output, changing) = (output.to_owned(), Arc::default());
+        let staging = Self { dir: dir.clone(), output, changing, others: Others::here(), _lock: lock };
         staging.empty().map_err(|error| cannot(&error))?;
         staging
             .remove_on_signal()
@@ -121,12 +123,12 @@ impl Staging {
     fn remove_on_signal(&self) -> io::Result<()> {
         set_child_subreaper(Some(getpid()))?;
         let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
-        let (dir, changing) = (self.dir.clone(), Arc::clone(&self.changing));
+        let (dir, changing, others) = (self.dir.clone(), Arc::clone(&self.changing), self.others.clone());
         let wait = move || {
             for signal in signals.forever() {
                 // Not given back: the process ends here.
                 let _changing = changing.lock().unwrap_or_else(PoisonError::into_inner);
-                drop(remove(&dir));
+                drop(remove(&dir, &others));
                 drop(signal_hook::low_level::emulate_default_handler(signal));
             }
         };
@@ -137,7 +139,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = remove(&self.dir) {
+        if let Err(error) = remove(&self.dir, &self.others) {
             log::warn!("cannot remove {}: {}", self.dir.display(), tool::io_text(&error));
         }
     }
@@ -156,15 +158,15 @@ fn clear(dir: &Path) -> io::Result<()> {
 }
 
 /// Remove the folder, once nobody writes in it any more.
-fn remove(dir: &Path) -> io::Result<()> {
-    end_programs();
+fn remove(dir: &Path, others: &Others) -> io::Result<()> {
+    end_programs(others);
     std::fs::remove_dir_all(dir)
 }
 
 /// End all that was started and still runs, a server of the project's task say. We are who orphans come to.
-fn end_programs() {
+fn end_programs(others: &Others) {
     for _ in 0..ROUNDS {
-        let left: Vec<_> = tree::descendants(std::process::id()).into_iter().filter_map(Pinned::of).collect();
+        let left: Vec<_> = others.but_them().into_iter().filter_map(Pinned::of).collect();
         if left.is_empty() {
             break;
         }
@@ -172,5 +174,31 @@ fn end_programs() {
             drop(program.signal(Signal::KILL));
         }
         let _all = tree::ended(&left, PATIENCE);
+    }
+}
+
+/// The children that we began with, a shell's that became us: what hears us through its `2> >(tee log)`, say. They and
+/// theirs are not ours to end.
+#[derive(Clone, Debug)]
+struct Others(Arc<[Process]>);
+
+impl Others {
+    fn here() -> Self {
+        Self(tree::descendants(std::process::id()).into())
+    }
+
+    /// All who descend from us and not from them.
+    fn but_them(&self) -> Vec<Process> {
+        let is_one = |process: &Process| {
+            self.0.iter().any(|other| (other.pid, other.started) == (process.pid, process.started))
+        };
+        let mut theirs = HashSet::new();
+        let mut found = tree::descendants(std::process::id());
+        // Parents come before their children.
+        found.retain(|process| {
+            let other = is_one(process) || theirs.contains(&process.parent);
+            !(other && theirs.insert(process.pid))
+        });
+        found
     }
 }
