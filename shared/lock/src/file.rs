@@ -3,7 +3,7 @@ use crate::document::{self, Document, Entry, Reference, Version};
 use crate::index::{Index, Kind, located};
 use crate::limit::{cause, unfit};
 use crate::package::{
-    Conda, Origin, Package, Pypi, archive_parts, file_name, percent_decode, subdir, trailing_number,
+    Conda, Package, Pypi, archive_parts, file_name, local, origin, subdir, trailing_number,
 };
 use crate::shown::shown;
 use sha2::{Digest, Sha256};
@@ -225,28 +225,6 @@ fn pypi_package(location: &str, entry: &Entry) -> Result<Pypi, Error> {
         sha256: hash(&entry.sha256),
         md5: hash(&entry.md5),
     })
-}
-
-/// Locations as rattler_lock writes them: `https://…`, `direct+https://…`, `git+…`, `file://…`, or a path.
-fn origin(location: &str, index: Option<String>) -> Origin {
-    let is_wheel = |url: &str| file_name(url).ends_with(".whl");
-    if location.starts_with("git+") {
-        return Origin::Git { url: location.to_owned() };
-    }
-    if let Some(url) = location.strip_prefix("direct+") {
-        let url = url.to_owned();
-        return if is_wheel(&url) { Origin::DirectWheel { url } } else { Origin::DirectSdist { url } };
-    }
-    if location.starts_with("http://") || location.starts_with("https://") {
-        let url = location.to_owned();
-        return if is_wheel(&url) { Origin::Wheel { url, index } } else { Origin::Sdist { url, index } };
-    }
-    Origin::Path { path: local(location).unwrap_or_else(|| location.to_owned()).into() }
-}
-
-/// The path of a `file://` URL.
-fn local(location: &str) -> Option<String> {
-    location.strip_prefix("file://").map(percent_decode)
 }
 
 fn hex(bytes: &[u8]) -> String {
