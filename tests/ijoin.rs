@@ -258,3 +258,16 @@ fn killed_anywhere_it_is_whole_or_not_there() {
     assert!(killed > 0);
     drop(sandbox.sh("ijoin --into whole p; cmp whole b.tar").exits(0));
 }
+
+#[test]
+fn a_file_system_that_takes_no_such_file_is_told_and_elsewhere_it_goes_on() {
+    let sandbox = split();
+    let output = sandbox.sh("trap '' XFSZ; ulimit -f 120; ijoin --into whole p").exits(69);
+    insta::assert_snapshot!(output.transcript(), @r"
+    -- stderr --
+    ijoin: cannot write whole.ijoin-part: File too large
+    ijoin: hint: this file system, or ulimit -f, takes no file of 344065 bytes; name one elsewhere
+    [exit 69]
+    ");
+    drop(sandbox.sh("ijoin --into whole p; cmp whole b.tar; ls whole.* && exit 9 || true").exits(0));
+}

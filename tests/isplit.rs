@@ -127,6 +127,42 @@ fn without_room_nothing_is_left() {
 }
 
 #[test]
+fn a_run_that_found_the_medium_full_is_run_again_as_if_it_had_never_been() {
+    let sandbox = Sandbox::new();
+    sandbox.write("b.tar", noise(10 * HELD));
+    std::fs::create_dir(sandbox.path("small")).unwrap();
+    let script = "mount -t tmpfs -o size=1m none small; head -c 512K /dev/zero > small/other
+        split() { cat b.tar | isplit --size 64KiB --name b.tar -d small; }
+        split && exit 9; ls -A small; rm small/other; split 2> /dev/null; ls -A small | wc -l; ijoin small | cmp - b.tar";
+    let mut unshare = sandbox.command("unshare");
+    let output = sandbox.finish(unshare.args(["--map-root-user", "--mount", "bash", "-uc", script])).exits(0);
+    insta::assert_snapshot!(output.transcript(), @r"
+    other
+    10
+    -- stderr --
+    isplit: cannot write part 9 of b.tar to small: No space left on device
+    isplit: hint: nothing was left there; make room, or use another DIR
+    ");
+}
+
+#[test]
+fn a_part_larger_than_the_file_system_takes_is_told_and_a_smaller_one_fits() {
+    let sandbox = Sandbox::new();
+    sandbox.write("b.tar", noise(3 * HELD));
+    // As FAT does at 4 GiB.
+    let output = sandbox.sh("trap '' XFSZ; ulimit -f 40; isplit --size 64KiB b.tar -d p").exits(69);
+    insta::assert_snapshot!(output.transcript(), @r"
+    -- stderr --
+    isplit: cannot write part 1 of b.tar to p: File too large
+    isplit: hint: this file system, or ulimit -f, takes smaller files only: lower --size
+    [exit 69]
+    ");
+    assert!(!sandbox.path("p").exists());
+    let again = "ulimit -f 40; isplit --size 40KiB b.tar -d p";
+    drop(sandbox.sh(&format!("{again}; ijoin p | cmp - b.tar")).exits(0));
+}
+
+#[test]
 fn a_wrong_call_changes_nothing() {
     let sandbox = Sandbox::new();
     sandbox.write("b.tar", "x");

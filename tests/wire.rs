@@ -28,7 +28,11 @@ fn a_line_that_is_not_a_record_is_65_and_names_its_number() {
     let sandbox = Sandbox::new();
     let long = format!("{{\"kind\":\"x\",\"a\":\"{}\"}}\n", "a".repeat(16 << 20));
     for tool in FILTERS {
-        for bad in [b"hello\n".as_slice(), b"{\"kind\":\"\xff\"}\n", b"[]\n", long.as_bytes()] {
+        let (cut, marked) = (b"{\"kind\":\"skip".as_slice(), b"\xef\xbb\xbf{\"kind\":\"x\"}\n".as_slice());
+        let program = b"\x7fELF\x02\x01\x01\0\0{\n\0".as_slice();
+        for bad in
+            [b"hello\n".as_slice(), b"{\"kind\":\"\xff\"}\n", b"[]\n", cut, marked, program, long.as_bytes()]
+        {
             let stream = [SKIPPED.as_bytes(), b"\n", bad].concat();
             let output = feed(&sandbox, tool, &stream).exits(65);
             assert!(output.stderr.contains("line 2 of standard input"), "{tool}: {}", output.stderr);
@@ -49,9 +53,11 @@ fn an_empty_stream_is_65_and_names_the_kind_that_never_came() {
         ("iprobe", "instance"),
         ("ichat", "ready"),
     ] {
-        let output = feed(&sandbox, tool, b"").exits(65);
-        assert!(output.stderr.contains(&format!("'{kind}'")), "{tool}: {}", output.stderr);
-        assert_eq!(output.stdout, "");
+        for empty in ["", "\n", "\r\n\n"] {
+            let output = feed(&sandbox, tool, empty.as_bytes()).exits(65);
+            assert!(output.stderr.contains(&format!("'{kind}'")), "{tool}: {}", output.stderr);
+            assert_eq!(output.stdout, empty);
+        }
     }
 }
 

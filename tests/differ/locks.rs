@@ -241,6 +241,24 @@ fn archives_that_an_old_lock_has_once_for_each_platform_are_told_apart_as_rattle
     same(&[sandbox.write("old.lock", text)]);
 }
 
+/// Saved by an editor of another system.
+#[test]
+fn what_rattler_makes_of_marks_and_encodings_is_made_of_them() {
+    let sandbox = Sandbox::new();
+    let text = locks::newer(7);
+    same(&[
+        sandbox.write("below.lock", format!("\u{feff}\n{text}")),
+        sandbox.write("windows.lock", text.replace('\n', "\r\n")),
+    ]);
+    let wide: Vec<u8> = format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin = [text.as_bytes(), b"# caf\xe9\n"].concat();
+    let paths = [sandbox.write("wide.lock", wide), sandbox.write("latin.lock", latin)];
+    for (path, theirs) in paths.iter().zip(rattlers(&paths)) {
+        assert!(theirs.unwrap_err().contains("did not contain valid UTF-8"));
+        assert_eq!(ours(path).unwrap_err(), "it is not UTF-8");
+    }
+}
+
 #[test]
 fn what_rattler_refuses_is_refused() {
     let head = |platform: &str, location: &str| {
@@ -267,6 +285,10 @@ fn what_rattler_refuses_is_refused() {
             "'gpu', which is not among the platforms",
         ),
         ("version: 8\nenvironments: {}\npackages: []\n".to_owned(), "it has version 8"),
+        (
+            format!("\u{feff}{}", locks::newer(7)),
+            "it begins with a byte order mark, which pixi does not read",
+        ),
     ];
     let paths: Vec<PathBuf> = cases
         .iter()

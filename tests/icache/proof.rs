@@ -2,11 +2,12 @@
 use super::{SIX, TINYLIB, gaps, kinds, real, verify};
 use crate::kit::{Sandbox, wait_for};
 use serde_json::{Value, json};
+use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The manifest, if there is one.
 fn manifest(sandbox: &Sandbox) -> Option<Value> {
-    let entries = std::fs::read_dir(sandbox.path("cache")).unwrap();
+    let entries = fs::read_dir(sandbox.path("cache")).unwrap();
     let mut names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let name = names.find(|name| name.starts_with("infer-dev-manifest-"))?;
     Some(serde_json::from_str(&sandbox.read(&format!("cache/{name}"))).unwrap())
@@ -140,6 +141,25 @@ fn a_manifest_that_cannot_be_read_or_written_is_named() {
             assert!(failed["what"].as_str().unwrap().ends_with(&path), "{failed}");
         }
     }
+    // What is missing or damaged is told in the same run.
+    let (lib, kept) = (sandbox.path(TINYLIB), sandbox.path("kept"));
+    fs::rename(&lib, &kept).unwrap();
+    let file = sandbox.path(SIX).join("six.py");
+    let six = fs::read(&file).unwrap();
+    fs::write(&file, "x").unwrap();
+    for (options, depth, expected) in
+        [("", "quick", &["tinylib missing"][..]), ("--deep", "deep", &["six damaged", "tinylib missing"][..])]
+    {
+        let output = verify(&sandbox, options).exits(65);
+        let mut found = gaps(&output);
+        found.sort();
+        assert_eq!(found, expected, "{}", output.transcript());
+        let cache = output.one("cache");
+        assert_eq!((&cache["depth"], &cache["gaps"]), (&depth.into(), &expected.len().into()));
+        assert!(cache.get("manifest").is_none() && output.one("failed")["code"] == 65, "{cache}");
+    }
+    fs::write(&file, six).unwrap();
+    fs::rename(&kept, &lib).unwrap();
     verify(&sandbox, "--record").exits(0).one("cache");
     assert_eq!(sandbox.read(relative).lines().count(), good.lines().count());
 
@@ -233,7 +253,7 @@ fn what_changed_at_the_very_time_of_a_pass_is_read_again() {
     // Of the future, as from a server whose clock is ahead: it may change again under the same time.
     assert_eq!(sandbox.sh(&format!("touch -d '+1 hour' {SIX}/six.py")).exits(0).stderr, "");
     assert_eq!(hashed(&sandbox, "--since note"), 461_165);
-    let size = std::fs::metadata(sandbox.path(&format!("{SIX}/six.py"))).unwrap().len();
+    let size = fs::metadata(sandbox.path(&format!("{SIX}/six.py"))).unwrap().len();
     assert_eq!(hashed(&sandbox, "--since note"), size);
 }
 
@@ -298,13 +318,13 @@ fn that_nothing_can_be_written_is_told_before_anything_is_hashed() {
         assert_eq!(failed["cause"], cause, "{note}");
     }
     let name = format!("infer-dev-manifest-{}.json", lock_sha256(&sandbox));
-    std::fs::create_dir(sandbox.path(&format!("cache/{name}"))).unwrap();
+    fs::create_dir(sandbox.path(&format!("cache/{name}"))).unwrap();
     let failed = verify("--record").exits(69).one("failed");
     assert_eq!(failed["what"], format!("cannot write the manifest $SANDBOX/cache/{name}"));
     assert_eq!(failed["cause"], "Is a directory");
     assert!(failed["hint"].as_str().unwrap().contains("--record"), "{failed}");
 
-    std::fs::remove_dir(sandbox.path(&format!("cache/{name}"))).unwrap();
+    fs::remove_dir(sandbox.path(&format!("cache/{name}"))).unwrap();
     let read_only = "mount --bind locked locked && mount -o remount,bind,ro locked
         mount --bind cache cache && mount -o remount,bind,ro cache";
     for (options, what) in [("--since locked/note", "the note locked/note"), ("--record", "the manifest ")] {

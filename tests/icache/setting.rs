@@ -186,8 +186,9 @@ fn what_could_not_be_written_in_the_end_is_told_before_anything_is_read() {
         let output = sandbox.sh(&format!("unshare -rm bash -euo pipefail -c '{verify}'")).exits(69);
         assert_eq!(
             (gaps(&output), kinds(&output)),
-            (Vec::new(), vec!["env".to_owned(), "failed".to_owned()])
+            (vec![], ["env", "cache", "failed"].map(str::to_owned).into())
         );
+        assert_eq!(output.one("cache")["depth"], "quick", "nothing was read");
         let failed = output.one("failed");
         assert!(failed["what"].as_str().unwrap().starts_with(what), "{failed}");
         assert_eq!(failed["cause"], "Read-only file system");

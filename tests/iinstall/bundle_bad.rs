@@ -73,7 +73,11 @@ fn what_the_manifest_does_not_vouch_for() {
     site.sh(&format!("mv wheel members/{WHEEL}"));
     site.pack("b.tar");
 
-    for (text, cause) in [("{\"format\": 2}", "its format is 2"), ("{", "it is not a bundle's manifest")] {
+    for (text, cause) in [
+        ("{\"format\": 2}", "its format is 2"),
+        ("{", "it is not a bundle's manifest: EOF"),
+        ("\u{feff}{}", "it is not a bundle's manifest: it begins with a byte order mark"),
+    ] {
         site.sandbox.write("b.tar.json", text);
         let failed = site.install(&good).exits(65).one("failed");
         assert_eq!(failed["what"], "cannot read $SANDBOX/b.tar.json");
@@ -141,13 +145,24 @@ fn what_is_not_a_bundle_for_this_machine() {
     for (text, code, cause) in [
         (info("1", "osx-arm64"), 69, "it is for platform osx-arm64, and this machine is linux-"),
         (info("2", "linux-64"), 65, "it has format version \"2\"; \"1\" is understood"),
-        ("nothing".to_owned(), 65, "its pixi-pack.json is malformed"),
+        ("nothing".to_owned(), 65, "its pixi-pack.json is malformed: "),
+        (String::new(), 65, "its pixi-pack.json is malformed: EOF while parsing"),
+        ("[]".to_owned(), 65, "its pixi-pack.json is malformed: invalid length 0"),
+        ("{}".to_owned(), 65, "its pixi-pack.json is malformed: missing field `version`"),
+        ("null".to_owned(), 65, "its pixi-pack.json is malformed: invalid type: null"),
+        (info("1", "linux-64").replace("\"1\"", "1"), 65, "malformed: invalid type: integer `1`"),
+        (info("1", "linux-64").replace("\"linux-64\"", "null"), 65, "malformed: invalid type: null"),
+        (format!("\u{feff}{}", info("1", "linux-64")), 65, "malformed: it begins with a byte order mark"),
+        (info("1", "linux-64") + "x", 65, "its pixi-pack.json is malformed: trailing characters"),
     ] {
         site.sandbox.write("members/pixi-pack.json", text);
         let bundle = site.pack("b.tar");
         refused(&mut site, &bundle, code, cause);
     }
-    site.sh("rm members/pixi-pack.json");
+    site.sh("rm members/pixi-pack.json; mkdir members/pixi-pack.json");
+    let bundle = site.pack("b.tar");
+    refused(&mut site, &bundle, 65, "it is not a pixi-pack bundle: it has no pixi-pack.json");
+    site.sh("rmdir members/pixi-pack.json");
     let bundle = site.pack("b.tar");
     refused(&mut site, &bundle, 65, "it is not a pixi-pack bundle: it has no pixi-pack.json");
 

@@ -1,7 +1,8 @@
 //! Two at once, and killed at any moment: what is current works, and the next run succeeds.
 use super::bundle::Site;
+use crate::fuzz::Luck;
 use std::fs;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 /// Two bundles that differ in a comment.
 fn two(site: &Site) -> [String; 2] {
@@ -64,14 +65,49 @@ fn without_room_nothing_is_left() {
 }
 
 #[test]
+fn a_pixi_unpack_that_cannot_run_is_named_with_what_to_do() {
+    let mut site = Site::quick();
+    let bundle = site.pack("b.tar");
+    site.sandbox.write("plain", "#!/bin/sh\n");
+    site.sandbox.script("orphan", "#!/nowhere/sh\n");
+    site.sandbox.script("hollow", "#!/bin/sh\nexec no-such-unpacker\n");
+    site.sandbox.script("alien", "");
+    site.sh(
+        "cat $(type -P true) > alien; printf '\\363\\0' | dd of=alien bs=1 seek=18 conv=notrunc 2>/dev/null",
+    );
+    for (program, cause, hint) in [
+        ("plain", "Permission denied", "it must be executable, and on a disk without noexec"),
+        ("alien", "it is for another machine than this ", "bring pixi-unpack-"),
+        (
+            "orphan",
+            "exit 127: iseal: cannot run $SANDBOX/orphan: ",
+            "$SANDBOX/orphan is there; the interpreter",
+        ),
+        ("hollow", "exit 127: $SANDBOX/hollow: ", "one that runs in AUTO_INFER_VLLM_PIXI_UNPACK_BIN"),
+    ] {
+        site.set("pixi_unpack", site.sandbox.text(program));
+        let failed = site.install(&bundle).exits(69).one("failed");
+        assert!(failed["cause"].as_str().unwrap().starts_with(cause), "{failed}");
+        assert!(failed["hint"].as_str().unwrap().contains(hint), "{failed}");
+        assert_eq!(site.installs(), (vec![], vec![]), "{program}");
+    }
+    // A disk without programs says so before anything is unpacked.
+    site.sandbox.script("disk/good", "#!/bin/sh\n");
+    site.set("pixi_unpack", site.sandbox.text("disk/good"));
+    site.save();
+    let script = "mount --bind disk disk; mount -o remount,bind,noexec disk; iinstall < env.jsonl";
+    let mut unshare = site.sandbox.command("unshare");
+    let arguments = ["--map-root-user", "--mount", "bash", "-euc", script];
+    let failed = site.sandbox.finish(unshare.args(arguments)).exits(69).one("failed");
+    let said = (&failed["what"], &failed["cause"]);
+    assert_eq!(said, (&"cannot run $SANDBOX/disk/good".into(), &"Permission denied".into()));
+    assert!(failed["hint"].as_str().unwrap().ends_with("noexec"), "{failed}");
+}
+
+#[test]
 fn killed_at_any_moment_current_works_and_nothing_goes_on() {
     let rounds = if crate::kit::full() { 100 } else { 5 };
-    let seed = std::env::var("INFER_DEV_TEST_SEED").ok().map_or_else(
-        || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64,
-        |seed| seed.parse().unwrap(),
-    );
-    println!("INFER_DEV_TEST_SEED={seed}");
-    let mut random = seed | 1;
+    let mut luck = Luck::new();
     let mut site = Site::new();
     let bundles = two(&site);
     let begun = Instant::now();
@@ -83,14 +119,11 @@ fn killed_at_any_moment_current_works_and_nothing_goes_on() {
     site.set("force", true);
     let mut done = 0;
     for round in 0..rounds {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
         let next = usize::from(current(&site) == ids[0]);
         site.set("bundle", bundles[next].clone());
         let mut child = site.start();
         // Chance decides when, so that every moment of an install comes up sooner or later, a little after its end too.
-        std::thread::sleep(whole.mul_f64((random % 1100) as f64 / 1000.0));
+        std::thread::sleep(luck.moment(whole));
         child.kill().unwrap();
         drop(child.wait_with_output().unwrap());
         assert!(ids.contains(&current(&site)), "round {round}: something else is current");

@@ -1,4 +1,5 @@
 //! Installing from a template and a cache: by the tests' pixi, on what the real one wrote.
+use crate::fuzz::Luck;
 use crate::kit::{Output, Pixi, Sandbox, alive, fixture, full, send, tools, wait_for};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -7,7 +8,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A sandbox with a template, its cache, and pixi on PATH.
 pub(super) struct Cached {
@@ -370,7 +371,7 @@ fn what_pixi_started_keeps_others_out_when_iinstall_was_killed() {
 fn killed_at_any_moment_current_is_whole_and_no_pixi_goes_on() {
     let site = Cached::new();
     drop(site.sandbox.sh("ienv sglang > stream").exits(0));
-    let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
+    let mut luck = Luck::new();
     let rounds = if full() { 100 } else { 6 };
     for round in 0..rounds {
         // Each round has something to do: another template.
@@ -378,9 +379,8 @@ fn killed_at_any_moment_current_is_whole_and_no_pixi_goes_on() {
         let mut command = site.sandbox.command(tools().join("iinstall"));
         command.stdin(fs::File::open(site.sandbox.path("stream")).unwrap());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         // The moment is what is tested; there is no event to wait for.
-        std::thread::sleep(Duration::from_millis(u64::from(seed >> 16) % 1200));
+        std::thread::sleep(luck.moment(Duration::from_secs(1)));
         child.kill().unwrap();
         let finished = child.wait().unwrap().success();
         if site.home().join("current").exists() {

@@ -1,11 +1,12 @@
 //! Two at once, and killed at any moment: what is current is whole, and the next run succeeds.
 use super::Site;
 use super::pack::Pack;
+use crate::fuzz::Luck;
 use crate::kit::{tools, wait_for};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const FILES: usize = 24;
 
@@ -96,12 +97,7 @@ fn a_lock_that_is_held_for_too_long_is_75() {
 #[test]
 fn killed_at_any_moment_current_is_whole_and_the_next_run_succeeds() {
     let rounds = if crate::kit::full() { 100 } else { 20 };
-    let seed = std::env::var("INFER_DEV_TEST_SEED").ok().map_or_else(
-        || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as u64,
-        |seed| seed.parse().unwrap(),
-    );
-    println!("INFER_DEV_TEST_SEED={seed}");
-    let mut random = seed | 1;
+    let mut luck = Luck::new();
     let mut site = Site::new();
     let versions: Vec<_> = [1, 2, 3].map(|number| version(&site, number)).into();
     let begun = Instant::now();
@@ -109,14 +105,11 @@ fn killed_at_any_moment_current_is_whole_and_the_next_run_succeeds() {
     let whole = begun.elapsed();
     let (mut last, mut flips) = (1, 0);
     for round in 0..rounds {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
         site.set("archive", versions[usize::from(last) % 3].clone());
         site.sandbox.write("env.jsonl", format!("{}\n", site.env));
         let mut child = start(&site, "env.jsonl");
         // Chance decides when, so that every moment of an install comes up sooner or later, a little after its end too.
-        std::thread::sleep(whole.mul_f64((random % 1200) as f64 / 1000.0));
+        std::thread::sleep(luck.moment(whole));
         child.kill().unwrap();
         drop(child.wait_with_output().unwrap());
         let now = current(&site).unwrap_or_else(|| panic!("round {round}: nothing is current"));

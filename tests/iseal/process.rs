@@ -93,6 +93,7 @@ fn what_cannot_be_run_is_126_or_127() {
         let expected = format!("iseal: cannot run {}: {cause}\n", command.trim_matches('\''));
         assert!(output.stderr.starts_with(&expected), "{}", output.stderr);
         assert_eq!(output.stderr.contains("interpreter"), command == "./orphan", "{}", output.stderr);
+        assert_eq!(output.stderr.contains("noexec"), cause == "Permission denied", "{}", output.stderr);
     }
     assert_eq!(sealing.says("./iseal ./headless too"), "no first line, too\n");
 }

@@ -132,6 +132,32 @@ fn a_disk_without_locks_is_told_by_us_or_by_pixi_with_the_way_round_it() {
 }
 
 #[test]
+fn a_pixi_that_does_not_run_here_is_told_with_what_to_put_in_its_place() {
+    let mut connected = Connected::new();
+    let path = connected.sandbox.sh("echo $PATH").exits(0).stdout;
+    let path = format!("{}:{}", connected.sandbox.text("programs"), path.trim());
+    connected.sandbox.set("PATH", &path);
+    for (script, said, hint) in [
+        (
+            "#!/bin/sh\nexec no-such-program\n",
+            "exit 127: $SANDBOX/programs/pixi: ",
+            "put a pixi for this machine, ",
+        ),
+        (
+            "#!/nowhere/sh\n",
+            "No such file or directory",
+            "$SANDBOX/programs/pixi is there; the interpreter or loader that it names is not",
+        ),
+    ] {
+        connected.sandbox.script("programs/pixi", script);
+        let output = connected.warm().exits(69);
+        assert!(cause(&output).starts_with(said), "{}", output.transcript());
+        assert!(output.one("failed")["hint"].as_str().unwrap().starts_with(hint), "{}", output.transcript());
+        assert!(!connected.sandbox.path("volume/cache").exists());
+    }
+}
+
+#[test]
 fn a_full_disk_is_told_with_what_is_free_and_left_as_it_was() {
     let connected = Connected::new();
     let small = "mount -t tmpfs -o size=24m none volume";

@@ -15,3 +15,7 @@ pub use member::{Member, Part};
 pub use pack_info::PackInfo;
 pub use problem::{Problem, shown};
 pub use script::{HEADER_CEILING, Script};
+
+/// The byte order mark that some editors put before text. Nobody's JSON begins with one, pixi-unpack's neither.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+const MARKED: &str = "it begins with a byte order mark";

@@ -1,5 +1,5 @@
 //! `<bundle>.json`, beside the bundle: what was packed, so that whoever carries it can tell that it arrived.
-use crate::{Member, Problem};
+use crate::{MARK, MARKED, Member, Problem};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -66,7 +66,10 @@ impl Manifest {
     }
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let malformed = |error: serde_json::Error| format!("it is not a bundle's manifest: {error}");
+        let malformed = |error: serde_json::Error| {
+            let cause = if bytes.starts_with(MARK) { MARKED.to_owned() } else { error.to_string() };
+            format!("it is not a bundle's manifest: {cause}")
+        };
         let Format { format } = serde_json::from_slice(bytes).map_err(malformed)?;
         if format != Self::FORMAT {
             return Err(format!("its format is {format}, a newer infer-dev may have written it"));

@@ -1,4 +1,5 @@
 //! `pixi-pack.json`: what pixi-pack says of the bundle that it made.
+use crate::{MARK, MARKED};
 use lock::host_platform;
 use serde::Deserialize;
 use tool::{Code, Failure};
@@ -29,7 +30,9 @@ impl PackInfo {
     /// It is not what pixi-pack writes (65).
     pub fn parse(bytes: &[u8], what: &str) -> Result<Self, Failure> {
         serde_json::from_slice(bytes).map_err(|error| {
-            Failure::new(Code::Input, what, format!("its {} is malformed: {error}", Self::PATH))
+            let cause = if bytes.starts_with(MARK) { MARKED.to_owned() } else { error.to_string() };
+            Failure::new(Code::Input, what, format!("its {} is malformed: {cause}", Self::PATH))
+                .hint("make bundles with ipack or pixi-pack")
         })
     }
 

@@ -1,11 +1,14 @@
 //! How a child process of ours is started: as whom, and tied to whom.
 //!
-//! Owns the change of user, the process group or session, the death signal, and that no stray descriptor is handed down.
+//! Owns the change of user, the process group or session, the death signal, that no stray descriptor is handed down, and what to do
+//! about one that does not start.
 //! Nothing here knows what is run.
 mod inherited;
 mod start;
+mod unable;
 mod user;
 
 pub use inherited::{only_inherited, only_inherited_all, only_inherited_and};
 pub use start::{Leader, Start};
+pub use unable::not_run_hint;
 pub use user::User;

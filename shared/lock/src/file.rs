@@ -1,8 +1,9 @@
 //! The lock file: environments, platforms, packages.
 use crate::document::{self, Document, Entry, Reference, Version};
-use crate::limit::{NESTING, brief, nests_deeply};
+use crate::index::{Index, Kind, located};
+use crate::limit::{cause, unfit};
 use crate::package::{
-    Conda, Origin, Package, Pypi, archive_parts, file_name, percent_decode, subdir, trailing_number,
+    Conda, Package, Pypi, archive_parts, file_name, local, origin, subdir, trailing_number,
 };
 use crate::shown::shown;
 use sha2::{Digest, Sha256};
@@ -101,10 +102,10 @@ impl LockFile {
     /// # Errors
     /// [`Error::Version`] before 4 and after 7, else [`Error::Malformed`] with what is wrong and where.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let malformed = |error: serde_norway::Error| Error::Malformed(brief(&error.to_string()));
-        if nests_deeply(bytes) {
-            return Err(Error::Malformed(format!("more than {NESTING} brackets are open at once")));
+        if let Some(cause) = unfit(bytes) {
+            return Err(Error::Malformed(cause));
         }
+        let malformed = |error: serde_norway::Error| Error::Malformed(cause(bytes, &error.to_string()));
         let version = match written_version(bytes) {
             Some(version) => version,
             None => serde_norway::from_slice::<Version>(bytes).map_err(malformed)?.version,
@@ -130,65 +131,6 @@ impl LockFile {
 fn written_version(bytes: &[u8]) -> Option<u32> {
     let line = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"version:"))?;
     std::str::from_utf8(line).ok()?.trim().parse().ok()
-}
-
-/// What an entry or a reference is, by the key of its location, or by `kind` before version 6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Conda,
-    CondaSource,
-    Pypi,
-}
-
-/// Every package of the file by kind and location; one location may stand for several (version 6).
-struct Index<'a>(BTreeMap<(Kind, &'a str), Vec<&'a Entry>>);
-
-impl<'a> Index<'a> {
-    fn of(entries: &'a [Entry]) -> Result<Self, Error> {
-        let mut index: BTreeMap<(Kind, &str), Vec<&Entry>> = BTreeMap::new();
-        for (number, entry) in entries.iter().enumerate() {
-            let location = entry.location().ok_or_else(|| {
-                Error::Malformed(format!("package {} of the list has no location", number + 1))
-            })?;
-            index.entry(location).or_default().push(entry);
-        }
-        Ok(Self(index))
-    }
-
-    /// The entry that a reference means: of several, one that agrees in all that the reference says, and rather one of the
-    /// subdir that was asked for.
-    fn find(&self, at: (Kind, &str), reference: &Reference, rather: Option<&str>) -> Option<&'a Entry> {
-        let agrees =
-            |said: &Option<String>, has: &Option<String>| said.is_none() || has.is_none() || said == has;
-        let mut found = self.0.get(&at)?.iter().copied().filter(|entry| {
-            agrees(&reference.name, &entry.name)
-                && agrees(&reference.version, &entry.version)
-                && agrees(&reference.build, &entry.build)
-                && agrees(&reference.subdir, &entry.subdir)
-        });
-        let of_subdir = found.clone().find(|entry| rather.is_some() && entry.subdir.as_deref() == rather);
-        of_subdir.or_else(|| if at.0 == Kind::Pypi { found.next_back() } else { found.next() })
-    }
-}
-
-impl Entry {
-    fn location(&self) -> Option<(Kind, &str)> {
-        located(self.conda.as_ref(), self.conda_source.as_ref(), self.pypi.as_ref()).or_else(|| {
-            let kind = if self.kind.as_deref() == Some("pypi") { Kind::Pypi } else { Kind::Conda };
-            Some((kind, self.url.as_ref().or(self.path.as_ref())?))
-        })
-    }
-}
-
-fn located<'a>(
-    conda: Option<&'a String>,
-    conda_source: Option<&'a String>,
-    pypi: Option<&'a String>,
-) -> Option<(Kind, &'a str)> {
-    let conda = conda.map(|location| (Kind::Conda, location));
-    let source = conda_source.map(|location| (Kind::CondaSource, location));
-    let pypi = pypi.map(|location| (Kind::Pypi, location));
-    conda.or(source).or(pypi).map(|(kind, location)| (kind, location.as_str()))
 }
 
 fn resolve(
@@ -283,28 +225,6 @@ fn pypi_package(location: &str, entry: &Entry) -> Result<Pypi, Error> {
         sha256: hash(&entry.sha256),
         md5: hash(&entry.md5),
     })
-}
-
-/// Locations as rattler_lock writes them: `https://…`, `direct+https://…`, `git+…`, `file://…`, or a path.
-fn origin(location: &str, index: Option<String>) -> Origin {
-    let is_wheel = |url: &str| file_name(url).ends_with(".whl");
-    if location.starts_with("git+") {
-        return Origin::Git { url: location.to_owned() };
-    }
-    if let Some(url) = location.strip_prefix("direct+") {
-        let url = url.to_owned();
-        return if is_wheel(&url) { Origin::DirectWheel { url } } else { Origin::DirectSdist { url } };
-    }
-    if location.starts_with("http://") || location.starts_with("https://") {
-        let url = location.to_owned();
-        return if is_wheel(&url) { Origin::Wheel { url, index } } else { Origin::Sdist { url, index } };
-    }
-    Origin::Path { path: local(location).unwrap_or_else(|| location.to_owned()).into() }
-}
-
-/// The path of a `file://` URL.
-fn local(location: &str) -> Option<String> {
-    location.strip_prefix("file://").map(percent_decode)
 }
 
 fn hex(bytes: &[u8]) -> String {

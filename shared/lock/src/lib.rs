@@ -8,6 +8,7 @@
 mod document;
 mod file;
 mod host;
+mod index;
 mod limit;
 mod package;
 mod shown;

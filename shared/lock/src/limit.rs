@@ -1,11 +1,11 @@
-//! What keeps a file that is no lock file from costing much.
+//! What keeps a file that is no lock file from costing much, and says why it is none.
 
 /// How many brackets may be open at once.
-pub(crate) const NESTING: usize = 1000;
+const NESTING: usize = 1000;
 
 /// Whether brackets nest as no lock file's do. The YAML crate takes the square of their depth in time, and looks at its own
 /// limit only afterwards. Text in quotes counts too: it has hardly any that are not closed.
-pub(crate) fn nests_deeply(bytes: &[u8]) -> bool {
+fn nests_deeply(bytes: &[u8]) -> bool {
     let mut open = 0_usize;
     bytes.iter().any(|byte| {
         match byte {
@@ -17,8 +17,28 @@ pub(crate) fn nests_deeply(bytes: &[u8]) -> bool {
     })
 }
 
+/// The byte order mark that some editors put before text in UTF-8.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Why it is not even looked into.
+pub(crate) fn unfit(bytes: &[u8]) -> Option<String> {
+    if std::str::from_utf8(bytes).is_err() {
+        return Some("it is not UTF-8".to_owned());
+    }
+    nests_deeply(bytes).then(|| format!("more than {NESTING} brackets are open at once"))
+}
+
+/// What is wrong with a file that the YAML crate refuses like this. Behind a mark the first line is not at the margin, which
+/// that crate, pixi's too, takes for a document of its own.
+pub(crate) fn cause(bytes: &[u8], message: &str) -> String {
+    match bytes.starts_with(MARK) {
+        true => "it begins with a byte order mark, which pixi does not read".to_owned(),
+        false => brief(message),
+    }
+}
+
 /// An error quotes the value that it complains of, however long that is.
-pub(crate) fn brief(message: &str) -> String {
+fn brief(message: &str) -> String {
     const LENGTH: usize = 300;
     match message.char_indices().nth(LENGTH) {
         Some((end, _)) => format!("{}…", &message[..end]),

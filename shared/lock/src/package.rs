@@ -161,6 +161,28 @@ pub fn percent_decode(text: &str) -> String {
     String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
 }
 
+/// Locations as rattler_lock writes them: `https://…`, `direct+https://…`, `git+…`, `file://…`, or a path.
+pub(crate) fn origin(location: &str, index: Option<String>) -> Origin {
+    let is_wheel = |url: &str| file_name(url).ends_with(".whl");
+    if location.starts_with("git+") {
+        return Origin::Git { url: location.to_owned() };
+    }
+    if let Some(url) = location.strip_prefix("direct+") {
+        let url = url.to_owned();
+        return if is_wheel(&url) { Origin::DirectWheel { url } } else { Origin::DirectSdist { url } };
+    }
+    if location.starts_with("http://") || location.starts_with("https://") {
+        let url = location.to_owned();
+        return if is_wheel(&url) { Origin::Wheel { url, index } } else { Origin::Sdist { url, index } };
+    }
+    Origin::Path { path: local(location).unwrap_or_else(|| location.to_owned()).into() }
+}
+
+/// The path of a `file://` URL.
+pub(crate) fn local(location: &str) -> Option<String> {
+    location.strip_prefix("file://").map(percent_decode)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,8 +6,12 @@ use rustix::process::Signal;
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use tool::{Code, Failure};
+
+/// How iseal says what to do about a program that it cannot run.
+const SEAL_HINT: &str = "iseal: hint: ";
 
 /// A program to run, prepared.
 #[derive(Debug)]
@@ -63,14 +67,12 @@ impl Job {
     /// # Errors
     /// It cannot be started or heard. How it ended is no error here.
     pub fn run(mut self, label: &str) -> Result<Ended, Failure> {
-        let program = self.command.get_program().display().to_string();
+        let program = PathBuf::from(self.command.get_program());
         let cannot = |error: &io::Error| {
-            let failure = Failure::io(Code::Unmet, format!("cannot run {program}"), error);
-            match error.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    failure.hint("it must be executable, and on a disk without noexec")
-                }
-                _ => failure,
+            let failure = Failure::io(Code::Unmet, format!("cannot run {}", program.display()), error);
+            match child::not_run_hint(&program, error) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
             }
         };
         self.command.stdin(Stdio::null());
@@ -104,7 +106,13 @@ impl Ended {
     /// Why, as far as its last words tell.
     #[must_use]
     pub fn why(&self) -> Why {
-        Why::of(&self.tail)
+        let hint = usize::from(self.seal_hint().is_some());
+        Why::of(&self.tail[..self.tail.len() - hint])
+    }
+
+    /// What to do where that which was to run sealed never began.
+    fn seal_hint(&self) -> Option<&str> {
+        self.tail.last()?.strip_prefix(SEAL_HINT)
     }
 
     /// The failure of doing `what`: how it ended, why, and the last lines.
@@ -115,6 +123,9 @@ impl Ended {
         let mut failure = Failure::new(Code::Unmet, what, cause);
         if kind == Kind::NoSpace {
             failure = failure.hint("make room on its disk, or use another one");
+        }
+        if let Some(hint) = self.seal_hint() {
+            failure = failure.hint(hint);
         }
         failure.exit = Some(exit);
         failure.log_tail.clone_from(&self.tail);
@@ -152,6 +163,14 @@ mod tests {
         assert!(deep.hint.is_some());
         let plain = failure("Error: y: Permission denied (os error 13)\\n");
         assert_eq!((plain.cause.as_str(), plain.hint), ("exit 1: y: Permission denied", None));
+    }
+
+    #[test]
+    fn what_never_began_has_the_hint_of_who_was_to_begin_it() {
+        let said = "iseal: cannot run /x: Not there\\niseal: hint: it must be there\\n";
+        let failure = sh(&format!("printf '{said}'; exit 126")).failure("cannot do it");
+        assert_eq!(failure.cause, "exit 126: iseal: cannot run /x: Not there");
+        assert_eq!(failure.hint.as_deref(), Some("it must be there"));
     }
 
     #[test]

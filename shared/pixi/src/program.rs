@@ -51,7 +51,8 @@ impl Pixi {
         let ended = Job::new(command).capture().run("asking pixi for its version")?;
         let what = || format!("cannot use {}", program.display());
         if !ended.status.success() {
-            return Err(ended.failure(what()));
+            let hint = format!("put a pixi for this machine, {}, first on PATH", std::env::consts::ARCH);
+            return Err(ended.failure(what()).hint(hint));
         }
         let said = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
         let version = said.strip_prefix("pixi ").unwrap_or(&said).parse().map_err(|()| {

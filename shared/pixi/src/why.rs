@@ -154,9 +154,7 @@ impl Why {
     fn of_lines(tail: &[String]) -> Self {
         let mut lines = Vec::from(tail);
         for line in &mut lines {
-            line.drain(
-                ..line.len() - line.trim_start_matches(|letter: char| !letter.is_alphanumeric()).len(),
-            );
+            line.drain(..line.len() - line.trim_start_matches(is_ornament).len());
         }
         let (kind, at) = match recognised(&lines) {
             (Kind::Other, _) => (recognised(&[plain(tail)]).0, None),
@@ -173,6 +171,11 @@ impl Why {
         });
         Self { kind, sentence: sentence(first, refused.as_ref()) }
     }
+}
+
+/// What programs draw before a line: all but what a word or a path begins with.
+fn is_ornament(letter: char) -> bool {
+    !letter.is_alphanumeric() && !"/.~'\"(<".contains(letter)
 }
 
 /// How Rust programs number what the system refused with: `No such file or directory (os error 2)`.

@@ -54,7 +54,9 @@ impl Document {
 fn position(path: &Path, text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    // A byte order mark is not seen.
+    let line_so_far = before.rsplit('\n').next().unwrap_or_default().trim_start_matches('\u{feff}');
+    let column = line_so_far.chars().count() + 1;
     format!("{}:{line}:{column}", path.display())
 }
 
@@ -163,6 +165,13 @@ mod tests {
             "a = 0.90\nb = 1e-5\nc = 1_000_000\nd = +7\ne = 0x1F\nf = 12345678901234567890123\ng = 0o17";
         let expected = r#"{"a":0.90,"b":1e-5,"c":1000000,"d":7,"e":31,"f":12345678901234567890123,"g":15}"#;
         assert_eq!(Value::Table(read(toml, None).unwrap().root).json(), expected);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        assert_eq!(Value::Table(read("\u{feff}a = 1", None).unwrap().root).json(), r#"{"a":1}"#);
+        assert!(read("\u{feff}a = [", None).unwrap_err().what.ends_with(":1:6"));
+        assert!(read("a = [", None).unwrap_err().what.ends_with(":1:6"));
     }
 
     #[test]

@@ -84,12 +84,15 @@ fn consider(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Res
 /// Write the gaps and the `cache` record; the failure, where a gap blocks.
 fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Result<Option<Failure>, Failure> {
     let survey = survey::Survey::of(args, env, warmed)?;
-    let result = survey.run()?;
+    let result = survey.run();
     result.warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
     let blocking = result.gaps.iter().filter(|gap| gap.blocks).count();
     let closed = result.gaps.iter().filter_map(|gap| gap.detail.as_ref()).any(|it| it.ends_with(CLOSED));
     result.gaps.into_iter().try_for_each(|gap| io.write(gap))?;
     io.write(result.cache)?;
+    if let Some(failure) = result.failure {
+        return Err(failure);
+    }
     if blocking == 0 {
         return Ok(None);
     }

@@ -29,6 +29,22 @@ pub(crate) struct Outcome {
     pub(crate) warnings: Vec<Warning>,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) cache: Cache,
+    /// What kept it from all of its work.
+    pub(crate) failure: Option<Failure>,
+}
+
+/// A package, its place in the lock file, and what was found of it.
+type Place<'p> = (usize, &'p Package, Found);
+
+/// What came of hashing.
+#[derive(Default)]
+struct Hashed {
+    /// Bytes of all files.
+    bytes: u64,
+    /// Bytes that were read; `None` where no pass was made.
+    read_bytes: Option<u64>,
+    /// The manifest was written.
+    recorded: bool,
 }
 
 impl<'a> Survey<'a> {
@@ -51,30 +67,24 @@ impl<'a> Survey<'a> {
         Ok(Self { args, env, pixi_version, stores, cache_root, locked, started })
     }
 
-    /// Look every package up, then hash what was found where that was asked for.
-    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+    /// Look every package up, then hash what was found where that was asked for. What cannot be done is told beside all that
+    /// was found.
+    pub(crate) fn run(&self) -> Outcome {
         let mut setting = Setting::of(self.env, &self.cache_root);
         let (found, mut faults) = self.look_up();
         setting.places(found.iter().map(|(.., found)| found));
         let path = Manifest::path(&self.cache_root, &self.locked.sha256);
         // What is recorded now replaces what was.
-        let manifest = if self.args.record { None } else { self.manifest(&path)? };
-        let mut used = manifest.is_some();
-        let (mut bytes, mut hashed_bytes) = (0, None);
-        if self.hashes() {
-            // What is missing already leaves nothing to record.
-            if self.args.record && !self.blocked(&faults) {
-                replaceable(&path).map_err(|error| unrecorded(&path, &error))?;
-            }
-            let mut proof = Proof::of(&found, &self.effort())?;
-            (bytes, hashed_bytes) = (proof.bytes(), Some(proof.hashed_bytes));
-            faults.extend(proof.faults(manifest.as_ref()));
-            setting.files(proof.files());
-            if self.args.record && !self.blocked(&faults) {
-                self.record(&path, &proof)?;
-                used = true;
-            }
-        }
+        let (manifest, unusable) = match self.args.record {
+            true => (None, None),
+            false => self.manifest(&path).map_or_else(|failure| (None, Some(failure)), |it| (it, None)),
+        };
+        let mut hashed = Hashed::default();
+        let proved = match self.hashes() {
+            true => self.prove((&found, manifest.as_ref(), &path), &mut setting, &mut faults, &mut hashed),
+            false => Ok(()),
+        };
+        let used = manifest.is_some() || hashed.recorded;
         let lacking =
             manifest.map_or(0, |manifest| manifest.lacks(found.iter().map(|(_, package, _)| *package)));
         if lacking > 0 {
@@ -86,8 +96,31 @@ impl<'a> Survey<'a> {
             |(index, fault): (usize, Fault)| Some(fault.of(engine, self.locked.packages.get(index)?, strict));
         let mut gaps: Vec<Gap> = faults.into_iter().filter_map(gap).collect();
         gaps.extend(self.locked.find_links.then(|| Fault::of_find_links(engine, strict)));
-        let cache = Cache { hashed_bytes, ..self.cache(bytes, gaps.len() as u64, used.then_some(path)) };
-        Ok(Outcome { warnings: setting.warnings(), gaps, cache })
+        let cache = self.cache(&hashed, gaps.len() as u64, used.then_some(path));
+        Outcome { warnings: setting.warnings(), gaps, cache, failure: unusable.or(proved.err()) }
+    }
+
+    /// Hash what was found, and record it where that was asked for.
+    fn prove(
+        &self,
+        (found, manifest, path): (&[Place<'_>], Option<&Manifest>, &Path),
+        setting: &mut Setting<'_>,
+        faults: &mut Vec<(usize, Fault)>,
+        hashed: &mut Hashed,
+    ) -> Result<(), Failure> {
+        // What is missing already leaves nothing to record.
+        if self.args.record && !self.blocked(faults) {
+            replaceable(path).map_err(|error| unrecorded(path, &error))?;
+        }
+        let mut proof = Proof::of(found, &self.effort())?;
+        (hashed.bytes, hashed.read_bytes) = (proof.bytes(), Some(proof.hashed_bytes));
+        faults.extend(proof.faults(manifest));
+        setting.files(proof.files());
+        if self.args.record && !self.blocked(faults) {
+            self.record(path, &proof)?;
+            hashed.recorded = true;
+        }
+        Ok(())
     }
 
     /// Whether the cache is not whole.
@@ -96,14 +129,13 @@ impl<'a> Survey<'a> {
         faults.iter().any(|(_, fault)| fault.blocks(strict)) || strict && self.locked.find_links
     }
 
-    #[expect(clippy::type_complexity, reason = "named, it would be told twice")]
-    fn look_up(&self) -> (Vec<(usize, &Package, Found)>, Vec<(usize, Fault)>) {
+    fn look_up(&self) -> (Vec<Place<'_>>, Vec<(usize, Fault)>) {
         let mut faults = self.locked.collisions();
         let collided: Vec<usize> = faults.iter().map(|(index, _)| *index).collect();
         let packages = self.locked.packages.iter().enumerate();
-        let mut looked: Vec<(usize, &Package, Option<Result<Found, Fault>>)> = packages
+        let mut looked: Vec<_> = packages
             .filter(|(index, _)| !collided.contains(index))
-            .map(|(index, package)| (index, package, None))
+            .map(|(index, package)| (index, package, None::<Result<Found, Fault>>))
             .collect();
         let look = |(): &mut (), (_, package, place): &mut (usize, &Package, Option<_>)| {
             *place = Some(look_up(&self.stores, package));
@@ -149,16 +181,16 @@ impl<'a> Survey<'a> {
         manifest.write(path).map_err(|error| unrecorded(path, &error))
     }
 
-    fn cache(&self, bytes: u64, gaps: u64, manifest: Option<PathBuf>) -> Cache {
+    fn cache(&self, hashed: &Hashed, gaps: u64, manifest: Option<PathBuf>) -> Cache {
         Cache {
             engine: self.env.engine,
             lock_sha256: self.locked.sha256.clone(),
             platform: self.locked.platforms.join(","),
             pixi_env: self.locked.environment.clone(),
             packages: self.locked.packages.len() as u64,
-            bytes,
-            hashed_bytes: None,
-            depth: if self.hashes() { "deep" } else { "quick" }.to_owned(),
+            bytes: hashed.bytes,
+            hashed_bytes: hashed.read_bytes,
+            depth: if hashed.read_bytes.is_some() { "deep" } else { "quick" }.to_owned(),
             gaps,
             manifest,
             seconds: self.started.elapsed().as_secs_f64(),

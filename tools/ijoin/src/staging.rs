@@ -179,10 +179,19 @@ impl Staging {
 
     fn cannot(&self, verb: &str, error: &io::Error) -> Failure {
         let failure = Failure::io(Code::Unmet, format!("cannot {verb} {}", self.path.display()), error);
-        if verb == "write" {
-            failure.hint("run the same command again: it goes on where this one ended")
-        } else {
-            failure
+        let again = "run the same command again: it goes on where this one ended";
+        match error.kind() {
+            _ if verb != "write" => failure,
+            io::ErrorKind::FileTooLarge => {
+                let size = self.whole.size_bytes;
+                failure.hint(format!(
+                    "this file system, or ulimit -f, takes no file of {size} bytes; name one elsewhere"
+                ))
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                failure.hint(format!("make room and {again}"))
+            }
+            _ => failure.hint(again),
         }
     }
 }

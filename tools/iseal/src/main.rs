@@ -8,11 +8,12 @@ mod namespace;
 mod network;
 
 use clap::{Parser, ValueEnum};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use tool::{Code, Failure};
 
@@ -96,7 +97,7 @@ fn run(Args { report_fd, keep_fd, best_effort, method, command }: Args) -> Resul
     }
     let mut command = Command::new(program);
     environment::prepare(command.args(arguments));
-    Err(not_run(&program.display().to_string(), &command.exec()))
+    Err(not_run(program, &command.exec()))
 }
 
 /// The first way that holds.
@@ -115,11 +116,11 @@ fn seal(only: Option<Method>) -> Result<Method, String> {
 }
 
 /// As a shell says it.
-fn not_run(program: &str, error: &io::Error) -> Failure {
+fn not_run(program: &OsStr, error: &io::Error) -> Failure {
     let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-    let failure = Failure::io(Code::Child(code), format!("cannot run {program}"), error);
-    if code == 127 && program.contains('/') && std::fs::exists(program).unwrap_or(false) {
-        return failure.hint(format!("{program} is there; the interpreter or loader that it names is not"));
+    let failure = Failure::io(Code::Child(code), format!("cannot run {}", program.display()), error);
+    match child::not_run_hint(Path::new(program), error) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
-    failure
 }

@@ -1,6 +1,6 @@
 //! The folder that the parts go to. They are written into a folder inside it and renamed when all are complete.
 use part::{DESCRIPTION_BYTES, Part, Whole};
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::fs::{FlockOperation, flock, statfs, statvfs};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs::File;
 use std::io;
@@ -82,6 +82,7 @@ impl Target {
             there.split_bytes != split_bytes || size_bytes.is_some_and(|size| size != there.size_bytes)
         })?;
         self.refuse(others)?;
+        self.must_hold_files_of(size_bytes.map_or(split_bytes, |size| size.min(split_bytes)))?;
         let Some(size) = size_bytes else { return Ok(()) };
         let there = statvfs(&self.dir).map_err(|error| {
             Failure::io(Code::Unmet, format!("cannot look at {}", self.dir.display()), &error.into())
@@ -100,6 +101,17 @@ impl Target {
         Ok(())
     }
 
+    /// FAT says no only when a file has grown to its limit.
+    fn must_hold_files_of(&self, bytes: u64) -> Result<(), Failure> {
+        let kind = statfs(&self.dir).ok().map(|there| u64::from_ne_bytes(there.f_type.to_ne_bytes()));
+        if !kind.is_some_and(|kind| is_too_large(bytes.saturating_add(DESCRIPTION_BYTES as u64), kind)) {
+            return Ok(());
+        }
+        let what = format!("cannot write parts of {} to {}", self.name, self.dir.display());
+        let cause = "it is FAT, whose files are smaller than 4 GiB";
+        Err(Failure::new(Code::Unmet, what, cause).hint("lower --size; its default fits"))
+    }
+
     /// A new part, not yet there for others.
     pub(crate) fn create(&self, index: u64) -> Result<File, Failure> {
         let _changing = self.staging.change();
@@ -110,8 +122,10 @@ impl Target {
         let what = format!("cannot write part {index} of {} to {}", self.name, self.dir.display());
         let failure = Failure::io(Code::Unmet, what, error);
         match error.kind() {
-            io::ErrorKind::FileTooLarge => failure.hint("this file system takes smaller files: lower --size"),
-            io::ErrorKind::StorageFull => {
+            io::ErrorKind::FileTooLarge => {
+                failure.hint("this file system, or ulimit -f, takes smaller files only: lower --size")
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 failure.hint("nothing was left there; make room, or use another DIR")
             }
             _ => failure,
@@ -177,6 +191,12 @@ impl Target {
     }
 }
 
+/// Whether a file system of this kind, as statfs(2) numbers it, has no room for one file of so many bytes.
+fn is_too_large(file_bytes: u64, kind: u64) -> bool {
+    const FAT: u64 = 0x4d44;
+    kind == FAT && file_bytes > u64::from(u32::MAX)
+}
+
 /// Ctrl-C leaves nothing on the medium. Who is killed harder leaves a folder that the next run removes.
 fn remove_on_signal(staging: &Arc<Staging>) -> io::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
@@ -190,4 +210,15 @@ fn remove_on_signal(staging: &Arc<Staging>) -> io::Result<()> {
         }
     };
     std::thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_too_large;
+
+    #[test]
+    fn on_fat_a_file_is_smaller_than_4_gib() {
+        assert!(is_too_large(4 << 30, 0x4d44) && !is_too_large((4 << 30) - 1, 0x4d44));
+        assert!(!is_too_large(4 << 30, 0xef53));
+    }
 }

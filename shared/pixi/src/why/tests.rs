@@ -265,5 +265,9 @@ fn programs_without_such_an_error_are_heard_too() {
         "an error: it is odd: No such file",
     );
     reads("one\ntwo\n", Kind::Other, "two");
+    for line in ["/x/pixi-unpack: 2: exec: uv: not found", "./x: not found", "'x' is not there"] {
+        reads(&format!("{line}\n"), Kind::Other, line);
+        reads(&format!("  ❌ {line}\n"), Kind::Other, line);
+    }
     reads("", Kind::Other, "");
 }

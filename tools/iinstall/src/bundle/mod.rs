@@ -130,10 +130,7 @@ impl Bundle<'_> {
             let maker = Maker::script(&self.source.looks.path, &self.source.file)?;
             return Ok(Checked { sha256, proof, maker: Found::Script(maker) });
         }
-        let program = unpacker::here(self.env())?;
-        if kind != Kind::Script && program.is_none() {
-            return Err(unpacker::missing(self.env(), "the bundle carries none, and it is not on PATH"));
-        }
+        let program = self.program(kind)?;
         let members = attempt.folder().join(MEMBERS);
         let embedded = attempt.folder().join(EMBEDDED);
         std::fs::create_dir(&members).map_err(|error| refused(&members, &error))?;
@@ -147,13 +144,21 @@ impl Bundle<'_> {
         self.source.unchanged()?;
         let proof = papers.all(&sha256, &root.seen(), &members)?;
         let maker = match program {
-            // Only a program that was named goes before the one inside.
-            Some(program) if kind != Kind::Script || self.env().pixi_unpack.is_some() => {
-                Found::Program(program)
-            }
-            _ => unpacker::fits(&embedded, &self.what()).map(|()| Found::Embedded)?,
+            Some(program) => Found::Program(program),
+            None => unpacker::fits(&embedded, &self.what()).map(|()| Found::Embedded)?,
         };
         Ok(Checked { sha256, proof, maker })
+    }
+
+    /// The pixi-unpack of this machine that is to be used; `None` for the bundle's own, before which only one goes that was
+    /// named.
+    fn program(&self, kind: Kind) -> Result<Option<PathBuf>, Failure> {
+        if kind == Kind::Script && self.env().pixi_unpack.is_none() {
+            return Ok(None);
+        }
+        let missing = || unpacker::missing(self.env(), "the bundle carries none, and it is not on PATH");
+        let program = unpacker::here(self.env())?.ok_or_else(missing)?;
+        unpacker::must_run(&program, self.env()).map(|()| Some(program))
     }
 
     /// Make the environment in the attempt, which has settled, and see that it works.
@@ -178,12 +183,12 @@ impl Bundle<'_> {
         let ended = sealed.run(command, &format!("installing {}", self.source.name()))?;
         if !ended.status.success() {
             let failure = ended.failure(self.what());
-            return Err(match ended.why().kind {
-                pixi::Kind::Offline | pixi::Kind::Download(_) => {
-                    failure.hint("the bundle lacks it; pack it again")
-                }
-                _ => failure,
-            });
+            let lacks = matches!(ended.why().kind, pixi::Kind::Offline | pixi::Kind::Download(_));
+            let hint = match lacks {
+                true => Some("the bundle lacks it; pack it again".to_owned()),
+                false => failure.hint.clone().or(unpacker::broken(self.env(), ended.status.code())),
+            };
+            return Err(Failure { hint, ..failure });
         }
         for path in [&members, &embedded, &tmp] {
             remove(path).map_err(|error| refused(path, &error))?;

@@ -30,7 +30,36 @@ pub(super) fn missing(env: &Env, cause: impl Into<String>) -> Failure {
     ))
 }
 
-/// Whether this machine can run it, as far as its first bytes say.
+/// Refuse one of this machine that cannot run, before anything is unpacked for it.
+pub(super) fn must_run(program: &Path, env: &Env) -> Result<(), Failure> {
+    let what = || format!("cannot run {}", program.display());
+    // This sees a disk without programs too.
+    rustix::fs::access(program, rustix::fs::Access::EXEC_OK).map_err(|error| {
+        let error = error.into();
+        let failure = Failure::io(Code::Unmet, what(), &error);
+        match child::not_run_hint(program, &error) {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    // Whatever else it may be, the system will say; of a foreign program it makes a script.
+    match elf::read(program) {
+        Ok(Some(elf)) if elf.machine != elf::MACHINE => {
+            let cause = format!("it is for another machine than this {}", std::env::consts::ARCH);
+            Err(Failure { what: what(), ..missing(env, cause) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What to do about one that ended as a shell does that cannot run something.
+pub(super) fn broken(env: &Env, code: Option<i32>) -> Option<String> {
+    let variable = vars::of(env.engine, "PIXI_UNPACK_BIN");
+    matches!(code, Some(126 | 127))
+        .then(|| format!("the {NAME} that was run lacks something here; name one that runs in {variable}"))
+}
+
+/// Whether this machine can run the one that a bundle carries, as far as its first bytes say.
 pub(super) fn fits(program: &Path, what: &str) -> Result<(), Failure> {
     let refuse = |cause: String| Failure::new(Code::Input, what, cause).hint("bring the bundle again");
     let unreadable = |error: std::io::Error| {
