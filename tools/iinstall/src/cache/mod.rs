@@ -91,7 +91,7 @@ impl<'a> CacheRoad<'a> {
             shortfalls.into_iter().map(|found| warning(found.rule, found.what, &found.hint)).collect();
         if self.verified.is_none() {
             let what = "the cache was not verified for this environment and machine".to_owned();
-            let hint = "pixi looks at no file of it; put icache before iinstall in the pipeline";
+            let hint = "pixi hashes no file of it; put icache before iinstall in the pipeline";
             warnings.push(warning("cache_not_verified", what, hint));
         }
         if !self.template.skipped().is_empty() {
