@@ -3,7 +3,6 @@ use crate::kit::{Sandbox, free_port, send, started_in, wait_for};
 use crate::pipeline::sandbox_with_engine;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
@@ -19,18 +18,9 @@ fn pid(status: &Value) -> Option<u32> {
     status["pid"].as_u64().map(|pid| u32::try_from(pid).unwrap())
 }
 
-/// Different from each other.
-fn free_ports() -> Vec<u16> {
-    let mut ports = BTreeSet::new();
-    while ports.len() < INSTANCES {
-        ports.insert(free_port());
-    }
-    ports.into_iter().collect()
-}
-
 #[test]
 fn twenty_servers_come_up_five_are_killed_all_are_ready_again_and_nothing_is_left() {
-    let ports = free_ports();
+    let ports: Vec<u16> = (0..INSTANCES).map(|_| free_port()).collect();
     let sandbox = sandbox_with_engine(&ports);
     let config = sandbox.read("llama.toml").replace("ctx_size = 4096", "ctx_size = 256\nthreads = 1");
     sandbox.write("llama.toml", config + "[instance.control]\nbackoff_ms = 50\n");

@@ -10,5 +10,5 @@ mod user;
 
 pub use inherited::{only_inherited, only_inherited_all, only_inherited_and};
 pub use start::{Leader, Start};
-pub use unable::not_run_hint;
+pub use unable::not_run;
 pub use user::User;

@@ -1,10 +1,16 @@
 //! What to do about a program that the system does not start.
 use std::io;
 use std::path::Path;
+use tool::{Code, Failure};
 
-/// What is to be so for `program` to start, where the system's refusal tells.
+/// The failure to start `program`, with what to do about it where the system's refusal tells.
 #[must_use]
-pub fn not_run_hint(program: &Path, error: &io::Error) -> Option<String> {
+pub fn not_run(code: Code, program: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::io(code, format!("cannot run {}", program.display()), error);
+    Failure { hint: not_run_hint(program, error), ..failure }
+}
+
+fn not_run_hint(program: &Path, error: &io::Error) -> Option<String> {
     match error.raw_os_error()? {
         libc::EACCES => Some("it must be executable, and on a disk without noexec".to_owned()),
         libc::ENOEXEC => Some(format!("it must be a program for this machine, {}", std::env::consts::ARCH)),

@@ -68,13 +68,7 @@ impl Job {
     /// It cannot be started or heard. How it ended is no error here.
     pub fn run(mut self, label: &str) -> Result<Ended, Failure> {
         let program = PathBuf::from(self.command.get_program());
-        let cannot = |error: &io::Error| {
-            let failure = Failure::io(Code::Unmet, format!("cannot run {}", program.display()), error);
-            match child::not_run_hint(&program, error) {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
-        };
+        let cannot = |error: &io::Error| child::not_run(Code::Unmet, &program, error);
         self.command.stdin(Stdio::null());
         let outputs = Outputs::of(&mut self.command, self.capture).map_err(|error| cannot(&error))?;
         let death_signal = Some(Signal::KILL);

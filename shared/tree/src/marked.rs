@@ -24,14 +24,14 @@ pub fn as_user<T: Send>(uid: u32, gid: u32, read: impl FnOnce() -> T + Send) -> 
 /// So it is read on a thread of its own that has become the user as far as files are concerned, and ends afterwards.
 #[must_use]
 pub fn marked(mark: &str, uid: u32, gid: u32) -> Vec<Process> {
-    let wanted = mark.to_owned();
+    let wanted = mark.as_bytes().to_vec();
     let search = move || {
         become_for_files(uid, gid);
         let own = std::process::id();
         let theirs = |pid: u32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|folder| folder.uid() == uid);
         let mut found = Process::all();
         found.retain(|p| p.pid != own && !p.zombie && theirs(p.pid));
-        carrying(found, |value| value == wanted.as_bytes())
+        marks(found).into_iter().filter(|(_, mark)| *mark == wanted).map(|(process, _)| process).collect()
     };
     std::thread::spawn(search).join().unwrap_or_default()
 }
@@ -40,18 +40,14 @@ pub fn marked(mark: &str, uid: u32, gid: u32) -> Vec<Process> {
 #[must_use]
 pub fn mark(pid: u32) -> Option<String> {
     let owner = fs::metadata(format!("/proc/{pid}")).ok()?;
-    let mut found = None;
-    let mut take = |value: &[u8]| {
-        found = String::from_utf8(value.to_vec()).ok();
-        true
-    };
-    as_user(owner.uid(), owner.gid(), || carrying(Process::read(pid).into_iter().collect(), &mut take))?;
-    found
+    let process = Process::read(pid)?;
+    let (_, mark) = as_user(owner.uid(), owner.gid(), || marks(vec![process]))?.pop()?;
+    String::from_utf8(mark).ok()
 }
 
-/// Those whose mark is `wanted`. A process that is just executing another program shows an empty environment for a
-/// moment, so those are looked at again; a kernel thread never has one.
-fn carrying(processes: Vec<Process>, mut wanted: impl FnMut(&[u8]) -> bool) -> Vec<Process> {
+/// Those that carry a mark, each with its own. A process that is just executing another program shows an empty environment
+/// for a moment, so those are looked at again; a kernel thread never has one.
+fn marks(processes: Vec<Process>) -> Vec<(Process, Vec<u8>)> {
     let name = format!("{}=", tool::vars::INFER_DEV_INSTANCE);
     let mut found = Vec::new();
     let mut unclear = processes;
@@ -65,8 +61,8 @@ fn carrying(processes: Vec<Process>, mut wanted: impl FnMut(&[u8]) -> bool) -> V
             let mut entries = environ.split(|byte| *byte == 0);
             if environ.is_empty() && !process.kernel {
                 empty.push(process);
-            } else if entries.find_map(|entry| entry.strip_prefix(name.as_bytes())).is_some_and(&mut wanted) {
-                found.push(process);
+            } else if let Some(mark) = entries.find_map(|entry| entry.strip_prefix(name.as_bytes())) {
+                found.push((process, mark.to_vec()));
             }
         }
         unclear = empty;

@@ -118,9 +118,5 @@ fn seal(only: Option<Method>) -> Result<Method, String> {
 /// As a shell says it.
 fn not_run(program: &OsStr, error: &io::Error) -> Failure {
     let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-    let failure = Failure::io(Code::Child(code), format!("cannot run {}", program.display()), error);
-    match child::not_run_hint(Path::new(program), error) {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    child::not_run(Code::Child(code), Path::new(program), error)
 }

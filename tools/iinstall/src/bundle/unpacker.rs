@@ -32,21 +32,14 @@ pub(super) fn missing(env: &Env, cause: impl Into<String>) -> Failure {
 
 /// Refuse one of this machine that cannot run, before anything is unpacked for it.
 pub(super) fn must_run(program: &Path, env: &Env) -> Result<(), Failure> {
-    let what = || format!("cannot run {}", program.display());
     // This sees a disk without programs too.
-    rustix::fs::access(program, rustix::fs::Access::EXEC_OK).map_err(|error| {
-        let error = error.into();
-        let failure = Failure::io(Code::Unmet, what(), &error);
-        match child::not_run_hint(program, &error) {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })?;
+    rustix::fs::access(program, rustix::fs::Access::EXEC_OK)
+        .map_err(|error| child::not_run(Code::Unmet, program, &error.into()))?;
     // Whatever else it may be, the system will say; of a foreign program it makes a script.
     match elf::read(program) {
         Ok(Some(elf)) if elf.machine != elf::MACHINE => {
             let cause = format!("it is for another machine than this {}", std::env::consts::ARCH);
-            Err(Failure { what: what(), ..missing(env, cause) })
+            Err(Failure { what: format!("cannot run {}", program.display()), ..missing(env, cause) })
         }
         _ => Ok(()),
     }

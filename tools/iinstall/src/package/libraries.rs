@@ -99,36 +99,29 @@ fn check_program(install: &Path, server: PathBuf, program: Elf) -> Result<Report
 }
 
 fn driver_warning(name: &str, by: &str) -> Warning {
-    Warning {
-        engine: Some(Engine::LlamaCpp),
-        instance: None,
-        rule: "driver_library".to_owned(),
-        what: format!("{by} needs {name} of the GPU driver, which is not on this machine"),
-        hint: "the server starts only where the driver is, as in a container with GPU access".to_owned(),
-    }
+    let what = format!("{by} needs {name} of the GPU driver, which is not on this machine");
+    warning(
+        "driver_library",
+        what,
+        "the server starts only where the driver is, as in a container with GPU access",
+    )
 }
 
 fn backend_warning(name: &str, by: &str) -> Warning {
     if OF_THE_DRIVER.contains(&name) {
         return driver_warning(name, by);
     }
-    Warning {
-        engine: Some(Engine::LlamaCpp),
-        instance: None,
-        rule: "backend_library".to_owned(),
-        what: format!("{by} needs {name}, which is neither in the package nor on this machine"),
-        hint: "the server starts without this backend; install the library to use it".to_owned(),
-    }
+    let what = format!("{by} needs {name}, which is neither in the package nor on this machine");
+    warning("backend_library", what, "the server starts without this backend; install the library to use it")
 }
 
 fn old_library_warning(what: String) -> Warning {
-    Warning {
-        engine: Some(Engine::LlamaCpp),
-        instance: None,
-        rule: "backend_library".to_owned(),
-        what,
-        hint: "the server starts without this backend".to_owned(),
-    }
+    warning("backend_library", what, "the server starts without this backend")
+}
+
+fn warning(rule: &str, what: String, hint: &str) -> Warning {
+    let (rule, hint) = (rule.to_owned(), hint.to_owned());
+    Warning { engine: Some(Engine::LlamaCpp), instance: None, rule, what, hint }
 }
 
 /// The loader's search, followed over all that is needed.
