@@ -208,3 +208,24 @@ fn a_run_that_is_ended_leaves_no_part() {
     drop(sandbox.sh("isplit --name c -d p < /dev/null").exits(0));
     assert_eq!(names(&sandbox, "p"), ["c.001-of-001"]);
 }
+
+#[test]
+fn a_part_that_cannot_get_its_name_takes_those_before_it_along() {
+    let sandbox = Sandbox::new();
+    sandbox.write("b.tar", noise(3 * HELD));
+    drop(sandbox.sh("isplit --size 64KiB b.tar -d p; cp -r p whole").exits(0));
+    // What is mounted on is not renamed over.
+    let script = "rm p/*1-of*; mount --bind p/b.tar.002-of-003 p/b.tar.002-of-003
+        isplit --size 64KiB b.tar -d p; code=$?; ls -A p; diff -r p whole; exit $code";
+    let mut unshare = sandbox.command("unshare");
+    let output =
+        sandbox.finish(unshare.args(["--map-root-user", "--mount", "bash", "-uc", script])).exits(69);
+    insta::assert_snapshot!(output.transcript(), @r"
+    b.tar.002-of-003
+    b.tar.003-of-003
+    Only in whole: b.tar.001-of-003
+    -- stderr --
+    isplit: cannot write p/b.tar.002-of-003: Device or resource busy
+    [exit 69]
+    ");
+}

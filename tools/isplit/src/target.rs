@@ -149,11 +149,16 @@ impl Target {
             written.map_err(|error| self.cannot_write(part.index, &error))?;
         }
         let _changing = self.staging.change();
+        let mut new = Vec::new();
         for part in parts {
             let path = self.dir.join(whole.part_name(part.index));
-            std::fs::rename(self.draft(part.index), &path).map_err(|error| {
-                Failure::io(Code::Unmet, format!("cannot write {}", path.display()), &error)
-            })?;
+            let was_there = path.symlink_metadata().is_ok();
+            if let Err(error) = std::fs::rename(self.draft(part.index), &path) {
+                // A part that was there before is the same part, and stays.
+                new.iter().for_each(|path: &PathBuf| drop(std::fs::remove_file(path)));
+                return Err(Failure::io(Code::Unmet, format!("cannot write {}", path.display()), &error));
+            }
+            new.extend((!was_there).then_some(path));
         }
         // Not every file system syncs folders.
         drop(File::open(&self.dir).and_then(|dir| dir.sync_all()));
