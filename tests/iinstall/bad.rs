@@ -406,3 +406,26 @@ fn a_bomb_is_refused_by_what_it_says_and_by_what_it_is() {
     let cause = site.install(site.sandbox.path("name.tar")).exits(65).one("failed")["cause"].clone();
     assert_eq!(cause, "an extension header of 1073741824 bytes, which no name needs");
 }
+
+#[test]
+fn a_name_or_a_link_that_is_longer_than_any_path_is_the_archives_fault() {
+    let mut site = Site::new();
+    let long = |what: &str| format!("z.writestr('bin/llama-server', S)\n{what}");
+    for (what, why) in [
+        ("link('bin/x', 'a/' * 3000)", "member 'bin/x': a link to a path that is longer than any path"),
+        ("link('bin/x', 'a/' * 2048)", "member 'bin/x': a link to a path that is longer than any path"),
+        ("z.writestr('bin/' + 'n' * 300, 'x')", "a name that no file has"),
+    ] {
+        let archive = site.sandbox.path("long.zip");
+        zip(&archive, &long(what));
+        let output = site.install(&archive).exits(65);
+        left_nothing(&site, &output);
+        let cause = output.one("failed")["cause"].as_str().unwrap().to_owned();
+        assert!(cause.ends_with(why), "{what}: {cause}");
+    }
+    let said = |kind, text: String| Pack::good().member("././@LongLink", kind, "", 0o644, text.as_bytes());
+    let cause = refused(said(b'L', "n".repeat(300)).file("short", "x").end());
+    assert!(cause.ends_with("a name that no file has"), "{cause}");
+    let cause = refused(said(b'K', "a/".repeat(3000)).link("bin/x", "short").end());
+    assert!(cause.ends_with("longer than any path"), "{cause}");
+}

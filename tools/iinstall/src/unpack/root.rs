@@ -12,6 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 const NAME_CEILING: usize = 1024;
+/// As Linux has it, for one part of a path and for a whole one with its end mark.
+const PART_CEILING: usize = 255;
+pub(super) const TARGET_CEILING: usize = 4095;
 const DEPTH_CEILING: usize = 64;
 const MEMBER_CEILING: u64 = 1_000_000;
 
@@ -109,6 +112,9 @@ impl Root {
         let parts = self.begin(name)?;
         if target.is_empty() || target.contains(&0) {
             return Err(Trouble::member(name, "a link that names no target"));
+        }
+        if target.len() > TARGET_CEILING {
+            return Err(Trouble::member(name, "a link to a path that is longer than any path"));
         }
         let (parent, base) = self.parent(&parts, name)?;
         rustix::fs::symlinkat(target, parent, base).map_err(|error| refused(name, error))
@@ -221,6 +227,9 @@ fn components(name: &[u8]) -> Result<Vec<&[u8]>, &'static str> {
     }
     let parts: Vec<&[u8]> =
         name.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
+    if parts.iter().any(|part| part.len() > PART_CEILING) {
+        return Err("a name that no file has");
+    }
     if parts.iter().any(|part| *part == b"..") {
         return Err("a path that leads out of the archive");
     }
@@ -253,5 +262,6 @@ mod tests {
         assert_eq!(components(b"./a//b/").unwrap(), [b"a", b"b"]);
         assert!(components(b"./").unwrap().is_empty());
         assert!(components(&[b'a'; 1025]).is_err());
+        assert!(components(&[b'a'; 256]).is_err() && components(&[b'a'; 255]).is_ok());
     }
 }

@@ -1,4 +1,5 @@
 //! Reading a zip: its directory is at the end, so the file must be there as a whole.
+use crate::unpack::root::TARGET_CEILING;
 use crate::unpack::{Attributes, Root, Trouble};
 use std::io::{self, BufReader, Read, Seek};
 use zip::ZipArchive;
@@ -9,8 +10,6 @@ const FORMAT: u32 = 0o170_000;
 const LINK: u32 = 0o120_000;
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
-/// No path is longer.
-const TARGET_CEILING: u64 = 4096;
 
 /// Unpack every member.
 pub(crate) fn unpack(input: impl Read + Seek, root: &mut Root) -> Result<(), Trouble> {
@@ -39,7 +38,8 @@ fn member<R: Read>(entry: &mut ZipFile<'_, R>, root: &mut Root) -> Result<(), Tr
         DIRECTORY => root.directory(&name),
         LINK => {
             let mut target = Vec::new();
-            let read = entry.by_ref().take(TARGET_CEILING).read_to_end(&mut target);
+            // One byte more tells a longer one.
+            let read = entry.by_ref().take(TARGET_CEILING as u64 + 1).read_to_end(&mut target);
             read.map_err(|error| Trouble::reading(&error))?;
             root.symlink(&name, &target)
         }
