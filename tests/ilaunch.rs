@@ -180,6 +180,57 @@ fn an_instance_of_another_user_runs_as_that_user() {
 }
 
 #[test]
+fn a_plan_for_another_user_than_its_env_names_is_refused_whoever_wrote_it() {
+    let keeping = Keeping::new();
+    let env = |user: Option<&str>| {
+        let mut env = json!({
+            "kind": "env", "engine": "llama-cpp", "origin": {}, "workspace": keeping.sandbox.text("w"),
+            "run_dir": keeping.sandbox.text("run"), "log_dir": keeping.sandbox.text("logs")
+        });
+        if let Some(user) = user {
+            env["user"] = user.into();
+        }
+        env
+    };
+    let run = |tool: &str, records: &[Value]| {
+        let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+        keeping.sandbox.write("stream", lines);
+        keeping.sandbox.sh(&format!("{tool} < stream"))
+    };
+    let mut plan = keeping.plan("a", PATIENT);
+    let refused = |stream: &[Value], cause: &str| {
+        for tool in ["ilaunch", "iplan"] {
+            let output = run(tool, stream).exits(65);
+            let failed = output.all("failed").remove(0);
+            assert_eq!((failed["by"].as_str(), failed["cause"].as_str()), (Some(tool), Some(cause)));
+            assert_eq!(failed["instance"], "a");
+            assert!(output.all("instance").is_empty());
+        }
+        assert_eq!(keeping.keeper("a"), None);
+    };
+    // Root would run it as root.
+    refused(
+        &[env(Some("nobody")), plan.clone()],
+        "its plan names no user, the 'env' record of llama-cpp user nobody",
+    );
+    // The last word of the stream counts, wherever it stands.
+    refused(
+        &[env(None), plan.clone(), env(Some("nobody"))],
+        "its plan names no user, the 'env' record of llama-cpp user nobody",
+    );
+    plan["user"] = json!("daemon");
+    refused(&[env(None), plan.clone()], "its plan names user daemon, the 'env' record of llama-cpp no user");
+    plan.as_object_mut().unwrap().remove("user");
+    let mut other = env(None);
+    other["engine"] = json!("vllm");
+    refused(
+        &[other, plan.clone()],
+        "its plan names no user, and the stream has no 'env' record of llama-cpp",
+    );
+    run("ilaunch", &[env(None), plan]).exits(0).one("instance");
+}
+
+#[test]
 fn a_state_directory_goes_over_to_another_user_when_nobody_keeps_it() {
     if !may_become_nobody() {
         return;

@@ -1,12 +1,21 @@
 //! The `env` and `installed` records of a stream, and planning from them.
 use crate::{Input, Item, Options, plan_all};
-use record::{Plan, Record, Step};
-use tool::{Failure, Io};
+use record::{Engine, Plan, Record, Step};
+use tool::{Code, Failure, Io, vars};
 
-/// The `env` and `installed` records of a stream, gathered until its end.
+/// The `env` and `installed` records of a stream, gathered until its end, and whose user each `plan` in it names.
 #[derive(Debug, Default)]
 pub struct Gathered {
     inputs: Vec<Input>,
+    read: Vec<Planned>,
+}
+
+/// As whom a `plan` of the stream would have an instance run.
+#[derive(Debug)]
+struct Planned {
+    engine: Engine,
+    instance: String,
+    user: Option<String>,
 }
 
 impl Gathered {
@@ -26,8 +35,33 @@ impl Gathered {
                     input.installed = Some(installed.clone());
                 }
             }
+            Record::Plan(Plan { engine, instance, user, .. }) => {
+                self.read.push(Planned { engine: *engine, instance: instance.clone(), user: user.clone() });
+            }
             _ => {}
         }
+    }
+
+    /// Fail each instance whose `plan` in the stream names another user than the `env` record of its engine does: root
+    /// starts an instance as the user that the operator named, whoever wrote its plan. A stream of plans alone, without
+    /// any `env`, is the operator's own.
+    ///
+    /// # Errors
+    /// As [`Io::write`].
+    pub fn refuse_other_users(&self, io: &mut Io) -> Result<(), Failure> {
+        if self.inputs.is_empty() {
+            return Ok(());
+        }
+        for planned in &self.read {
+            let env = self.inputs.iter().map(|input| &input.env).find(|env| env.engine == planned.engine);
+            if env.is_none_or(|env| env.user != planned.user)
+                && !io.ended((planned.engine, planned.instance.as_str()))
+            {
+                let wanted = env.map(|env| env.user.as_deref());
+                io.fail((planned.engine, planned.instance.as_str()), planned.refused(wanted))?;
+            }
+        }
+        Ok(())
     }
 
     /// Plan what was gathered and write it all: engines that failed before are left out, those that are not asked to serve
@@ -61,5 +95,20 @@ impl Gathered {
             }
         }
         Ok(plans)
+    }
+}
+
+impl Planned {
+    /// `wanted`: the user of the engine's `env`; the outer `None` where the stream has none.
+    fn refused(&self, wanted: Option<Option<&str>>) -> Failure {
+        let of =
+            |user: Option<&str>| user.map_or_else(|| "no user".to_owned(), |user| format!("user {user}"));
+        let (engine, planned) = (self.engine, of(self.user.as_deref()));
+        let cause = match wanted {
+            Some(user) => format!("its plan names {planned}, the 'env' record of {engine} {}", of(user)),
+            None => format!("its plan names {planned}, and the stream has no 'env' record of {engine}"),
+        };
+        let hint = format!("plan it again: ienv {engine} | iplan; {} names the user", vars::user(engine));
+        Failure::new(Code::Input, format!("cannot start {engine} {}", self.instance), cause).hint(hint)
     }
 }

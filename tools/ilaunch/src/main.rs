@@ -73,6 +73,7 @@ fn read(io: &mut Io, options: &Options) -> Result<Vec<Plan>, Failure> {
         // The stream was not read to its end: what stood there is not known, nor who would hear of a start.
         return Ok(Vec::new());
     }
+    gathered.refuse_other_users(io)?;
     iplan |= !plans.is_empty() || io.skipped_by("iplan");
     if contract && !iplan {
         return gathered.plan(io, options);

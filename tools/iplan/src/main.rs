@@ -34,6 +34,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         gathered.note(&record);
     }
     io.require("env", &["ienv"])?;
+    gathered.refuse_other_users(io)?;
     let plans = gathered.plan(io, &options)?;
     if table {
         io.print(&table::render(&plans))?;
