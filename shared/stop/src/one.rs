@@ -1,4 +1,4 @@
-//! Stopping one instance, and proving that it is gone.
+//! One instance.
 use gpu::{Left, Meter};
 use record::{How, Keeper, Plan};
 use rustix::process::Signal;
@@ -23,14 +23,17 @@ const GPU: Duration = Duration::from_secs(10);
 
 /// What it took.
 #[derive(Debug)]
-pub(crate) struct Gone {
-    pub(crate) how: How,
-    pub(crate) seconds: f64,
-    pub(crate) orphans: u32,
+pub struct Gone {
+    /// What ended it.
+    pub how: How,
+    /// How long it took.
+    pub seconds: f64,
+    /// Processes that outlived the keeper and were ended.
+    pub orphans: u32,
     /// The port, where somebody else listens on it.
-    pub(crate) port_held: Option<u16>,
+    pub port_held: Option<u16>,
     /// GPU memory that its driver has not taken back.
-    pub(crate) gpu_left: Option<Left>,
+    pub gpu_left: Option<Left>,
 }
 
 /// Stop the instance of a state directory: end its keeper, or what a keeper that is gone has left, and wait for the port
@@ -173,5 +176,5 @@ fn unreadable(place: &Directory, error: &io::Error) -> Failure {
 }
 
 fn refused(what: String, error: &io::Error) -> Failure {
-    Failure::io(Code::Unmet, what, error).hint("run istop as root or as the instance's user")
+    Failure::io(Code::Unmet, what, error).hint("run as root or as the instance's user")
 }

@@ -1,0 +1,36 @@
+//! What is said of an instance that is gone.
+use crate::Gone;
+use gpu::Left;
+use record::{Engine, Stopped, Warning};
+use tool::{Failure, Io};
+
+/// Say that an instance is gone, and what is left of it: `stopped`, then its warnings.
+///
+/// # Errors
+/// As [`Io::write`].
+pub fn report((engine, instance): (Engine, &str), gone: &Gone, io: &mut Io) -> Result<(), Failure> {
+    let Gone { how, seconds, orphans, port_held, gpu_left } = *gone;
+    io.write(Stopped { engine, instance: instance.to_owned(), how, seconds, orphans })?;
+    let warning = |rule: &str, but: String, hint: String| Warning {
+        engine: Some(engine),
+        instance: Some(instance.to_owned()),
+        rule: rule.to_owned(),
+        what: format!("{engine}/{instance} is gone, but {but}"),
+        hint,
+    };
+    if let Some(port) = port_held {
+        let hint = format!("ss -ltnp 'sport = :{port}' names it");
+        io.warn(warning("port_held", format!("another process listens on port {port}"), hint))?;
+    }
+    if let Some(Left { bytes, named }) = gpu_left {
+        let mib = bytes >> 20;
+        let but = if named {
+            format!("the driver still counts {mib} MiB of GPU memory as its own")
+        } else {
+            format!("the {mib} MiB in use on its GPUs are still becoming less")
+        };
+        let hint = "what starts there may not find enough; watch nvidia-smi, and see the kernel's log";
+        io.warn(warning("gpu_held", but, hint.to_owned()))?;
+    }
+    Ok(())
+}
