@@ -1,4 +1,6 @@
 //! What is running, told as it is.
+mod why;
+
 use crate::kit::{Fake, Keeping, Sandbox, alive, tools, wait_for};
 use rustix::process::Signal;
 use serde_json::{Value, json};

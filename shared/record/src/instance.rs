@@ -165,6 +165,18 @@ pub struct Status {
     /// How the engine last ended: `exit 1`, `signal 9`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_exit: Option<String>,
+    /// Class of the last failure, in its state and until a stop that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub class: Option<String>,
+    /// What went wrong, in words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The line of the log that shows it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub evidence: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hint: Option<String>,
 }
 
 /// What it took to stop an instance.

@@ -41,9 +41,12 @@ pub struct Status {
     /// The line of the log that shows it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub evidence: Option<String>,
-    /// Why the state is `failed`.
+    /// What went wrong last, in words: the end that nobody had asked for, and why no start follows where none does.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hint: Option<String>,
     /// What it took to end the engine's processes, once the state is `stopped`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub how: Option<How>,
@@ -54,6 +57,13 @@ pub struct Status {
     pub log_lost_lines: u64,
     /// `plan.hash` of the plan that is kept.
     pub plan_hash: String,
+}
+
+impl Status {
+    /// Keep why the engine ended, or was not started: class, line of the log, what to do.
+    pub fn explain(&mut self, class: Option<String>, evidence: Option<String>, hint: Option<String>) {
+        (self.class, self.evidence, self.hint) = (class, evidence, hint);
+    }
 }
 
 /// Whether there are none, for counts that are written only when there are.

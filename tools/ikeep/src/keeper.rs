@@ -65,7 +65,7 @@ impl Keeper {
 
     /// Say in `status.json` that the first start was none.
     pub(crate) fn not_started(mut self, failure: &Failure) {
-        self.status.class.clone_from(&failure.class);
+        self.status.explain(failure.class.clone(), None, failure.hint.clone());
         self.finish(End::failed(format!("{}: {}", failure.what, failure.cause), None));
     }
 
@@ -94,7 +94,7 @@ impl Keeper {
             let begun = Instant::now();
             let (why, exit) = match started {
                 Err(failure) => {
-                    (self.status.class, self.status.evidence) = (failure.class, None);
+                    self.status.explain(failure.class, None, failure.hint);
                     (format!("{}: {}", failure.what, failure.cause), None)
                 }
                 Ok(mut engine) => {
@@ -116,6 +116,7 @@ impl Keeper {
                 Err(because) => return End::failed(format!("{why}, {because}"), exit),
             };
             self.log.note(&format!("{why}; next start in {:.1} s", delay.as_secs_f64()));
+            self.status.reason = Some(why);
             self.enter(State::Backoff);
             if !self.pause(delay) {
                 return End::told(How::Gone, exit);
@@ -134,7 +135,7 @@ impl Keeper {
             self.log.note(&format!("{class}: {}", line.as_deref().unwrap_or("its exit says so")));
             self.log.note(&format!("hint: {hint}"));
         }
-        (self.status.class, self.status.evidence) = (Some(class.id().to_owned()), line);
+        self.status.explain(Some(class.id().to_owned()), line, Some(hint.to_owned()));
     }
 
     /// Until we are told to stop, which is `true`, or the engine ends by itself.
@@ -199,7 +200,7 @@ impl Keeper {
         self.status.pid = None;
         if exit.is_some() && end.how.is_some() {
             // This end was asked for.
-            (self.status.class, self.status.evidence) = (None, None);
+            self.status.explain(None, None, None);
         }
         self.status.last_exit = exit.or(self.status.last_exit);
         self.status.reason = end.reason;

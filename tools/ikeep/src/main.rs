@@ -170,6 +170,7 @@ fn first_status(plan: &Plan) -> Status {
         class: None,
         evidence: None,
         reason: None,
+        hint: None,
         how: None,
         log_file: plan.log_file.clone(),
         log_lost_lines: 0,

@@ -1,9 +1,11 @@
 //! One instance, as it is now.
+use crate::why;
 use ask::Target;
 use gpu::Holder;
 use record::{Keeper, Plan, Rung, Status};
 use state::Directory;
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tool::{Code, Failure};
 use tree::Process;
@@ -16,6 +18,8 @@ pub(crate) struct Looked {
     pub(crate) status: Status,
     /// It is where its plan wants it, as far as can be told without having it generate.
     pub(crate) ready: bool,
+    /// The run directory that it was found in.
+    pub(crate) run_dir: PathBuf,
     processes: Vec<Process>,
 }
 
@@ -30,17 +34,16 @@ impl Looked {
 
 /// Look at the instance of a state directory; `None` where nothing was ever kept.
 pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
-    let unreadable = |error: std::io::Error| {
-        Failure::io(Code::Unmet, format!("cannot read {}", place.path().display()), &error)
-            .hint("run istat as root or as the instance's user")
-    };
+    let unreadable =
+        |name: &'static str| move |error: io::Error| unreadable(&place.path().join(name), &error);
     let (Some(engine), Some(instance)) = (place.engine(), place.instance()) else { return Ok(None) };
-    let Some((state, kept)) = place.state().map_err(unreadable)? else { return Ok(None) };
-    let plan = place.plan().map_err(unreadable)?;
-    let processes = match (place.keeper().map_err(unreadable)?, &kept.mark) {
+    let keeper = place.keeper().map_err(unreadable("lock"))?;
+    let Some((state, kept)) = place.state().map_err(unreadable("status.json"))? else { return Ok(None) };
+    let plan = place.plan().map_err(unreadable("plan.json"))?;
+    let processes = match (keeper, &kept.mark) {
         (Some(keeper), _) => tree::family(keeper),
         (None, Some(mark)) if state == Keeper::Lost => {
-            let (uid, gid) = place.owner().map_err(unreadable)?;
+            let (uid, gid) = place.owner().map_err(unreadable(""))?;
             tree::marked(mark, uid, gid)
         }
         _ => Vec::new(),
@@ -51,7 +54,7 @@ pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
     let url = target.url().to_owned();
     let runs = state == Keeper::Running && pid.is_some();
     let (rung, goal) = if runs { climb(place, target, plan.as_ref()) } else { (None, Rung::Alive) };
-    let status = Status {
+    let mut status = Status {
         engine,
         instance: instance.to_owned(),
         state,
@@ -61,12 +64,30 @@ pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
         restarts: kept.restarts,
         up_s: kept.started_unix.filter(|_| runs).map(since),
         stale: plan.as_ref().is_some_and(is_stale),
-        log_file: kept.log_file,
+        log_file: kept.log_file.clone(),
         rss_bytes: (!processes.is_empty()).then(|| tree::usage(&processes).rss_bytes),
         gpu_bytes: None,
-        last_exit: kept.last_exit,
+        last_exit: kept.last_exit.clone(),
+        class: None,
+        reason: None,
+        evidence: None,
+        hint: None,
     };
-    Ok(Some(Looked { status, ready: rung.is_some_and(|rung| rung >= goal), processes }))
+    why::explain(&mut status, &kept);
+    let run_dir = place.path().parent().and_then(Path::parent).unwrap_or(Path::new("/")).to_owned();
+    Ok(Some(Looked { status, ready: rung.is_some_and(|rung| rung >= goal), run_dir, processes }))
+}
+
+/// A file of a state directory that is of no use, and what helps: more rights, or nothing but its end.
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::io(Code::Unmet, format!("cannot read {}", path.display()), error);
+    why::cleaned(match error.kind() {
+        io::ErrorKind::PermissionDenied => failure.hint("run istat as root or as the instance's user"),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            failure.hint("it is damaged: istop --forget removes it, ilaunch writes it anew")
+        }
+        _ => failure,
+    })
 }
 
 /// The rung it is on, and the one that it has to be on. Nothing is generated to find out, so `listed` is the highest; a key

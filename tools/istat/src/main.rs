@@ -4,6 +4,7 @@
 mod follow;
 mod look;
 mod table;
+mod why;
 
 use clap::Parser;
 use look::Looked;

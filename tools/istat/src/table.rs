@@ -1,23 +1,37 @@
 //! The table for a person.
 use crate::look::Looked;
+use crate::why;
 use record::Status;
 
 const HEAD: [&str; 10] =
     ["ENGINE", "INSTANCE", "STATE", "RUNG", "URL", "PID", "RESTARTS", "UP", "MEMORY", "GPU MEMORY"];
 
-/// One line each under a head; columns as wide as their widest cell.
+/// One line each under a head, columns as wide as their widest cell, and below one that does not run a line that says why.
+/// The run directory is told where there are several.
 pub(crate) fn of(looked: &[Looked]) -> String {
-    let mut rows = vec![HEAD.map(str::to_owned)];
-    rows.extend(looked.iter().map(|looked| row(&looked.status)));
-    let widths: Vec<usize> = (0..HEAD.len())
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
-        .collect();
-    let line = |row: &[String; 10]| {
+    let several = looked.windows(2).any(|two| two[0].run_dir != two[1].run_dir);
+    let with_dir = |mut row: Vec<String>, dir: &str| {
+        row.extend(several.then(|| dir.to_owned()));
+        row
+    };
+    let head = with_dir(HEAD.map(str::to_owned).to_vec(), "RUN DIRECTORY");
+    let rows = looked.iter().map(|looked| {
+        let row = with_dir(row(&looked.status).to_vec(), &looked.run_dir.to_string_lossy());
+        (row, why::line(&looked.status))
+    });
+    let rows: Vec<(Vec<String>, Option<String>)> = std::iter::once((head, None)).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|(row, _)| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..rows[0].0.len()).map(width).collect();
+    let mut text = String::new();
+    for (row, why) in &rows {
         let cells: Vec<String> =
             row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        format!("{}\n", cells.join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+        text.push_str(&format!("{}\n", cells.join("  ").trim_end()));
+        if let Some(why) = why {
+            text.push_str(&format!("  {why}\n"));
+        }
+    }
+    text
 }
 
 fn row(status: &Status) -> [String; 10] {

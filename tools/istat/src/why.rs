@@ -1,0 +1,82 @@
+//! Why an instance does not run, as its keeper has kept it.
+//!
+//! The instance's user can write `status.json`: what is taken from it is cleaned, so that it stays one line of text on any
+//! terminal, and cut, so that it is no flood.
+use record::{Keeper, Status};
+use tool::Failure;
+
+/// As much as a keeper writes of any one text.
+const LONGEST: usize = 1024;
+/// As much of the log's line as a table shows.
+const SHOWN: usize = 200;
+
+/// Set class, reason, evidence and hint of `status` from what was kept.
+pub(crate) fn explain(status: &mut Status, kept: &state::Status) {
+    if status.state == Keeper::Lost {
+        // What the keeper has said is of an earlier end.
+        status.reason = Some("its keeper is gone and left no last word".to_owned());
+        let hint = "the kernel's log may say who killed it; ilaunch starts the instance again, istop --forget forgets it";
+        status.hint = Some(hint.to_owned());
+        return;
+    }
+    let clean = |text: &Option<String>| text.as_deref().map(|text| clean(text, LONGEST));
+    status.class = kept.class.clone().filter(|class| is_class(class));
+    status.reason = clean(&kept.reason);
+    status.evidence = clean(&kept.evidence);
+    status.hint = clean(&kept.hint);
+}
+
+/// One line for a person: `class: reason: evidence; hint: …`. `None` for an instance that has nothing to explain now.
+pub(crate) fn line(status: &Status) -> Option<String> {
+    if !matches!(status.state, Keeper::Failed | Keeper::Backoff | Keeper::Lost) {
+        return None;
+    }
+    let class = status.class.clone().filter(|class| class != "unknown");
+    let evidence = status.evidence.as_deref().map(|line| clean(line, SHOWN));
+    let parts = [class, status.reason.clone(), evidence].into_iter().flatten().collect::<Vec<_>>();
+    let why = (!parts.is_empty()).then(|| parts.join(": "));
+    let hint = status.hint.as_ref().map(|hint| format!("hint: {hint}"));
+    let said = [why, hint].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    (!said.is_empty()).then_some(said)
+}
+
+/// The failure with a cause that may hold pieces of a damaged file.
+pub(crate) fn cleaned(mut failure: Failure) -> Failure {
+    failure.cause = clean(&failure.cause, LONGEST);
+    failure
+}
+
+/// A word of `failed.class`, newer ones too.
+fn is_class(word: &str) -> bool {
+    (1..=40).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// One line: no control characters, nor those that turn the direction of what follows; at most so many characters.
+fn clean(text: &str, longest: usize) -> String {
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let text = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
+    let mut text: String = text.filter(|c| !c.is_control() && !turns(*c)).take(longest + 1).collect();
+    if let Some((cut, _)) = text.char_indices().nth(longest) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_user_wrote_stays_one_line_of_bounded_length() {
+        assert_eq!(clean("a\n\u{1b}[31mistat: all is well\u{202e}\t!", 100), "a [31mistat: all is well !");
+        assert_eq!(clean("äöü", 2), "äö…");
+        assert_eq!(clean("äöü", 3), "äöü");
+    }
+
+    #[test]
+    fn a_class_is_a_word() {
+        assert!(is_class("oom_gpu") && !is_class("") && !is_class("a b") && !is_class(&"a".repeat(41)));
+    }
+}
