@@ -1,6 +1,6 @@
 //! Why an engine ended, said with the line that shows it, mostly by the real server.
 use super::LIMIT;
-use crate::kit::{Keeping, Output, Sandbox, Tiny, free_port, send, wait_for};
+use crate::kit::{Keeping, Output, Sandbox, Tiny, free_port, send, untimed, wait_for};
 use crate::pipeline::sandbox_with_engine;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ fn is_told(sandbox: &Sandbox, output: &Output, class: &str, words: &str) {
     assert_eq!(text(&failed, "cause"), cause);
     assert!(text(&failed, "hint").contains("; the whole log is "), "{failed}");
     let note = format!("\nikeep: {class}: {evidence}\nikeep: hint: ");
-    let log = sandbox.read("w/logs/llama-cpp/tiny0.log");
+    let log = untimed(&sandbox.read("w/logs/llama-cpp/tiny0.log"));
     assert!(log.contains(&note), "{log}");
 }
 
@@ -124,7 +124,7 @@ fn in_the_foreground_stderr_says_it_and_what_to_do() {
     plan["control"]["background"] = json!(false);
     let output = keeping.launch(&[plan]).exits(1);
     let said = "\nikeep: bad_flag: error: invalid argument: --x\nikeep: hint: correct the argument";
-    assert!(output.stderr.contains(said), "{}", output.stderr);
+    assert!(untimed(&output.stderr).contains(said), "{}", output.stderr);
 }
 
 #[test]

@@ -138,6 +138,15 @@ impl Drop for Keeping {
     }
 }
 
+/// A log without the times of the keeper's lines.
+pub(crate) fn untimed(log: &str) -> String {
+    let line = |line: &str| match state::Note::read(line) {
+        Some(note) => state::Note { at_unix: None, ..note }.to_string(),
+        None => line.to_owned(),
+    };
+    log.lines().map(|text| line(text) + "\n").collect()
+}
+
 /// Every live process that was started in a sandbox, whatever became of its parents.
 pub(crate) fn started_in(sandbox: &Sandbox) -> Vec<u32> {
     carrying(&format!("TMPDIR={}", sandbox.text("tmp")))

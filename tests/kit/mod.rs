@@ -9,7 +9,7 @@ mod sandbox;
 mod tiny;
 
 pub(crate) use fake::Fake;
-pub(crate) use keeping::{Keeping, send, started_in};
+pub(crate) use keeping::{Keeping, send, started_in, untimed};
 pub(crate) use loopback::Loopback;
 pub(crate) use output::Output;
 pub(crate) use pixi::Pixi;

@@ -1,13 +1,9 @@
 //! The log that a keeper writes for its engine.
+use crate::Note;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-
-/// How the keeper's own lines begin.
-pub const KEEPER_LINE: &str = "ikeep: ";
-/// How the keeper's line goes on that comes before each start.
-pub const START_LINE: &str = "starting ";
 
 const LINES: usize = 20;
 const BYTES: u64 = 64 << 10;
@@ -48,11 +44,13 @@ fn take_lines(path: &Path, lines: &mut VecDeque<String>) -> io::Result<bool> {
     while reader.read_until(b'\n', &mut line)? > 0 {
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches(['\n', '\r']);
-        if starts(text) {
-            lines.clear();
-            known = true;
-        } else if !text.starts_with(KEEPER_LINE) {
-            lines.push_back(text.to_owned());
+        match Note::read(text) {
+            Some(note) if note.is_start() => {
+                lines.clear();
+                known = true;
+            }
+            Some(_) => {}
+            None => lines.push_back(text.to_owned()),
         }
         if lines.len() > EVIDENCE_LINES {
             lines.pop_front();
@@ -75,7 +73,7 @@ fn end_of(path: &Path) -> String {
 
 /// The keeper marks each start with a line of its own.
 fn starts(line: &str) -> bool {
-    line.strip_prefix(KEEPER_LINE).is_some_and(|rest| rest.starts_with(START_LINE))
+    Note::read(line).is_some_and(|note| note.is_start())
 }
 
 fn last_lines(text: &str) -> Vec<String> {
@@ -93,6 +91,7 @@ mod tests {
     #[test]
     fn only_the_last_start_and_only_so_many_lines() {
         assert_eq!(last_lines("old\nikeep: starting x\na\n\nb \n"), ["a", "b"]);
+        assert_eq!(last_lines("old\nikeep: 2026-11-29T10:00:00Z starting x\na\n"), ["a"]);
         let many: String = (0..30).map(|n| format!("line {n}\n")).collect();
         let lines = last_lines(&many);
         assert_eq!((lines.len(), lines[0].as_str()), (20, "line 10"));
@@ -115,9 +114,9 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let log = folder.join("a.log");
         std::fs::write(folder.join("a.log.1"), "old\nikeep: starting x\na\n").unwrap();
-        std::fs::write(&log, "b\nikeep: told\nc\n").unwrap();
+        std::fs::write(&log, "b\nikeep: 2026-11-29T10:00:00Z told\nc\n").unwrap();
         assert_eq!(log_since_start(&log), ["a", "b", "c"]);
-        std::fs::write(&log, "ikeep: starting x\nd\n").unwrap();
+        std::fs::write(&log, "d\nikeep: 2026-11-29T10:00:00Z starting x\nd\n").unwrap();
         assert_eq!(log_since_start(&log), ["d"]);
         std::fs::remove_dir_all(folder).unwrap();
     }

@@ -7,7 +7,7 @@ use crate::restart::Restarts;
 use diagnose::{Class, Diagnosis};
 use record::{How, Keeper as State};
 use rustix::process::WaitStatus;
-use state::{Directory, Lock, Order, START_LINE, Status};
+use state::{Directory, Lock, Note, Order, Status};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -51,8 +51,9 @@ impl Keeper {
         let written = self.write_status();
         written.map_err(|e| Failure::io(Code::Unmet, cannot_write(&self.directory, "status.json"), &e))?;
         let plan = &self.order.plan;
-        // Before it has said anything itself: this line is to tear none of its own.
-        self.log.note(&format!("{START_LINE}{}", plan.program.display()));
+        // In the file before the engine runs: what follows this line is of this start.
+        self.log.note(&Note::start_of(&plan.program));
+        self.log.settle();
         let mark = self.status.mark.as_deref().unwrap_or_default();
         let engine = Engine::start(plan, &self.order.secrets, mark, self.log.input.as_fd())?;
         self.status.pid = u32::try_from(engine.leader.as_raw_nonzero().get()).ok();

@@ -1,23 +1,26 @@
 //! The engine's output, on its way to the log file.
 //!
-//! A thread of its own reads the pipe and writes the file, so that nothing else of the keeper ever waits for the disk. The
-//! file is rotated between lines. A full disk costs lines, which are counted, and never stops the engine.
+//! A thread of its own reads the pipe and writes the file, so that nothing else of the keeper ever waits for the disk. What
+//! the keeper itself has to say comes on a second pipe, so that it never stands inside a line of the engine's. A full disk
+//! costs lines, which are counted, and never stops the engine.
 use crate::events::Event;
 use crate::redactor::Redactor;
+use crate::rotated::{Loss, Rotated};
 use rustix::event::{PollFd, PollFlags};
-use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
-use state::KEEPER_LINE;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use state::Note;
+use std::fs::File;
+use std::io::{self, BufRead, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 const CHUNK_BYTES: usize = 64 << 10;
+/// PIPE_BUF: so much is written to a pipe whole or not at all.
+const NOTE_BYTES: usize = 4096;
 /// How long the last lines get to reach the disk.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How often is looked whether they have.
@@ -27,7 +30,7 @@ const GLANCE: Duration = Duration::from_millis(1);
 pub(crate) struct Log {
     /// What the engine gets as stdout and stderr.
     pub(crate) input: OwnedFd,
-    /// The same pipe, opened anew without blocking: what the keeper itself has to say is never worth waiting for.
+    /// Lines of the keeper's own. It does not block: none of them is worth waiting for.
     own: File,
     drained: Receiver<()>,
     /// The pump holds text that it has not written yet.
@@ -49,33 +52,26 @@ impl Log {
     /// Open the file and start pumping.
     pub(crate) fn open(path: &Path, options: Options, events: Sender<Event>) -> io::Result<Self> {
         let lost = Arc::new(AtomicU64::new(0));
-        let mut file = Rotated::open(path, &options, Loss { total: Arc::clone(&lost), events })?;
+        let loss = Loss { total: Arc::clone(&lost), events };
+        let file = Rotated::open(path, (options.max_bytes, options.keep), loss)?;
         let (output, input) = pipe_with(PipeFlags::CLOEXEC)?;
-        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let again = format!("/proc/self/fd/{}", input.as_raw_fd());
-        let own = File::from(rustix::fs::open(again, flags, rustix::fs::Mode::empty())?);
+        let (notes, own) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         let aloud = options.aloud.then(|| rustix::stdio::stderr().try_clone_to_owned()).transpose()?;
         let (done, drained) = channel();
         let busy = Arc::new(AtomicBool::new(false));
-        let pumping = Arc::clone(&busy);
-        let pump = move || {
-            let mut aloud = aloud.map(File::from);
-            let mut redactor = Redactor::new(options.secrets);
-            pump(&mut File::from(output), &pumping, |text| {
-                let text = match text {
-                    Some(text) => redactor.feed(text),
-                    None => redactor.finish(),
-                };
-                file.write(&text);
-                // Once nobody listens there is no point in going on.
-                if aloud.as_mut().is_some_and(|stderr| stderr.write_all(&text).is_err()) {
-                    aloud = None;
-                }
-            });
-            done.send(()).ok();
+        let mut pump = Pump {
+            output: File::from(output),
+            notes: io::BufReader::with_capacity(NOTE_BYTES, File::from(notes)),
+            busy: Arc::clone(&busy),
+            redactor: Redactor::new(options.secrets),
+            file,
+            aloud: aloud.map(File::from),
         };
-        std::thread::Builder::new().name("log".to_owned()).spawn(pump)?;
-        Ok(Self { input, own, drained, busy, lost })
+        std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+            pump.run();
+            done.send(()).ok();
+        })?;
+        Ok(Self { input, own: File::from(own), drained, busy, lost })
     }
 
     /// How many lines were lost because the disk was full.
@@ -83,17 +79,22 @@ impl Log {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// A line of the keeper's own, among the engine's.
+    /// A line of the keeper's own, after what the engine has said so far.
     pub(crate) fn note(&self, text: &str) {
-        drop((&self.own).write_all(format!("{KEEPER_LINE}{text}\n").as_bytes()));
+        let text = text.replace(char::is_control, " ");
+        let mut line = Note::now(&text).to_string();
+        line.truncate(line.floor_char_boundary(NOTE_BYTES - 1));
+        line.push('\n');
+        drop((&self.own).write_all(line.as_bytes()));
     }
 
-    /// Wait until everything that was written by now is in the file, or the disk is too slow for that.
+    /// Wait until everything that was written by now is in the file, notes too, or the disk is too slow for that.
     pub(crate) fn settle(&self) {
         let begun = Instant::now();
-        // In this order: what has left the pipe is in the pump's hands until that is no longer busy.
+        let empty = |pipe: BorrowedFd<'_>| rustix::io::ioctl_fionread(pipe) == Ok(0);
+        // In this order: what has left a pipe is in the pump's hands until that is no longer busy.
         let settled =
-            || rustix::io::ioctl_fionread(&self.input) == Ok(0) && !self.busy.load(Ordering::SeqCst);
+            || empty(self.input.as_fd()) && empty(self.own.as_fd()) && !self.busy.load(Ordering::SeqCst);
         while !settled() && begun.elapsed() < DRAIN {
             std::thread::sleep(GLANCE);
         }
@@ -101,149 +102,100 @@ impl Log {
 
     /// Wait until everything that was written is in the file; says how many lines are not.
     pub(crate) fn close(self) -> u64 {
-        drop((self.input, self.own));
+        // In this order: once the engine's pipe has ended, so have the notes.
+        drop(self.own);
+        drop(self.input);
         self.drained.recv_timeout(DRAIN).ok();
         self.lost.load(Ordering::Relaxed)
     }
 }
 
-/// Hand on what comes until nobody holds the pipe's other end any more, and at last `None`.
-///
-/// `busy` is set from before text is taken out of the pipe until it was handed on.
-fn pump(input: &mut File, busy: &AtomicBool, mut hand_on: impl FnMut(Option<&[u8]>)) {
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
+/// The thread between the pipes and the file.
+struct Pump {
+    output: File,
+    notes: io::BufReader<File>,
+    /// Set from before text is taken out of a pipe until it was handed on.
+    busy: Arc<AtomicBool>,
+    redactor: Redactor,
+    file: Rotated,
+    /// Our stderr, for as long as somebody listens.
+    aloud: Option<File>,
+}
+
+impl Pump {
+    /// Until nobody holds the other end of the engine's pipe any more.
+    fn run(&mut self) {
+        let mut chunk = vec![0; CHUNK_BYTES];
+        loop {
+            let noted = self.wait();
+            self.busy.store(true, Ordering::SeqCst);
+            // What was said before a note stands before it.
+            let mut before = if noted { rustix::io::ioctl_fionread(&self.output).unwrap_or(0) } else { 1 };
+            while before > 0 {
+                let Some(count) = self.hand_on(&mut chunk) else { return self.end() };
+                before = before.saturating_sub(count);
+            }
+            if noted {
+                self.write_notes();
+            }
+            self.busy.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// Wait for either pipe; whether there are notes.
+    fn wait(&self) -> bool {
+        let (output, notes) = (&self.output, self.notes.get_ref());
+        let mut pipes = [PollFd::new(output, PollFlags::IN), PollFd::new(notes, PollFlags::IN)];
         // Where this fails, the read says why.
-        rustix::event::poll(&mut [PollFd::new(&*input, PollFlags::IN)], None).ok();
-        busy.store(true, Ordering::SeqCst);
-        match input.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(count) => hand_on(Some(&chunk[..count])),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => break,
-        }
-        busy.store(false, Ordering::SeqCst);
-    }
-    hand_on(None);
-}
-
-/// Whom to tell of lines that were lost.
-struct Loss {
-    total: Arc<AtomicU64>,
-    events: Sender<Event>,
-}
-
-/// A file that gives way to a new one when it is full, between two lines.
-struct Rotated {
-    path: PathBuf,
-    file: File,
-    size: u64,
-    max: u64,
-    keep: u32,
-    /// Where the line that is being written began.
-    line_start: u64,
-    /// Since the last line that was written.
-    lost_lines: u64,
-    loss: Loss,
-    /// The last line that was lost has not ended yet; what follows of it is lost too.
-    losing: bool,
-}
-
-impl Rotated {
-    fn open(path: &Path, options: &Options, loss: Loss) -> io::Result<Self> {
-        let mut file = open(path)?;
-        let size = file.seek(SeekFrom::End(0)).unwrap_or(0);
-        let (path, max, keep) = (path.to_owned(), options.max_bytes, options.keep);
-        Ok(Self { path, file, size, max, keep, line_start: size, lost_lines: 0, loss, losing: false })
+        rustix::event::poll(&mut pipes, None).ok();
+        pipes[1].revents().contains(PollFlags::IN)
     }
 
-    fn write(&mut self, mut text: &[u8]) {
-        while !text.is_empty() {
-            let room = usize::try_from(self.max.saturating_sub(self.size)).unwrap_or(usize::MAX);
-            if text.len() <= room {
-                return self.put(text);
+    /// Once more from the engine's pipe; `None` at its end.
+    fn hand_on(&mut self, chunk: &mut [u8]) -> Option<u64> {
+        let count = loop {
+            match self.output.read(chunk) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other.unwrap_or(0),
             }
-            // The last line that fits ends here; where none does, the file grows by one line or is left as it is.
-            let fitting = text[..room].iter().rposition(|byte| *byte == b'\n');
-            let between_lines = self.line_start == self.size && self.size > 0;
-            let end = match fitting {
-                Some(at) => at + 1,
-                None if between_lines => 0,
-                None => match text.iter().position(|byte| *byte == b'\n') {
-                    Some(at) => at + 1,
-                    None => return self.put(text),
-                },
-            };
-            self.put(&text[..end]);
-            self.rotate();
-            text = &text[end..];
-        }
-    }
-
-    /// Write whole or not at all.
-    fn put(&mut self, mut text: &[u8]) {
-        if self.losing {
-            let Some(at) = text.iter().position(|byte| *byte == b'\n') else { return };
-            text = &text[at + 1..];
-            self.losing = false;
-        }
-        if text.is_empty() {
-            return;
-        }
-        let put = if self.lost_lines > 0 { self.put_after_loss(text) } else { self.try_put(text) };
-        if put.is_err() {
-            self.losing = !text.ends_with(b"\n");
-            let lines = text.iter().filter(|byte| **byte == b'\n').count();
-            let lines = lines as u64 + u64::from(self.losing);
-            self.loss.total.fetch_add(lines, Ordering::Relaxed);
-            if self.lost_lines == 0 {
-                self.loss.events.send(Event::LinesLost).ok();
-            }
-            self.lost_lines += lines;
-        }
-    }
-
-    /// Say how much is missing, but only together with something that is not.
-    fn put_after_loss(&mut self, text: &[u8]) -> io::Result<()> {
-        let note = format!("{KEEPER_LINE}{} lines were lost here, the disk was full\n", self.lost_lines);
-        self.try_put(&[note.as_bytes(), text].concat())?;
-        self.lost_lines = 0;
-        self.loss.events.send(Event::LinesLost).ok();
-        Ok(())
-    }
-
-    fn try_put(&mut self, text: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.file.write_all(text) {
-            // Half a line is worse than none.
-            drop(self.file.set_len(self.line_start));
-            self.size = self.line_start;
-            return Err(error);
-        }
-        let before = self.size;
-        self.size += text.len() as u64;
-        if let Some(at) = text.iter().rposition(|byte| *byte == b'\n') {
-            self.line_start = before + at as u64 + 1;
-        }
-        Ok(())
-    }
-
-    /// `log.2` becomes `log.3`, and so on. Where the folder does not allow it, the file goes on growing.
-    fn rotate(&mut self) {
-        let numbered = |number: u32| PathBuf::from(format!("{}.{number}", self.path.display()));
-        for number in (1..self.keep).rev() {
-            drop(std::fs::rename(numbered(number), numbered(number + 1)));
-        }
-        let moved = match self.keep {
-            0 => self.file.set_len(0),
-            _ => std::fs::rename(&self.path, numbered(1)),
         };
-        if let Ok(file) = moved.and_then(|()| open(&self.path)) {
-            self.file = file;
-        }
-        (self.size, self.line_start) = (0, 0);
+        let text = self.redactor.feed(&chunk[..count]);
+        self.write(&text);
+        (count > 0).then_some(count as u64)
     }
-}
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+    /// Every note that is there.
+    fn write_notes(&mut self) {
+        let mut line = String::new();
+        // A note is in the pipe whole or not at all: where one begins, it ends.
+        while self.notes.read_line(&mut line).is_ok_and(|count| count > 0) {
+            let text = line.trim_end();
+            if Note::read(text).is_some_and(|note| note.is_start()) {
+                // What the engine before began to say does not go on.
+                let text = self.redactor.finish();
+                self.write(&text);
+            }
+            self.file.note(text);
+            self.say(line.as_bytes());
+            line.clear();
+        }
+    }
+
+    fn end(&mut self) {
+        let text = self.redactor.finish();
+        self.write(&text);
+        self.write_notes();
+    }
+
+    fn write(&mut self, text: &[u8]) {
+        self.file.write(text);
+        self.say(text);
+    }
+
+    /// To our stderr too. Once nobody listens there is no point in going on.
+    fn say(&mut self, text: &[u8]) {
+        if self.aloud.as_mut().is_some_and(|stderr| stderr.write_all(text).is_err()) {
+            self.aloud = None;
+        }
+    }
 }

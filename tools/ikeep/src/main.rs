@@ -9,6 +9,7 @@ mod log;
 mod processes;
 mod redactor;
 mod restart;
+mod rotated;
 
 use crate::events::Events;
 use crate::keeper::{Keeper, cannot_write, now};
