@@ -1,4 +1,6 @@
 //! Stopping instances, whatever their keepers and engines have come to.
+mod forget;
+
 use crate::kit::{Fake, Keeping, Sandbox, alive, send, tools, wait_for};
 use rustix::process::Signal;
 use serde_json::json;

@@ -204,4 +204,7 @@ pub struct Stopped {
     pub seconds: f64,
     /// Processes of the instance that outlived its keeper and were ended.
     pub orphans: u32,
+    /// Its memory was ended too: nothing tells of it any more.
+    #[serde(skip_serializing_if = "unset", default)]
+    pub forgotten: bool,
 }

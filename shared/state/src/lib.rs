@@ -3,6 +3,7 @@
 //! `<run_dir>/<engine>/<instance>/` holds `lock`, `status.json`, `plan.json`, `secrets.json` and `api-key`. `ikeep` is the
 //! only writer. Nothing here decides anything; it finds, reads and asks the lock.
 mod directory;
+mod forget;
 mod handover;
 mod lock;
 mod log;

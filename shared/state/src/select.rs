@@ -4,7 +4,7 @@ use record::Engine;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure, vars};
 
-/// Every instance that was ever kept: below `run_dir` where an option names it, else below AUTO_INFER_RUN_DIR where that is
+/// Every instance that is kept or remembered: below `run_dir` where an option names it, else below AUTO_INFER_RUN_DIR where that is
 /// set, else below every usual run directory that exists. A run directory that was chosen is not mixed with others.
 ///
 /// # Errors
@@ -27,6 +27,7 @@ pub fn everywhere(run_dir: Option<&Path>) -> Result<Vec<Directory>, Failure> {
         (None, None) => existing(None),
     };
     let mut found: Vec<Directory> = places.iter().flat_map(|place| instances(place)).collect();
+    found.retain(Directory::is_known);
     found.sort_by_key(Directory::engine);
     Ok(found)
 }

@@ -1,6 +1,7 @@
 //! Stopping instances, and proving that they are gone: their processes, their ports, their GPU memory.
 //!
 //! `istop` stops what an operator names, `ilaunch` what a plan no longer wants. Both promise the same.
+mod forget;
 mod one;
 mod report;
 
@@ -15,22 +16,52 @@ use std::thread;
 use std::time::Duration;
 use tool::Failure;
 
-/// What became of one instance that was to be stopped; `None` where nothing ran and nothing was left.
+/// One instance that is to be stopped.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its state directory.
+    pub place: Directory,
+    /// The keeper that is meant: a later one is left alone, which is a failure with code 75. `None`: whoever keeps it.
+    pub keeper: Option<u32>,
+    /// End its memory too.
+    pub forget: bool,
+}
+
+impl Request {
+    /// Stop whatever runs there.
+    #[must_use]
+    pub fn of(place: Directory) -> Self {
+        Self { place, keeper: None, forget: false }
+    }
+}
+
+/// What became of one instance that was to be stopped; `None` where nothing ran, was left or was remembered.
 pub type Stopped = Result<Option<Gone>, Failure>;
 
-/// Stop the instances of these state directories, all at once; each is handed on as it is gone. A keeper that has not
-/// gone after `limit` is killed, by default 10 s after the instance's `stop_timeout_s`.
+/// Stop all these instances at once; each is handed on as it is gone. A keeper that has not gone after `limit` is killed,
+/// by default 10 s after the instance's `stop_timeout_s`.
 #[must_use]
-pub fn all(places: Vec<Directory>, limit: Option<Duration>) -> Receiver<(Directory, Stopped)> {
+pub fn all(requests: Vec<Request>, limit: Option<Duration>) -> Receiver<(Request, Stopped)> {
     let (sender, results) = channel();
     let meter = Arc::new(Meter::default());
-    for place in places {
+    for request in requests {
         let (sender, meter) = (sender.clone(), Arc::clone(&meter));
         // Each mostly waits, and none for another.
         thread::spawn(move || {
-            let stopped = one::stop(&place, limit, &meter);
-            drop(sender.send((place, stopped)));
+            let stopped = stop(&request, limit, &meter);
+            drop(sender.send((request, stopped)));
         });
     }
     results
+}
+
+fn stop(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped {
+    if !request.forget {
+        return one::stop(request, limit, meter);
+    }
+    // What is damaged tells nothing of what ran, and is removed as it is, once nobody keeps it.
+    let gone = if forget::is_damaged(&request.place) { None } else { one::stop(request, limit, meter)? };
+    let forgotten = forget::forget(&request.place)?;
+    let gone = gone.or(forgotten.then_some(Gone::ALREADY));
+    Ok(gone.map(|gone| Gone { forgotten, ..gone }))
 }

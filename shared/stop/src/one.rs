@@ -1,4 +1,5 @@
 //! One instance.
+use crate::Request;
 use gpu::{Left, Meter};
 use record::{How, Keeper, Plan};
 use rustix::process::Signal;
@@ -34,53 +35,73 @@ pub struct Gone {
     pub port_held: Option<u16>,
     /// GPU memory that its driver has not taken back.
     pub gpu_left: Option<Left>,
+    /// Its memory was ended too.
+    pub forgotten: bool,
+}
+
+impl Gone {
+    /// One that was gone already.
+    pub const ALREADY: Self =
+        Self { how: How::Gone, seconds: 0.0, orphans: 0, port_held: None, gpu_left: None, forgotten: false };
 }
 
 /// Stop the instance of a state directory: end its keeper, or what a keeper that is gone has left, and wait for the port
-/// and, where a GPU answers, for its memory. A keeper that has not gone after `limit` is killed with its tree. `None`: nothing runs and nothing was left.
+/// and, where a GPU answers, for its memory. `None`: nothing runs and nothing was left.
 pub(crate) fn stop(
-    place: &Directory,
+    request: &Request,
     limit: Option<Duration>,
     meter: &Meter,
 ) -> Result<Option<Gone>, Failure> {
     let begun = Instant::now();
+    let place = &request.place;
     let processes = processes(place);
     let plan = place.plan().ok().flatten();
+    let before = place.status().ok().flatten();
     let grace = plan.as_ref().map(|plan| Duration::from_secs(plan.control.stop_timeout_s));
-    let ended = end_keeper(place, limit.unwrap_or(grace.unwrap_or(GRACE) + MARGIN))?;
-    let Some((state, status)) = place.state().map_err(|error| unreadable(place, &error))? else {
+    let ended = end_keeper(request, limit.unwrap_or(grace.unwrap_or(GRACE) + MARGIN))?;
+    let Some((state, now)) = place.state().map_err(|error| unreadable(place, &error))? else {
         return Ok(None);
     };
     if ended.is_none() && state != Keeper::Lost {
         return Ok(None);
     }
+    // Somebody may have started the instance again by now: that start is not ours to end.
+    let status = match (&ended, before) {
+        (Some(ended), Some(before)) if now.keeper_pid != ended.keeper => before,
+        _ => now,
+    };
     let owner = place.owner().map_err(|error| unreadable(place, &error))?;
     let swept = status.mark.map(|mark| tree::sweep(&mark, owner, status.pid)).unwrap_or_default();
     if let Some(pid) = swept.stuck {
         return Err(stuck(place, pid));
     }
-    let (how, killed) = match ended {
+    let (how, killed) = match ended.map(|ended| ended.killed) {
         None => (How::Gone, 0),
-        Some(Ended::Killed(others)) => (How::Kill, others),
-        Some(Ended::ByItself) => (status.how.unwrap_or(How::Term), 0),
+        Some(Some(others)) => (How::Kill, others),
+        Some(None) => (status.how.unwrap_or(How::Term), 0),
     };
     let port_held = plan.as_ref().filter(|plan| !port_gets_free(plan)).map(|plan| plan.port);
     let gpu_left = plan.and_then(|plan| gpu_left(&plan, &processes, meter));
     let seconds = (begun.elapsed().as_secs_f64() * 1e3).round() / 1e3;
-    Ok(Some(Gone { how, seconds, orphans: killed + swept.ended, port_held, gpu_left }))
+    let orphans = killed + swept.ended;
+    Ok(Some(Gone { how, seconds, orphans, port_held, gpu_left, forgotten: false }))
 }
 
-/// How a keeper ended.
-enum Ended {
-    /// As it should.
-    ByItself,
-    /// We killed it, and so many others with it.
-    Killed(u32),
+/// A keeper that has ended.
+struct Ended {
+    keeper: u32,
+    /// We killed it, and so many others with it; `None`: it went as it should.
+    killed: Option<u32>,
 }
 
 /// TERM to the keeper, and wait. `None` when there is none.
-fn end_keeper(place: &Directory, limit: Duration) -> Result<Option<Ended>, Failure> {
+fn end_keeper(request: &Request, limit: Duration) -> Result<Option<Ended>, Failure> {
+    let place = &request.place;
     let Some(keeper) = pin_keeper(place)? else { return Ok(None) };
+    if request.keeper.is_some_and(|meant| meant != keeper.pid()) {
+        let cause = format!("it was started again in the meantime, and process {} keeps it", keeper.pid());
+        return Err(Failure::new(Code::Later, format!("did not stop {}", place.path().display()), cause));
+    }
     match keeper.signal(Signal::TERM) {
         Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
             let what = format!("cannot stop {}: process {} keeps it", place.path().display(), keeper.pid());
@@ -90,9 +111,9 @@ fn end_keeper(place: &Directory, limit: Duration) -> Result<Option<Ended>, Failu
     }
     let keeper = [keeper];
     if tree::ended(&keeper, limit) {
-        return Ok(Some(Ended::ByItself));
+        return Ok(Some(Ended { keeper: keeper[0].pid(), killed: None }));
     }
-    kill_tree(place, &keeper).map(|others| Some(Ended::Killed(others)))
+    kill_tree(place, &keeper).map(|others| Some(Ended { keeper: keeper[0].pid(), killed: Some(others) }))
 }
 
 /// The keeper, asked for again once it is pinned: what is signalled is what holds the lock.
@@ -171,10 +192,10 @@ fn stuck(place: &Directory, pid: u32) -> Failure {
     failure.hint("the kernel is still taking it down, often in a driver; try again")
 }
 
-fn unreadable(place: &Directory, error: &io::Error) -> Failure {
+pub(crate) fn unreadable(place: &Directory, error: &io::Error) -> Failure {
     refused(format!("cannot read {}", place.path().display()), error)
 }
 
-fn refused(what: String, error: &io::Error) -> Failure {
+pub(crate) fn refused(what: String, error: &io::Error) -> Failure {
     Failure::io(Code::Unmet, what, error).hint("run as root or as the instance's user")
 }

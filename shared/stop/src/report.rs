@@ -9,8 +9,8 @@ use tool::{Failure, Io};
 /// # Errors
 /// As [`Io::write`].
 pub fn report((engine, instance): (Engine, &str), gone: &Gone, io: &mut Io) -> Result<(), Failure> {
-    let Gone { how, seconds, orphans, port_held, gpu_left } = *gone;
-    io.write(Stopped { engine, instance: instance.to_owned(), how, seconds, orphans })?;
+    let Gone { how, seconds, orphans, port_held, gpu_left, forgotten } = *gone;
+    io.write(Stopped { engine, instance: instance.to_owned(), how, seconds, orphans, forgotten })?;
     let warning = |rule: &str, but: String, hint: String| Warning {
         engine: Some(engine),
         instance: Some(instance.to_owned()),

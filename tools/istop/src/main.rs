@@ -2,11 +2,11 @@
 //!
 //! Reads no records. Writes one `stopped` per instance once its processes are gone and its port is free, else `failed`.
 use clap::Parser;
-use record::{Engine, How};
+use record::Engine;
 use state::Directory;
 use std::path::PathBuf;
 use std::time::Duration;
-use stop::Gone;
+use stop::{Gone, Request};
 use tool::{Failure, Io, Outcome};
 
 #[derive(Parser)]
@@ -21,6 +21,9 @@ struct Args {
     /// When to kill a keeper that does not go [default: stop_timeout_s and 10 more]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    /// Forget them too: remove what is kept of them, so that nothing tells of them any more
+    #[arg(long)]
+    forget: bool,
 }
 
 fn main() -> std::process::ExitCode {
@@ -28,17 +31,18 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let Args { names, run_dir, timeout } = args;
+    let Args { names, run_dir, timeout, forget } = args;
     let places = state::named(state::everywhere(run_dir.as_deref())?, &names)?;
     let limit = timeout.map(Duration::from_secs);
-    let places = places.into_iter().filter(|place| name(place).is_some()).collect();
-    for (place, result) in stop::all(places, limit) {
-        let Some((engine, instance)) = name(&place) else { continue };
+    let known = places.into_iter().filter(|place| name(place).is_some());
+    let requests = known.map(|place| Request { forget, ..Request::of(place) }).collect();
+    for (request, result) in stop::all(requests, limit) {
+        let Some((engine, instance)) = name(&request.place) else { continue };
         match result {
             Ok(Some(gone)) => stop::report((engine, &instance), &gone, io)?,
             // Who was asked for by its own name is answered for.
             Ok(None) if names.contains(&instance) || names.contains(&format!("{engine}/{instance}")) => {
-                stop::report((engine, &instance), &NOTHING, io)?;
+                stop::report((engine, &instance), &Gone::ALREADY, io)?;
             }
             Ok(None) => {}
             Err(failure) => io.fail((engine, instance.as_str()), failure)?,
@@ -46,8 +50,6 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     }
     Ok(Outcome::Done)
 }
-
-const NOTHING: Gone = Gone { how: How::Gone, seconds: 0.0, orphans: 0, port_held: None, gpu_left: None };
 
 fn name(place: &Directory) -> Option<(Engine, String)> {
     Some((place.engine()?, place.instance()?.to_owned()))

@@ -1,0 +1,73 @@
+//! The end of the memory of an instance.
+use crate::{Directory, Lock, Taken};
+use std::io;
+use std::path::PathBuf;
+
+/// What readers ask for first: it goes last, so that an instance is remembered until nothing else of it is left.
+const STATUS: &str = "status.json";
+/// Never replaced or removed: a keeper may be opening it at any moment.
+const LOCK: &str = "lock";
+
+impl Directory {
+    /// Whether anything is kept or remembered here. A state directory without a status and without a keeper is empty.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        let missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
+        let no_status = self.path().join(STATUS).symlink_metadata().is_err_and(missing);
+        !no_status || self.keeper().map_or(true, |keeper| keeper.is_some())
+    }
+
+    /// Remove all files here but the lock, whatever they hold; says whether there were any. The lock is taken for as long
+    /// as that takes, so that nobody starts the instance in between.
+    ///
+    /// # Errors
+    /// [`Taken::By`] where a keeper lives; what the system says.
+    pub fn forget(&self) -> Result<bool, Taken> {
+        let _lock = match Lock::take(&self.lock_file()) {
+            Err(Taken::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            taken => taken?,
+        };
+        self.remove_files().map_err(Taken::Io)
+    }
+
+    fn remove_files(&self) -> io::Result<bool> {
+        let mut files: Vec<PathBuf> = Vec::new();
+        for entry in std::fs::read_dir(self.path())? {
+            let entry = entry?;
+            if !entry.file_type()?.is_dir() && entry.file_name() != LOCK {
+                files.push(entry.path());
+            }
+        }
+        files.sort_by_key(|path| path.ends_with(STATUS));
+        for path in &files {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(!files.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn all_goes_but_the_lock_and_what_is_kept_stays() {
+        let folder = std::env::temp_dir().join(format!("state-forget-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        for name in ["status.json", "plan.json", "secrets.json", "config.yaml", ".plan.json.new", "lock"] {
+            fs::write(folder.join(name), "{").unwrap();
+        }
+        let place = Directory::at(&folder);
+        assert!(place.is_known());
+        assert!(place.forget().unwrap());
+        let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["lock"]);
+        assert!(!place.is_known() && !place.forget().unwrap());
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(!place.is_known() && !place.forget().unwrap());
+    }
+}

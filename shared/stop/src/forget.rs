@@ -1,0 +1,27 @@
+//! Ending the memory of an instance that does not run.
+use crate::one;
+use state::{Directory, Taken};
+use std::io;
+use tool::{Code, Failure};
+
+/// Whether its status is no status, and nobody keeps it who would write a better one.
+pub(crate) fn is_damaged(place: &Directory) -> bool {
+    let broken =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
+    matches!(place.keeper(), Ok(None)) && place.status().is_err_and(|error| broken(&error))
+}
+
+/// As the instance's user, whose files they are. Says whether there was anything to forget.
+pub(crate) fn forget(place: &Directory) -> Result<bool, Failure> {
+    let what = || format!("cannot forget {}", place.path().display());
+    let (uid, gid) = match place.owner() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        owner => owner.map_err(|error| one::unreadable(place, &error))?,
+    };
+    let forgotten = tree::as_user(uid, gid, || place.forget())
+        .ok_or_else(|| Failure::new(Code::Unmet, what(), "cannot act as its user"))?;
+    forgotten.map_err(|taken| match taken {
+        Taken::By(pid) => Failure::new(Code::Later, what(), format!("process {pid} keeps it")),
+        Taken::Io(error) => one::refused(what(), &error),
+    })
+}
