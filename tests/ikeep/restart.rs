@@ -1,6 +1,6 @@
 //! When an engine is started again, and when it waits for another.
 use super::{LIMIT, PATIENT, SERVER};
-use crate::kit::{Keeping, alive, send, untimed, wait_for};
+use crate::kit::{Fake, Keeping, alive, full, send, untimed, wait_for};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -46,6 +46,28 @@ fn an_engine_that_was_healthy_is_started_again_until_that_was_often_enough() {
     let log = untimed(&keeping.log("a"));
     assert_eq!(log.matches("ikeep: starting ").count(), 2, "{log}");
     assert!(log.contains("ikeep: the engine ended by itself: signal 9; next start in 0.0 s\n"), "{log}");
+}
+
+#[test]
+fn an_engine_that_is_killed_the_moment_that_it_was_called_ready_is_started_again() {
+    let tries = if full() { 50 } else { 5 };
+    for number in 0..tries {
+        let keeping = Keeping::new();
+        let mut fake = Fake::plan(&keeping, "a").says("healthy", "");
+        fake.plan["control"]["backoff_ms"] = json!(1);
+        keeping.sandbox.write("plan.jsonl", format!("{}\n", fake.plan));
+        // Half of them are waited for from their start, the others are up by then.
+        let script =
+            if number % 2 == 0 { "ilaunch < plan.jsonl | iprobe" } else { "iprobe --state run/llama-cpp/a" };
+        if number % 2 == 1 {
+            fake = fake.launched();
+        }
+        keeping.sandbox.sh(script).exits(0).one("ready");
+        let first = pid(&keeping);
+        send(first, Signal::KILL);
+        wait_for("another start", LIMIT, || keeping.status("a")["restarts"] == 1);
+        drop(fake);
+    }
 }
 
 #[test]

@@ -9,7 +9,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const HEALTH_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between two questions for the first good `/health`: until then an end of the engine is final, so that
+/// nobody may have seen it ready for long before its keeper has.
+const HEALTH_PAUSE: Duration = Duration::from_millis(250);
 /// Ours need little; the default of 2 MiB would only look large.
 const STACK_BYTES: usize = 256 << 10;
 
@@ -73,19 +75,21 @@ impl Events {
         self.told_to_stop.get()
     }
 
-    /// Ask `/health` once a second until the first 200, or until `pid` is gone.
+    /// Ask `/health` until the first 200, or until `pid` is gone: a twentieth of the wait so far lies between two questions.
     pub(crate) fn watch_health(&self, pid: Pid, plan: &Plan) -> io::Result<()> {
         let server = ask::Target::at(&plan.host, plan.port);
-        let limit = engine::of(plan.engine).probe.timeout;
+        let probe = &engine::of(plan.engine).probe;
         let sender = self.sender.clone();
         spawn("health", move || {
+            let begun = Instant::now();
             while rustix::process::test_kill_process(pid).is_ok() {
-                if server.health(limit).is_ok() {
+                if server.health(probe.timeout).is_ok() {
                     // A keeper that has ended asks nothing more.
                     sender.send(Event::Healthy(pid)).ok();
                     break;
                 }
-                thread::sleep(HEALTH_PAUSE);
+                let longest = HEALTH_PAUSE.max(probe.last_pause);
+                thread::sleep((begun.elapsed() / 20).clamp(probe.first_pause, longest));
             }
         })
     }

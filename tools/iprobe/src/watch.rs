@@ -16,6 +16,9 @@ use tree::{Listening, Process, Usage};
 
 /// A stranger on our port may be on its way out; after this it is not.
 const STRANGER: Duration = Duration::from_secs(5);
+/// How long a keeper needs at most to see what we have seen, and how often is looked whether it has.
+const KEEPER_SEES: Duration = Duration::from_secs(1);
+const GLANCE: Duration = Duration::from_millis(5);
 /// nvidia-smi takes a second and longer where there are many GPUs.
 const GPU_EVERY: Duration = Duration::from_secs(5);
 
@@ -98,7 +101,12 @@ impl Watch {
                 Keeper::Failed | Keeper::Stopped | Keeper::Lost => return Err(self.ended(state, &status)),
                 Keeper::Waiting | Keeper::Backoff | Keeper::Stopping => self.patience.rest(),
                 Keeper::Running => match self.ask(&status)? {
-                    Step::There => return Ok(self.ready()),
+                    Step::There if self.kept_as_healthy(&status) => return Ok(self.ready()),
+                    Step::There => {
+                        self.not_yet("its keeper has not seen it healthy".to_owned(), &status, meter)?;
+                        thread::sleep(GLANCE);
+                        continue;
+                    }
                     Step::Higher => {
                         self.patience.climbed();
                         continue;
@@ -123,13 +131,27 @@ impl Watch {
         }
         loop {
             match self.ask(&status)? {
-                Step::There => return Ok(()),
+                Step::There => return self.let_keeper_see(),
                 Step::Higher => {}
                 Step::Not(why) | Step::Foreign(why) => {
                     return Err(Failure::new(Code::No, self.not_ready(), why));
                 }
             }
         }
+    }
+
+    /// An engine that its keeper never saw healthy is not started again. Who calls it ready says that it will be.
+    fn kept_as_healthy(&self, status: &Status) -> bool {
+        self.climb.rung() < Some(Rung::Healthy) || status.healthy_unix.is_some()
+    }
+
+    /// The same for a single look, which waits no longer than a keeper needs.
+    fn let_keeper_see(&self) -> Result<(), Failure> {
+        let begun = Instant::now();
+        while !self.kept_as_healthy(&self.state()?.1) && begun.elapsed() < KEEPER_SEES {
+            thread::sleep(GLANCE);
+        }
+        Ok(())
     }
 
     fn state(&self) -> Result<(Keeper, Status), Failure> {
