@@ -4,6 +4,7 @@ mod bundle;
 mod bundle_bad;
 mod bundle_faults;
 mod cache;
+mod crossing;
 mod faults;
 mod imports;
 mod pack;

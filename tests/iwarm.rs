@@ -1,5 +1,6 @@
 //! iwarm: a cache filled from a channel and an index on loopback, and what keeps it from being filled.
 mod refused;
+mod rights;
 mod served;
 
 use crate::kit::{Output, Pixi, Sandbox, fixture, root, tools, wait_for};
@@ -283,7 +284,7 @@ fn for_another_user_the_cache_is_that_users() {
     connected.sandbox.set("AUTO_INFER_SGLANG_USER", "nobody");
     connected.sandbox.set("AUTO_INFER_SGLANG_CACHE_ROOT", &connected.sandbox.text("volume/made/cache"));
     connected.sandbox.set("XDG_CONFIG_HOME", &connected.sandbox.text("home/secret"));
-    assert_eq!(connected.sandbox.sh("chmod 755 . ; chmod 700 template").exits(0).stderr, "");
+    assert_eq!(connected.sandbox.sh("chmod 755 . ; chmod -R a+rX template").exits(0).stderr, "");
     let output = connected.sh("umask 077; ienv sglang | iwarm").exits(0);
     output.one("warmed");
     let others = "find volume/made/cache ! -user nobody; stat -c '%U %a' volume/made volume/made/cache";
@@ -293,11 +294,12 @@ fn for_another_user_the_cache_is_that_users() {
     // Nor does the user reach everything that root does.
     assert_eq!(connected.sandbox.sh("chmod 700 programs").exits(0).stderr, "");
     let failed = connected.warm().exits(69).one("failed");
-    assert_eq!(failed["hint"], "user nobody must be able to reach it, as in /usr/local/bin", "{failed}");
+    let cause = failed["cause"].as_str().unwrap();
+    assert!(cause.starts_with("it is not on PATH: this user cannot reach $SANDBOX/programs/"), "{failed}");
 
     // A folder that is there already is not given away.
     connected.sandbox.set("AUTO_INFER_SGLANG_CACHE_ROOT", &connected.sandbox.text("volume/theirs"));
-    assert_eq!(connected.sandbox.sh("mkdir volume/theirs").exits(0).stderr, "");
+    assert_eq!(connected.sandbox.sh("chmod 755 programs; mkdir volume/theirs").exits(0).stderr, "");
     let failed = connected.warm().exits(69).one("failed");
     assert_eq!(failed["cause"], "Permission denied");
     let nobody = connected.sandbox.sh("id -u nobody").exits(0).stdout;

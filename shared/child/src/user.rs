@@ -1,10 +1,8 @@
 //! A user of this machine, with everything that running as one takes.
 use nix::unistd::{self, Gid, Uid};
-use rustix::fs::{Mode, OFlags, fchmod, fchown};
-use rustix::io::Errno;
 use std::ffi::CString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use tool::{Code, Failure};
 
@@ -90,14 +88,6 @@ impl User {
         })
     }
 
-    /// Make a folder where it is missing, this user's own; those above it are root's, and open to all. For root only.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn make_folder(&self, folder: &Path) -> io::Result<()> {
-        make_folder(folder, self.uid, self.gid)
-    }
-
     /// Give a command the user's HOME, USER, LOGNAME and SHELL, and none of the caller's XDG folders.
     pub fn reset_environment(&self, command: &mut Command) {
         command.env("HOME", &self.home).env("USER", &self.name).env("LOGNAME", &self.name);
@@ -118,68 +108,10 @@ impl User {
     }
 }
 
-fn make_folder(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
-    if folder.symlink_metadata().is_ok() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        make_folder(parent, 0, 0)?;
-    }
-    // It is there with its owner or not at all: somebody else may be about to make it too, or end us in between.
-    let mut name = std::ffi::OsString::from(".");
-    name.push(folder.file_name().unwrap_or_default());
-    name.push(format!(".{}", std::process::id()));
-    let draft = folder.with_file_name(name);
-    drop(std::fs::remove_dir(&draft));
-    std::fs::create_dir(&draft)?;
-    let made = own(&draft, uid, gid).and_then(|()| place(&draft, folder));
-    made.inspect_err(|_| drop(std::fs::remove_dir(&draft)))
-}
-
-/// Give the folder its name. One that has it by now stays.
-fn place(draft: &Path, folder: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    let placed = match renameat_with(CWD, draft, CWD, folder, RenameFlags::NOREPLACE) {
-        // A file system without that: at worst an empty folder is replaced.
-        Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::rename(draft, folder),
-        other => other,
-    };
-    match placed {
-        Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => std::fs::remove_dir(draft),
-        other => Ok(other?),
-    }
-}
-
-fn own(folder: &Path, uid: u32, gid: u32) -> io::Result<()> {
-    // By its descriptor: somebody may have put another in its place.
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let made = rustix::fs::open(folder, flags, Mode::empty())?;
-    fchmod(&made, Mode::from(0o755))?;
-    fchown(&made, Some(rustix::process::Uid::from_raw(uid)), Some(rustix::process::Gid::from_raw(gid)))?;
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{User, place};
+    use super::User;
     use tool::Code;
-
-    #[test]
-    fn what_has_the_folders_name_by_now_stays() {
-        let dir = std::env::temp_dir().join(format!("child-place-{}", std::process::id()));
-        let (draft, folder) = (dir.join("draft"), dir.join("folder"));
-        for name in ["folder/full", "draft"] {
-            std::fs::create_dir_all(dir.join(name)).unwrap();
-        }
-        place(&draft, &folder).unwrap();
-        assert!(folder.join("full").exists() && !draft.exists());
-        std::fs::create_dir(&draft).unwrap();
-        std::fs::remove_dir_all(&folder).unwrap();
-        std::fs::write(&folder, "").unwrap();
-        place(&draft, &folder).unwrap();
-        assert!(folder.is_file() && !draft.exists());
-        std::fs::remove_dir_all(&dir).unwrap();
-    }
 
     #[test]
     fn who_we_are_is_nobody_else_and_who_is_not_is_told_where_to_name_another() {

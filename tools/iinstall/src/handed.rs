@@ -2,6 +2,7 @@
 use crate::Way;
 use crate::source::{self, Paper};
 use bundle::Manifest;
+use child::User;
 use record::Env;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -35,17 +36,15 @@ pub(crate) struct Handed {
 }
 
 impl Handed {
-    /// Open what an install is made from and what vouches for it.
-    pub(crate) fn open(way: &Way<'_>, env: &Env) -> Result<Self, Failure> {
+    /// Open for `user` what an install is made from and what vouches for it.
+    pub(crate) fn open(way: &Way<'_>, env: &Env, user: &User) -> Result<Self, Failure> {
+        let lock = || env.template_dir.as_ref().map(|dir| Paper::open(&dir.join(LOCK_FILE), user));
         Ok(match way {
-            Way::Archive(path) => Self { source: Some(source::open(path)?), ..Self::default() },
+            Way::Archive(path) => Self { source: Some(source::open_for(path, user)?), ..Self::default() },
             Way::Bundle(path) => Self {
-                source: Some(source::open(path)?),
-                manifest: Paper::open(&Manifest::path_for(path)),
-                lock: env
-                    .template_dir
-                    .as_ref()
-                    .map_or(Paper::Absent, |dir| Paper::open(&dir.join(LOCK_FILE))),
+                source: Some(source::open_for(path, user)?),
+                manifest: Paper::open(&Manifest::path_for(path), user),
+                lock: lock().unwrap_or(Paper::Absent),
             },
             Way::Cache => Self::default(),
         })

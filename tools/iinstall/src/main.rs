@@ -109,7 +109,7 @@ enum Found {
 fn act(args: &Args, wanted: &Wanted<'_>, handed: Handed, io: &mut Io) -> Result<(), Failure> {
     let engine = wanted.env.engine;
     match User::other(wanted.env.user.as_deref(), &vars::user(wanted.env.engine)) {
-        Ok(Some(user)) => return other_user::act(args, wanted, user, io),
+        Ok(Some(user)) => return other_user::act(args, wanted, &user, io),
         Ok(None) => {}
         Err(failure) => return io.fail(engine, failure),
     }

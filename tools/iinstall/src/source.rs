@@ -1,5 +1,7 @@
 //! The file that an install is made from: opened once, by whoever may, and known by its looks.
 use crate::unpack;
+use child::User;
+use privsep::Links;
 use record::Source;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -22,6 +24,11 @@ pub(crate) fn open(path: &Path) -> Result<OwnedFd, Failure> {
     open_with(path, OFlags::empty()).map_err(|error| unreadable(path, &error.into()))
 }
 
+/// Open a source for another user, as root.
+pub(crate) fn open_for(path: &Path, user: &User) -> Result<OwnedFd, Failure> {
+    privsep::open(path, user, Links::Follow).map_err(|error| unreadable(path, &error))
+}
+
 fn open_with(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty())
@@ -41,11 +48,11 @@ pub(crate) enum Paper {
 
 impl Paper {
     /// Open it for somebody who may not. Its name is not the operator's word, but follows from one: so a link is left to
-    /// whoever reads it, who could otherwise have us open anything.
-    pub(crate) fn open(path: &Path) -> Self {
-        match open_with(path, OFlags::NOFOLLOW) {
+    /// whoever reads it.
+    pub(crate) fn open(path: &Path, user: &User) -> Self {
+        match privsep::open(path, user, Links::Refuse) {
             Ok(fd) => Self::Open(fd),
-            Err(Errno::NOENT) => Self::Absent,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Absent,
             Err(_) => Self::Unopened,
         }
     }

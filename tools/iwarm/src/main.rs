@@ -2,14 +2,16 @@
 //!
 //! Reads `env` records. Writes one `warmed` record per engine whose cache was filled, `skipped` where that was not asked
 //! for or nothing is installed from a cache, `warning` records, and `failed`.
+mod other_user;
 mod place;
 mod warm;
 mod why;
 mod workshop;
 
+use child::User;
 use record::{Engine, Env, Record, Road, Step};
 use std::time::Duration;
-use tool::{Failure, Io, Outcome};
+use tool::{Failure, Io, Outcome, vars};
 
 #[derive(clap::Parser)]
 #[command(version, about)]
@@ -53,6 +55,11 @@ fn consider(patience: Duration, env: &Env, io: &mut Io) -> Result<(), Failure> {
     if env.road != Some(Road::Cache) && !asked {
         let road = env.road.map_or("no", Road::id);
         return io.skip(env.engine, format!("{road} road: nothing is installed from a cache"));
+    }
+    match User::other(env.user.as_deref(), &vars::user(env.engine)) {
+        Ok(Some(user)) => return other_user::act(patience, env, user, io),
+        Ok(None) => {}
+        Err(failure) => return io.fail(env.engine, failure),
     }
     match warm::warm(patience, env, io) {
         Ok(warmed) => io.write(warmed),

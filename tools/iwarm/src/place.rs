@@ -1,5 +1,4 @@
 //! Whose the cache is and whether it may be filled where it is.
-use child::User;
 use record::Env;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::io;
@@ -45,13 +44,9 @@ impl Place {
         Err(Failure::new(Code::Unmet, what, cause).hint(hint))
     }
 
-    /// Make the root where it is missing; for `user` where that is somebody else.
-    pub(crate) fn make(&self, user: Option<&User>) -> Result<(), Failure> {
-        let made = match user {
-            None => std::fs::create_dir_all(&self.root),
-            Some(user) => user.make_folder(&self.root),
-        };
-        made.map_err(|error| refused(&self.root, &error))
+    /// Make the root where it is missing.
+    pub(crate) fn make(&self) -> Result<(), Failure> {
+        std::fs::create_dir_all(&self.root).map_err(|error| refused(&self.root, &error))
     }
 
     /// Whether we may write what pixi will write: it finds out when most is downloaded.

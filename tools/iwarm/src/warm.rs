@@ -2,7 +2,6 @@
 use crate::place::{self, Place, required};
 use crate::why;
 use crate::workshop::{WarmLock, Workshop, sweep};
-use child::User;
 use lock::LockFile;
 use pixi::{Job, Network, Pixi, Template, surround};
 use record::{Env, Warmed, Warning};
@@ -18,7 +17,6 @@ pub(crate) fn warm(patience: Duration, env: &Env, io: &mut Io) -> Result<Warmed,
     place.must_outlive_container(env)?;
     let template = Template::open(&required(env, env.template_dir.as_ref(), "TEMPLATE_DIR")?)?;
     let lock_version = lock_version(env, &template)?;
-    let user = User::other(env.user.as_deref(), &vars::user(env.engine))?;
     let pixi = Pixi::find()?;
     for short in pixi.shortfalls(lock_version, env.cache_layout.as_deref(), Network::Connected)? {
         let engine = Some(env.engine);
@@ -30,14 +28,8 @@ pub(crate) fn warm(patience: Duration, env: &Env, io: &mut Io) -> Result<Warmed,
             hint: short.hint,
         })?;
     }
-    place.make(user.as_ref())?;
-    let run = Run { env, place: &place, template: &template, pixi: &pixi, user: user.as_ref(), patience };
-    match &user {
-        None => run.fill()?,
-        Some(user) => user.act(|| run.fill()).map_err(|error| {
-            Failure::io(Code::Unmet, format!("cannot become user {}", user.name), &error)
-        })??,
-    }
+    place.make()?;
+    Run { env, place: &place, template: &template, pixi: &pixi, patience }.fill()?;
     Ok(Warmed {
         engine: env.engine,
         lock_sha256: template.lock_sha256(),
@@ -72,12 +64,10 @@ struct Run<'a> {
     place: &'a Place,
     template: &'a Template,
     pixi: &'a Pixi,
-    user: Option<&'a User>,
     patience: Duration,
 }
 
 impl Run<'_> {
-    /// As the user that the cache belongs to, on whatever thread that is.
     fn fill(&self) -> Result<(), Failure> {
         let root = &self.place.root;
         let lock = WarmLock::take(root, self.patience)?;
@@ -87,14 +77,7 @@ impl Run<'_> {
         let folder = workshop.folder();
         self.lay_out(folder)?;
         let label = format!("warming the cache of {}", self.env.engine);
-        let ended = Job::new(self.command(folder)).keep(lock.fd()).run(&label);
-        let ended = ended.map_err(|failure| match self.user {
-            Some(user) => {
-                let hint = format!("user {} must be able to reach it, as in /usr/local/bin", user.name);
-                failure.hint(hint)
-            }
-            None => failure,
-        })?;
+        let ended = Job::new(self.command(folder)).keep(lock.fd()).run(&label)?;
         if !ended.status.success() {
             return Err(why::failure(&ended, root));
         }
@@ -115,9 +98,6 @@ impl Run<'_> {
         let mut command = Command::new(&self.pixi.program);
         command.args(["install", "--frozen", "--environment", environment(self.env)]).current_dir(folder);
         command.arg("--manifest-path").arg(folder.join("pixi.toml"));
-        if let Some(user) = self.user {
-            user.reset_environment(&mut command);
-        }
         surround(&mut command, &self.env.environment, &folder.join("tmp"), Network::Connected);
         command
     }

@@ -11,7 +11,7 @@ mod within;
 pub(crate) use attempt::Attempt;
 pub(crate) use lock::{HomeLock, NO_LOCKS};
 pub(crate) use marker::{DRAFT as MARKER_DRAFT, Install, NAME as MARKER, now};
-pub(crate) use within::{missing, unmake, within};
+pub(crate) use within::within;
 
 use std::fs::File;
 use std::io;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
 /// Where attempts and installs are.
-const INSTALLS: &str = ".installs";
+pub(crate) const INSTALLS: &str = ".installs";
 
 /// An engine's folder, by its canonical path.
 #[derive(Clone, Debug)]

@@ -49,12 +49,12 @@ fn retreat(path: &Path, made: &[PathBuf]) {
 }
 
 /// The folders on the way to `path` that are not there, it and the innermost first.
-pub(crate) fn missing(path: &Path) -> Vec<PathBuf> {
+fn missing(path: &Path) -> Vec<PathBuf> {
     path.ancestors().take_while(|folder| folder.symlink_metadata().is_err()).map(Path::to_owned).collect()
 }
 
 /// Remove these folders, the innermost first, as far as they are empty.
-pub(crate) fn unmake(made: &[PathBuf]) {
+fn unmake(made: &[PathBuf]) {
     for folder in made {
         drop(std::fs::remove_dir(folder));
     }

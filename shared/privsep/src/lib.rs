@@ -1,0 +1,17 @@
+//! What root does for the user of an engine, without trust in that user: privilege separation.
+//!
+//! Owns three things. [`open`] and [`Folders`] go to a path that the operator named with no more rights than those who
+//! could have put something else on the way. [`Rerun`] runs this tool again as the user. [`Crossing`] rebuilds what that
+//! process wrote from a list of what may cross back.
+mod crossing;
+mod folders;
+mod hear;
+mod rerun;
+mod rights;
+mod text;
+mod way;
+
+pub use crossing::Crossing;
+pub use folders::Folders;
+pub use rerun::Rerun;
+pub use way::{Links, open};

@@ -1,0 +1,123 @@
+//! This tool once more, as another user.
+use crate::Crossing;
+use crate::hear::{Heard, hear};
+use crate::text::{TEXT_BYTES, clean};
+use child::{Leader, Start, User};
+use record::{Record, Writer};
+use rustix::process::Signal;
+use std::io::{self, Seek};
+use std::os::fd::RawFd;
+use std::process::{Child, Command, Stdio};
+use tool::{Code, Failure, Io, vars};
+
+/// What the second process is given: a command line, records on its standard input, and descriptors. Of the environment it
+/// gets what a user's process gets, and nothing that was set for us.
+#[derive(Debug)]
+pub struct Rerun {
+    /// As whom.
+    pub user: User,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// What it reads.
+    pub records: Vec<Record>,
+    /// Descriptors that it inherits, under the same numbers.
+    pub keep: Vec<RawFd>,
+}
+
+/// What went wrong with the second process.
+enum Trouble {
+    Hearing(io::Error),
+    Said(Failure),
+    Writing(Failure),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Hearing(error)
+    }
+}
+
+impl Rerun {
+    /// Run it to its end, and hand on what may cross. It is killed when it says what may not, and when we end before it.
+    ///
+    /// # Errors
+    /// 69 and 75 where it does not run, or not to its end; 65 where it says what cannot be; and as [`Io::write`].
+    pub fn run(self, crossing: &mut Crossing<'_>, io: &mut Io) -> Result<(), Failure> {
+        let (by, what) = (crossing.by, format!("cannot run {} as {}", crossing.by, self.user.name));
+        let mut child = self.start().map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
+        let heard = hear(&mut child, &mut |heard| match heard {
+            Heard::Note(text) => {
+                note(by, text);
+                Ok(())
+            }
+            Heard::Line(line) => match crossing.admit(line).map_err(Trouble::Said)? {
+                Some(record) => io.write(record).map_err(Trouble::Writing),
+                None => Ok(()),
+            },
+        });
+        if heard.is_err() {
+            end(&mut child);
+        }
+        match heard {
+            Ok(_) if crossing.is_complete() => Ok(()),
+            Ok(status) => {
+                let what = format!("{by} as another user said nothing");
+                let mut failure = Failure::new(Code::Unmet, what, status.to_string());
+                failure.exit = Some(status.to_string());
+                Err(failure)
+            }
+            Err(Trouble::Said(failure) | Trouble::Writing(failure)) => Err(failure),
+            Err(Trouble::Hearing(error)) => Err(match error.kind() {
+                io::ErrorKind::InvalidData => Failure::io(Code::Input, what, &error),
+                io::ErrorKind::Interrupted => {
+                    Failure::io(Code::Later, what, &error).hint("it was ended; run again")
+                }
+                _ => Failure::io(Code::Unmet, what, &error),
+            }),
+        }
+    }
+
+    fn start(self) -> io::Result<Child> {
+        // By its descriptor in /proc: the user may not be able to walk to where we are.
+        let mut command = Command::new("/proc/self/exe");
+        command.args(self.args);
+        for (name, _) in std::env::vars_os() {
+            // Settings and secrets of all engines: what this one needs is in the records.
+            if name.as_encoded_bytes().starts_with(b"AUTO_INFER_") {
+                command.env_remove(name);
+            }
+        }
+        if std::env::var_os(vars::INFER_DEV_LOG).is_none() {
+            command.env(vars::INFER_DEV_LOG, log::max_level().as_str());
+        }
+        let input = records(&self.records)?;
+        // A session of its own has no terminal, into which the user could type for us.
+        let (leader, death_signal) = (Leader::Session, Some(Signal::KILL));
+        Start { user: Some(self.user), death_signal, keep: self.keep, leader }.apply(&mut command);
+        command.current_dir("/").stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+}
+
+/// The records as a file without a name: a pipe could fill up before anybody reads it.
+fn records(records: &[Record]) -> io::Result<std::fs::File> {
+    let mut file = std::fs::File::from(rustix::fs::memfd_create("records", rustix::fs::MemfdFlags::CLOEXEC)?);
+    let mut writer = Writer::new(&mut file);
+    records.iter().try_for_each(|record| writer.write(record))?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// A line of its standard error, said by us: whatever it is, it begins with our name.
+fn note(by: &str, text: &[u8]) {
+    let text = clean(&String::from_utf8_lossy(text), TEXT_BYTES);
+    let text = text.strip_prefix(by).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&text);
+    if !text.is_empty() {
+        tool::note(by, text);
+    }
+}
+
+fn end(child: &mut Child) {
+    if let Err(error) = child.kill().and_then(|()| child.wait()) {
+        log::warn!("cannot end process {}: {}", child.id(), tool::io_text(&error));
+    }
+}
