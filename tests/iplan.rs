@@ -1,4 +1,6 @@
 //! iplan: every rule of the TOML file, and everything that is checked before anything starts.
+mod changed;
+
 use crate::kit::{Output, Sandbox, free_port, root};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, TcpListener};
@@ -584,7 +586,7 @@ fn an_instance_that_runs_is_reused_and_its_port_is_its_own() {
     assert_eq!(
         stale.stderr,
         "iplan: warning: llama-cpp a runs already, from another plan\n\
-         iplan: hint: it is not restarted by itself: stop it with istop to take the new plan\n"
+         iplan: hint: it goes on as it is; ilaunch --replace restarts it from the new plan\n"
     );
     status(&sandbox.text("w"), &stale.one("plan")["hash"]);
     let same = plan(&sandbox, "llama-cpp", &toml).exits(0);

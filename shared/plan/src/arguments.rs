@@ -27,7 +27,7 @@ impl Arguments {
     pub(crate) fn of(server: &Table, extra: &[String], traits: &Traits, repeat: bool) -> Self {
         let write = |entry: &Entry| write(entry, traits, repeat);
         let mut arguments =
-            Self { written: server.0.iter().filter_map(write).collect(), extra: parse_extra(extra, traits) };
+            Self { written: server.0.iter().filter_map(write).collect(), extra: parse_tokens(extra, traits) };
         for (flag, value) in [("host", "127.0.0.1".to_owned()), ("port", traits.port.to_string())] {
             if arguments.value(flag).is_none() {
                 let values = vec![value];
@@ -122,8 +122,8 @@ fn tokens(typed: &str, values: &[String], lists: Lists, traits: &Traits) -> Vec<
     }
 }
 
-/// `extra_args`, taken apart into flags and their values; every token stays as it is.
-fn parse_extra(extra: &[String], traits: &Traits) -> Vec<Argument> {
+/// `extra_args`, or a whole command line, taken apart into flags and their values; every token stays as it is.
+pub(crate) fn parse_tokens(extra: &[String], traits: &Traits) -> Vec<Argument> {
     let is_flag = |token: &str| token.len() > 1 && token.starts_with('-') && token.parse::<f64>().is_err();
     let mut arguments: Vec<Argument> = Vec::new();
     for token in extra {

@@ -110,12 +110,15 @@ fn reserved(entry: &Entry, problems: &mut Problems<'_>) -> bool {
     true
 }
 
+/// Whether an instance can have this name.
+pub(crate) fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.len() <= 64 && name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '.' || c == '-')
+}
+
 fn check_name(entry: &Entry, problems: &mut Problems<'_>) {
     let name = &entry.key;
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let good =
-        name.len() <= 64 && name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '.' || c == '-');
-    if !good {
+    if !is_name(name) {
         let hint =
             "a name has up to 64 letters, digits, '_', '.' and '-', and begins with a letter, digit or '_'";
         problems.at(

@@ -18,6 +18,15 @@ struct Planned {
     user: Option<String>,
 }
 
+/// What came of planning.
+#[derive(Debug, Default)]
+pub struct Plans {
+    /// What is to run.
+    pub plans: Vec<Plan>,
+    /// What the configuration does not want: instances that are disabled, or left over from another one.
+    pub unwanted: Vec<(Engine, String)>,
+}
+
 impl Gathered {
     /// Take note of a record. The last `env` and the last `installed` of an engine count.
     pub fn note(&mut self, record: &Record) {
@@ -65,26 +74,27 @@ impl Gathered {
     }
 
     /// Plan what was gathered and write it all: engines that failed before are left out, those that are not asked to serve
-    /// are skipped. Gives the plans back.
+    /// are skipped. Gives the plans back, and what is not to run.
     ///
     /// # Errors
     /// As [`Io::write`].
-    pub fn plan(self, io: &mut Io, options: &Options) -> Result<Vec<Plan>, Failure> {
+    pub fn plan(self, io: &mut Io, options: &Options) -> Result<Plans, Failure> {
         let alive = self.inputs.into_iter().filter(|input| !io.ended(input.env.engine));
         let (wanted, others): (Vec<Input>, Vec<Input>) =
             alive.partition(|input| input.env.wants(Step::Serve));
         for input in others {
             io.skip(input.env.engine, "step serve was not asked for")?;
         }
-        let mut plans = Vec::new();
+        let mut plans = Plans::default();
         for item in plan_all(&wanted, options) {
             match item {
                 Item::Plan(plan) => {
-                    plans.push((*plan).clone());
+                    plans.plans.push((*plan).clone());
                     io.write(*plan)?;
                 }
                 Item::Skipped { engine, instance: Some(name), why } => {
                     io.skip((engine, name.as_str()), why)?;
+                    plans.unwanted.push((engine, name));
                 }
                 Item::Skipped { engine, instance: None, why } => io.skip(engine, why)?,
                 Item::Failed { engine, instance: Some(name), failure } => {

@@ -130,7 +130,7 @@ fn port(arguments: &Arguments, instance: &str) -> Result<u16, Failure> {
 }
 
 /// The product of the parallel sizes, unless other machines take part.
-fn gpus_needed(arguments: &Arguments, traits: &engine::Traits) -> Option<u64> {
+pub(crate) fn gpus_needed(arguments: &Arguments, traits: &engine::Traits) -> Option<u64> {
     if traits.spread.iter().any(|flag| arguments.value(flag).is_some_and(|value| value != "1")) {
         return None;
     }

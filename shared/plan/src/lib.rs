@@ -4,6 +4,7 @@
 //! checked before anything starts, and where a secret goes. Plans all engines at once, because ports and GPUs are checked
 //! across all. Starts nothing and writes nothing; `iplan` and `ilaunch` are its callers.
 mod arguments;
+mod changes;
 mod config;
 mod control;
 mod document;
@@ -11,23 +12,28 @@ mod environment;
 mod gathered;
 mod install;
 mod instance;
+mod leaving;
+mod leftover;
 mod options;
 mod port;
 mod preflight;
 mod problems;
 mod program;
+mod recheck;
 mod rules;
 mod secret;
 mod secrets;
 mod value;
 
-pub use gathered::Gathered;
+pub use gathered::{Gathered, Plans};
 pub use options::Options;
+pub use recheck::{recheck, taken};
 pub use rules::GPU_MEMORY;
 pub use secrets::secrets;
 
 use document::Document;
 use instance::{Draft, Shared};
+use leftover::Leftover;
 use program::Caller;
 use record::{Engine, Env, Installed, Plan, Warning};
 use tool::{Code, Failure};
@@ -80,23 +86,26 @@ pub fn dropped(plan: &Plan, options: &Options) -> Vec<String> {
 enum Slot {
     Draft(Box<Draft>),
     Item(Item),
+    Leftover(Leftover),
 }
 
 /// Plan every instance of every input.
 #[must_use]
 pub fn plan_all(inputs: &[Input], options: &Options) -> Vec<Item> {
     let mut slots: Vec<Slot> = inputs.iter().flat_map(|input| plan_engine(input, options)).collect();
-    let mut drafts: Vec<&mut Draft> = slots
-        .iter_mut()
-        .filter_map(|slot| match slot {
-            Slot::Draft(draft) => Some(&mut **draft),
-            Slot::Item(_) => None,
-        })
-        .collect();
-    preflight::check(&mut drafts);
+    let (mut drafts, mut leftovers) = (Vec::new(), Vec::new());
+    for slot in &mut slots {
+        match slot {
+            Slot::Draft(draft) => drafts.push(&mut **draft),
+            Slot::Leftover(leftover) => leftovers.push(&*leftover),
+            Slot::Item(_) => {}
+        }
+    }
+    preflight::check(&mut drafts, &leftovers);
     let about_dropped = about_dropped(&drafts);
     let said = slots.into_iter().flat_map(|slot| match slot {
         Slot::Item(item) => vec![item],
+        Slot::Leftover(leftover) => leftover.warning().into_iter().map(Item::Warning).collect(),
         Slot::Draft(draft) => finish(*draft),
     });
     about_dropped.into_iter().map(Item::Warning).chain(said).collect()
@@ -150,20 +159,34 @@ fn draft_engine(input: &Input, options: &Options) -> Result<Vec<Slot>, Vec<Failu
     let engine = input.env.engine;
     let document = read(input, options).map_err(|failure| vec![failure])?;
     let config = config::read(&document, engine, options.lenient)?;
+    let why = |instance: &config::Instance| match (config.master.enable, instance.settings.enabled) {
+        (false, _) => Some("master.enable is false"),
+        (true, false) => Some("control.enabled is false"),
+        (true, true) => None,
+    };
+    let leftovers = || {
+        let named = |name: &str| config.instances.iter().find(|instance| instance.name == name);
+        let missing = || Some(format!("{} does not name it", document.path.display()));
+        let found = leftover::find(&input.env, |name| {
+            named(name).map_or_else(missing, |i| why(i).map(str::to_owned))
+        });
+        found.into_iter().flat_map(move |leftover| {
+            let unnamed = named(&leftover.instance).is_none();
+            let stand_in = unnamed.then(|| skipped(engine, Some(&leftover.instance), &leftover.why));
+            stand_in.into_iter().chain([Slot::Leftover(leftover)])
+        })
+    };
     if config.instances.is_empty() {
         if !config.master.enable {
-            return Ok(vec![skipped(engine, None, "master.enable is false")]);
+            return Ok(std::iter::once(skipped(engine, None, "master.enable is false"))
+                .chain(leftovers())
+                .collect());
         }
         let what = format!("{} defines no instance", document.path.display());
         let cause = "there is no table [instance.NAME.server]";
         return Err(vec![Failure::new(Code::Input, what, cause)]);
     }
     let mut slots: Vec<Slot> = config.unknown.iter().map(|unknown| unknown_key(engine, unknown)).collect();
-    let why = |instance: &config::Instance| match (config.master.enable, instance.settings.enabled) {
-        (false, _) => Some("master.enable is false"),
-        (true, false) => Some("control.enabled is false"),
-        (true, true) => None,
-    };
     let caller = Caller(&options.environment);
     let install = if config.instances.iter().any(|instance| why(instance).is_none()) {
         program::find(input, &config.master, &caller).map_err(|failure| vec![failure])?
@@ -182,6 +205,7 @@ fn draft_engine(input: &Input, options: &Options) -> Result<Vec<Slot>, Vec<Failu
             },
         });
     }
+    slots.extend(leftovers());
     Ok(slots)
 }
 

@@ -41,6 +41,13 @@ pub(crate) fn check(host: &str, port: u16) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether none but these processes is seen to hold the port. A socket whose holder may not be looked at is taken for
+/// theirs, and so is one that is bound and does not listen, which nobody sees.
+pub(crate) fn is_held_by(port: u16, pids: &[u32]) -> bool {
+    let held = sockets_on(port).into_iter().filter(|socket| socket.inode != 0);
+    held.filter_map(|socket| tree::holder(socket.inode)).all(|pid| pids.contains(&pid))
+}
+
 fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let bare = if host == "*" { "::" } else { host.trim_start_matches('[').trim_end_matches(']') };
     if let Ok(ip) = bare.parse::<IpAddr>() {

@@ -1,6 +1,8 @@
 //! What is checked before anything starts.
 use crate::instance::Draft;
-use crate::{port, rules};
+use crate::leaving::{self, Leaving};
+use crate::leftover::Leftover;
+use crate::{changes, port, rules};
 use child::User;
 use engine::Weights;
 use gpu::{Chosen, Device};
@@ -12,7 +14,7 @@ use std::path::Path;
 use tool::{Code, Failure, vars};
 
 /// Check all drafts, each by itself and against the ones before it.
-pub(crate) fn check(drafts: &mut [&mut Draft]) {
+pub(crate) fn check(drafts: &mut [&mut Draft], leftovers: &[&Leftover]) {
     let foreground = drafts.iter().any(|draft| !draft.plan.control.background);
     let total = drafts.len();
     for draft in drafts.iter_mut() {
@@ -25,12 +27,13 @@ pub(crate) fn check(drafts: &mut [&mut Draft]) {
             draft.failures.push(failure);
         }
     }
+    let leaving = leaving::all(drafts, leftovers);
     for at in 0..drafts.len() {
         let (before, rest) = drafts.split_at_mut(at);
         if let [draft, ..] = rest {
             check_against(draft, before);
             if !draft.plan.reused {
-                check_alone(draft);
+                check_alone(draft, &leaving);
             }
         }
     }
@@ -38,14 +41,14 @@ pub(crate) fn check(drafts: &mut [&mut Draft]) {
 }
 
 impl Draft {
-    fn object(&mut self, rule: &str, mut failure: Failure) {
+    pub(crate) fn object(&mut self, rule: &str, mut failure: Failure) {
         if !self.plan.control.allow.iter().any(|allowed| allowed == rule) {
             failure.class = Some(rule.to_owned());
             self.failures.push(failure);
         }
     }
 
-    fn warn(&mut self, rule: &str, what: String, hint: &str) {
+    pub(crate) fn warn(&mut self, rule: &str, what: String, hint: &str) {
         let Plan { engine, instance, .. } = &self.plan;
         self.warnings.push(Warning {
             engine: Some(*engine),
@@ -78,14 +81,19 @@ fn find_running(draft: &mut Draft) -> Result<(), Failure> {
         return Err(Failure::new(Code::Later, what, cause).hint(hint));
     }
     let stale = running.is_some_and(|running| running != *hash);
-    let what = format!("{engine} {instance} runs already, from another plan");
+    let mut what = format!("{engine} {instance} runs already, from another plan");
+    if stale && let Ok(Some(theirs)) = directory.plan() {
+        for change in changes::changes(&theirs, &draft.plan) {
+            what.push_str(&format!("; {change}"));
+        }
+    }
     draft.plan.reused = true;
     draft.plan.stale = stale;
     if stale {
         draft.warn(
             rules::STALE,
             what,
-            "it is not restarted by itself: stop it with istop to take the new plan",
+            "it goes on as it is; ilaunch --replace restarts it from the new plan",
         );
     }
     Ok(())
@@ -114,11 +122,18 @@ fn check_against(draft: &mut Draft, before: &[&mut Draft]) {
 }
 
 /// What starting this one instance would stumble over.
-fn check_alone(draft: &mut Draft) {
+pub(crate) fn check_alone(draft: &mut Draft, leaving: &[Leaving]) {
     if let Err(failure) = port::check(&draft.plan.host, draft.plan.port)
         && !left_behind(&draft.plan.state_dir)
     {
-        draft.object(rules::PORT_IN_USE, failure);
+        match leaving.iter().find(|other| other.holds_port_of(&draft.plan)) {
+            Some(other) => {
+                let Plan { engine, instance, port, .. } = &draft.plan;
+                let what = format!("port {port} of {engine} {instance} is still held by {}", other.name);
+                draft.warn(rules::PORT_IN_USE, what, other.hint);
+            }
+            None => draft.object(rules::PORT_IN_USE, failure),
+        }
     }
     check_model(draft);
     if let Err(failure) = check_log(&draft.plan) {
@@ -128,7 +143,7 @@ fn check_alone(draft: &mut Draft) {
 
 /// Whether a keeper that was killed has left processes of this very instance. They may hold its port; whoever launches
 /// ends them first.
-fn left_behind(state_dir: &Path) -> bool {
+pub(crate) fn left_behind(state_dir: &Path) -> bool {
     let directory = Directory::at(state_dir);
     let Ok(Some((record::Keeper::Lost, status))) = directory.state() else { return false };
     let owner = directory.owner().ok();
@@ -233,7 +248,7 @@ fn check_gpus(drafts: &mut [&mut Draft]) {
     }
 }
 
-fn check_gpu_ids(draft: &mut Draft, chosen: &Chosen, gpus: &[Device]) {
+pub(crate) fn check_gpu_ids(draft: &mut Draft, chosen: &Chosen, gpus: &[Device]) {
     let instance = draft.plan.instance.clone();
     if !chosen.strangers.is_empty() && draft.plan.gpu_ids != "all" {
         let what = format!("gpu_ids of instance {instance} name GPUs that are not there");

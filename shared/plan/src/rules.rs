@@ -14,6 +14,8 @@ pub(crate) const MODEL_UNSET: &str = "model_unset";
 pub(crate) const PORT_IN_USE: &str = "port_in_use";
 pub(crate) const PORT_SHARED: &str = "port_shared";
 pub(crate) const STALE: &str = "stale";
+/// Not for `allow`: who is not in the file has no `allow`.
+pub(crate) const UNPLANNED: &str = "unplanned";
 /// Not for `allow`: that is what `--lenient` is for.
 pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
 

@@ -76,7 +76,7 @@ fn read(io: &mut Io, options: &Options) -> Result<Vec<Plan>, Failure> {
     gathered.refuse_other_users(io)?;
     iplan |= !plans.is_empty() || io.skipped_by("iplan");
     if contract && !iplan {
-        return gathered.plan(io, options);
+        return Ok(gathered.plan(io, options)?.plans);
     }
     io.require("plan", &["iplan", "ienv"])?;
     plans.retain(|plan| !io.ended((plan.engine, plan.instance.as_str())));

@@ -35,9 +35,9 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     }
     io.require("env", &["ienv"])?;
     gathered.refuse_other_users(io)?;
-    let plans = gathered.plan(io, &options)?;
+    let planned = gathered.plan(io, &options)?;
     if table {
-        io.print(&table::render(&plans))?;
+        io.print(&table::render(&planned.plans))?;
     }
     Ok(Outcome::Done)
 }

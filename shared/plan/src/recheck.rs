@@ -1,0 +1,62 @@
+//! What is checked again before something that runs is stopped for a plan, or a port is taken.
+use crate::arguments::{Arguments, parse_tokens};
+use crate::instance::{Draft, gpus_needed};
+use crate::leaving::Leaving;
+use crate::{Options, preflight};
+use record::Plan;
+use state::Directory;
+use tool::{Code, Failure};
+
+/// Check a plan whose instance still runs from another one, as if it were to start now: its program and install, port,
+/// model, log and GPUs. A port that instances of the state directories `leaving` hold counts as free. What is wrong comes
+/// back, all of it.
+#[must_use]
+pub fn recheck(plan: &Plan, options: &Options, leaving: &[Directory]) -> Vec<Failure> {
+    let traits = engine::of(plan.engine);
+    let arguments = Arguments { extra: parse_tokens(&plan.args, traits), ..Arguments::default() };
+    let leaving: Vec<Leaving> = leaving.iter().filter_map(|place| Leaving::at(place, "")).collect();
+    let visible = plan.env_set.get(gpu::VISIBLE).or_else(|| options.environment.get(gpu::VISIBLE));
+    let mut draft = Draft {
+        gpus_needed: gpus_needed(&arguments, traits),
+        visible: visible.cloned(),
+        model_elsewhere: traits.model_elsewhere.iter().any(|flag| arguments.value(flag).is_some()),
+        warnings: Vec::new(),
+        failures: missing(plan).into_iter().collect(),
+        plan: plan.clone(),
+    };
+    preflight::check_alone(&mut draft, &leaving);
+    let asks = plan.gpu_ids != "all" || draft.gpus_needed.is_some_and(|count| count > 1);
+    if plan.gpu_ids != "none"
+        && asks
+        && let Some(gpus) = gpu::devices()
+    {
+        let chosen = gpu::choose(&plan.gpu_ids, draft.visible.as_deref(), &gpus);
+        preflight::check_gpu_ids(&mut draft, &chosen, &gpus);
+    }
+    draft.failures
+}
+
+/// The failure of a plan whose port belongs to one of these instances, which run and are not going to stop.
+#[must_use]
+pub fn taken(plan: &Plan, staying: &[Directory]) -> Option<Failure> {
+    let staying = staying.iter().filter_map(|place| Leaving::at(place, ""));
+    let holder =
+        staying.filter(|other| other.claims_port_of(plan)).find(|other| other.holds_port_of(plan))?;
+    let what = format!("port {} of {} {} is in use", plan.port, plan.engine, plan.instance);
+    let failure = Failure::new(Code::Later, what, format!("{} runs on it", holder.name));
+    let mut failure =
+        failure.hint("stop it, or let ilaunch do it: --prune, or --replace where its plan changed");
+    failure.class = Some(crate::rules::PORT_IN_USE.to_owned());
+    Some(failure)
+}
+
+/// The program, or its install, is not there any more.
+fn missing(plan: &Plan) -> Option<Failure> {
+    let record = plan.install_path.as_ref().map(|install| install.join("installed.json"));
+    let mut needed = std::iter::once(plan.program.clone()).chain(record);
+    needed.find_map(|path| {
+        let error = path.metadata().err()?;
+        let what = format!("cannot use {}", path.display());
+        Some(Failure::io(Code::Unmet, what, &error).hint("install it, and plan again"))
+    })
+}
