@@ -1,6 +1,6 @@
 //! One chat completion, streamed.
-use crate::events::Events;
-use crate::target::good;
+use crate::events::{Ceiling, Events};
+use crate::target::{Patience, good};
 use crate::{Error, Target};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,6 +18,30 @@ pub struct Chat<'a> {
     pub max_tokens: u32,
     /// The longest silence that is borne, before the first byte and between two.
     pub silence: Duration,
+    /// The longest that the whole of it may take.
+    pub total: Duration,
+}
+
+impl Chat<'_> {
+    /// No token is longer than this, on the average of an answer.
+    const TOKEN_BYTES: u64 = 256;
+    /// What an engine sends for a token, with all that stands around it.
+    const EVENT_BYTES: u64 = 16 << 10;
+    /// What it may send beside that, pings for one.
+    const BESIDE_BYTES: u64 = 16 << 20;
+    /// However many tokens are asked for, an answer above this is none for a person or a record.
+    const ANSWER_BYTES: u64 = 64 << 20;
+
+    /// More text than the tokens that were asked for can be.
+    fn answer_bytes(&self) -> usize {
+        let bytes = (1 << 20) + u64::from(self.max_tokens) * Self::TOKEN_BYTES;
+        usize::try_from(bytes.min(Self::ANSWER_BYTES)).unwrap_or(usize::MAX)
+    }
+
+    /// A longer stream than the tokens that were asked for can make.
+    fn stream_bytes(&self) -> u64 {
+        Self::BESIDE_BYTES + u64::from(self.max_tokens) * Self::EVENT_BYTES
+    }
 }
 
 /// A piece of an answer as it comes.
@@ -104,7 +128,8 @@ impl Target {
     /// One chat completion; `heard` gets each piece as it comes.
     ///
     /// # Errors
-    /// Anything but a 200 with a stream that ends as streams should: a cut one is an error, not a short answer.
+    /// Anything but a 200 with a stream that ends as streams should: a cut one is an error, not a short answer, and so is one
+    /// that goes on for longer than `total` or beyond what `max_tokens` can come to.
     pub fn chat(&self, chat: &Chat<'_>, heard: &mut dyn FnMut(Piece<'_>)) -> Result<Said, Error> {
         let body = json!({
             "model": chat.model,
@@ -114,17 +139,22 @@ impl Target {
             "stream_options": {"include_usage": true},
         });
         let start = Instant::now();
-        let response = self.post("/v1/chat/completions", &body, chat.silence, chat.silence)?;
+        let patience = Patience { silence: chat.silence, total: chat.total };
+        let response = self.post("/v1/chat/completions", &body, patience)?;
         if response.status().as_u16() != 200 {
             return Err(good(response).err().unwrap_or(Error::TimedOut));
         }
-        let mut events = Events::new(BufReader::new(response.into_body().into_reader()));
+        let ceiling = Ceiling { bytes: chat.stream_bytes(), until: start + chat.total };
+        let mut events = Events::new(BufReader::new(response.into_body().into_reader()), ceiling);
         let mut said = Said::default();
         while let Some(data) = events.next()? {
             if data == "[DONE]" {
                 return Ok(said);
             }
             said.take(&data, start, heard)?;
+            if said.content.len() + said.reasoning.len() > chat.answer_bytes() {
+                return Err(Error::Malformed(format!("it goes on after {} tokens", chat.max_tokens)));
+            }
         }
         if said.finish.is_some() {
             Ok(said)

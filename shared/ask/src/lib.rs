@@ -1,11 +1,13 @@
 //! How an engine is asked over HTTP: its health, its models, one token, one streamed chat.
 //!
-//! Owns the requests, the reading of answers and of error bodies, and the rule that no proxy is ever used. Knows nothing of
-//! instances, of how often to ask, or of what an answer means for readiness.
+//! Owns the requests, the reading of answers and of error bodies, the rule that no proxy is ever used, and that every question
+//! ends in time and takes no more memory than was asked for, whatever the server sends. Knows nothing of instances, of how often
+//! to ask, or of what an answer means for readiness.
 mod chat;
 mod error;
 mod events;
 mod key;
+mod names;
 mod target;
 
 pub use chat::{Chat, Piece, Said};

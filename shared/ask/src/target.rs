@@ -1,11 +1,13 @@
 //! One server, and the short questions to it.
 use crate::Error;
+use crate::names::Names;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ureq::http::{Response, Uri};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
 /// The longest answer that is read, streams excepted.
@@ -23,7 +25,7 @@ impl Target {
     /// The server that listens on `host` and `port`. One that listens on all interfaces is asked on loopback.
     #[must_use]
     pub fn at(host: &str, port: u16) -> Self {
-        Self::new(format!("http://{}:{port}", authority(host)), host)
+        Self::new(format!("http://{}:{port}", authority(host)))
     }
 
     /// The server at a base URL, with or without `/v1`.
@@ -52,12 +54,10 @@ impl Target {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let path = uri.path().trim_end_matches('/');
         let path = path.strip_suffix("/v1").unwrap_or(path);
-        Ok(Self::new(format!("http://{}:{port}{path}", authority(host)), host))
+        Ok(Self::new(format!("http://{}:{port}{path}", authority(host))))
     }
 
-    fn new(base: String, host: &str) -> Self {
-        // Resolving with a time limit takes a thread, which numbers do not need.
-        let named = host.parse::<IpAddr>().is_err() && !host.is_empty();
+    fn new(base: String) -> Self {
         let config = Agent::config_builder()
             .proxy(None)
             .http_status_as_error(false)
@@ -66,9 +66,9 @@ impl Target {
             .user_agent("infer-dev")
             .input_buffer_size(16 << 10)
             .output_buffer_size(16 << 10)
-            .timeout_resolve(named.then_some(Duration::from_secs(5)))
             .build();
-        Self { base, key: None, agent: config.into() }
+        let agent = Agent::with_parts(config, DefaultConnector::default(), Names);
+        Self { base, key: None, agent }
     }
 
     /// The same server, asked with this key.
@@ -90,8 +90,7 @@ impl Target {
     /// Anything but 200.
     pub fn health(&self, limit: Duration) -> Result<(), Error> {
         let call = self.agent.get(format!("{}/health", self.base));
-        let call = call.config().timeout_connect(Some(limit)).timeout_recv_response(Some(limit));
-        good(call.timeout_recv_body(Some(limit)).build().call()?).map(drop)
+        good(call.config().timeout_global(Some(limit)).build().call()?).map(drop)
     }
 
     /// The ids that `/v1/models` lists.
@@ -111,29 +110,31 @@ impl Target {
         if let Some(key) = &self.key {
             call = call.header("Authorization", format!("Bearer {key}"));
         }
-        let call = call.config().timeout_connect(Some(limit)).timeout_recv_response(Some(limit));
-        let body = good(call.timeout_recv_body(Some(limit)).build().call()?)?;
+        let body = good(call.config().timeout_global(Some(limit)).build().call()?)?;
         let models: Models = serde_json::from_slice(&body).map_err(malformed)?;
         Ok(models.data.into_iter().map(|model| model.id).collect())
     }
 
-    /// Have one real token generated: by a chat, or by a plain completion where the server has no chat for the model.
+    /// Have one real token generated: by a chat, or by a plain completion where the server has no chat for the model. Both
+    /// together take no longer than `limit`.
     ///
     /// # Errors
     /// Anything but a 200 with a choice in it.
     pub fn token(&self, model: &str, limit: Duration) -> Result<(), Error> {
         let messages = json!([{"role": "user", "content": "ping"}]);
         let chat = json!({"model": model, "messages": messages, "max_tokens": 1});
+        let begun = Instant::now();
         let refused = match self.choice("/v1/chat/completions", &chat, limit) {
             Err(error @ Error::Status { code: 400 | 404 | 405 | 501, .. }) => error,
             other => return other,
         };
         let plain = json!({"model": model, "prompt": "ping", "max_tokens": 1});
-        self.choice("/v1/completions", &plain, limit).map_err(|_| refused)
+        let left = limit.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
+        self.choice("/v1/completions", &plain, left).map_err(|_| refused)
     }
 
     fn choice(&self, path: &str, body: &Value, limit: Duration) -> Result<(), Error> {
-        let answer = good(self.post(path, body, limit, limit)?)?;
+        let answer = good(self.post(path, body, Patience { silence: limit, total: limit })?)?;
         let answer: Value = serde_json::from_slice(&answer).map_err(malformed)?;
         match answer.pointer("/choices/0") {
             Some(_) => Ok(()),
@@ -141,22 +142,27 @@ impl Target {
         }
     }
 
-    /// Send JSON: `limit` until the head of the answer, `silence` between two reads of its body.
-    pub(crate) fn post(
-        &self,
-        path: &str,
-        body: &Value,
-        limit: Duration,
-        silence: Duration,
-    ) -> Result<Response<Body>, Error> {
+    /// Send JSON.
+    pub(crate) fn post(&self, path: &str, body: &Value, patience: Patience) -> Result<Response<Body>, Error> {
+        let Patience { silence, total } = patience;
         let mut call = self.agent.post(format!("{}{path}", self.base));
         if let Some(key) = &self.key {
             call = call.header("Authorization", format!("Bearer {key}"));
         }
-        let call = call.config().timeout_connect(Some(limit)).timeout_recv_response(Some(limit));
-        let call = call.timeout_per_read(Some(silence)).build().content_type("application/json");
+        let call = call.config().timeout_connect(Some(silence)).timeout_recv_response(Some(silence));
+        let call = call.timeout_per_read(Some(silence)).timeout_global(Some(total)).build();
+        let call = call.content_type("application/json");
         Ok(call.send(body.to_string())?)
     }
+}
+
+/// How long a server gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Until the head of the answer, and between two reads of its body.
+    pub(crate) silence: Duration,
+    /// From the first byte of the question to the last of the answer.
+    pub(crate) total: Duration,
 }
 
 /// The key stays out of logs.

@@ -3,10 +3,15 @@ use std::io;
 use std::path::Path;
 use tool::{Code, Failure};
 
-/// The failure to start `program`, with what to do about it where the system's refusal tells.
+/// The failure to start `program`, with what to do about it where the system's refusal tells. Where the
+/// system has no process to give the code is 75, whatever `code` says.
 #[must_use]
 pub fn not_run(code: Code, program: &Path, error: &io::Error) -> Failure {
-    let failure = Failure::io(code, format!("cannot run {}", program.display()), error);
+    let what = format!("cannot run {}", program.display());
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return tool::thread::unavailable(what, error);
+    }
+    let failure = Failure::io(code, what, error);
     Failure { hint: not_run_hint(program, error), ..failure }
 }
 

@@ -1,13 +1,16 @@
 //! One question to nvidia-smi.
 use child::Start;
-use std::io::Read;
-use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::io::{self, Read};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A driver that is ill lets nvidia-smi hang; one that nobody has used yet takes seconds to wake.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// More than any machine's GPUs and their holders have to say.
+const ANSWER_BYTES: usize = 4 << 20;
 
 /// The lines that answer `query`; `None` when none came.
 pub(crate) fn ask(query: &str) -> Option<String> {
@@ -20,27 +23,59 @@ fn ask_within(query: &str, patience: Duration) -> Option<String> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     // One that hangs must hold nothing of ours open.
     Start::default().apply(&mut command);
+    let until = Instant::now() + patience;
     let mut child = command.spawn().ok()?;
-    let mut output = child.stdout.take()?;
-    let (send, receive) = mpsc::channel();
-    thread::spawn(move || {
-        let mut text = String::new();
-        let read = output.read_to_string(&mut text);
-        // Nobody waits any more after the patience is over.
-        drop(send.send(read.map(|_| text)));
-    });
-    let Ok(Ok(text)) = receive.recv_timeout(patience) else {
+    let output = child.stdout.take()?;
+    let ended = read(output, until).and_then(|text| Some((text, end(&mut child, until)?)));
+    let Some((text, ended)) = ended else {
         log::info!("nvidia-smi {query} said nothing within {} s", patience.as_secs());
         drop(child.kill());
         // Not waited for here: a process that hangs in the driver does not even die.
-        thread::spawn(move || drop(child.wait()));
+        drop(tool::thread::start("reap", move || drop(child.wait())));
         return None;
     };
-    let ended = child.wait().ok()?;
     if !ended.success() {
         log::info!("nvidia-smi {query} failed: {ended}: {}", text.trim_end());
     }
     ended.success().then_some(text)
+}
+
+/// All that comes until the end of the pipe; `None` where it is too much, no text, or not over in time.
+fn read(mut output: ChildStdout, until: Instant) -> Option<String> {
+    let mut text = Vec::new();
+    let mut chunk = [0; 8192];
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).ok()?;
+        match poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) => return None,
+            Err(Errno::INTR) => continue,
+            Err(_) => return None,
+            Ok(_) => {}
+        }
+        match output.read(&mut chunk) {
+            Ok(0) => return String::from_utf8(text).ok(),
+            Ok(count) => text.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+        if text.len() > ANSWER_BYTES {
+            return None;
+        }
+    }
+}
+
+/// How it ended; `None` where it has not in time.
+fn end(child: &mut Child, until: Instant) -> Option<ExitStatus> {
+    loop {
+        if let Some(status) = child.try_wait().ok()? {
+            return Some(status);
+        }
+        if Instant::now() >= until {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// The fields of a line.

@@ -1,7 +1,6 @@
 //! One answer for many threads.
 use crate::Reading;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// What was answered last, shared by all who want to know, so that not each of them runs nvidia-smi.
@@ -49,7 +48,8 @@ impl Meter {
         if !last.silent && asked + every <= now {
             last.asked = Some(now);
             let meter = Arc::clone(self);
-            thread::spawn(move || drop(meter.since(Instant::now())));
+            // Without a thread the last answer stands until there is one.
+            drop(tool::thread::start("meter", move || drop(meter.since(Instant::now()))));
         }
         last.reading.clone()
     }

@@ -76,7 +76,7 @@ impl Job {
         let mut child = self.command.spawn().map_err(|error| cannot(&error))?;
         // The command holds the writing ends, which would never be closed.
         drop(self.command);
-        let heard = outputs.hear(&mut child, label, self.adopts).map_err(|error| cannot(&error));
+        let heard = outputs.hear(&mut child, label, self.adopts);
         if heard.is_err() {
             drop(child.kill());
         }

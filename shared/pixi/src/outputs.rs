@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant};
+use tool::{Code, Failure};
 
 /// How many of the last lines are kept, and how much of each.
 pub(crate) const TAIL: usize = 40;
@@ -48,22 +48,21 @@ impl Outputs {
         child: &mut Child,
         label: &str,
         adopts: bool,
-    ) -> io::Result<(Vec<String>, Vec<u8>)> {
+    ) -> Result<(Vec<String>, Vec<u8>), Failure> {
         let (say, heard) = channel();
         if let Some(stdout) = self.answer {
             let say = say.clone();
-            thread::spawn(move || answer(stdout, &say));
+            tool::thread::start("answer", move || answer(stdout, &say))?;
         }
         let credentials = Credentials::of(std::env::vars_os());
-        thread::spawn(move || lines(self.lines, &credentials, &say));
+        tool::thread::start("lines", move || lines(self.lines, &credentials, &say))?;
         let line = tool::instance_line(label);
-        line.enable_steady_tick(Duration::from_millis(200));
         let listened = listen(child, &heard, adopts, |text| {
             log::info!("{text}");
             line.set_message(format!("{label}: {text}"));
         });
         line.finish_and_clear();
-        listened
+        listened.map_err(|error| Failure::io(Code::Unmet, format!("cannot wait for {label}"), &error))
     }
 }
 

@@ -17,6 +17,6 @@ pub use handover::{Order, Report, Secrets};
 pub use lock::{Lock, Taken};
 pub use log::{log_since_start, log_tail};
 pub use note::Note;
-pub use run_dir::{existing, instances, preferred};
+pub use run_dir::{Found, instances, preferred};
 pub use select::{everywhere, named};
 pub use status::Status;

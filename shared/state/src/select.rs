@@ -1,5 +1,6 @@
 //! Which instances a command line means.
-use crate::{Directory, existing, instances};
+use crate::run_dir::existing;
+use crate::{Directory, Found, instances};
 use record::Engine;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure, vars};
@@ -9,7 +10,7 @@ use tool::{Code, Failure, vars};
 ///
 /// # Errors
 /// Code 69 for a run directory that was named and is none.
-pub fn everywhere(run_dir: Option<&Path>) -> Result<Vec<Directory>, Failure> {
+pub fn everywhere(run_dir: Option<&Path>) -> Result<Found, Failure> {
     let variable = std::env::var_os(vars::RUN_DIR).filter(|value| !value.is_empty()).map(PathBuf::from);
     let places = match (run_dir, variable) {
         (Some(option), _) => {
@@ -24,30 +25,42 @@ pub fn everywhere(run_dir: Option<&Path>) -> Result<Vec<Directory>, Failure> {
             return Err(Failure::new(Code::Unmet, what, "not an absolute path"));
         }
         (None, Some(variable)) => vec![variable],
-        (None, None) => existing(None),
+        (None, None) => existing(),
     };
-    let mut found: Vec<Directory> = places.iter().flat_map(|place| instances(place)).collect();
-    found.retain(Directory::is_known);
-    found.sort_by_key(Directory::engine);
+    let mut found = Found::default();
+    for below in places.iter().map(|place| instances(place)) {
+        found.places.extend(below.places);
+        found.unread.extend(below.unread);
+    }
+    found.places.retain(Directory::is_known);
+    found.places.sort_by_key(Directory::engine);
     Ok(found)
 }
 
 /// Those of `found` that the names mean, all where there are none: ENGINE, ENGINE/INSTANCE or INSTANCE.
 ///
 /// # Errors
-/// Code 65 for a name that means nothing, with the nearest one.
-pub fn named(found: Vec<Directory>, names: &[String]) -> Result<Vec<Directory>, Failure> {
+/// Code 65 for a name that means nothing, with the nearest one; where not everything could be read, why not.
+pub fn named(mut found: Found, names: &[String]) -> Result<Found, Failure> {
     if names.is_empty() {
         return Ok(found);
     }
     for name in names {
-        let known = name.parse::<Engine>().is_ok() || found.iter().any(|place| is_meant(place, name));
+        let known = name.parse::<Engine>().is_ok() || found.places.iter().any(|place| is_meant(place, name));
         if !known {
-            return Err(unknown(&found, name));
+            return Err(if found.unread.is_empty() {
+                unknown(&found.places, name)
+            } else {
+                found.unread.remove(0)
+            });
         }
     }
-    let meant = |place: &Directory| names.iter().any(|name| is_meant(place, name));
-    Ok(found.into_iter().filter(meant).collect())
+    if names.iter().all(|name| name.parse::<Engine>().is_err()) {
+        // Every instance that was asked for is there: what could not be read is not asked for.
+        found.unread.clear();
+    }
+    found.places.retain(|place| names.iter().any(|name| is_meant(place, name)));
+    Ok(found)
 }
 
 fn is_meant(place: &Directory, name: &str) -> bool {
@@ -81,10 +94,11 @@ mod tests {
 
     fn select(names: &[&str]) -> Result<Vec<String>, Failure> {
         let place = |name: &str| Directory::at(Path::new("/run/x").join(name));
-        let found = ["llama-cpp/a", "llama-cpp/vllm", "vllm/a", "vllm/glm"].map(place).to_vec();
+        let places = ["llama-cpp/a", "llama-cpp/vllm", "vllm/a", "vllm/glm"].map(place).to_vec();
+        let found = Found { places, unread: Vec::new() };
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let full = |place: &Directory| format!("{}/{}", place.engine().unwrap(), place.instance().unwrap());
-        named(found, &names).map(|places| places.iter().map(full).collect())
+        named(found, &names).map(|found| found.places.iter().map(full).collect())
     }
 
     #[test]

@@ -10,9 +10,9 @@ pub use report::report;
 
 use gpu::Meter;
 use state::Directory;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 use tool::Failure;
 
@@ -38,21 +38,35 @@ impl Request {
 /// What became of one instance that was to be stopped; `None` where nothing ran, was left or was remembered.
 pub type Stopped = Result<Option<Gone>, Failure>;
 
-/// Stop all these instances at once; each is handed on as it is gone. A keeper that has not gone after `limit` is killed,
-/// by default 10 s after the instance's `stop_timeout_s`.
-#[must_use]
-pub fn all(requests: Vec<Request>, limit: Option<Duration>) -> Receiver<(Request, Stopped)> {
+/// Stop all these instances at once, as far as there are threads for it; each is handed on as it is gone. A keeper that has
+/// not gone after `limit` is killed, by default 10 s after the instance's `stop_timeout_s`.
+pub fn all(requests: Vec<Request>, limit: Option<Duration>) -> impl Iterator<Item = (Request, Stopped)> {
     let (sender, results) = channel();
     let meter = Arc::new(Meter::default());
+    let mut left = Vec::new();
+    let only = requests.len() == 1;
     for request in requests {
-        let (sender, meter) = (sender.clone(), Arc::clone(&meter));
-        // Each mostly waits, and none for another.
-        thread::spawn(move || {
-            let stopped = stop(&request, limit, &meter);
-            drop(sender.send((request, stopped)));
-        });
+        let (sender, meter, theirs) = (sender.clone(), Arc::clone(&meter), request.clone());
+        // Each mostly waits, and none for another. One alone needs no thread but this one.
+        let run = move || {
+            let stopped = answer(&theirs, limit, &meter);
+            drop(sender.send((theirs, stopped)));
+        };
+        if only || tool::thread::start("stop", run).is_err() {
+            left.push(request);
+        }
     }
-    results
+    let here = left.into_iter().map(move |request| {
+        let stopped = answer(&request, limit, &meter);
+        (request, stopped)
+    });
+    here.chain(results)
+}
+
+/// Every instance gets an answer, also where there is a fault in ours.
+fn answer(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped {
+    let stopped = catch_unwind(AssertUnwindSafe(|| stop(request, limit, meter)));
+    stopped.unwrap_or_else(|_| Err(tool::thread::no_answer("stop")))
 }
 
 fn stop(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped {

@@ -7,6 +7,7 @@ mod failure;
 mod io;
 mod nearest;
 mod progress;
+pub mod thread;
 pub mod vars;
 
 pub use failure::{Code, Failure, io_text};
@@ -96,10 +97,25 @@ fn begin<A: clap::Parser>() -> Result<(A, &'static str), ExitCode> {
             start_logging(name, verbosity);
             Ok((args, name))
         }
-        Err(error) => {
-            // A reader of --help that went away is no failure of ours.
+        Err(error) if error.use_stderr() => {
             drop(error.print());
-            Err(ExitCode::from(if error.use_stderr() { Code::Usage.number() } else { 0 }))
+            Err(ExitCode::from(Code::Usage.number()))
+        }
+        Err(error) => Err(ExitCode::from(said(name, error.print()))),
+    }
+}
+
+/// The exit code of a run that was only to print `--help` or `--version`.
+fn said(name: &str, printed: std::io::Result<()>) -> u8 {
+    use std::io::Write;
+    match printed.and_then(|()| std::io::stdout().flush()) {
+        Ok(()) => 0,
+        // A reader that went away is no failure of ours.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+        Err(error) => {
+            let failure = Failure::io(Code::Unmet, "cannot write standard output", &error);
+            failure.print(name);
+            failure.code.number()
         }
     }
 }

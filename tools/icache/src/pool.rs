@@ -12,18 +12,23 @@ pub(crate) fn each<T: Send, O>(
     let jobs = jobs.clamp(1, items.len().max(1));
     let items: Vec<Mutex<&mut T>> = items.iter_mut().map(Mutex::new).collect();
     let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| {
-                let mut own = own();
-                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    // Each is locked once, by the thread that drew its number.
-                    if let Ok(mut item) = item.lock() {
-                        act(&mut own, &mut item);
-                    }
-                }
-            });
+    let work = || {
+        let mut own = own();
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // Each is locked once, by the thread that drew its number.
+            if let Ok(mut item) = item.lock() {
+                act(&mut own, &mut item);
+            }
         }
+    };
+    std::thread::scope(|scope| {
+        // This thread is one of them, and does all of it where the system has no other to give.
+        for _ in 1..jobs {
+            if tool::thread::start_scoped(scope, "work", work).is_err() {
+                break;
+            }
+        }
+        work();
     });
 }
 

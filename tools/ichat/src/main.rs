@@ -36,6 +36,9 @@ struct Args {
     /// The longest silence of the server that is borne
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+    /// The longest that a whole answer may take
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = clap::value_parser!(u64).range(1..))]
+    within: u64,
 }
 
 fn main() -> std::process::ExitCode {
@@ -49,6 +52,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         max_tokens: args.max_tokens,
         key_file: args.key_file,
         silence: Duration::from_secs(args.timeout),
+        total: Duration::from_secs(args.within),
     };
     match args.url {
         Some(url) => ask_url(question, &url, io)?,

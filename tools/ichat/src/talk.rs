@@ -17,6 +17,7 @@ pub(crate) struct Question {
     pub(crate) max_tokens: u32,
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) silence: Duration,
+    pub(crate) total: Duration,
 }
 
 impl Question {
@@ -52,7 +53,8 @@ impl Question {
             None => only_model(&target, self.silence)?,
         };
         let prompt = self.prompt.as_deref().unwrap_or("Hello");
-        let chat = Chat { model: &model, prompt, max_tokens: self.max_tokens, silence: self.silence };
+        let (silence, total) = (self.silence, self.total);
+        let chat = Chat { model: &model, prompt, max_tokens: self.max_tokens, silence, total };
         let what = || format!("no answer from {}", target.url());
         let said = target.chat(&chat, &mut |_| {}).map_err(|error| failure(what(), &error))?;
         let first = said.first;

@@ -108,5 +108,5 @@ fn conclude(set: &Set, verb: &str, problems: &[Problem], hint: &str) -> Result<u
 }
 
 fn start_digester() -> Result<Digester, Failure> {
-    Digester::start().map_err(|error| Failure::io(Code::Unmet, "cannot start a thread", &error))
+    Digester::start().map_err(|error| tool::thread::refused(&error))
 }

@@ -75,9 +75,7 @@ fn again(
 /// Check every part in a thread of its own, which is at most one part ahead.
 fn check_ahead(parts: BTreeMap<u64, Vec<Candidate>>) -> Result<Receiver<Checked>, Failure> {
     let (send, receive) = sync_channel(0);
-    let spawned =
-        std::thread::Builder::new().name("checker".to_owned()).spawn(move || check_all(parts, &send));
-    spawned.map_err(|error| Failure::io(Code::Unmet, "cannot start a thread", &error))?;
+    tool::thread::start("checker", move || check_all(parts, &send))?;
     Ok(receive)
 }
 

@@ -24,6 +24,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
+use tool::thread::unavailable;
 use tool::{Code, Failure};
 
 #[derive(Parser)]
@@ -66,7 +67,7 @@ fn begin(other: Option<&Directory>) -> Result<(Keeper, Option<Engine>), Failure>
     let install = plan.install_path.as_deref().map(hold_install).transpose()?;
     processes::adopt_orphans().map_err(|error| unmet("cannot become a subreaper", error))?;
     processes::leave_closed_folder();
-    let events = Events::listen().map_err(|error| unmet("cannot listen to signals", error))?;
+    let events = Events::listen().map_err(|error| unavailable("cannot listen to signals", &error))?;
     write_order(&directory, &order)?;
     let log = open_log(&order, &events)?;
     let status = first_status(plan);
@@ -149,9 +150,8 @@ fn open_log(Order { plan, secrets }: &Order, events: &Events) -> Result<Log, Fai
     let control = &plan.control;
     let max_bytes = control.log_max_mib.saturating_mul(1 << 20).max(1);
     let options = log::Options { max_bytes, keep: control.log_keep, secrets, aloud: !control.background };
-    Log::open(&plan.log_file, options, events.sender()).map_err(|error| {
-        Failure::io(Code::Unmet, format!("cannot open the log {}", plan.log_file.display()), &error)
-    })
+    Log::open(&plan.log_file, options, events.sender())
+        .map_err(|error| unavailable(format!("cannot open the log {}", plan.log_file.display()), &error))
 }
 
 fn first_status(plan: &Plan) -> Status {

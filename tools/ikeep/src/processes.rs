@@ -157,6 +157,9 @@ fn refusal(program: &Path, what: String, error: &io::Error, foreground: bool) ->
         _ => Code::Child(126),
     };
     let class = cause::of_refusal(error).map(|class| class.id().to_owned());
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return tool::thread::unavailable(what, error);
+    }
     let failure = Failure { class, ..Failure::io(code, what, error) };
     let missing = error.kind() == io::ErrorKind::NotFound && program.exists();
     match interpreter(program).filter(|_| missing) {

@@ -85,8 +85,10 @@ struct Found {
 impl Found {
     fn look(plans: &[Plan]) -> Option<Self> {
         let (devices, holders) = thread::scope(|scope| {
-            let holders = scope.spawn(gpu::holders);
-            (gpu::devices(), holders.join().ok().flatten())
+            let holders = tool::thread::start_scoped(scope, "holders", gpu::holders);
+            let devices = gpu::devices();
+            // Without a thread one question comes after the other.
+            (devices, holders.map_or_else(|_| gpu::holders(), |thread| thread.join().ok().flatten()))
         });
         let (devices, holders) = (devices?, holders.unwrap_or_default());
         let left_behind = |pid: &u32| tree::mark(*pid).is_some() && !is_kept(*pid);
@@ -182,7 +184,7 @@ fn visible<'a>(plan: &'a Plan, options: &'a Options) -> Option<&'a str> {
 fn ours(plans: &[Plan]) -> BTreeSet<u32> {
     let run_dirs: BTreeSet<&Path> =
         plans.iter().filter_map(|plan| plan.state_dir.parent().and_then(Path::parent)).collect();
-    let places = run_dirs.into_iter().flat_map(state::instances);
+    let places = run_dirs.into_iter().flat_map(|run_dir| state::instances(run_dir).places);
     let keepers = places.filter_map(|place| place.keeper().ok().flatten());
     keepers.flat_map(tree::family).map(|process| process.pid).collect()
 }

@@ -4,7 +4,7 @@ use record::Plan;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use state::{Directory, Order, Report};
 use std::fs::File;
@@ -14,7 +14,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tool::{Code, Failure};
-use tree::Pinned;
 
 /// Longer than any disk or user database should take; the engine's load is not waited for.
 const REPORT_LIMIT: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
@@ -55,7 +54,7 @@ impl Starting {
     /// Start it in a session of its own, as the user, with nothing of ours but the order and the report pipe.
     pub(crate) fn start(ikeep: &Path, order: &Order, user: Option<&User>) -> Result<Self, Failure> {
         let cannot = |error: &io::Error| {
-            let failure = Failure::io(Code::Unmet, format!("cannot start {}", ikeep.display()), error);
+            let failure = tool::thread::unavailable(format!("cannot start {}", ikeep.display()), error);
             match (user, error.kind()) {
                 (Some(user), io::ErrorKind::PermissionDenied) => {
                     failure.hint(format!("user {} must be able to reach and run it", user.name))
@@ -113,14 +112,14 @@ impl Starting {
     }
 }
 
-/// Signals that we were sent, to be handed on. They are caught from before the keeper starts.
+/// Signals that we were sent, to be handed on, and the end of children. They are caught from before the keeper starts.
 struct Told {
     signals: Signals,
 }
 
 impl Told {
     fn listen() -> io::Result<Self> {
-        Ok(Self { signals: Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP])? })
+        Ok(Self { signals: Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD])? })
     }
 }
 
@@ -134,16 +133,16 @@ impl Foreground {
     /// Hand signals on until it ends; its exit code is the engine's.
     pub(crate) fn wait(self) -> Result<u8, Failure> {
         let Self { mut child, told: Told { mut signals } } = self;
-        let what = "cannot wait for the keeper";
-        let keeper =
-            Pinned::pin(child.id()).ok_or_else(|| Failure::new(Code::Unmet, what, "pidfd_open failed"))?;
-        std::thread::spawn(move || {
-            for _ in signals.forever() {
-                // To a keeper they all mean the same.
-                keeper.signal(Signal::TERM).ok();
+        let cannot = |error| Failure::io(Code::Unmet, "cannot wait for the keeper", &error);
+        let ended = loop {
+            if let Some(ended) = child.try_wait().map_err(cannot)? {
+                break ended;
             }
-        });
-        let ended = child.wait().map_err(|error| Failure::io(Code::Unmet, what, &error))?;
+            if signals.wait().any(|signal| signal != SIGCHLD) {
+                // Not reaped yet, so the id is still its own. To a keeper all signals mean the same.
+                kill_process(Pid::from_child(&child), Signal::TERM).ok();
+            }
+        };
         let signalled = || ended.signal().map(|signal| 128 + signal);
         Ok(ended.code().or_else(signalled).and_then(|code| u8::try_from(code).ok()).unwrap_or(255))
     }

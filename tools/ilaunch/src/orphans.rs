@@ -9,8 +9,14 @@ pub(crate) fn end(plans: Vec<Plan>, io: &mut Io) -> Result<Vec<Plan>, Failure> {
     let swept = sweep(&plans);
     let mut may_start = Vec::new();
     for (plan, swept) in plans.into_iter().zip(swept) {
-        let Swept { ended, stuck, .. } = swept;
         let name = format!("{} {}", plan.engine, plan.instance);
+        let Swept { ended, stuck, .. } = match swept {
+            Ok(swept) => swept,
+            Err(failure) => {
+                io.fail((plan.engine, plan.instance.as_str()), failure)?;
+                continue;
+            }
+        };
         if let Some(pid) = stuck {
             let cause = format!("process {pid} of an earlier start was killed and does not end");
             let failure = Failure::new(Code::Later, format!("cannot start {name}"), cause);
@@ -33,15 +39,9 @@ pub(crate) fn end(plans: Vec<Plan>, io: &mut Io) -> Result<Vec<Plan>, Failure> {
 }
 
 /// Sweep the state directories of those plans whose keeper was lost, all at once: some engines take their time.
-fn sweep(plans: &[Plan]) -> Vec<Swept> {
+fn sweep(plans: &[Plan]) -> Vec<Result<Swept, Failure>> {
     let lost: Vec<Option<Lost>> = plans.iter().map(lost).collect();
-    std::thread::scope(|scope| {
-        let sweeps = lost.into_iter().map(|lost| lost.map(|lost| scope.spawn(move || lost.sweep())));
-        // All are started before the first is waited for.
-        let sweeps: Vec<_> = sweeps.collect();
-        let swept = sweeps.into_iter().map(|sweep| sweep.and_then(|sweep| sweep.join().ok()));
-        swept.map(Option::unwrap_or_default).collect()
-    })
+    tool::thread::each("sweep", &lost, |lost| lost.as_ref().map(Lost::sweep).unwrap_or_default())
 }
 
 /// A start whose keeper has gone without a last word.
@@ -52,7 +52,7 @@ struct Lost {
 }
 
 impl Lost {
-    fn sweep(self) -> Swept {
+    fn sweep(&self) -> Swept {
         tree::sweep(&self.mark, self.owner, self.leader)
     }
 }

@@ -35,17 +35,17 @@ pub(crate) fn read(path: &Path, script: bool) -> Result<Contents, Failure> {
     let size_bytes = file.metadata().map_err(|error| damaged(&error))?.len();
     let bar = tool::bytes_bar("checking", size_bytes);
     let (send, receive) = sync_channel::<Vec<u8>>(AHEAD);
-    let (walked, sha256) = std::thread::scope(|scope| {
-        let whole = scope.spawn(move || {
+    let (walked, sha256) = std::thread::scope(|scope| -> Result<_, Failure> {
+        let whole = tool::thread::start_scoped(scope, "hasher", move || {
             let mut hash = Sha256::new();
             receive.iter().for_each(|chunk| hash.update(&chunk));
             hex(&hash.finalize())
-        });
+        })?;
         let mut walk = Walk::default();
         let input = BufReader::with_capacity(CHUNK, Tee { file: bar.wrap_read(file), send });
         let walked = if script { walk.script(input) } else { walk.archive(input) };
-        (walked.map(|()| walk), whole.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    });
+        Ok((walked.map(|()| walk), whole.join().map_err(|_| tool::thread::no_answer("hasher"))?))
+    })?;
     bar.finish_and_clear();
     let Walk { members, info, program_bytes } = walked.map_err(|error| damaged(&error))?;
     let lacks = || Failure::new(Code::Input, WHAT, format!("it has no {}", PackInfo::PATH));

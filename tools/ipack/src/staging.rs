@@ -62,7 +62,7 @@ impl Staging {
         staging.empty().map_err(|error| cannot(&error))?;
         staging
             .remove_on_signal()
-            .map_err(|error| Failure::io(Code::Unmet, "cannot listen to signals", &error))?;
+            .map_err(|error| tool::thread::unavailable("cannot listen to signals", &error))?;
         Ok(staging)
     }
 

@@ -41,6 +41,9 @@ struct Args {
     key_file: Option<PathBuf>,
 }
 
+/// How long a look may take.
+const ONCE_SECONDS: u64 = 60;
+
 const RUNGS: [Rung; 4] = [Rung::Alive, Rung::Healthy, Rung::Listed, Rung::Answering];
 
 /// One of the words that the parser let through.
@@ -54,7 +57,8 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let timeout = args.timeout.map(Duration::from_secs);
+    // A look is not a wait: a server that hangs is not ready.
+    let timeout = args.timeout.or(args.once.then_some(ONCE_SECONDS)).map(Duration::from_secs);
     let wanted = Wanted { rung: args.rung, timeout, key_file: args.key_file };
     match (args.url, args.state) {
         (Some(url), _) => probe_url(&url, &wanted, args.once)?,

@@ -1,11 +1,12 @@
-//! Several instances at once: a thread each, results as they come.
+//! Several instances at once: a thread each as far as there are threads, results as they come.
 use crate::watch::{Seen, Wanted, Watch};
 use gpu::Meter;
 use record::{Engine, Keeper, Ready, Record, Step};
 use state::Directory;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tool::{Code, Failure, Io};
 
@@ -42,14 +43,17 @@ struct Several<'a> {
     planned: Vec<Name>,
     sender: Sender<(usize, News)>,
     news: Receiver<(usize, News)>,
+    /// Those that the system has had no thread for yet.
+    waiting: VecDeque<(usize, Watch)>,
 }
 
 /// The one instance of a state directory.
 pub(crate) fn only(directory: Directory, wanted: &Wanted, io: &mut Io) -> Result<(), Failure> {
     let mut several = Several::new(wanted);
     let watch = Watch::new(directory, wanted)?;
-    several.follow(watch.name(), watch);
-    several.rest(io)
+    // One instance needs no thread but this one.
+    let index = several.add(watch.name());
+    several.watch_here(index, watch, io)
 }
 
 /// All instances of the stream.
@@ -70,10 +74,16 @@ pub(crate) fn of_stream(wanted: &Wanted, io: &mut Io) -> Result<(), Failure> {
     several.all_there(io)
 }
 
+/// What is kept there, which only one side gets.
+fn take(kept: &Mutex<Option<Watch>>) -> Option<Watch> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
 impl<'a> Several<'a> {
     fn new(wanted: &'a Wanted) -> Self {
         let (sender, news) = channel();
-        Self { wanted, watched: Vec::new(), meter: Arc::default(), planned: Vec::new(), sender, news }
+        let (watched, planned, waiting) = (Vec::new(), Vec::new(), VecDeque::new());
+        Self { wanted, watched, meter: Arc::default(), planned, sender, news, waiting }
     }
 
     fn take(&mut self, record: Record, io: &mut Io) -> Result<(), Failure> {
@@ -104,16 +114,45 @@ impl<'a> Several<'a> {
     }
 
     fn follow(&mut self, name: Name, watch: Watch) {
+        let index = self.add(name);
+        self.waiting.push_back((index, watch));
+        self.start_waiting();
+    }
+
+    fn add(&mut self, name: Name) -> usize {
         let line = tool::instance_line(&format!("{}/{}", name.0, name.1));
-        let index = self.watched.len();
         self.watched.push(Watched { name, line, began: Instant::now(), seen: None, over: false });
-        let (sender, meter) = (self.sender.clone(), Arc::clone(&self.meter));
-        thread::spawn(move || {
-            // Once nobody listens the tool is ending, and this thread with it.
-            let tell = |seen| drop(sender.send((index, News::Seen(seen))));
-            let result = watch.until_ready(&tell, &meter);
-            drop(sender.send((index, News::Over(result))));
-        });
+        self.watched.len() - 1
+    }
+
+    /// Give a thread to each that waits for one, for as long as there are threads.
+    fn start_waiting(&mut self) {
+        while let Some((index, watch)) = self.waiting.pop_front() {
+            let (sender, meter) = (self.sender.clone(), Arc::clone(&self.meter));
+            let kept = Arc::new(Mutex::new(Some(watch)));
+            let taken = Arc::clone(&kept);
+            let run = move || {
+                let Some(watch) = take(&taken) else { return };
+                // Once nobody listens the tool is ending, and this thread with it.
+                let tell = |seen| drop(sender.send((index, News::Seen(seen))));
+                let watched = catch_unwind(AssertUnwindSafe(|| watch.until_ready(&tell, &meter)));
+                let result = watched.unwrap_or_else(|_| Err(tool::thread::no_answer("watch")));
+                drop(sender.send((index, News::Over(result))));
+            };
+            if tool::thread::start("watch", run).is_err() {
+                self.waiting.extend(take(&kept).map(|watch| (index, watch)));
+                self.waiting.rotate_right(1);
+                return;
+            }
+        }
+    }
+
+    /// Watch one on this thread, to its end.
+    fn watch_here(&mut self, index: usize, watch: Watch, io: &mut Io) -> Result<(), Failure> {
+        let Some(watched) = self.watched.get(index) else { return Ok(()) };
+        let tell = |seen| watched.line.set_message(watched.text(Some(seen)));
+        let result = watch.until_ready(&tell, &self.meter);
+        self.hear(index, News::Over(result), io)
     }
 
     fn busy(&self) -> bool {
@@ -132,12 +171,18 @@ impl<'a> Several<'a> {
         }
         watched.over = true;
         watched.line.finish_and_clear();
+        self.start_waiting();
         Ok(())
     }
 
     /// Standard input has ended: wait for what is being watched, while anybody wants to know.
     fn rest(&mut self, io: &mut Io) -> Result<(), Failure> {
         while self.busy() && !io.gone() {
+            let running = self.watched.iter().filter(|watched| !watched.over).count() > self.waiting.len();
+            if !running && let Some((index, watch)) = self.waiting.pop_front() {
+                self.watch_here(index, watch, io)?;
+                continue;
+            }
             if let Ok((index, news)) = self.news.recv_timeout(REDRAW) {
                 self.hear(index, news, io)?;
             }
@@ -148,7 +193,7 @@ impl<'a> Several<'a> {
 
     fn draw(&self) {
         for watched in self.watched.iter().filter(|watched| !watched.over) {
-            watched.line.set_message(watched.text());
+            watched.line.set_message(watched.text(watched.seen));
         }
     }
 
@@ -170,9 +215,9 @@ impl<'a> Several<'a> {
 
 impl Watched {
     /// `llama-cpp/tiny: healthy, 12 s, 340 MB read`
-    fn text(&self) -> String {
+    fn text(&self, seen: Option<Seen>) -> String {
         let (engine, instance) = &self.name;
-        let Some(seen) = self.seen else { return format!("{engine}/{instance}") };
+        let Some(seen) = seen else { return format!("{engine}/{instance}") };
         let word = match (seen.state, seen.rung) {
             (Keeper::Running, Some(rung)) => rung.id(),
             (state, _) => state.id(),

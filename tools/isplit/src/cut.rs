@@ -3,7 +3,7 @@ use crate::source::Source;
 use crate::target::Target;
 use part::{Chunk, DESCRIPTION_BYTES, Digester, Part, Whole};
 use std::io::Write;
-use tool::{Code, Failure};
+use tool::Failure;
 
 /// sha256 of nothing is what comes before the first part; a part's own, and of all up to its end.
 struct Digests {
@@ -26,7 +26,7 @@ pub(crate) fn cut(
 ) -> Result<(Whole, Vec<Part>), Failure> {
     let start = || {
         let started = Digester::start();
-        started.map_err(|error| Failure::io(Code::Unmet, "cannot start a thread", &error))
+        started.map_err(|error| tool::thread::refused(&error))
     };
     let bar = tool::bytes_bar(&format!("splitting {}", source.name), source.size_bytes.unwrap_or(0));
     let lanes = Lanes { part: start()?, whole: start()?, bar };

@@ -69,7 +69,7 @@ impl Target {
         let staging = Arc::new(Staging { path, made, changing: Mutex::new(()) });
         let target = Self { dir: dir.to_owned(), name: name.to_owned(), staging, _lock: lock };
         remove_on_signal(&target.staging)
-            .map_err(|error| Failure::io(Code::Unmet, "cannot listen to signals", &error))?;
+            .map_err(|error| tool::thread::unavailable("cannot listen to signals", &error))?;
         let changing = target.staging.change();
         std::fs::create_dir(&target.staging.path).map_err(|error| cannot(&error))?;
         drop(changing);

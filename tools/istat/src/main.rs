@@ -8,7 +8,7 @@ mod why;
 
 use clap::Parser;
 use look::Looked;
-use state::Directory;
+use state::{Directory, Found};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -53,11 +53,14 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     }
     while watch && !io.gone() {
         let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
-        let looked = look_at_all(run_dir, &names, io)?;
+        let Seen { looked, unread } = look_at_all(run_dir, &names, io)?;
         io.print(&format!("{clear}{}\n", table::of(&looked)))?;
+        if let Some(failure) = unread {
+            return Err(failure);
+        }
         thread::sleep(REDRAW);
     }
-    let looked = look_at_all(run_dir, &names, io)?;
+    let Seen { looked, unread } = look_at_all(run_dir, &names, io)?;
     let ready = looked.iter().all(|looked| looked.ready) && (names.is_empty() || !looked.is_empty());
     if table {
         io.print(&table::of(&looked))?;
@@ -65,37 +68,49 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     for looked in looked {
         io.write(looked.status)?;
     }
-    Ok(if ready { Outcome::Done } else { Outcome::No })
+    match unread {
+        Some(failure) => Err(failure),
+        None => Ok(if ready { Outcome::Done } else { Outcome::No }),
+    }
+}
+
+/// What could be seen, and why there may be more.
+struct Seen {
+    looked: Vec<Looked>,
+    unread: Option<Failure>,
 }
 
 /// All at once: one that does not answer holds up no other.
-fn look_at_all(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<Vec<Looked>, Failure> {
-    let places = state::named(state::everywhere(run_dir)?, names)?;
+fn look_at_all(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<Seen, Failure> {
+    let Found { places, unread } = state::named(state::everywhere(run_dir)?, names)?;
+    let holders = || if places.is_empty() { Vec::new() } else { gpu::holders().unwrap_or_default() };
     let (held, looks) = thread::scope(|scope| {
-        let held =
-            scope.spawn(|| if places.is_empty() { Vec::new() } else { gpu::holders().unwrap_or_default() });
-        let looks: Vec<_> = places.iter().map(|place| scope.spawn(|| look::look(place))).collect();
-        let looks: Vec<_> = looks.into_iter().map(|look| look.join().unwrap_or(Ok(None))).collect();
-        (held.join().unwrap_or_default(), looks)
+        let held = tool::thread::start_scoped(scope, "holders", holders);
+        let looks = tool::thread::each("look", &places, look::look);
+        // Without a thread one question comes after the other.
+        (held.map_or_else(|_| holders(), |thread| thread.join().unwrap_or_default()), looks)
     });
-    let mut found = Vec::new();
+    let mut looked = Vec::new();
     for (place, look) in places.iter().zip(looks) {
-        match (look, place.engine()) {
-            (Ok(looked), _) => found.extend(looked.map(|looked| looked.with_gpu(&held))),
+        match (look.and_then(|look| look), place.engine()) {
+            (Ok(seen), _) => looked.extend(seen.map(|seen| seen.with_gpu(&held))),
             (Err(failure), Some(engine)) => {
                 io.fail((engine, place.instance().unwrap_or_default()), failure)?;
             }
             (Err(failure), None) => return Err(failure),
         }
     }
-    Ok(found)
+    Ok(Seen { looked, unread: unread.into_iter().next() })
 }
 
 /// The one instance that the names mean.
 fn the_one(run_dir: Option<&Path>, names: &[String]) -> Result<Directory, Failure> {
-    let mut places = state::named(state::everywhere(run_dir)?, names)?;
+    let Found { mut places, mut unread } = state::named(state::everywhere(run_dir)?, names)?;
     if places.len() == 1 {
         return Ok(places.remove(0));
+    }
+    if places.is_empty() && !unread.is_empty() {
+        return Err(unread.remove(0));
     }
     let what = "cannot tell whose log is meant";
     let full = |place: &Directory| Some(format!("{}/{}", place.engine()?, place.instance()?));

@@ -3,7 +3,7 @@
 //! Reads no records. Writes one `stopped` per instance once its processes are gone and its port is free, else `failed`.
 use clap::Parser;
 use record::Engine;
-use state::Directory;
+use state::{Directory, Found};
 use std::path::PathBuf;
 use std::time::Duration;
 use stop::{Gone, Request};
@@ -32,7 +32,7 @@ fn main() -> std::process::ExitCode {
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let Args { names, run_dir, timeout, forget } = args;
-    let places = state::named(state::everywhere(run_dir.as_deref())?, &names)?;
+    let Found { places, unread } = state::named(state::everywhere(run_dir.as_deref())?, &names)?;
     let limit = timeout.map(Duration::from_secs);
     let known = places.into_iter().filter(|place| name(place).is_some());
     let requests = known.map(|place| Request { forget, ..Request::of(place) }).collect();
@@ -48,7 +48,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
             Err(failure) => io.fail((engine, instance.as_str()), failure)?,
         }
     }
-    Ok(Outcome::Done)
+    unread.into_iter().next().map_or(Ok(Outcome::Done), Err)
 }
 
 fn name(place: &Directory) -> Option<(Engine, String)> {

@@ -57,7 +57,7 @@ impl Root {
 
     /// The same for regular files alone, each of them hashed.
     pub(crate) fn witnessed(self) -> Result<Self, Trouble> {
-        let witness = Witness::start().map_err(|error| Trouble::system("cannot start a thread", error))?;
+        let witness = Witness::start().map_err(|error| Trouble::no_thread(tool::thread::refused(&error)))?;
         Ok(Self { witness: Some(witness), ..self })
     }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
+use tool::thread::start_scoped;
 
 /// Chunks on their way between two threads: enough to bridge a file's creation, not more.
 const AHEAD: usize = 8;
@@ -35,7 +36,7 @@ pub(crate) fn hash(file: &File, bar: &ProgressBar) -> Result<String, Trouble> {
 pub(crate) fn unpack(file: &File, root: &mut Root, bar: &ProgressBar) -> Result<String, Trouble> {
     let kind = Kind::of(&head(file)?)?;
     std::thread::scope(|scope| {
-        let (to_hash, hasher) = hasher(scope);
+        let (to_hash, hasher) = hasher(scope)?;
         match kind {
             Kind::Zip => unpack_zip(file, root, Tee::new(file, Some(to_hash), bar), scope)?,
             _ => unpack_tar(kind, root, Tee::new(file, Some(to_hash), bar), scope)?,
@@ -53,7 +54,7 @@ pub(crate) fn unpack_bundle(
 ) -> Result<String, Trouble> {
     let kind = bundle_kind(file)?;
     std::thread::scope(|scope| {
-        let (to_hash, hasher) = hasher(scope);
+        let (to_hash, hasher) = hasher(scope)?;
         let tee = Tee::new(file, Some(to_hash), bar);
         if kind == Kind::Script {
             let script = Script::begin(tee).map_err(|error| Trouble::reading(&error))?;
@@ -99,16 +100,20 @@ fn head(file: &File) -> Result<Vec<u8>, Trouble> {
     Ok(head)
 }
 
-fn hasher<'scope>(scope: &'scope Scope<'scope, '_>) -> (SyncSender<Chunk>, ScopedJoinHandle<'scope, String>) {
+/// Whose channel is closed ends.
+type Hasher<'scope> = (SyncSender<Chunk>, ScopedJoinHandle<'scope, String>);
+
+fn hasher<'scope>(scope: &'scope Scope<'scope, '_>) -> Result<Hasher<'scope>, Trouble> {
     let (send, receive) = sync_channel::<Chunk>(AHEAD);
-    let hasher = scope.spawn(move || {
+    let hash = move || {
         let mut state = Sha256::new();
         for chunk in receive {
             state.update(&*chunk);
         }
         hex(&state.finalize())
-    });
-    (send, hasher)
+    };
+    let hasher = start_scoped(scope, "hasher", hash).map_err(Trouble::no_thread)?;
+    Ok((send, hasher))
 }
 
 /// A zip is read where its directory points; the hash reads the file from front to back beside it, out of the same cache.
@@ -119,7 +124,7 @@ fn unpack_zip<'scope>(
     scope: &'scope Scope<'scope, '_>,
 ) -> Result<(), Trouble> {
     let size = file.metadata().map_err(|error| Trouble::reading(&error))?.len();
-    let front_to_back = scope.spawn(move || drain(&mut tee));
+    let front_to_back = start_scoped(scope, "reader", move || drain(&mut tee)).map_err(Trouble::no_thread)?;
     zip::unpack(BufReader::new(At { file, position: 0, size }), root)?;
     join(front_to_back).map_err(|error| Trouble::reading(&error))
 }
@@ -141,11 +146,12 @@ fn walk<'scope>(
 ) -> Result<(), Trouble> {
     let (send, receive) = sync_channel(AHEAD);
     // Whoever reads the chunks and gives up closes the channel; the thread then ends at its next chunk.
-    scope.spawn(move || {
+    let run = move || {
         if let Err(error) = produce(&send) {
             drop(send.send(Err(error)));
         }
-    });
+    };
+    start_scoped(scope, "producer", run).map_err(Trouble::no_thread)?;
     let mut chunks = Chunks::new(receive);
     tar::unpack(&mut chunks, root)?;
     // To the end, so that a checksum there is compared and every byte is hashed.

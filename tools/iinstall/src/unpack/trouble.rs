@@ -34,6 +34,12 @@ impl Trouble {
         Self::unmet(format!("{what}: {}", io_text(&error.into())))
     }
 
+    /// The system has no thread to give.
+    pub(crate) fn no_thread(failure: Failure) -> Self {
+        let Failure { code, what, cause, hint, .. } = failure;
+        Self { code, cause: format!("{what}: {cause}"), hint }
+    }
+
     /// Reading went wrong: the disk, where the system says so, else what is in the archive.
     pub(crate) fn reading(error: &io::Error) -> Self {
         if error.raw_os_error().is_some() {
