@@ -119,7 +119,7 @@ mod tests {
             }
         };
         let says = |found: Option<String>, text| {
-            assert!(found.as_ref().is_some_and(|e| e.contains(text)), "{found:?}")
+            assert!(found.as_ref().is_some_and(|e| e.contains(text)), "{found:?}");
         };
         says(malformed(&vec![b'x'; EVENT_LIMIT + 1], u64::MAX), "longer than");
         says(malformed(&b"data: x\n".repeat(EVENT_LIMIT / 2 + 1), u64::MAX), "longer than");
