@@ -106,7 +106,8 @@ class Server(http.server.ThreadingHTTPServer):
 
     def server_bind(self):
         """Without the look-up of a host name, which takes seconds where no name server answers."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            self.socket.setsockopt(socket.SOL_SOCKET, option, 1)
         self.socket.bind(self.server_address)
         self.server_name, self.server_port = HOST, PORT
 

@@ -32,7 +32,7 @@ impl Leftover {
 /// Those in the run directory of `env`. `unwanted` says of a name why it is not wanted; `None`: it is.
 pub(crate) fn find(env: &Env, unwanted: impl Fn(&str) -> Option<String>) -> Vec<Leftover> {
     let of_engine = |place: &Directory| place.engine() == Some(env.engine);
-    let places = state::instances(&env.run_dir).into_iter().filter(of_engine);
+    let places = state::instances(&env.run_dir).places.into_iter().filter(of_engine);
     let leftover = |place: Directory| {
         let instance = place.instance().filter(|name| config::is_name(name))?.to_owned();
         let why = unwanted(&instance)?;
