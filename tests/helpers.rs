@@ -29,23 +29,79 @@ fn all_names_that_set_ups_know_are_there() {
     }
 }
 
+/// Every helper, the steps that it asks for, and the variable that it cannot do without.
+const NEEDED: [(&str, &str, &str); 10] = [
+    ("llama-cpp/get-llama-cpp-pkg.sh", "install", "AUTO_INFER_LLAMA_CPP_PKG_PATH"),
+    ("llama-cpp/install-llama-cpp-pkg.sh", "install", "AUTO_INFER_LLAMA_CPP_PKG_PATH"),
+    ("llama-cpp/check-and-run-llama-cpp.sh", "serve", "AUTO_INFER_LLAMA_CPP_CONFIG"),
+    ("vllm/install-vllm-offline.sh", "install", "AUTO_INFER_VLLM_BUNDLE_PATH"),
+    ("vllm/check-and-run-vllm.sh", "serve", "AUTO_INFER_VLLM_CONFIG"),
+    ("sglang/install-sglang-offline.sh", "install", "AUTO_INFER_SGLANG_BUNDLE_PATH"),
+    ("sglang/install-sglang-from-cache.sh", "install", "AUTO_INFER_SGLANG_TEMPLATE_DIR"),
+    ("sglang/copy-sglang-template-into-workspace.sh", "install", "AUTO_INFER_SGLANG_TEMPLATE_DIR"),
+    ("sglang/warm-sglang-cache.sh", "warm", "AUTO_INFER_SGLANG_TEMPLATE_DIR"),
+    ("sglang/check-and-run-sglang.sh", "serve", "AUTO_INFER_SGLANG_CONFIG"),
+];
+
 #[test]
-fn llama_cpp_is_installed_and_served() {
-    let mut sandbox = sandbox_with_engine(&[free_port()]);
-    help(&sandbox, "llama-cpp/get-llama-cpp-pkg.sh").exits(0).one("skipped");
-    help(&sandbox, "llama-cpp/install-llama-cpp-pkg.sh").exits(0).one("installed");
-    sandbox.set("AUTO_INFER_LLAMA_CPP_ON_BOOT", "1");
-    help(&sandbox, "llama-cpp/check-and-run-llama-cpp.sh").exits(0).one("ready");
+fn a_helper_whose_variable_is_unset_fails_and_names_it() {
+    let mut sandbox = Sandbox::new();
+    for boot in ["", "1"] {
+        for (name, step, variable) in NEEDED {
+            let output = help(&sandbox, name).exits(69);
+            assert_eq!(output.one("env")["steps"], serde_json::json!([step]), "{name}");
+            let failed = output.one("failed");
+            assert_eq!(failed["cause"], format!("{variable} is not set"), "{name}");
+            assert!(output.stderr.contains(variable), "{name}: {}", output.stderr);
+        }
+        for suffix in ["LLAMA_CPP_GET_PKG_ON_BOOT", "LLAMA_CPP_ON_BOOT", "VLLM_ON_BOOT", "SGLANG_ON_BOOT"] {
+            sandbox.set(&format!("AUTO_INFER_{suffix}"), if boot.is_empty() { "1" } else { "0" });
+        }
+    }
 }
 
 #[test]
-fn what_boot_asks_nothing_of_is_neither_installed_nor_served() {
-    let sandbox = Sandbox::new();
-    for (engine, name) in
-        [("sglang", "sglang/check-and-run-sglang.sh"), ("vllm", "vllm/check-and-run-vllm.sh")]
-    {
-        let skipped = help(&sandbox, name).exits(0).one("skipped");
-        assert_eq!((&skipped["engine"], &skipped["by"]), (&engine.into(), &"ienv".into()));
+fn llama_cpp_is_installed_and_served_and_the_archive_may_go() {
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    drop(sandbox.sh("cp \"$AUTO_INFER_LLAMA_CPP_PKG_PATH\" pkg.tar.gz").exits(0));
+    sandbox.set("AUTO_INFER_LLAMA_CPP_PKG_PATH", &sandbox.text("pkg.tar.gz"));
+    for (name, again) in [("get", false), ("install", true)] {
+        let installed =
+            help(&sandbox, &format!("llama-cpp/{name}-llama-cpp-pkg.sh")).exits(0).one("installed");
+        assert_eq!(installed["reused"] == true, again, "{installed}");
+    }
+    drop(sandbox.sh("rm pkg.tar.gz").exits(0));
+    let served = help(&sandbox, "llama-cpp/check-and-run-llama-cpp.sh").exits(0);
+    assert_eq!(served.one("ready")["instance"], "tiny0");
+    sandbox.unset("AUTO_INFER_LLAMA_CPP_PKG_PATH");
+    help(&sandbox, "llama-cpp/check-and-run-llama-cpp.sh").exits(0).one("ready");
+    // What is installed is no answer to who wants to install something.
+    let failed = help(&sandbox, "llama-cpp/get-llama-cpp-pkg.sh").exits(69).one("failed");
+    assert_eq!(failed["cause"], "AUTO_INFER_LLAMA_CPP_PKG_PATH is not set");
+}
+
+#[test]
+fn an_engine_is_served_from_where_it_was_installed_though_its_medium_is_gone() {
+    let mut sandbox = with_pixi();
+    let off = sandbox.write("off.toml", "[master]\nenable = false\n[instance.a.server]\nmodel_path = '/x'\n");
+    for engine in ["SGLANG", "VLLM"] {
+        sandbox.set(&format!("AUTO_INFER_{engine}_CONFIG"), off.to_str().unwrap());
+    }
+    // The bundle's variable would choose the bundle's road; what was installed came from the cache.
+    drop(help(&sandbox, "sglang/install-sglang-from-cache.sh").exits(0));
+    drop(help(&sandbox, "vllm/install-vllm-offline.sh").exits(0));
+    sandbox.unset("AUTO_INFER_VLLM_BUNDLE_PATH");
+    drop(sandbox.sh("chmod -R u+w cache template && rm -r cache template").exits(0));
+    for (engine, folder) in [("sglang", "sglang-infer"), ("vllm", "vllm-pixi-offline")] {
+        let output = help(&sandbox, &format!("{engine}/check-and-run-{engine}.sh")).exits(0);
+        let path = output.one("installed")["path"].as_str().unwrap().to_owned();
+        assert!(path.starts_with(&format!("$SANDBOX/w/{folder}/")), "{path}");
+        assert_eq!(
+            output.one("skipped")["by"],
+            "iplan",
+            "the configuration is disabled\n{}",
+            output.transcript()
+        );
     }
 }
 
@@ -62,24 +118,35 @@ fn with_template() -> Sandbox {
 }
 
 #[test]
-fn a_template_whose_cache_has_gaps_is_not_taken_and_why_is_said() {
+fn the_template_is_copied_before_the_cache_is_warm() {
     let mut sandbox = with_template();
     sandbox.set("AUTO_INFER_SGLANG_CACHE_ROOT", &sandbox.text("empty"));
-    let name = "copy-sglang-template-into-workspace.sh";
-    let output = help(&sandbox, &format!("sglang/{name}")).exits(1);
-    assert_eq!(output.all("gap").len(), 6);
-    let last = format!(
-        "{name}: the template can be read and is not in the workspace: it is taken when it is installed, and the cache has gaps\n\
-         {name}: hint: fill the cache on a connected machine with warm-sglang-cache.sh\n"
-    );
-    assert!(output.stderr.ends_with(&last), "{}", output.stderr);
-    // Who only wants to install gets the tools' own words.
-    let output = help(&sandbox, "sglang/install-sglang-from-cache.sh").exits(1);
-    assert_eq!((output.all("gap").len(), output.stderr.contains("hint: fill")), (6, false));
+    let copy = |sandbox: &Sandbox| help(sandbox, "sglang/copy-sglang-template-into-workspace.sh");
+    let same = |sandbox: &Sandbox| sandbox.sh("diff -r template w/sglang-infer/template").code == 0;
+    let output = copy(&sandbox).exits(0);
+    assert_eq!(output.kinds(), ["env", "skipped"]);
+    let why = "the template was only to be copied: it is in $SANDBOX/w/sglang-infer/template";
+    assert_eq!(output.one("skipped")["why"], why);
+    assert!(same(&sandbox));
+    assert_eq!(copy(&sandbox).exits(0).kinds(), ["env", "skipped"]);
 
+    // The operator's own changes stay, until he wants the template afresh.
+    drop(sandbox.sh("echo '# mine' >>w/sglang-infer/template/pixi.toml").exits(0));
+    assert_eq!(copy(&sandbox).exits(0).one("warning")["rule"], "template_differs");
+    assert!(!same(&sandbox));
+    sandbox.set("AUTO_INFER_SGLANG_FORCE_RECOPY", "1");
+    assert_eq!(copy(&sandbox).exits(0).kinds(), ["env", "skipped"]);
+    assert!(same(&sandbox));
+    let left = sandbox.sh("ls -A w/sglang-infer").exits(0).stdout;
+    assert_eq!(left, ".installs\ntemplate\n", "no draft is left");
+
+    // Nothing but the copy is asked of who wants to install.
+    drop(sandbox.sh("rm -r template").exits(0));
+    sandbox.set("AUTO_INFER_SGLANG_TEMPLATE_DIR", &sandbox.text("w/sglang-infer/template"));
+    assert_eq!(help(&sandbox, "sglang/install-sglang-from-cache.sh").exits(1).all("gap").len(), 6);
     sandbox.set("AUTO_INFER_SGLANG_TEMPLATE_DIR", &sandbox.text("nowhere"));
-    let output = help(&sandbox, &format!("sglang/{name}")).exits(69);
-    assert!(!output.stderr.contains("the template can be read"), "{}", output.stderr);
+    let failed = copy(&sandbox).exits(69).one("failed");
+    assert!(failed["what"].as_str().unwrap().contains("nowhere"), "{failed}");
 }
 
 /// pixi on PATH, a whole template and cache, and a bundle of it for both engines.
@@ -106,8 +173,8 @@ fn sglang_is_warmed_taken_and_installed_from_the_cache() {
     let warmed = sandbox.finish(&mut command).exits(0);
     assert_eq!((warmed.all("warmed").len(), warmed.one("cache")["depth"].as_str()), (1, Some("deep")));
     assert!(warmed.one("cache")["manifest"].is_string(), "{}", warmed.transcript());
-    let copied = help(&sandbox, "sglang/copy-sglang-template-into-workspace.sh").exits(0);
-    assert_ne!(copied.one("installed")["reused"], true);
+    let installed = help(&sandbox, "sglang/install-sglang-from-cache.sh").exits(0);
+    assert_ne!(installed.one("installed")["reused"], true);
     for file in ["pixi.toml", "pixi.lock"] {
         let taken = sandbox.read(&format!("w/sglang-infer/current/{file}"));
         assert_eq!(taken, sandbox.read(&format!("template/{file}")));

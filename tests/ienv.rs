@@ -625,3 +625,36 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     let output = Sandbox::new().sh("set +o pipefail; ienv | true; ienv --explain | true").exits(0);
     assert_eq!(output.stderr, "");
 }
+
+#[test]
+fn steps_of_the_command_line_hold_whatever_boot_asks_for() {
+    let sandbox = with(&[("VLLM_ON_BOOT", "1"), ("LLAMA_CPP_ON_BOOT", "0")]);
+    let output = sandbox.sh("ienv --steps serve,install,serve").exits(0);
+    assert_eq!(outline(&output), ["env llama-cpp", "env vllm", "env sglang"]);
+    for env in output.all("env") {
+        assert_eq!(env["steps"], serde_json::json!(["install", "serve"]));
+    }
+    assert_eq!(sandbox.sh("ienv --steps serve bridge").exits(0).one("bridge")["steps"][0], "serve");
+    let refused = sandbox.sh("ienv --steps srve vllm").exits(2).stderr;
+    assert!(refused.contains("no step 'srve'; the steps are warm, install, serve"), "{refused}");
+    drop(sandbox.sh("ienv --steps serve --boot").exits(2));
+}
+
+#[test]
+fn who_only_serves_finds_the_install_whatever_medium_is_named() {
+    let sandbox = with(&[("VLLM_BUNDLE_PATH", "/gone.tar"), ("VLLM_TEMPLATE_DIR", "/gone")]);
+    let road = |arguments: &str| {
+        let env = sandbox.sh(&format!("ienv {arguments} vllm")).exits(0).one("env");
+        (env["road"].as_str().unwrap().to_owned(), env["project_dir"].as_str().unwrap().to_owned())
+    };
+    let place = |road: &str, folder: &str| (road.to_owned(), format!("$SANDBOX/w/{folder}"));
+    let (bundle, cache) = (place("bundle", "vllm-pixi-offline"), place("cache", "vllm-infer"));
+    assert_eq!(road("--steps serve"), bundle, "nothing is installed");
+    drop(sandbox.sh("mkdir -p w/vllm-infer/.pixi").exits(0));
+    assert_eq!(road("--steps serve"), cache);
+    for other in ["", "--steps install,serve", "--steps serve --road bundle"] {
+        assert_eq!(road(other), bundle, "{other}");
+    }
+    drop(sandbox.sh("mkdir -p w/vllm-pixi-offline/env").exits(0));
+    assert_eq!(road("--steps serve"), bundle, "both are there");
+}

@@ -75,6 +75,23 @@ fn warm_on_boot_fills_what_is_installed_then() {
     let place = |kind: &str| kinds.iter().position(|one| one == kind);
     assert!(place("warmed").is_some() && place("warmed") < place("cache"), "{}", output.transcript());
     assert!(!reused(&output, "sglang"));
+    // What is warmed is read from end to end and recorded, as the helper does it.
+    let cache = about(&output, "sglang", "cache");
+    assert_eq!((&cache["depth"], cache["manifest"].is_string()), (&"deep".into(), true), "{cache}");
+}
+
+#[test]
+fn warm_on_boot_alone_leaves_the_manifest() {
+    let mut sandbox = machine();
+    sandbox.set("AUTO_INFER_SGLANG_CACHE_WARM_ON_BOOT", "1");
+    drop(sandbox.sh("mkdir volume").exits(0));
+    let mut command = sandbox.command("unshare");
+    command.args(["--map-root-user", "--mount", "bash", "-ec", ON_A_VOLUME]).arg(super::script());
+    let output = sandbox.finish(command.args(["sh", "-c", "ls volume >listed"])).exits(0);
+    assert_eq!(about(&output, "sglang", "cache")["depth"], "deep");
+    let listed = sandbox.read("listed");
+    assert!(listed.lines().any(|name| name.starts_with("infer-dev-manifest-")), "{listed}");
+    assert!(output.all("installed").is_empty(), "{}", output.transcript());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Serve llama.cpp from what is installed if AUTO_INFER_LLAMA_CPP_ON_BOOT says so, and wait until it is ready. Options are
-# iprobe's.
+# Serve llama.cpp from what is installed, as AUTO_INFER_LLAMA_CPP_CONFIG says, and wait until it is ready. The package that it
+# was installed from may be gone. It acts whatever the ON_BOOT variables say. Options are iprobe's.
 set -euo pipefail
-ienv --boot llama-cpp | iinstall | iplan | ilaunch | iprobe "$@"
+ienv --steps serve llama-cpp | iinstall | iplan | ilaunch | iprobe "$@"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
-# Install the llama.cpp package if AUTO_INFER_LLAMA_CPP_GET_PKG_ON_BOOT says so. Options are iinstall's.
+# Install the llama.cpp package that AUTO_INFER_LLAMA_CPP_PKG_PATH names, whatever the ON_BOOT variables say: to get it and
+# to install it are one. Options are iinstall's.
 set -euo pipefail
-ienv --boot llama-cpp | iinstall "$@"
+ienv --steps install llama-cpp | iinstall "$@"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
-# Install the llama.cpp package that AUTO_INFER_LLAMA_CPP_PKG_PATH names, whatever boot asks for. Options are iinstall's.
+# Install the llama.cpp package that AUTO_INFER_LLAMA_CPP_PKG_PATH names, whatever the ON_BOOT variables say. Options are
+# iinstall's.
 set -euo pipefail
-ienv llama-cpp | iinstall "$@"
+ienv --steps install llama-cpp | iinstall "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Serve SGLang from what is installed if AUTO_INFER_SGLANG_ON_BOOT says so, and wait until it is ready. Options are
-# iprobe's.
+# Serve SGLang from what is installed, as AUTO_INFER_SGLANG_CONFIG says, and wait until it is ready. The bundle or the cache that it
+# was installed from may be gone. It acts whatever the ON_BOOT variables say. Options are iprobe's.
 set -euo pipefail
-ienv --boot sglang | icache | iinstall | iplan | ilaunch | iprobe "$@"
+ienv --steps serve sglang | iinstall | iplan | ilaunch | iprobe "$@"

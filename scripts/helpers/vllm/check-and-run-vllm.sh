@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
-# Serve vLLM from what is installed if AUTO_INFER_VLLM_ON_BOOT says so, and wait until it is ready. Options are iprobe's.
+# Serve vLLM from what is installed, as AUTO_INFER_VLLM_CONFIG says, and wait until it is ready. The bundle or the cache that it
+# was installed from may be gone. It acts whatever the ON_BOOT variables say. Options are iprobe's.
 set -euo pipefail
-ienv --boot vllm | icache | iinstall | iplan | ilaunch | iprobe "$@"
+ienv --steps serve vllm | iinstall | iplan | ilaunch | iprobe "$@"

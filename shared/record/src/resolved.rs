@@ -16,6 +16,30 @@ pub enum Step {
     Serve,
 }
 
+impl Step {
+    /// All of them, in the order in which they are taken.
+    pub const ALL: [Self; 3] = [Self::Warm, Self::Install, Self::Serve];
+
+    /// The word on the wire and on command lines.
+    #[must_use]
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Warm => "warm",
+            Self::Install => "install",
+            Self::Serve => "serve",
+        }
+    }
+}
+
+impl std::str::FromStr for Step {
+    type Err = String;
+
+    fn from_str(id: &str) -> Result<Self, String> {
+        let step = Self::ALL.into_iter().find(|step| step.id() == id);
+        step.ok_or_else(|| format!("no step '{id}'; the steps are warm, install, serve"))
+    }
+}
+
 /// How an engine gets onto the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -21,7 +21,7 @@ struct Args {
     /// Hash every file of every package, not only look it up
     #[arg(long)]
     deep: bool,
-    /// After a deep pass without gaps, write the cache's manifest
+    /// After a deep pass without gaps, write the cache's manifest; the default for a cache that was filled just now
     #[arg(long)]
     record: bool,
     /// Deep, but hash only files that changed since the pass noted in FILE, and note this pass there
@@ -68,10 +68,11 @@ fn consider(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Res
     if io.ended(env.engine) {
         return Ok(());
     }
-    if !env.wants(Step::Install) {
+    // A cache that was filled just now is read and recorded, whatever is installed from it.
+    if warmed.is_none() && !env.wants(Step::Install) {
         return io.skip(env.engine, "step install was not asked for");
     }
-    if env.road != Some(Road::Cache) {
+    if warmed.is_none() && env.road != Some(Road::Cache) {
         let road = env.road.map_or("no", Road::id);
         return io.skip(env.engine, format!("{road} road: nothing is installed from a cache"));
     }

@@ -21,6 +21,8 @@ pub(crate) struct Survey<'a> {
     stores: Stores,
     pub(crate) cache_root: PathBuf,
     pub(crate) locked: Locked,
+    /// Write the manifest after a deep pass without gaps: it was asked for, or the cache was filled just now.
+    record: bool,
     started: Instant,
 }
 
@@ -62,9 +64,10 @@ impl<'a> Survey<'a> {
             wheels: Wheels::at(required(env, env.uv_cache_dir.as_ref(), "CACHE_ROOT")?),
             template: locked.folder.clone(),
         };
+        let record = args.record || warmed.is_some() && args.since.is_none();
         let warmed = warmed.filter(|warmed| warmed.lock_sha256 == locked.sha256);
         let pixi_version = warmed.map(|warmed| warmed.pixi_version.clone());
-        Ok(Self { args, env, pixi_version, stores, cache_root, locked, started })
+        Ok(Self { args, env, pixi_version, stores, cache_root, locked, record, started })
     }
 
     /// Look every package up, then hash what was found where that was asked for. What cannot be done is told beside all that
@@ -75,7 +78,7 @@ impl<'a> Survey<'a> {
         setting.places(found.iter().map(|(.., found)| found));
         let path = Manifest::path(&self.cache_root, &self.locked.sha256);
         // What is recorded now replaces what was.
-        let (manifest, unusable) = match self.args.record {
+        let (manifest, unusable) = match self.record {
             true => (None, None),
             false => self.manifest(&path).map_or_else(|failure| (None, Some(failure)), |it| (it, None)),
         };
@@ -109,14 +112,14 @@ impl<'a> Survey<'a> {
         hashed: &mut Hashed,
     ) -> Result<(), Failure> {
         // What is missing already leaves nothing to record.
-        if self.args.record && !self.blocked(faults) {
+        if self.record && !self.blocked(faults) {
             replaceable(path).map_err(|error| unrecorded(path, &error))?;
         }
         let mut proof = Proof::of(found, &self.effort())?;
         (hashed.bytes, hashed.read_bytes) = (proof.bytes(), Some(proof.hashed_bytes));
         faults.extend(proof.faults(manifest));
         setting.files(proof.files());
-        if self.args.record && !self.blocked(faults) {
+        if self.record && !self.blocked(faults) {
             self.record(path, &proof)?;
             hashed.recorded = true;
         }
@@ -158,7 +161,7 @@ impl<'a> Survey<'a> {
     }
 
     fn hashes(&self) -> bool {
-        self.args.deep || self.args.record || self.args.since.is_some()
+        self.args.deep || self.record || self.args.since.is_some()
     }
 
     fn effort(&self) -> Effort<'_> {

@@ -1,6 +1,6 @@
 //! The Claude Code bridge's part of the contract, resolved, with the kept names of the LiteLLM set-up.
 use crate::check::{self, Check};
-use crate::engine::General;
+use crate::engine::{General, in_order};
 use crate::ledger::{Ledger, Row, origins};
 use record::{Bridge, Engine, Origin, Step};
 use std::collections::BTreeMap;
@@ -14,7 +14,12 @@ const LITELLM_MASTER_KEY: &str = "AUTO_INFER_LITELLM_MASTER_KEY";
 /// The bridge's record, and into `ledger` where each value came from; `None` where boot did not ask for it.
 ///
 /// The record means nothing where `ledger` has failures.
-pub(crate) fn resolve(boot: bool, general: &General<'_>, ledger: &mut Ledger<'_>) -> Option<Bridge> {
+pub(crate) fn resolve(
+    boot: bool,
+    steps: Option<&[Step]>,
+    general: &General<'_>,
+    ledger: &mut Ledger<'_>,
+) -> Option<Bridge> {
     let name = |suffix| vars::of(Engine::Bridge, suffix);
     let on_boot = ledger.flag("on_boot", &name("ON_BOOT"), false);
     let litellm = ledger.flag("litellm_on_boot", LITELLM_ON_BOOT, false);
@@ -28,7 +33,7 @@ pub(crate) fn resolve(boot: bool, general: &General<'_>, ledger: &mut Ledger<'_>
         model: read("model", &name("MODEL"), check::text),
         key_file: read("key_file", &name("KEY_FILE"), check::path).map(PathBuf::from),
         mode: String::new(),
-        steps: boot.then(|| vec![Step::Serve]),
+        steps: steps.map(in_order).or_else(|| boot.then(|| vec![Step::Serve])),
         workspace: general.workspace.clone(),
         run_dir: general.run_dir.clone(),
         log_dir: general.log_dir.clone(),

@@ -51,9 +51,11 @@ fn default_user() -> Option<String> {
 
 /// What the command line asks of every engine.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Asked<'a> {
     /// Only what boot asked for.
     pub(crate) boot: bool,
+    /// These steps, whatever boot asked for.
+    pub(crate) steps: Option<&'a [Step]>,
     pub(crate) road: Option<Road>,
 }
 
@@ -62,7 +64,7 @@ pub(crate) struct Asked {
 /// The record means nothing where `ledger` has failures.
 pub(crate) fn resolve(
     engine: Engine,
-    asked: Asked,
+    asked: Asked<'_>,
     general: &General<'_>,
     ledger: &mut Ledger<'_>,
 ) -> Option<Env> {
@@ -79,10 +81,15 @@ pub(crate) fn resolve(
     env.config = ledger.read("config", &[name("CONFIG")], check::path, None).map(PathBuf::from);
     env.overrides_variable = ledger.secret("overrides_variable", &name("OVERRIDES"), check::json_object);
     env.user = ledger.read("user", &[name("USER")], check::user, general.user.clone());
-    env.steps = asked.boot.then_some(steps);
+    env.steps = asked.steps.map(in_order).or_else(|| asked.boot.then_some(steps));
     let fields = serde_json::to_value(&env).unwrap_or_default();
     env.origin = origins(&fields, general.ledger.rows.iter().chain(&ledger.rows));
     Some(env)
+}
+
+/// These steps, each once, in the order in which they are taken.
+pub(crate) fn in_order(steps: &[Step]) -> Vec<Step> {
+    Step::ALL.into_iter().filter(|step| steps.contains(step)).collect()
 }
 
 /// The steps whose flags are set.
@@ -162,7 +169,7 @@ fn llama_cpp_places(workspace: &Path, app: &Path) -> (PathBuf, Option<PathBuf>) 
 }
 
 /// Fill in the engine's road, places and cache.
-fn pixi(env: &mut Env, asked: Asked, general: &General<'_>, ledger: &mut Ledger<'_>) {
+fn pixi(env: &mut Env, asked: Asked<'_>, general: &General<'_>, ledger: &mut Ledger<'_>) {
     let engine = env.engine;
     let mut read = |field, suffix, check: Check, default: Option<&str>| {
         ledger.read(field, &spellings(engine, suffix), check, default.map(str::to_owned))
@@ -177,6 +184,12 @@ fn pixi(env: &mut Env, asked: Asked, general: &General<'_>, ledger: &mut Ledger<
     env.force = ledger.flag("force", &vars::of(engine, "FORCE_RECOPY"), false);
 
     let chosen = road::chosen(asked.road, ledger);
+    // A medium that stays named after it was installed from does not say which of two roads was taken.
+    let only_serves = asked.steps.is_some_and(|steps| !steps.iter().any(|step| *step != Step::Serve));
+    let chosen = match project_dir {
+        None if only_serves => road::taken(engine, &general.workspace, chosen, ledger),
+        _ => chosen,
+    };
     let place = road::place(engine, &general.workspace, chosen, project_dir.map(PathBuf::from), ledger);
     env.road = place.road;
     env.project_dir = Some(place.dir);

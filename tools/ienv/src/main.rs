@@ -12,7 +12,7 @@ mod road;
 
 use engine::{Asked, General};
 use ledger::{Environment, Ledger};
-use record::{Engine, Record, Road, Warning};
+use record::{Engine, Record, Road, Step, Warning};
 use std::collections::BTreeMap;
 use tool::{Code, Failure, Io, Outcome, vars};
 
@@ -25,6 +25,9 @@ struct Args {
     /// Only what the ON_BOOT variables ask for, with its steps
     #[arg(long)]
     boot: bool,
+    /// These steps, whatever the ON_BOOT variables say: warm, install, serve
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "boot")]
+    steps: Option<Vec<Step>>,
     /// Road of vLLM and SGLang, whatever the variables say: bundle or cache
     #[arg(long, value_name = "ROAD", value_parser = road::named)]
     road: Option<Road>,
@@ -93,10 +96,11 @@ impl Args {
     }
 
     fn resolve(&self, engine: Engine, general: &General<'_>, ledger: &mut Ledger<'_>) -> Option<Record> {
+        let steps = self.steps.as_deref();
         if engine == Engine::Bridge {
-            return bridge::resolve(self.boot, general, ledger).map(Record::from);
+            return bridge::resolve(self.boot, steps, general, ledger).map(Record::from);
         }
-        let asked = Asked { boot: self.boot, road: self.road };
+        let asked = Asked { boot: self.boot, steps, road: self.road };
         engine::resolve(engine, asked, general, ledger).map(Record::from)
     }
 }

@@ -19,13 +19,16 @@ pub(crate) struct Sign {
     road: Road,
     origin: Origin,
     source: String,
+    /// It only names what to install from.
+    of_source: bool,
 }
 
 /// The road that the command line or a variable chooses: the first sign holds. Two `ON_BOOT` flags are a failure.
 pub(crate) fn chosen(option: Option<Road>, ledger: &mut Ledger<'_>) -> Option<Sign> {
     let mut sign_of = |field, road| {
         let row = ledger.row(field).filter(|row| row.value.as_deref().is_some_and(|value| value != "0"))?;
-        Some(Sign { road, origin: Origin::Variable, source: row.source.clone() })
+        let of_source = matches!(field, "bundle" | "template_dir");
+        Some(Sign { road, origin: Origin::Variable, source: row.source.clone(), of_source })
     };
     let said = [
         sign_of("install_on_boot", Road::Cache),
@@ -33,7 +36,12 @@ pub(crate) fn chosen(option: Option<Road>, ledger: &mut Ledger<'_>) -> Option<Si
         sign_of("bundle", Road::Bundle),
         sign_of("template_dir", Road::Cache),
     ];
-    let option = option.map(|road| Sign { road, origin: Origin::Option, source: "--road".to_owned() });
+    let option = option.map(|road| Sign {
+        road,
+        origin: Origin::Option,
+        source: "--road".to_owned(),
+        of_source: false,
+    });
     if let (None, [Some(install), Some(bundle), ..]) = (&option, &said) {
         let cause = format!("{} is set as well, and an install takes one road", install.source);
         ledger.refuse(&bundle.source, cause, "set one of them, or choose with --road");
@@ -44,6 +52,24 @@ pub(crate) fn chosen(option: Option<Road>, ledger: &mut Ledger<'_>) -> Option<Si
     let other = signs.find(|other| other.road != sign.road);
     row.overrode = other.map(|other| format!("{} ({})", other.road.id(), other.source));
     ledger.rows.push(row);
+    Some(sign)
+}
+
+/// The same sign, or none where only a source's variable says it, nothing was installed by that road, and by the other
+/// something was: what is on disk then says the road.
+pub(crate) fn taken(
+    engine: Engine,
+    workspace: &Path,
+    chosen: Option<Sign>,
+    ledger: &mut Ledger<'_>,
+) -> Option<Sign> {
+    let sign = chosen?;
+    let there = |road| installed(&workspace.join(default_folder(engine, road))).is_some();
+    let other = if sign.road == Road::Bundle { Road::Cache } else { Road::Bundle };
+    if sign.of_source && !there(sign.road) && there(other) {
+        ledger.rows.retain(|row| row.field != "road");
+        return None;
+    }
     Some(sign)
 }
 

@@ -12,6 +12,7 @@ mod home;
 mod lookup;
 mod other_user;
 mod package;
+mod prepare;
 mod road;
 mod sealed;
 mod source;
@@ -43,6 +44,9 @@ struct Args {
     /// Let a bundle's script that we cannot read run itself, sealed
     #[arg(long)]
     run_sh: bool,
+    /// Make the install directory, copy the template into it, and install nothing
+    #[arg(long, conflicts_with_all = ["rehash", "rollback", "run_sh"])]
+    prepare: bool,
     #[command(flatten)]
     handed: handed::Descriptors,
 }
@@ -54,6 +58,7 @@ impl Args {
         args.extend(self.rehash.then(|| "--rehash".to_owned()));
         args.extend(self.rollback.then(|| "--rollback".to_owned()));
         args.extend(self.run_sh.then(|| "--run-sh".to_owned()));
+        args.extend(self.prepare.then(|| "--prepare".to_owned()));
         args.extend(handed.arguments());
         args
     }
@@ -103,7 +108,8 @@ struct Wanted<'a> {
 /// What was found or done for an engine.
 enum Found {
     Installed(Box<Installed>, Vec<Warning>),
-    Nothing(String),
+    /// Nothing, and why; and what an operator should know.
+    Nothing(String, Option<Warning>),
 }
 
 fn act(args: &Args, wanted: &Wanted<'_>, handed: Handed, io: &mut Io) -> Result<(), Failure> {
@@ -120,7 +126,10 @@ fn act(args: &Args, wanted: &Wanted<'_>, handed: Handed, io: &mut Io) -> Result<
             warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
             io.write(*installed)
         }
-        Ok(Found::Nothing(why)) => io.skip(engine, why),
+        Ok(Found::Nothing(why, warning)) => {
+            warning.into_iter().try_for_each(|warning| io.warn(warning))?;
+            io.skip(engine, why)
+        }
         Err(failure) => io.fail(engine, failure),
     }
 }
@@ -158,6 +167,10 @@ fn install(args: &Args, wanted: &Wanted<'_>, handed: Handed) -> Result<Found, Fa
     if args.rollback && env.wants(Step::Install) {
         return roll_back(args, folder);
     }
+    if args.prepare && env.wants(Step::Install) {
+        let (done, warning) = prepare::prepare(env, folder, Duration::from_secs(args.wait))?;
+        return Ok(Found::Nothing(done, warning));
+    }
     let order = Order { env, rehash: args.rehash, keep: args.keep, begun };
     let patience = Duration::from_secs(args.wait);
     let Handed { source, manifest, lock } = handed;
@@ -177,7 +190,7 @@ fn install(args: &Args, wanted: &Wanted<'_>, handed: Handed) -> Result<Found, Fa
             let road = cache::CacheRoad::new(order, wanted.verified)?;
             home::within(folder, patience, |home, lock| road.install(home, lock))?
         }
-        None => match lookup::installed(env, folder, begun)? {
+        None => match lookup::installed(env, folder, begun)?.filter(|_| !only_install(env)) {
             Some(installed) => (installed, Vec::new()),
             None => return nothing(env, folder),
         },
@@ -199,13 +212,17 @@ fn roll_back(args: &Args, folder: &Path) -> Result<Found, Failure> {
     Ok(Found::Installed(Box::new(installed), warnings))
 }
 
+/// An install is all that was asked for: what is there already is no answer to that.
+fn only_install(env: &Env) -> bool {
+    env.steps.as_deref().is_some_and(|steps| steps.contains(&Step::Install) && !steps.contains(&Step::Serve))
+}
+
 /// Nothing is installed: why that is as it was asked for, or a failure where it is not.
 fn nothing(env: &Env, folder: &Path) -> Result<Found, Failure> {
     let folder = folder.display();
     if !env.wants(Step::Install) {
-        return Ok(Found::Nothing(format!(
-            "step install was not asked for, and nothing is installed in {folder}"
-        )));
+        let why = format!("step install was not asked for, and nothing is installed in {folder}");
+        return Ok(Found::Nothing(why, None));
     }
     let what = format!("cannot install {} into {folder}", env.engine);
     let suffix = match env.road {
@@ -226,8 +243,8 @@ fn nothing(env: &Env, folder: &Path) -> Result<Found, Failure> {
     };
     // Boot that asks for an install must not go on as if it had one; by hand, whoever plans may do without.
     if env.steps.is_some() {
-        let hint = "set what is installed from, or turn off the ON_BOOT variable that asks for it";
+        let hint = "set it to what is to be installed; a boot that is to install nothing has no ON_BOOT variable that asks for it";
         return Err(Failure::new(Code::Unmet, what, none).hint(hint));
     }
-    Ok(Found::Nothing(format!("{none}, and nothing is installed in {folder}")))
+    Ok(Found::Nothing(format!("{none}, and nothing is installed in {folder}"), None))
 }

@@ -32,9 +32,13 @@ pub(crate) fn act(args: &Args, wanted: &Wanted<'_>, user: &User, io: &mut Io) ->
 /// What only root can: open the source and what vouches for it, and make the folders that are missing, each of which
 /// `folders` is told.
 fn prepare(args: &Args, env: &Env, user: &User, folders: &mut Folders) -> Result<Handed, Failure> {
-    let Some(way) = way(args, env) else { return Ok(Handed::default()) };
-    let handed = Handed::open(&way, env, user)?;
-    for folder in env.home().into_iter().chain(&env.archive_cache_dir) {
+    let handed = match way(args, env) {
+        Some(way) if !args.prepare => Handed::open(&way, env, user)?,
+        None if !args.prepare => return Ok(Handed::default()),
+        _ => Handed::default(),
+    };
+    let copies = env.archive_cache_dir.as_ref().filter(|_| !args.prepare);
+    for folder in env.home().into_iter().chain(copies) {
         folders
             .make(user, folder)
             .map_err(|error| Failure::io(Code::Unmet, format!("cannot make {}", folder.display()), &error))?;

@@ -13,9 +13,10 @@ use tool::{Code, Failure, Io, vars};
 /// Fill the cache that `env` names with what its template locks.
 pub(crate) fn warm(patience: Duration, env: &Env, io: &mut Io) -> Result<Warmed, Failure> {
     let begun = Instant::now();
+    let template = required(env, env.template_dir.as_ref(), "TEMPLATE_DIR")?;
     let place = Place::of(env)?;
     place.must_outlive_container(env)?;
-    let template = Template::open(&required(env, env.template_dir.as_ref(), "TEMPLATE_DIR")?)?;
+    let template = Template::open(&template)?;
     let lock_version = lock_version(env, &template)?;
     let pixi = Pixi::find()?;
     for short in pixi.shortfalls(lock_version, env.cache_layout.as_deref(), Network::Connected)? {

@@ -37,12 +37,7 @@ impl<'a> CacheRoad<'a> {
     /// Read the template, ask pixi for its version, and know by that what the install will be.
     pub(crate) fn new(order: Order<'a>, verified: Option<&'a Cache>) -> Result<Self, Failure> {
         let env = order.env;
-        let dir = env.template_dir.as_deref().ok_or_else(|| {
-            let (what, name) =
-                (format!("cannot install {}", env.engine), vars::of(env.engine, "TEMPLATE_DIR"));
-            Failure::new(Code::Unmet, what, format!("{name} is not set"))
-                .hint("it names the folder that holds pixi.toml and pixi.lock")
-        })?;
+        let dir = env.template_dir.as_deref().ok_or_else(|| crate::prepare::unset(env))?;
         let template = Template::open(dir)?;
         if let Some(verified) = verified.filter(|verified| verified.lock_sha256 != template.lock_sha256()) {
             let what = format!("{} is not the lock file that was verified", dir.join("pixi.lock").display());

@@ -80,7 +80,7 @@ impl<'a> Attempt<'a> {
 
 /// Make a folder and all below it durable. A few files are synced one by one: syncfs(2) would wait for whatever else is on
 /// its way to this disk, as a model of 100 GB. For many files that is still the lesser wait.
-fn sync_tree(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_tree(folder: &Path) -> io::Result<()> {
     const FEW: usize = 512;
     let mut folders = vec![folder.to_owned()];
     let mut files = Vec::new();

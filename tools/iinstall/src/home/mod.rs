@@ -8,7 +8,7 @@ mod marker;
 mod prune;
 mod within;
 
-pub(crate) use attempt::Attempt;
+pub(crate) use attempt::{Attempt, sync_tree};
 pub(crate) use lock::{HomeLock, NO_LOCKS};
 pub(crate) use marker::{DRAFT as MARKER_DRAFT, Install, NAME as MARKER, now};
 pub(crate) use within::within;
