@@ -1,6 +1,8 @@
 //! Many instances at once: what is started, what is said, and that nothing is left when something goes wrong.
 mod foreground;
 mod orphans;
+mod prune;
+mod replace;
 
 use crate::kit::{Keeping, alive, wait_for};
 use serde_json::{Value, json};

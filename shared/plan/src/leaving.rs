@@ -13,7 +13,7 @@ pub(crate) struct Leaving {
     pub(crate) hint: &'static str,
     /// What it runs from.
     plan: Plan,
-    place: Directory,
+    pub(crate) place: Directory,
 }
 
 impl Leaving {
@@ -32,6 +32,11 @@ impl Leaving {
     /// Whether its own plan has the port of `plan`.
     pub(crate) fn claims_port_of(&self, plan: &Plan) -> bool {
         self.plan.port == plan.port && port::overlap(&self.plan.host, &plan.host)
+    }
+
+    /// Whether its keeper lives.
+    pub(crate) fn runs(&self) -> bool {
+        self.place.keeper().is_ok_and(|keeper| keeper.is_some())
     }
 
     fn processes(&self) -> Vec<u32> {

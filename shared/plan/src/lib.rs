@@ -27,7 +27,7 @@ mod value;
 
 pub use gathered::{Gathered, Plans};
 pub use options::Options;
-pub use recheck::{recheck, taken};
+pub use recheck::{Staying, recheck};
 pub use rules::GPU_MEMORY;
 pub use secrets::secrets;
 

@@ -36,18 +36,30 @@ pub fn recheck(plan: &Plan, options: &Options, leaving: &[Directory]) -> Vec<Fai
     draft.failures
 }
 
-/// The failure of a plan whose port belongs to one of these instances, which run and are not going to stop.
-#[must_use]
-pub fn taken(plan: &Plan, staying: &[Directory]) -> Option<Failure> {
-    let staying = staying.iter().filter_map(|place| Leaving::at(place, ""));
-    let holder =
-        staying.filter(|other| other.claims_port_of(plan)).find(|other| other.holds_port_of(plan))?;
-    let what = format!("port {} of {} {} is in use", plan.port, plan.engine, plan.instance);
-    let failure = Failure::new(Code::Later, what, format!("{} runs on it", holder.name));
-    let mut failure =
-        failure.hint("stop it, or let ilaunch do it: --prune, or --replace where its plan changed");
-    failure.class = Some(crate::rules::PORT_IN_USE.to_owned());
-    Some(failure)
+/// Instances that run and are not going to stop.
+#[derive(Debug, Default)]
+pub struct Staying(Vec<Leaving>);
+
+impl Staying {
+    /// Those of these state directories where anything runs.
+    #[must_use]
+    pub fn of(places: impl IntoIterator<Item = Directory>) -> Self {
+        Self(places.into_iter().filter_map(|place| Leaving::at(&place, "")).filter(Leaving::runs).collect())
+    }
+
+    /// The failure of a plan whose port one of them has, another instance of course.
+    #[must_use]
+    pub fn taken(&self, plan: &Plan) -> Option<Failure> {
+        let mut others = self.0.iter().filter(|other| other.place.path() != plan.state_dir);
+        let holder = others.find(|other| other.claims_port_of(plan) && other.holds_port_of(plan))?;
+        let what = format!("port {} of {} {} is in use", plan.port, plan.engine, plan.instance);
+        let failure = Failure::new(Code::Later, what, format!("{} runs on it", holder.name));
+        let hint =
+            "stop it with istop, or with ilaunch: --prune if no plan names it, --replace if its plan changed";
+        let mut failure = failure.hint(hint);
+        failure.class = Some(crate::rules::PORT_IN_USE.to_owned());
+        Some(failure)
+    }
 }
 
 /// The program, or its install, is not there any more.

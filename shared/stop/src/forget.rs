@@ -2,6 +2,8 @@
 use crate::one;
 use state::{Directory, Taken};
 use std::io;
+use std::thread;
+use std::time::Instant;
 use tool::{Code, Failure};
 
 /// Whether its status is no status, and nobody keeps it who would write a better one.
@@ -18,8 +20,18 @@ pub(crate) fn forget(place: &Directory) -> Result<bool, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         owner => owner.map_err(|error| one::unreadable(place, &error))?,
     };
-    let forgotten = tree::as_user(uid, gid, || place.forget())
-        .ok_or_else(|| Failure::new(Code::Unmet, what(), "cannot act as its user"))?;
+    let until = Instant::now() + one::MOMENT;
+    let forgotten = loop {
+        let forgotten = tree::as_user(uid, gid, || place.forget())
+            .ok_or_else(|| Failure::new(Code::Unmet, what(), "cannot act as its user"))?;
+        match forgotten {
+            // Somebody else is forgetting it.
+            Err(Taken::By(pid)) if !one::is_keeper(pid) && Instant::now() < until => {
+                thread::sleep(one::PAUSE);
+            }
+            forgotten => break forgotten,
+        }
+    };
     forgotten.map_err(|taken| match taken {
         Taken::By(pid) => Failure::new(Code::Later, what(), format!("process {pid} keeps it")),
         Taken::Io(error) => one::refused(what(), &error),

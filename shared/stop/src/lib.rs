@@ -21,8 +21,8 @@ use tool::Failure;
 pub struct Request {
     /// Its state directory.
     pub place: Directory,
-    /// The keeper that is meant: a later one is left alone, which is a failure with code 75. `None`: whoever keeps it.
-    pub keeper: Option<u32>,
+    /// Which keeper may be stopped: any other is left alone, which is a failure with code 75.
+    pub meant: Meant,
     /// End its memory too.
     pub forget: bool,
 }
@@ -31,8 +31,19 @@ impl Request {
     /// Stop whatever runs there.
     #[must_use]
     pub fn of(place: Directory) -> Self {
-        Self { place, keeper: None, forget: false }
+        Self { place, meant: Meant::Anybody, forget: false }
     }
+}
+
+/// Which keeper is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meant {
+    /// Whoever keeps it.
+    Anybody,
+    /// The process that was seen to.
+    Keeper(u32),
+    /// Nobody was seen to.
+    Nobody,
 }
 
 /// What became of one instance that was to be stopped; `None` where nothing ran, was left or was remembered.

@@ -1,5 +1,5 @@
 //! One instance.
-use crate::Request;
+use crate::{Meant, Request};
 use gpu::{Left, Meter};
 use record::{How, Keeper, Plan};
 use rustix::process::Signal;
@@ -21,6 +21,11 @@ const DEATH: Duration = Duration::from_secs(30);
 const PORT: Duration = Duration::from_secs(5);
 /// How long a driver gets to take back the GPU memory of processes that have ended.
 const GPU: Duration = Duration::from_secs(10);
+
+/// How long the lock may be held by somebody who is no keeper.
+pub(crate) const MOMENT: Duration = Duration::from_secs(2);
+/// Between two looks at a lock or a port.
+pub(crate) const PAUSE: Duration = Duration::from_millis(10);
 
 /// What it took.
 #[derive(Debug)]
@@ -98,7 +103,12 @@ struct Ended {
 fn end_keeper(request: &Request, limit: Duration) -> Result<Option<Ended>, Failure> {
     let place = &request.place;
     let Some(keeper) = pin_keeper(place)? else { return Ok(None) };
-    if request.keeper.is_some_and(|meant| meant != keeper.pid()) {
+    let is_meant = match request.meant {
+        Meant::Anybody => true,
+        Meant::Keeper(pid) => pid == keeper.pid(),
+        Meant::Nobody => false,
+    };
+    if !is_meant {
         let cause = format!("it was started again in the meantime, and process {} keeps it", keeper.pid());
         return Err(Failure::new(Code::Later, format!("did not stop {}", place.path().display()), cause));
     }
@@ -119,7 +129,20 @@ fn end_keeper(request: &Request, limit: Duration) -> Result<Option<Ended>, Failu
 /// The keeper, asked for again once it is pinned: what is signalled is what holds the lock.
 fn pin_keeper(place: &Directory) -> Result<Option<Pinned>, Failure> {
     let ask = || place.keeper().map_err(|error| unreadable(place, &error));
+    let until = Instant::now() + MOMENT;
     while let Some(pid) = ask()? {
+        if !is_keeper(pid) {
+            if Instant::now() >= until {
+                let cause = format!("process {pid} holds its lock and is no keeper");
+                return Err(Failure::new(
+                    Code::Later,
+                    format!("cannot stop {}", place.path().display()),
+                    cause,
+                ));
+            }
+            thread::sleep(PAUSE);
+            continue;
+        }
         let pinned = Pinned::pin(pid);
         if ask()? == Some(pid) {
             return match pinned {
@@ -133,6 +156,11 @@ fn pin_keeper(place: &Directory) -> Result<Option<Pinned>, Failure> {
         }
     }
     Ok(None)
+}
+
+/// Whether it is one of ours. Whoever ends the memory of an instance holds its lock too, for a moment.
+pub(crate) fn is_keeper(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "ikeep")
 }
 
 /// KILL to the keeper, first, so that it starts nothing again, and to all that descend from it.
@@ -162,7 +190,7 @@ fn port_gets_free(plan: &Plan) -> bool {
         if Instant::now() >= until {
             return false;
         }
-        thread::sleep(Duration::from_millis(10));
+        thread::sleep(PAUSE);
     }
 }
 

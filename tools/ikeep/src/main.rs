@@ -4,6 +4,7 @@
 //! instance is kept, and afterwards speaks through `status.json` in the state directory.
 mod cause;
 mod events;
+mod hold;
 mod keeper;
 mod log;
 mod processes;
@@ -19,7 +20,7 @@ use crate::restart::Restarts;
 use clap::Parser;
 use record::{Keeper as State, Plan};
 use rustix::fs::FlockOperation;
-use state::{Directory, Lock, Order, Report, Status, Taken};
+use state::{Directory, Order, Report, Status};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::RawFd;
@@ -37,17 +38,21 @@ struct Args {
     /// Start the engine once the instance kept there is healthy, failed or stopped
     #[arg(long, value_name = "STATE_DIR")]
     after: Option<PathBuf>,
+
+    /// Wait for the end of a keeper that is being stopped
+    #[arg(long)]
+    replace: bool,
 }
 
 fn main() -> std::process::ExitCode {
     tool::main_process(run)
 }
 
-fn run(Args { report: descriptor, after }: Args) -> Result<u8, Failure> {
+fn run(Args { report: descriptor, after, replace }: Args) -> Result<u8, Failure> {
     let pipe = child::only_inherited(descriptor)
         .map_err(|error| Failure::io(Code::Usage, "cannot report on the descriptor of --report", &error))?;
     let other = after.map(Directory::at);
-    let begun = begin(other.as_ref());
+    let begun = begin(other.as_ref(), replace);
     let reported = pipe.map(|pipe| report(File::from(pipe), &begun));
     match begun {
         Ok((keeper, engine)) => Ok(keeper.keep(engine, other.as_ref())),
@@ -58,12 +63,12 @@ fn run(Args { report: descriptor, after }: Args) -> Result<u8, Failure> {
 }
 
 /// Everything until the instance is kept: the engine is started, or waits for the other.
-fn begin(other: Option<&Directory>) -> Result<(Keeper, Option<Engine>), Failure> {
+fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Engine>), Failure> {
     let order = read_order()?;
     let unmet = |what: &str, error: io::Error| Failure::io(Code::Unmet, what, &error);
     let plan = &order.plan;
     let directory = Directory::at(&plan.state_dir);
-    let lock = take_lock(&directory)?;
+    let lock = hold::take(&directory, replace)?;
     let install = plan.install_path.as_deref().map(hold_install).transpose()?;
     processes::adopt_orphans().map_err(|error| unmet("cannot become a subreaper", error))?;
     processes::leave_closed_folder();
@@ -98,17 +103,6 @@ fn read_order() -> Result<Order, Failure> {
         rustix::stdio::dup2_stdin(&null).ok();
     }
     Ok(order)
-}
-
-fn take_lock(directory: &Directory) -> Result<Lock, Failure> {
-    let path = directory.lock_file();
-    Lock::take(&path).map_err(|taken| match taken {
-        Taken::By(pid) => {
-            let what = format!("cannot lock {}", path.display());
-            Failure::new(Code::Later, what, format!("process {pid} keeps this instance already"))
-        }
-        Taken::Io(error) => Failure::io(Code::Unmet, format!("cannot lock {}", path.display()), &error),
-    })
 }
 
 /// A shared lock, so that the pruner leaves the install alone; then it must still be there.

@@ -1,4 +1,5 @@
 //! Memory of the chosen GPUs that others hold, looked at before anything starts.
+use crate::replace::Replacements;
 use gpu::{Chosen, Device, Holder};
 use plan::{GPU_MEMORY, Options};
 use record::{Plan, Warning};
@@ -17,14 +18,19 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Warn of plans on whose GPUs others hold memory, fail those that have nothing left there, or only what a killed keeper
 /// has left; gives back what may start. Nobody is asked where no plan cares.
-pub(crate) fn check(plans: Vec<Plan>, options: &Options, io: &mut Io) -> Result<Vec<Plan>, Failure> {
-    if !plans.iter().any(cares) {
+pub(crate) fn check(
+    plans: Vec<Plan>,
+    when: When<'_>,
+    options: &Options,
+    io: &mut Io,
+) -> Result<Vec<Plan>, Failure> {
+    if !plans.iter().any(|plan| when.cares(plan)) {
         return Ok(plans);
     }
-    let Some(found) = settled(&plans, options) else { return Ok(plans) };
+    let Some(found) = settled(&plans, when, options) else { return Ok(plans) };
     let mut may_start = Vec::new();
     for plan in plans {
-        match found.objection(&plan, options) {
+        match found.objection(&plan, when, options) {
             Some(Objection::Refused(failure)) => {
                 io.fail((plan.engine, plan.instance.as_str()), failure)?;
                 continue;
@@ -45,16 +51,28 @@ pub(crate) fn check(plans: Vec<Plan>, options: &Options, io: &mut Io) -> Result<
 
 const HINT: &str = "stop who holds it, choose other gpu_ids, or set control.share_gpu = true";
 
-fn cares(plan: &Plan) -> bool {
-    let allowed = plan.control.allow.iter().any(|rule| rule == GPU_MEMORY);
-    plan.gpu_ids != "none" && !plan.control.share_gpu && !plan.reused && !allowed
+/// What the plans are checked for.
+#[derive(Clone, Copy)]
+pub(crate) enum When<'a> {
+    /// What runs in their place is to be stopped: what it holds will be free by then.
+    BeforeAStop,
+    /// They start now, but for those that were checked before the stop.
+    BeforeAStart(&'a Replacements),
+}
+
+impl When<'_> {
+    fn cares(self, plan: &Plan) -> bool {
+        let allowed = plan.control.allow.iter().any(|rule| rule == GPU_MEMORY);
+        let checked = matches!(self, Self::BeforeAStart(replacements) if replacements.has(&plan.state_dir));
+        plan.gpu_ids != "none" && !plan.control.share_gpu && !plan.reused && !allowed && !checked
+    }
 }
 
 /// What there is, once it has stopped becoming less: drivers take back the memory of the dead in steps.
-fn settled(plans: &[Plan], options: &Options) -> Option<Found> {
+fn settled(plans: &[Plan], when: When<'_>, options: &Options) -> Option<Found> {
     let until = Instant::now() + LIMIT;
     let mut found = Found::look(plans)?;
-    while plans.iter().any(|plan| found.objection(plan, options).is_some()) && Instant::now() < until {
+    while plans.iter().any(|plan| found.objection(plan, when, options).is_some()) && Instant::now() < until {
         thread::sleep(PAUSE);
         let later = Found::look(plans)?;
         let falls = later.used() < found.used();
@@ -100,8 +118,8 @@ impl Found {
         self.devices.iter().filter_map(|device| device.memory).map(|memory| memory.used_bytes).sum()
     }
 
-    fn objection(&self, plan: &Plan, options: &Options) -> Option<Objection> {
-        if !cares(plan) {
+    fn objection(&self, plan: &Plan, when: When<'_>, options: &Options) -> Option<Objection> {
+        if !when.cares(plan) {
             return None;
         }
         let chosen = gpu::choose(&plan.gpu_ids, visible(plan, options), &self.devices);
@@ -121,7 +139,7 @@ impl Found {
             chosen.among(&self.devices).map(|device| is_full(device) && self.held(device).is_some());
         // Of all GPUs a server may take those that are free; a list is meant as a whole.
         let nothing_left = if plan.gpu_ids == "all" { full.all(|full| full) } else { full.any(|full| full) };
-        if nothing_left {
+        if nothing_left && !matches!(when, When::BeforeAStop) {
             let what = format!("no GPU memory is left for {} {}", plan.engine, plan.instance);
             return Some(refused(Failure::new(Code::Later, what, held).hint(HINT)));
         }

@@ -12,7 +12,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use tool::{Code, Failure};
 
 /// Longer than any disk or user database should take; the engine's load is not waited for.
@@ -48,11 +48,26 @@ pub(crate) struct Starting {
     child: Child,
     report: File,
     foreground: Option<Told>,
+    /// Held open while it is to wait.
+    waits: Option<ChildStdin>,
 }
 
 impl Starting {
     /// Start it in a session of its own, as the user, with nothing of ours but the order and the report pipe.
     pub(crate) fn start(ikeep: &Path, order: &Order, user: Option<&User>) -> Result<Self, Failure> {
+        let mut starting = Self::prepare(ikeep, order, user, false)?;
+        starting.go();
+        Ok(starting)
+    }
+
+    /// The same, but it keeps nothing before [`Starting::go`], or our end. With `replace` it then waits for the end of a
+    /// keeper that is being stopped.
+    pub(crate) fn prepare(
+        ikeep: &Path,
+        order: &Order,
+        user: Option<&User>,
+        replace: bool,
+    ) -> Result<Self, Failure> {
         let cannot = |error: &io::Error| {
             let failure = tool::thread::unavailable(format!("cannot start {}", ikeep.display()), error);
             match (user, error.kind()) {
@@ -69,6 +84,7 @@ impl Starting {
         if let Some(other) = &order.plan.after {
             command.arg("--after").arg(other);
         }
+        command.args(replace.then_some("--replace"));
         let stderr = if front { Stdio::inherit() } else { Stdio::null() };
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
         let keep = vec![theirs.as_raw_fd()];
@@ -78,11 +94,23 @@ impl Starting {
         let foreground = if front { Some(Told::listen().map_err(|error| cannot(&error))?) } else { None };
         let mut child = command.spawn().map_err(|error| cannot(&error))?;
         drop(theirs);
-        if let Some(mut stdin) = child.stdin.take() {
+        let mut waits = child.stdin.take();
+        if let Some(stdin) = &mut waits {
             // A keeper that ended before it had read everything says why in its report.
             drop(serde_json::to_vec(order).map(|text| stdin.write_all(&text)));
         }
-        Ok(Self { child, report: File::from(report), foreground })
+        Ok(Self { child, report: File::from(report), foreground, waits })
+    }
+
+    /// Let it begin: the order ends here.
+    pub(crate) fn go(&mut self) {
+        drop(self.waits.take());
+    }
+
+    /// End one that was never let go: nothing runs under it.
+    pub(crate) fn abandon(mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 
     /// Wait for the report: the keeper's process id, and the keeper itself where we wait for its end.

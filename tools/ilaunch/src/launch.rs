@@ -11,6 +11,8 @@ use tool::{Code, Failure, vars};
 /// One instance on its way.
 pub(crate) struct Launch {
     pub(crate) plan: Plan,
+    /// Another one was stopped for it.
+    replaces: bool,
     step: Step,
 }
 
@@ -18,6 +20,8 @@ pub(crate) struct Launch {
 enum Step {
     /// It ran already, kept by this process.
     Reused(u32),
+    /// Its keeper waits until what runs in its place has gone.
+    Waiting(Starting, Option<User>),
     /// Its keeper was started.
     Starting(Starting),
     /// Its keeper has reported.
@@ -30,7 +34,40 @@ impl Launch {
     /// Start its keeper, unless one lives.
     pub(crate) fn begin(ikeep: &Path, plan: Plan, options: &Options) -> Self {
         let step = begin(ikeep, &plan, options).unwrap_or_else(Step::Failed);
-        Self { plan, step }
+        Self { plan, replaces: false, step }
+    }
+
+    /// Start its keeper, which waits for [`Launch::go`], while another one keeps the instance.
+    pub(crate) fn prepare(ikeep: &Path, plan: Plan, options: &Options) -> Result<Self, Failure> {
+        let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
+        places::make_folders(&plan, user.as_ref())?;
+        let order = order(&plan, options)?;
+        let starting = Starting::prepare(ikeep, &order, user.as_ref(), true)?;
+        Ok(Self { plan, replaces: true, step: Step::Waiting(starting, user) })
+    }
+
+    /// Nobody keeps the instance any more: let the keeper begin that was prepared.
+    pub(crate) fn go(mut self) -> Self {
+        if let Step::Waiting(mut starting, user) = self.step {
+            self.step = match places::hand_over(&self.plan, user.as_ref()) {
+                Ok(()) => {
+                    starting.go();
+                    Step::Starting(starting)
+                }
+                Err(failure) => {
+                    starting.abandon();
+                    Step::Failed(failure)
+                }
+            };
+        }
+        self
+    }
+
+    /// Give up one that was prepared.
+    pub(crate) fn abandon(self) {
+        if let Step::Waiting(starting, _) = self.step {
+            starting.abandon();
+        }
     }
 
     pub(crate) fn state_dir(&self) -> &Path {
@@ -54,10 +91,13 @@ impl Launch {
     pub(crate) fn finish(mut self) -> Result<(Instance, Option<Foreground>), Failure> {
         self.settle();
         match self.step {
+            Step::Failed(failure) if self.replaces => Err(not_replaced(&self.plan, failure)),
             Step::Failed(failure) => Err(failure),
             Step::Kept(keeper_pid, foreground) => Ok((instance(keeper_pid, self.plan), foreground)),
             Step::Reused(keeper_pid) => reused(keeper_pid, &self.plan).map(|instance| (instance, None)),
-            Step::Starting(_) => Err(Failure::new(Code::Later, "cannot keep the instance", "no report")),
+            Step::Starting(_) | Step::Waiting(..) => {
+                Err(Failure::new(Code::Later, "cannot keep the instance", "no report"))
+            }
         }
     }
 }
@@ -66,14 +106,28 @@ fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Step, Failure> 
     if let Some(pid) = keeper::living(&Directory::at(&plan.state_dir))? {
         return if plan.reused { Ok(Step::Reused(pid)) } else { Err(keeper::busy(plan, pid)) };
     }
-    let secrets = plan::secrets(plan, options)?;
+    let order = order(plan, options)?;
     let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
-    places::make(plan, user.as_ref())?;
+    places::make_folders(plan, user.as_ref())?;
+    places::hand_over(plan, user.as_ref())?;
+    Starting::start(ikeep, &order, user.as_ref()).map(Step::Starting)
+}
+
+fn order(plan: &Plan, options: &Options) -> Result<Order, Failure> {
+    let secrets = plan::secrets(plan, options)?;
     let mut order = Order { plan: plan.clone(), secrets };
     // Ours, who may be another caller than the one that planned.
     let dropped = plan::dropped(plan, options).into_iter().filter(|name| !plan.env_dropped.contains(name));
     order.plan.env_dropped.extend(dropped);
-    Starting::start(ikeep, &order, user.as_ref()).map(Step::Starting)
+    Ok(order)
+}
+
+/// The old one is gone and the new one does not run: nothing does, and that is said first.
+fn not_replaced(plan: &Plan, mut failure: Failure) -> Failure {
+    let Plan { engine, instance, .. } = plan;
+    failure.what =
+        format!("{engine} {instance} was stopped and its new plan did not start: {}", failure.what);
+    failure
 }
 
 /// What runs, not what was planned.

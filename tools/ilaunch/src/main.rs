@@ -1,44 +1,79 @@
 //! ilaunch: start every planned instance under a keeper.
 //!
 //! Reads `plan` records, or `env` records where iplan left no trace: it then plans itself. Acts at the end of input. Writes
-//! one `instance` record for each instance that is kept.
+//! one `instance` record for each instance that is kept, and with `--prune` and `--replace` one `stopped` for each that had
+//! to go.
 mod gpu;
+mod input;
 mod keeper;
 mod launch;
 mod orphans;
 mod places;
+mod prune;
+mod replace;
 
 use clap::Parser;
 use launch::Launch;
-use plan::{Gathered, Options};
-use record::{Plan, Record, Step};
-use tool::{Code, Failure, Io, Outcome};
+use plan::{Options, Staying};
+use record::Plan;
+use state::Directory;
+use std::path::Path;
+use stop::Request;
+use tool::{Failure, Io, Outcome};
 
-#[derive(Parser)]
+#[derive(Clone, Copy, Parser)]
 #[command(version, about)]
-struct Args {}
+struct Args {
+    /// Stop and forget what the configuration no longer names, or disables
+    #[arg(long)]
+    prune: bool,
+    /// Restart what runs from another plan, once the new plan is checked
+    #[arg(long)]
+    replace: bool,
+}
 
 fn main() -> std::process::ExitCode {
     tool::main(run)
 }
 
-fn run(_: Args, io: &mut Io) -> Result<Outcome, Failure> {
+fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let options = Options::of_process(false)?;
-    let plans = only_one_in_front(read(io, &options)?, io)?;
-    if plans.is_empty() {
+    let mut input = input::read(io, &options)?;
+    let mut requests = if args.prune && !io.gone() { prune::find(&input, io)? } else { Vec::new() };
+    let mut plans = input::only_one_in_front(std::mem::take(&mut input.plans), io)?;
+    if plans.is_empty() && requests.is_empty() {
         return Ok(Outcome::Done);
     }
     let ikeep = keeper::program()?;
-    let plans = orphans::end(plans, io)?;
-    let plans = gpu::check(plans, &options, io)?;
+    if args.replace {
+        requests.extend(replace::find(&mut plans));
+    }
+    let mut replacements = replace::prepare(&plans, &mut requests, (&ikeep, &options), io)?;
+    let plans = without_taken_ports(alive(plans, io), &requests, io)?;
+    replace::stop(requests, &mut replacements, io)?;
+    let plans = orphans::end(alive(plans, io), io)?;
+    let plans = gpu::check(plans, gpu::When::BeforeAStart(&replacements), &options, io)?;
     // Every keeper is started before the first is waited for, but for those that are waited for by another.
     let mut launches: Vec<Launch> = Vec::new();
     for plan in plans {
         if let Some(other) = &plan.after {
             launches.iter_mut().filter(|before| before.state_dir() == other).for_each(Launch::settle);
         }
-        launches.push(Launch::begin(&ikeep, plan, &options));
+        launches.push(match replacements.take(&plan.state_dir) {
+            Some(launch) => launch.go(),
+            None => Launch::begin(&ikeep, plan, &options),
+        });
     }
+    finish(launches, io)
+}
+
+/// Those that have not failed by now.
+fn alive(plans: Vec<Plan>, io: &Io) -> Vec<Plan> {
+    plans.into_iter().filter(|plan| !io.ended((plan.engine, plan.instance.as_str()))).collect()
+}
+
+/// Say what came of each; the exit code of one in the foreground is ours.
+fn finish(launches: Vec<Launch>, io: &mut Io) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::Done;
     for launch in launches {
         let plan = launch.plan.clone();
@@ -55,50 +90,24 @@ fn run(_: Args, io: &mut Io) -> Result<Outcome, Failure> {
     Ok(outcome)
 }
 
-/// Every plan that nothing ended before its turn; ours where iplan left no trace.
-fn read(io: &mut Io, options: &Options) -> Result<Vec<Plan>, Failure> {
-    let mut plans: Vec<Plan> = Vec::new();
-    let mut gathered = Gathered::default();
-    let (mut contract, mut iplan) = (false, false);
-    while let Some(record) = io.read()? {
-        gathered.note(&record);
-        match record {
-            Record::Env(_) => contract = true,
-            Record::Plan(plan) => plans.push(plan),
-            Record::Failed(failed) => iplan |= failed.by == "iplan",
-            _ => {}
+/// Fail those whose port an instance has that goes on running: `iplan` let them pass because we could have stopped it.
+fn without_taken_ports(plans: Vec<Plan>, requests: &[Request], io: &mut Io) -> Result<Vec<Plan>, Failure> {
+    let mut run_dirs: Vec<&Path> =
+        plans.iter().filter_map(|plan| plan.state_dir.parent().and_then(Path::parent)).collect();
+    run_dirs.sort_unstable();
+    run_dirs.dedup();
+    let goes = |place: &Directory| requests.iter().any(|request| request.place == *place);
+    let places = run_dirs
+        .into_iter()
+        .flat_map(|run_dir| state::instances(run_dir).places)
+        .filter(|place| !goes(place));
+    let staying = Staying::of(places);
+    let mut may_start = Vec::new();
+    for plan in plans {
+        match staying.taken(&plan).filter(|_| !plan.reused) {
+            Some(failure) => io.fail((plan.engine, plan.instance.as_str()), failure)?,
+            None => may_start.push(plan),
         }
     }
-    if io.gone() {
-        // The stream was not read to its end: what stood there is not known, nor who would hear of a start.
-        return Ok(Vec::new());
-    }
-    gathered.refuse_other_users(io)?;
-    iplan |= !plans.is_empty() || io.skipped_by("iplan");
-    if contract && !iplan {
-        return Ok(gathered.plan(io, options)?.plans);
-    }
-    io.require("plan", &["iplan", "ienv"])?;
-    plans.retain(|plan| !io.ended((plan.engine, plan.instance.as_str())));
-    let (wanted, others): (Vec<_>, Vec<_>) =
-        plans.into_iter().partition(|plan| io.wants(plan.engine, Step::Serve));
-    for plan in others {
-        io.skip((plan.engine, plan.instance.as_str()), "step serve was not asked for")?;
-    }
-    Ok(wanted)
-}
-
-/// An instance in the foreground is the only one, over all engines: its exit code is ours.
-fn only_one_in_front(plans: Vec<Plan>, io: &mut Io) -> Result<Vec<Plan>, Failure> {
-    if plans.len() < 2 {
-        return Ok(plans);
-    }
-    let (behind, front): (Vec<_>, Vec<_>) = plans.into_iter().partition(|plan| plan.control.background);
-    for plan in front {
-        let what = format!("cannot start {} {} in the foreground", plan.engine, plan.instance);
-        let failure = Failure::new(Code::Input, what, "it is not the only instance")
-            .hint("set control.background = true, or pipe one engine with one enabled instance");
-        io.fail((plan.engine, plan.instance.as_str()), failure)?;
-    }
-    Ok(behind)
+    Ok(may_start)
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use tool::{Code, Failure};
 
 /// `<run_dir>/<engine>` is ours and the state directory in it the user's. A missing log folder is made for the user too.
-pub(crate) fn make(plan: &Plan, user: Option<&User>) -> Result<(), Failure> {
+pub(crate) fn make_folders(plan: &Plan, user: Option<&User>) -> Result<(), Failure> {
     let cannot = |path: &Path, error: io::Error| {
         Failure::io(Code::Unmet, format!("cannot make {}", path.display()), &error)
     };
@@ -18,9 +18,6 @@ pub(crate) fn make(plan: &Plan, user: Option<&User>) -> Result<(), Failure> {
         make_run_dir(run_dir, user).map_err(|error| cannot(run_dir, error))?;
     }
     make_for(state_dir, user).map_err(|error| cannot(state_dir, error))?;
-    hand_over(state_dir, user).map_err(|error| {
-        Failure::io(Code::Unmet, format!("cannot hand over {}", state_dir.display()), &error)
-    })?;
     match plan.log_file.parent() {
         Some(folder) if !folder.exists() => make_for(folder, user).map_err(|error| cannot(folder, error)),
         _ => Ok(()),
@@ -64,9 +61,15 @@ fn make_folder(folder: &Path, mode: u32) -> io::Result<bool> {
     }
 }
 
-/// A state directory that another user's keeper has left becomes this user's: what stands in it is worthless by now, but
+/// A state directory that another user's keeper has left becomes this user's.
+pub(crate) fn hand_over(plan: &Plan, user: Option<&User>) -> Result<(), Failure> {
+    let what = || format!("cannot hand over {}", plan.state_dir.display());
+    give(&plan.state_dir, user).map_err(|error| Failure::io(Code::Unmet, what(), &error))
+}
+
+/// What stands in it is worthless by now, but
 /// for the lock file, which must never be replaced.
-fn hand_over(state_dir: &Path, user: Option<&User>) -> io::Result<()> {
+fn give(state_dir: &Path, user: Option<&User>) -> io::Result<()> {
     let Some(user) = user.filter(|user| state_dir.metadata().is_ok_and(|found| found.uid() != user.uid))
     else {
         return Ok(());
