@@ -3,7 +3,7 @@
 use crate::kit::{Output, Pixi, Sandbox, fixture, free_port, tools};
 
 /// A sandbox with pixi and its like on PATH, and a configuration of one instance.
-fn sandbox(engine: &str) -> Sandbox {
+pub(crate) fn sandbox(engine: &str) -> Sandbox {
     let mut sandbox = Sandbox::new();
     let no_gpu = crate::kit::root().join("tests/data/no-gpu");
     let folders = [&tools(), &Pixi::get().bin, &no_gpu].map(|folder| folder.display().to_string());

@@ -1,4 +1,5 @@
 //! What a process of ours was handed down.
+use crate::descriptors::{Fate, close};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
@@ -43,11 +44,11 @@ fn inherited(keep: &[RawFd], pass: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
     let mut next = FIRST;
     for number in stay {
         if number > next {
-            close(next, number - 1);
+            close(next, number - 1, Fate::Closed);
         }
         next = number + 1;
     }
-    close(next, u32::MAX);
+    close(next, u32::MAX, Fate::Closed);
     // SAFETY: fcntl takes plain numbers; each descriptor is there once, and owned by nobody else in this process, which
     // has only begun.
     #[expect(unsafe_code, reason = "a descriptor's number becomes its owner")]
@@ -58,13 +59,5 @@ fn inherited(keep: &[RawFd], pass: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
             return Err(io::Error::last_os_error());
         }
         Ok(keep.iter().map(|fd| OwnedFd::from_raw_fd(*fd)).collect())
-    }
-}
-
-fn close(first: u32, last: u32) {
-    // SAFETY: plain numbers; nothing in this process has opened any of these descriptors.
-    #[expect(unsafe_code, reason = "no safe wrapper of close_range(2) is at hand")]
-    unsafe {
-        libc::syscall(libc::SYS_close_range, first, last, 0);
     }
 }

@@ -1,5 +1,6 @@
 //! What happens in the child between fork and exec.
 use crate::User;
+use crate::descriptors::{Fate, close};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal, setpgid, setsid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::io;
@@ -94,12 +95,10 @@ fn for_each_group(groups: &[u32]) -> io::Result<()> {
 
 /// Mark every descriptor above 2 close-on-exec, then unmark those to keep.
 fn hand_down_only(keep: &[RawFd]) -> io::Result<()> {
-    // SAFETY: close_range and fcntl take plain numbers and touch no memory of ours.
-    #[expect(unsafe_code, reason = "no safe wrapper of close_range(2) with CLOEXEC is at hand")]
+    close(3, u32::MAX, Fate::ClosedOnExec);
+    // SAFETY: fcntl takes plain numbers and touches no memory of ours.
+    #[expect(unsafe_code, reason = "what is kept is known by its number")]
     unsafe {
-        let flags = libc::CLOSE_RANGE_CLOEXEC;
-        // EINVAL or ENOSYS before Linux 5.11: our own descriptors are close-on-exec anyway.
-        libc::syscall(libc::SYS_close_range, 3, u32::MAX, flags);
         for fd in keep {
             if libc::fcntl(*fd, libc::F_SETFD, 0) == -1 {
                 return Err(io::Error::last_os_error());

@@ -1,16 +1,26 @@
 //! Waiting for processes to end.
+//!
+//! A descriptor of a process (pidfd_open) cannot come to mean another one. Before Linux 5.3, under some container filters and
+//! where no descriptor is left there is none: then a process is known by its id and the moment of its start, which is looked at
+//! again before each signal.
 use crate::Process;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use rustix::time::Timespec;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-/// One process, pinned: its id cannot come to mean another.
+/// How often a process is looked at that has no descriptor.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// One process, pinned: its id is not taken for another's.
 #[derive(Debug)]
 pub struct Pinned {
-    pid: u32,
-    fd: OwnedFd,
+    id: Pid,
+    fd: Option<OwnedFd>,
+    /// When it started; known where there is no descriptor, and where /proc shows it.
+    started: Option<u64>,
 }
 
 impl Pinned {
@@ -18,7 +28,13 @@ impl Pinned {
     #[must_use]
     pub fn pin(pid: u32) -> Option<Self> {
         let id = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
-        pidfd_open(id, PidfdFlags::empty()).ok().map(|fd| Self { pid, fd })
+        let fd = match pidfd_open(id, PidfdFlags::empty()) {
+            Ok(fd) => Some(fd),
+            Err(Errno::SRCH | Errno::INVAL) => return None,
+            Err(_) => None,
+        };
+        let started = Process::read(pid).map(|process| process.started);
+        (fd.is_some() || started.is_some()).then_some(Self { id, fd, started })
     }
 
     /// Pin this very process and no later one of the same id.
@@ -26,13 +42,13 @@ impl Pinned {
     pub fn of(process: Process) -> Option<Self> {
         let pinned = Self::pin(process.pid)?;
         let same = Process::read(process.pid).is_some_and(|now| now.started == process.started);
-        same.then_some(pinned)
+        same.then_some(Self { started: Some(process.started), ..pinned })
     }
 
     /// Its id.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.id.as_raw_nonzero().get().unsigned_abs()
     }
 
     /// Send it a signal.
@@ -40,7 +56,46 @@ impl Pinned {
     /// # Errors
     /// What the system says; ESRCH once it has gone.
     pub fn signal(&self, signal: Signal) -> std::io::Result<()> {
-        Ok(pidfd_send_signal(&self.fd, signal)?)
+        match self.fd.as_ref().map(|fd| pidfd_send_signal(fd, signal)) {
+            Some(Ok(())) => Ok(()),
+            // A filter may refuse this call alone, and says so in either way.
+            Some(Err(Errno::NOSYS | Errno::PERM)) | None => self.signal_by_id(signal),
+            Some(Err(error)) => Err(error.into()),
+        }
+    }
+
+    /// Between the look and the signal there is no time in which an id could go round.
+    fn signal_by_id(&self, signal: Signal) -> std::io::Result<()> {
+        let now = Process::read(self.pid()).ok_or(Errno::SRCH)?;
+        match self.started {
+            Some(started) if started == now.started => Ok(kill_process(self.id, signal)?),
+            Some(_) => Err(Errno::SRCH.into()),
+            None => Err(Errno::PERM.into()),
+        }
+    }
+
+    /// Wait until it has ended; `false` once it is `until`.
+    fn ended(&self, until: Instant) -> bool {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let Some(fd) = &self.fd else {
+                let lives = |now: Process| !now.zombie && Some(now.started) == self.started;
+                if !Process::read(self.pid()).is_some_and(lives) {
+                    return true;
+                }
+                if left.is_zero() {
+                    return false;
+                }
+                std::thread::sleep(LOOK.min(left));
+                continue;
+            };
+            let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 3600, tv_nsec: 0 });
+            match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&timeout)) {
+                Err(Errno::INTR) => {}
+                Ok(ready) => return ready > 0,
+                Err(_) => return false,
+            }
+        }
     }
 }
 
@@ -48,33 +103,43 @@ impl Pinned {
 #[must_use]
 pub fn ended(pinned: &[Pinned], limit: Duration) -> bool {
     let until = Instant::now() + limit;
-    pinned.iter().all(|process| {
-        let mut watched = [PollFd::new(&process.fd, PollFlags::IN)];
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            let timeout = Timespec::try_from(left).unwrap_or(Timespec { tv_sec: 3600, tv_nsec: 0 });
-            match poll(&mut watched, Some(&timeout)) {
-                Err(rustix::io::Errno::INTR) => {}
-                Ok(ready) => return ready > 0,
-                Err(_) => return false,
-            }
-        }
-    })
+    pinned.iter().all(|process| process.ended(until))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_process_is_waited_for_and_a_zombie_has_ended() {
+    fn waited_for(pin: impl Fn(Process) -> Option<Pinned>) {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process::read(child.id()).unwrap();
-        let pinned = [Pinned::of(process).unwrap()];
+        let pinned = [pin(process).unwrap()];
         assert!(!ended(&pinned, Duration::from_millis(10)));
         pinned[0].signal(Signal::KILL).unwrap();
         assert!(ended(&pinned, Duration::from_secs(10)));
         child.wait().unwrap();
-        assert!(Pinned::of(process).is_none());
+        assert!(pinned[0].signal(Signal::TERM).is_err() && ended(&pinned, Duration::ZERO));
+        assert!(pin(process).is_none());
+    }
+
+    #[test]
+    fn a_process_is_waited_for_and_a_zombie_has_ended() {
+        waited_for(Pinned::of);
+    }
+
+    #[test]
+    fn the_same_holds_where_there_is_no_descriptor_of_it() {
+        waited_for(|process| Pinned::of(process).map(|pinned| Pinned { fd: None, ..pinned }));
+    }
+
+    #[test]
+    fn a_later_process_of_the_same_id_is_not_signalled() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pinned = Pinned::pin(child.id()).unwrap();
+        let other = Pinned { fd: None, started: pinned.started.map(|started| started - 1), ..pinned };
+        assert_eq!(other.signal(Signal::KILL).unwrap_err().raw_os_error(), Some(3));
+        assert!(ended(&[other], Duration::ZERO) && child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

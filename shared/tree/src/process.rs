@@ -1,5 +1,6 @@
 //! Processes and their descent, from `/proc/PID/stat`.
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use crate::Pinned;
+use rustix::process::Signal;
 use std::collections::HashMap;
 use std::fs;
 
@@ -94,10 +95,7 @@ fn children(pid: u32) -> Option<Vec<u32>> {
 
 /// Send `signal` to a process and to no later one of the same id. `false` when it has gone or may not be signalled.
 pub fn signal(process: Process, signal: Signal) -> bool {
-    let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
-    let Some(pinned) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else { return false };
-    let same = Process::read(process.pid).is_some_and(|now| now.started == process.started);
-    same && pidfd_send_signal(&pinned, signal).is_ok()
+    Pinned::of(process).is_some_and(|pinned| pinned.signal(signal).is_ok())
 }
 
 #[cfg(test)]

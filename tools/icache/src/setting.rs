@@ -2,7 +2,7 @@
 use crate::quick::Found;
 use child::User;
 use record::{Env, Warning};
-use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::fs::Access;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -134,7 +134,7 @@ impl<'a> Setting<'a> {
     /// is not refused.
     fn refused(&self, verb: &str, paths: Vec<PathBuf>, wanted: Access) -> Option<(String, io::ErrorKind)> {
         let check = move || {
-            let refusal = |path: &PathBuf| match accessat(CWD, path, wanted, AtFlags::EACCESS) {
+            let refusal = |path: &PathBuf| match child::permitted(path, wanted) {
                 Ok(()) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => None,
                 Err(error) => Some((path.clone(), io::Error::from(error))),
             };

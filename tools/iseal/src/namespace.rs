@@ -3,9 +3,11 @@
 //! A child makes it and proves it, then this process joins it in one step: where only a part of it succeeds (a user
 //! namespace without rights in it, as some distributions have it) this process is still what it was.
 use crate::network;
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, getegid, geteuid, pidfd_open, waitpid};
 use rustix::process::{parent_process_death_signal, set_parent_process_death_signal};
-use rustix::thread::{ThreadNameSpaceType, UnshareFlags, move_into_thread_name_spaces, unshare_unsafe};
+use rustix::thread::{LinkNameSpaceType, ThreadNameSpaceType, UnshareFlags};
+use rustix::thread::{move_into_link_name_space, move_into_thread_name_spaces, unshare_unsafe};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -86,12 +88,30 @@ fn join(child: Pid, owned: bool) -> Result<(), String> {
     let user = if owned { ThreadNameSpaceType::USER } else { ThreadNameSpaceType::empty() };
     let signal = parent_process_death_signal();
     let joined = pidfd_open(child, PidfdFlags::empty())
-        .and_then(|child| move_into_thread_name_spaces(child.as_fd(), user | ThreadNameSpaceType::NETWORK));
+        .and_then(|child| move_into_thread_name_spaces(child.as_fd(), user | ThreadNameSpaceType::NETWORK))
+        .or_else(|_| join_one_by_one(child, owned));
     joined.map_err(|error| cannot("enter the network namespace", &error.into()))?;
     // A change of rights may have cleared it.
     signal
         .and_then(set_parent_process_death_signal)
         .map_err(|error| cannot("keep the parent's death signal", &error.into()))
+}
+
+/// Before Linux 5.8 a process gives no way into all of its namespaces at once. The user namespace comes first, for the right
+/// to enter the other; whoever gets no further has lost nothing by it, because his ids there are his own.
+fn join_one_by_one(child: Pid, owned: bool) -> rustix::io::Result<()> {
+    let kinds = [("user", LinkNameSpaceType::User), ("net", LinkNameSpaceType::Network)];
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    // Both are opened before either is entered.
+    let mut spaces = Vec::new();
+    for (name, kind) in kinds.into_iter().skip(usize::from(!owned)) {
+        let path = format!("/proc/{}/ns/{name}", child.as_raw_nonzero());
+        spaces.push((rustix::fs::open(path, flags, Mode::empty())?, kind));
+    }
+    for (space, kind) in spaces {
+        move_into_link_name_space(space.as_fd(), Some(kind))?;
+    }
+    Ok(())
 }
 
 fn cannot(what: &str, error: &io::Error) -> String {

@@ -1,6 +1,6 @@
 //! Whose the cache is and whether it may be filled where it is.
 use record::Env;
-use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::fs::Access;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl Place {
         for path in self.folders().into_iter().chain([lock.as_path()]) {
             let Some(there) = path.ancestors().find(|path| path.exists()) else { continue };
             let wanted = if there.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
-            accessat(CWD, there, wanted, AtFlags::EACCESS).map_err(|error| refused(there, &error.into()))?;
+            child::permitted(there, wanted).map_err(|error| refused(there, &error.into()))?;
         }
         Ok(())
     }

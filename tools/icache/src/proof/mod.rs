@@ -14,7 +14,7 @@ use crate::pool;
 use crate::quick::Found;
 use lock::Package;
 use note::Note;
-use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::fs::Access;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -184,7 +184,7 @@ pub(crate) fn replaceable(path: &Path) -> std::io::Result<()> {
     if !folder.metadata()?.is_dir() {
         return Err(rustix::io::Errno::NOTDIR.into());
     }
-    Ok(accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)?)
+    Ok(child::permitted(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 /// Write a file beside its place, for good, and rename it there.

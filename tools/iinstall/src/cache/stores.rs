@@ -3,7 +3,7 @@ use crate::cache::shadow;
 use crate::home::NO_LOCKS;
 use lock::{LockFile, Package};
 use record::{Env, Warning};
-use rustix::fs::{Access, AtFlags, CWD, FlockOperation, Mode, OFlags, accessat, flock};
+use rustix::fs::{Access, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -96,7 +96,7 @@ impl Stores {
             Package::Pypi(_) => None,
         }));
         written.extend(["archive-v0", "wheels-v6", "interpreter-v4"].map(|bucket| self.uv.join(bucket)));
-        written.into_iter().find_map(|path| match accessat(CWD, &path, Access::WRITE_OK, AtFlags::EACCESS) {
+        written.into_iter().find_map(|path| match child::permitted(&path, Access::WRITE_OK) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTDIR) => None,
             Err(error) => Some((path, error)),
         })
