@@ -69,13 +69,13 @@ impl Start {
 }
 
 /// The raw system calls: they change only this thread, and after fork there is no other.
-pub(crate) fn become_user(user: &User) -> io::Result<()> {
+fn become_user(user: &User) -> io::Result<()> {
     use rustix::process::{Gid, Uid};
-    let gid = Gid::from_raw(user.gid);
-    let uid = Uid::from_raw(user.uid);
+    let gid = Gid::from_raw(user.owner().gid());
+    let uid = Uid::from_raw(user.owner().uid());
     // A user may always become itself; only root may set groups.
     if rustix::process::geteuid().is_root() {
-        for_each_group(&user.groups)?;
+        for_each_group(user.owner().groups())?;
         set_thread_res_gid(gid, gid, gid)?;
     }
     set_thread_res_uid(uid, uid, uid)?;

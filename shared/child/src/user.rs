@@ -1,6 +1,6 @@
 //! A user of this machine, with everything that running as one takes.
-use nix::unistd::{self, Gid, Uid};
-use std::ffi::CString;
+use nix::unistd::{self, Uid};
+use owner::Owner;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
@@ -11,14 +11,9 @@ use tool::{Code, Failure};
 pub struct User {
     /// Login name.
     pub name: String,
-    /// User id.
-    pub uid: u32,
-    /// Primary group.
-    pub gid: u32,
-    /// All groups, the primary one included.
-    pub groups: Vec<u32>,
     /// Home directory.
     pub home: PathBuf,
+    owner: Owner,
 }
 
 impl User {
@@ -67,25 +62,21 @@ impl User {
     /// Whether this process already runs as the user.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        unistd::geteuid().as_raw() == self.uid
+        self.owner.is_current()
     }
 
-    /// Run `act` with the user's rights, on a thread of its own: only a thread's credentials change, and it ends.
+    /// Whose rights the user has.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Do something with this user's rights, as [`Owner::act`].
     ///
     /// # Errors
-    /// What the system says when we may not become the user.
-    pub fn act<T: Send>(&self, act: impl FnOnce() -> T + Send) -> io::Result<T> {
-        if self.is_current() {
-            return Ok(act());
-        }
-        let become_and_act = || {
-            crate::start::become_user(self)?;
-            Ok(act())
-        };
-        std::thread::scope(|scope| {
-            let acting = scope.spawn(become_and_act);
-            acting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+    /// As [`Owner::act`].
+    pub fn act<T>(&self, act: impl FnOnce() -> T) -> io::Result<T> {
+        self.owner.act(act)
     }
 
     /// Give a command the user's HOME, USER, LOGNAME and SHELL, and none of the caller's XDG folders.
@@ -101,10 +92,8 @@ impl User {
         ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "MAIL"];
 
     fn complete(user: unistd::User) -> io::Result<Self> {
-        let name = CString::new(user.name.as_str())?;
-        let groups = unistd::getgrouplist(&name, user.gid)?.into_iter().map(Gid::as_raw).collect();
-        let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
-        Ok(Self { name: user.name, uid, gid, groups, home: user.dir })
+        let owner = Owner::of_entry(&user)?;
+        Ok(Self { name: user.name, home: user.dir, owner })
     }
 }
 

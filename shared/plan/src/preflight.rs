@@ -3,11 +3,11 @@ use crate::instance::Draft;
 use crate::leaving::{self, Leaving};
 use crate::leftover::Leftover;
 use crate::{changes, port, rules};
-use child::User;
+use child::{User, permitted};
 use engine::Weights;
 use gpu::{Chosen, Device};
 use record::{Plan, Warning};
-use rustix::fs::{Access, access};
+use rustix::fs::Access;
 use state::Directory;
 use std::io;
 use std::path::Path;
@@ -203,7 +203,7 @@ fn check_log(plan: &Plan) -> Result<(), Failure> {
             } else {
                 (folder, Access::WRITE_OK | Access::EXEC_OK)
             };
-            access(target.0, target.1).and_then(|()| access(folder, Access::WRITE_OK | Access::EXEC_OK))
+            permitted(target.0, target.1).and_then(|()| permitted(folder, Access::WRITE_OK | Access::EXEC_OK))
         };
         let tried = match &user {
             Some(user) => user.act(try_it).map_err(|error| cannot(&error))?,
@@ -218,7 +218,7 @@ fn check_log(plan: &Plan) -> Result<(), Failure> {
     if !above.is_dir() {
         return Err(cannot(&rustix::io::Errno::NOTDIR.into()));
     }
-    access(above, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+    permitted(above, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
         cannot(&error.into()).hint(format!("{} cannot be made in {}", folder.display(), above.display()))
     })
 }

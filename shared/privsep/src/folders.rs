@@ -132,13 +132,14 @@ fn make_entry(way: &Way<'_>, name: &OsStr) -> io::Result<bool> {
 /// Give the last folder to the user. By its descriptor, and only what its maker's rights have made: a folder of somebody
 /// else may have been put in its place.
 fn give(drafted: &OwnedFd, way: &Way<'_>) -> io::Result<()> {
-    let maker = if let Rights::Owner(user) = &way.rights { user.uid } else { 0 };
+    let maker = if let Rights::Owner(user) = &way.rights { user.owner().uid() } else { 0 };
     if fstat(drafted)?.st_uid != maker {
         return Err(Errno::PERM.into());
     }
     fchmod(drafted, Mode::from(MODE))?;
     if way.is_last() {
-        let (uid, gid) = (Uid::from_raw(way.recipient.uid), Gid::from_raw(way.recipient.gid));
+        let owner = way.recipient.owner();
+        let (uid, gid) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
         fchown(drafted, Some(uid), Some(gid))?;
     }
     Ok(())

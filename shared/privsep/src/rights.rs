@@ -29,8 +29,8 @@ impl Rights {
         match (self, controller(folder, entry)) {
             (Self::Recipient, _) | (_, Controller::Anybody) => Self::Recipient,
             (_, Controller::Root) => self.clone(),
-            (_, Controller::User(uid)) if uid == recipient.uid => Self::Recipient,
-            (Self::Owner(user), Controller::User(uid)) if user.uid == uid => self.clone(),
+            (_, Controller::User(uid)) if uid == recipient.owner().uid() => Self::Recipient,
+            (Self::Owner(user), Controller::User(uid)) if user.owner().uid() == uid => self.clone(),
             // Of two that are not him neither is to reach what only the other may.
             (Self::Owner(_), Controller::User(_)) => Self::Recipient,
             (Self::Ours, Controller::User(uid)) => match User::named(&uid.to_string()) {
@@ -41,15 +41,11 @@ impl Rights {
     }
 
     /// Do something with these rights.
-    pub(crate) fn act<T: Send>(
-        &self,
-        recipient: &User,
-        act: impl FnOnce() -> io::Result<T> + Send,
-    ) -> io::Result<T> {
+    pub(crate) fn act<T>(&self, recipient: &User, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         match self {
             Self::Ours => act(),
-            Self::Owner(user) => user.act(act)?,
-            Self::Recipient => recipient.act(act)?,
+            Self::Owner(user) => user.owner().act(act)?,
+            Self::Recipient => recipient.owner().act(act)?,
         }
     }
 }
@@ -73,7 +69,6 @@ fn controller(folder: &Stat, entry: &Stat) -> Controller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn stat(uid: u32, mode: u32, links: u64) -> Stat {
         let mut stat = rustix::fs::stat("/").unwrap();
@@ -83,8 +78,7 @@ mod tests {
     }
 
     fn user(uid: u32) -> User {
-        let (name, home) = (uid.to_string(), Path::new("/").to_owned());
-        User { name, uid, gid: uid, groups: vec![uid], home }
+        User::named(&uid.to_string()).unwrap().unwrap()
     }
 
     #[test]

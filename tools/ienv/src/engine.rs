@@ -44,7 +44,7 @@ impl<'a> General<'a> {
 
 /// `me` when we are root and it exists, as in the images; else whoever runs the tools.
 fn default_user() -> Option<String> {
-    let root = child::User::current().ok().flatten().is_some_and(|user| user.uid == 0);
+    let root = child::User::current().ok().flatten().is_some_and(|user| user.owner().uid() == 0);
     let me = || child::User::named("me").ok().flatten();
     if root { me().map(|user| user.name) } else { None }
 }

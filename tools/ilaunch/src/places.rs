@@ -47,7 +47,7 @@ fn make_for(folder: &Path, user: Option<&User>) -> io::Result<()> {
     if make_folder(folder, 0o755)?
         && let Some(user) = user
     {
-        chown(folder, Some(user.uid), Some(user.gid))?;
+        chown(folder, Some(user.owner().uid()), Some(user.owner().gid()))?;
     }
     Ok(())
 }
@@ -70,11 +70,12 @@ pub(crate) fn hand_over(plan: &Plan, user: Option<&User>) -> Result<(), Failure>
 /// What stands in it is worthless by now, but
 /// for the lock file, which must never be replaced.
 fn give(state_dir: &Path, user: Option<&User>) -> io::Result<()> {
-    let Some(user) = user.filter(|user| state_dir.metadata().is_ok_and(|found| found.uid() != user.uid))
+    let Some(user) =
+        user.filter(|user| state_dir.metadata().is_ok_and(|found| found.uid() != user.owner().uid()))
     else {
         return Ok(());
     };
-    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    let (uid, gid) = (Uid::from_raw(user.owner().uid()), Gid::from_raw(user.owner().gid()));
     for name in ["status.json", "plan.json", "secrets.json", "api-key"] {
         match std::fs::remove_file(state_dir.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

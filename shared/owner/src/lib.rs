@@ -1,0 +1,17 @@
+//! Files and processes of a user, touched with that user's rights.
+//!
+//! Root acts on a user's things as that user, so that the kernel refuses what the user could not do himself, and believes
+//! nothing that comes back. [`Owner`] is the user, [`Dir`] a folder below which nothing is reached through a path that
+//! somebody else could have changed.
+mod credentials;
+mod dir;
+mod make;
+mod owner;
+#[cfg(test)]
+mod tests;
+mod walk;
+mod write;
+
+pub use dir::Dir;
+pub use make::make_folder;
+pub use owner::Owner;

@@ -1,0 +1,67 @@
+//! Making folders.
+use crate::{Dir, Owner, walk, write};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RenameFlags, fchmod, fchown, fstat, mkdirat, openat, renameat, renameat_with,
+    unlinkat,
+};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+
+/// Open a folder, and make it where it is missing: `owner`'s own, open to all to look into. Those above it that are missing
+/// too belong to whoever has the folder that they are made in. One that exists is left as it is.
+///
+/// # Errors
+/// What the system says; who is not root makes folders for nobody else.
+pub fn make_folder(path: &Path, owner: &Owner) -> io::Result<Dir> {
+    walk::walk(&Owner::current(), path, Some(owner))
+}
+
+impl Dir {
+    /// Make a folder in this one for `owner`, with these permissions whatever the umask. It is there with its owner or not
+    /// at all: somebody else may be about to make it too, or end us in between. One that has the name by then stays.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn make(&self, name: impl AsRef<OsStr>, mode: u32, owner: &Owner) -> io::Result<()> {
+        let name = crate::dir::one_name(name.as_ref())?;
+        let draft = write::draft_name(name)?;
+        self.actor.act(|| mkdirat(&self.fd, &draft, Mode::from(0o700)))??;
+        let made = self.hand_over(&draft, mode, owner).and_then(|()| self.place(&draft, name));
+        if !matches!(made, Ok(true)) {
+            drop(self.actor.act(|| unlinkat(&self.fd, &draft, AtFlags::REMOVEDIR)));
+        }
+        made.map(drop)
+    }
+
+    /// Only of a folder that whoever acts here has made: in a user's folder the user can have put another in its place.
+    fn hand_over(&self, draft: &OsStr, mode: u32, owner: &Owner) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = self.actor.act(|| openat(&self.fd, draft, flags, Mode::empty()))??;
+        self.actor.act(|| fchmod(&made, Mode::from(mode)))??;
+        if self.actor != *owner {
+            if fstat(&made)?.st_uid != self.actor.uid() {
+                return Err(Errno::PERM.into());
+            }
+            fchown(&made, Some(Uid::from_raw(owner.uid())), Some(Gid::from_raw(owner.gid())))?;
+        }
+        Ok(())
+    }
+
+    /// Give the folder its name. `false`: another has it by now.
+    fn place(&self, draft: &OsStr, name: &OsStr) -> io::Result<bool> {
+        let placed = self.actor.act(|| {
+            match renameat_with(&self.fd, draft, &self.fd, name, RenameFlags::NOREPLACE) {
+                // A file system without that: at worst an empty folder is replaced.
+                Err(Errno::INVAL | Errno::NOSYS) => renameat(&self.fd, draft, &self.fd, name),
+                other => other,
+            }
+        })?;
+        match placed {
+            Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => Ok(false),
+            other => Ok(other.map(|()| true)?),
+        }
+    }
+}

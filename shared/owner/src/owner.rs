@@ -1,0 +1,134 @@
+//! Whose rights a thing is touched with.
+use crate::credentials::{Credentials, is_root};
+use nix::unistd::{self, Gid, Uid};
+use rustix::fs::{AtFlags, CWD, Stat, fstat, statat};
+use std::ffi::CString;
+use std::io;
+use std::os::fd::AsFd;
+
+/// The group of users that the user database does not know, where a file gives no better one.
+const NO_GROUP: u32 = 65_534;
+
+/// A user, as far as the kernel's checks are concerned. It comes from our own process, from the user database, or from
+/// something that the kernel says who owns, and never from a number that somebody wrote down.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    credentials: Credentials,
+}
+
+impl PartialEq for Owner {
+    fn eq(&self, other: &Self) -> bool {
+        self.uid() == other.uid()
+    }
+}
+
+impl Eq for Owner {}
+
+impl Owner {
+    /// Whoever the calling thread acts as now.
+    #[must_use]
+    pub fn current() -> Self {
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let groups = rustix::process::getgroups().unwrap_or_default();
+        let groups = groups.into_iter().map(rustix::process::Gid::as_raw).collect();
+        Self { credentials: Credentials { uid, gid, groups } }
+    }
+
+    /// A user that was looked up in the user database.
+    ///
+    /// # Errors
+    /// What the user database says of the user's groups.
+    pub fn of_entry(entry: &unistd::User) -> io::Result<Self> {
+        let name = CString::new(entry.name.as_str())?;
+        let groups = unistd::getgrouplist(&name, entry.gid)?.into_iter().map(Gid::as_raw).collect();
+        Ok(Self { credentials: Credentials { uid: entry.uid.as_raw(), gid: entry.gid.as_raw(), groups } })
+    }
+
+    /// Whose an open file or folder is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of(open: impl AsFd) -> io::Result<Self> {
+        Ok(Self::of_stat(&fstat(open)?))
+    }
+
+    /// As whom a process runs; its user cannot have it look like anybody else's.
+    ///
+    /// # Errors
+    /// What the system says: there is no such process.
+    pub fn of_process(pid: u32) -> io::Result<Self> {
+        let found = statat(CWD, format!("/proc/{pid}"), AtFlags::SYMLINK_NOFOLLOW)?;
+        let (uid, gid) = (found.st_uid, found.st_gid);
+        Ok(Self { credentials: Credentials { uid, gid, groups: vec![gid] } })
+    }
+
+    /// The groups are those of the user database: a file's group says nothing about its owner, who can have made it in a
+    /// folder that hands its group down. Only of a user whom the database does not know there is no better sign.
+    pub(crate) fn of_stat(stat: &Stat) -> Self {
+        let (uid, gid) = (stat.st_uid, stat.st_gid);
+        let known = || unistd::User::from_uid(Uid::from_raw(uid)).ok().flatten();
+        // Whoever is not root never acts as anybody, so nobody needs to be looked up.
+        if is_root()
+            && uid != 0
+            && let Some(owner) = known().and_then(|entry| Self::of_entry(&entry).ok())
+        {
+            return owner;
+        }
+        let gid = if gid == 0 && uid != 0 { NO_GROUP } else { gid };
+        Self { credentials: Credentials { uid, gid, groups: vec![gid] } }
+    }
+
+    /// User id.
+    #[must_use]
+    pub fn uid(&self) -> u32 {
+        self.credentials.uid
+    }
+
+    /// Primary group.
+    #[must_use]
+    pub fn gid(&self) -> u32 {
+        self.credentials.gid
+    }
+
+    /// All groups, the primary one included.
+    #[must_use]
+    pub fn groups(&self) -> &[u32] {
+        &self.credentials.groups
+    }
+
+    /// Whether the calling thread acts as this user anyway.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        rustix::process::geteuid().as_raw() == self.uid()
+    }
+
+    /// Whether what belongs to this user is as good as our own: it is root's, who may do anything anyway, or ours.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        is_trusted(self.uid())
+    }
+
+    /// Do something with this user's rights and no others: the calling thread has them until `act` returns or panics. Who
+    /// is not root acts with his own. Start no thread and no process in it: they would have these rights, and root's within
+    /// reach.
+    ///
+    /// # Errors
+    /// What the system says when we may not have the user's rights; then nothing was done. A root without CAP_SETUID, or
+    /// in a user namespace that does not know the user, may not.
+    pub fn act<T>(&self, act: impl FnOnce() -> T) -> io::Result<T> {
+        if self.is_current() || !is_root() {
+            return Ok(act());
+        }
+        let _assumed = self.credentials.assume().map_err(|error| {
+            let words = error.to_string();
+            let words = words.split(" (os error ").next().unwrap_or_default();
+            io::Error::new(error.kind(), format!("cannot act as uid {}: {words}", self.uid()))
+        })?;
+        Ok(act())
+    }
+}
+
+/// Root, or whoever runs this process; not whoever the thread acts as for a while.
+pub(crate) fn is_trusted(uid: u32) -> bool {
+    uid == 0 || uid == if is_root() { 0 } else { rustix::process::geteuid().as_raw() }
+}

@@ -1,0 +1,116 @@
+//! From a path to a folder, one component at a time.
+use crate::dir::refused;
+use crate::owner::is_trusted;
+use crate::{Dir, Owner};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat};
+use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+/// As many links as the kernel follows in one path.
+const LINKS: usize = 40;
+const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// What a name leads to.
+pub(crate) enum Step {
+    /// A folder.
+    Folder(Dir),
+    /// A link to this path, to be followed with these rights.
+    Link(PathBuf, Owner),
+    /// A file or anything else.
+    Other,
+}
+
+/// Go to the folder at `path`, with the rights of `actor` or less. Whatever is missing is made for this owner: the last
+/// folder is his, those above it are whoever's the folder is that they are made in.
+pub(crate) fn walk(actor: &Owner, path: &Path, make_for: Option<&Owner>) -> io::Result<Dir> {
+    let mut at = start(path, actor)?;
+    let mut names = components(path);
+    let mut links = 0;
+    while let Some(name) = names.pop() {
+        let found = match (step(&at, &name), make_for) {
+            (Err(error), Some(owner)) if error.kind() == io::ErrorKind::NotFound => {
+                let whose = if names.is_empty() { owner.clone() } else { at.actor.clone() };
+                at.make(&name, 0o755, &whose)?;
+                step(&at, &name)?
+            }
+            (found, _) => found?,
+        };
+        match found {
+            Step::Folder(folder) => at = folder,
+            Step::Link(target, actor) => {
+                links += 1;
+                if links > LINKS {
+                    return Err(Errno::LOOP.into());
+                }
+                if target.is_absolute() {
+                    at = start(&target, &actor)?;
+                }
+                at.actor = actor;
+                names.extend(components(&target));
+            }
+            Step::Other => return Err(Errno::NOTDIR.into()),
+        }
+    }
+    Ok(Dir { path: path.to_owned(), ..at })
+}
+
+/// Look at one entry of a folder.
+pub(crate) fn step(at: &Dir, name: &OsStr) -> io::Result<Step> {
+    let entry = at.actor.act(|| openat(&at.fd, name, LOOK, Mode::empty()))??;
+    let stat = fstat(&entry)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => {
+            let actor = rights(at, &stat);
+            Ok(Step::Folder(Dir::new(entry, at.path.join(name), actor)?))
+        }
+        FileType::Symlink => {
+            if at.is_open_to_others() && stat.st_nlink > 1 && is_trusted(stat.st_uid) {
+                return Err(refused("it is a link that has another name elsewhere"));
+            }
+            let target = readlinkat(&entry, "", Vec::new())?.into_bytes();
+            Ok(Step::Link(PathBuf::from(OsString::from_vec(target)), rights(at, &stat)))
+        }
+        _ => Ok(Step::Other),
+    }
+}
+
+/// Those of the owner of what was found, once it is not root's. Rights that were lost do not come back.
+fn rights(at: &Dir, stat: &Stat) -> Owner {
+    let as_good = is_trusted(stat.st_uid) || (is_unmapped(stat.st_uid) && !at.is_open_to_others());
+    if at.actor.uid() != 0 || as_good { at.actor.clone() } else { Owner::of_stat(stat) }
+}
+
+/// Whether this number stands for all users whom our user namespace does not know. Whoever made the namespace owns its
+/// root folder, and may do what he likes with us.
+fn is_unmapped(uid: u32) -> bool {
+    let number = |path| std::fs::read_to_string(path).ok()?.trim().parse::<u32>().ok();
+    if number("/proc/sys/kernel/overflowuid").unwrap_or(65_534) != uid {
+        return false;
+    }
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let covers = |line: &str| {
+        let mut fields = line.split_ascii_whitespace().map(|field| field.parse::<u64>().unwrap_or(0));
+        let (first, _, count) = (fields.next()?, fields.next()?, fields.next()?);
+        (first..first + count).contains(&u64::from(uid)).then_some(())
+    };
+    !map.lines().any(|line| covers(line).is_some())
+}
+
+fn start(path: &Path, actor: &Owner) -> io::Result<Dir> {
+    let from = if path.is_absolute() { "/" } else { "." };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = actor.act(|| openat(CWD, from, flags, Mode::empty()))??;
+    let dir = Dir::new(fd, PathBuf::from(from), actor.clone())?;
+    // The root folder is as good as the machine.
+    let actor = if path.is_absolute() { actor.clone() } else { rights(&dir, &dir.stat) };
+    Ok(Dir { actor, ..dir })
+}
+
+/// The components, the last one first.
+fn components(path: &Path) -> Vec<OsString> {
+    let kept = |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
+    path.components().filter(kept).map(|part| part.as_os_str().to_owned()).rev().collect()
+}

@@ -1,0 +1,94 @@
+//! Writing and removing files.
+use crate::dir::{Dir, one_name};
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, renameat, unlinkat};
+use rustix::rand::{GetRandomFlags, getrandom};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+
+/// How the name of a file ends that is not finished yet.
+const DRAFT: &str = ".new";
+
+impl Dir {
+    /// Replace a file in one step, with these permissions whatever the umask.
+    ///
+    /// # Errors
+    /// What the system says; the old file is then still there, and nothing else is.
+    pub fn replace(&self, name: impl AsRef<OsStr>, mode: u32, content: &[u8]) -> io::Result<()> {
+        let name = one_name(name.as_ref())?;
+        let draft = draft_name(name)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let (mut file, _) = self.open_regular(&draft, flags, Mode::from(0o600))?;
+        let written = file.write_all(content).and_then(|()| {
+            fchmod(&file, Mode::from(mode))?;
+            Ok(self.actor.act(|| renameat(&self.fd, &draft, &self.fd, name))??)
+        });
+        if written.is_err() {
+            // What was written of it is worth nothing; on a full disk its room is.
+            drop(self.remove(&draft));
+        }
+        written
+    }
+
+    /// Write over a file that is there, for when the disk has no room for another: the same blocks, padded with blanks. A
+    /// reader may find it half written.
+    ///
+    /// # Errors
+    /// What the system says, and as [`Dir::open_own`].
+    pub fn overwrite(&self, name: impl AsRef<OsStr>, content: &[u8]) -> io::Result<()> {
+        let (mut file, stat) = self.open_regular(name.as_ref(), OFlags::WRONLY, Mode::empty())?;
+        self.must_be_own(&stat)?;
+        let mut padded = content.to_vec();
+        padded.resize(content.len().max(usize::try_from(stat.st_size).unwrap_or(0)), b' ');
+        file.write_all(&padded)
+    }
+
+    /// Open a file to write at its end, and make it where it is missing.
+    ///
+    /// # Errors
+    /// What the system says, and as [`Dir::open_own`].
+    pub fn append(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
+        let (file, stat) = self.open_regular(name.as_ref(), flags, Mode::from(mode))?;
+        self.must_be_own(&stat)?;
+        Ok(file)
+    }
+
+    /// Remove a file, or a link but not what it leads to. Says whether there was one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<bool> {
+        let name = one_name(name.as_ref())?;
+        match self.actor.act(|| unlinkat(&self.fd, name, AtFlags::empty()))? {
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            other => Ok(other.map(|()| true)?),
+        }
+    }
+
+    /// Remove what a [`Dir::replace`] has left behind that was killed. For the only writer of this folder.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn remove_drafts(&self) -> io::Result<()> {
+        for name in self.names()? {
+            let bytes = name.as_bytes();
+            if bytes.starts_with(b".") && bytes.ends_with(DRAFT.as_bytes()) {
+                self.remove(&name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name that nobody can have taken before.
+pub(crate) fn draft_name(name: &OsStr) -> io::Result<OsString> {
+    let mut random = [0; 8];
+    getrandom(&mut random, GetRandomFlags::empty())?;
+    let random = u64::from_ne_bytes(random);
+    let mut draft = OsString::from(".");
+    draft.push(name);
+    draft.push(format!(".{random:016x}{DRAFT}"));
+    Ok(draft)
+}
