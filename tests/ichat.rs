@@ -1,4 +1,6 @@
 //! One real chat completion, and what a server that gives none is said to have done.
+mod running;
+
 use crate::kit::{Fake, Keeping, Output, Sandbox, free_port};
 use serde_json::{Value, json};
 

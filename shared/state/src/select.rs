@@ -5,8 +5,8 @@ use record::Engine;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure, vars};
 
-/// Every instance that is kept or remembered: below `run_dir` where an option names it, else below AUTO_INFER_RUN_DIR where that is
-/// set, else below every usual run directory that exists. A run directory that was chosen is not mixed with others.
+/// Every instance that is kept or remembered: below `run_dir` where an option names it, else below AUTO_INFER_RUN_DIR where
+/// that is set, else below every usual run directory that exists. A run directory that was chosen is not mixed with others.
 ///
 /// # Errors
 /// Code 69 for a run directory that was named and is none.

@@ -1,8 +1,9 @@
 //! ichat: get one real chat completion.
 //!
 //! Reads `ready`, and `instance` for where the key is. Writes one `answer` per `ready` whose rung is answering. With
-//! `--url` it reads no records and writes one `answer`.
+//! `--url` or `--instance`, or at a terminal, it reads no records and writes one `answer`.
 mod key;
+mod running;
 mod talk;
 
 use ask::Target;
@@ -19,7 +20,7 @@ use tool::{Code, Failure, Io, Outcome};
 #[derive(Parser)]
 #[command(version, about)]
 struct Args {
-    /// What to say; with --url and none, standard input [default: Hello]
+    /// What to say; with --url or --instance and none, standard input [default: Hello]
     prompt: Option<String>,
     /// Ask for this model instead of the one that is listed
     #[arg(short, long)]
@@ -27,6 +28,9 @@ struct Args {
     /// Ask the server at this base URL instead of those that records name
     #[arg(long)]
     url: Option<String>,
+    /// Ask this instance, which runs; at a terminal the first that is ready is asked
+    #[arg(long, value_name = "NAME", conflicts_with = "url")]
+    instance: Option<String>,
     /// How long the answer may get, in tokens
     #[arg(long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..))]
     max_tokens: u32,
@@ -54,9 +58,10 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         silence: Duration::from_secs(args.timeout),
         total: Duration::from_secs(args.within),
     };
-    match args.url {
-        Some(url) => ask_url(question, &url, io)?,
-        None => answer_all(&question, io)?,
+    match (args.url, args.instance) {
+        (Some(url), _) => ask_url(question, &url, io)?,
+        (None, None) if !io::stdin().is_terminal() => answer_all(&question, io)?,
+        (None, instance) => ask_running(question, instance.as_deref(), io)?,
     }
     Ok(Outcome::Done)
 }
@@ -99,13 +104,26 @@ fn answer(question: &Question, io: &mut Io, ready: &Ready, place: Option<&Direct
 fn ask_url(mut question: Question, url: &str, io: &mut Io) -> Result<(), Failure> {
     let target = Target::parse(url)
         .map_err(|cause| Failure::new(Code::Usage, format!("cannot use the URL '{url}'"), cause))?;
-    if question.prompt.is_none() && !io::stdin().is_terminal() {
-        question.prompt = Some(prompt_from_stdin()?);
-    }
+    question.prompt = given(question.prompt)?;
     io.write(question.put_to_server(target)?)
 }
 
-fn prompt_from_stdin() -> Result<String, Failure> {
+/// The instance that is named, or the one that runs. Which one was taken is said where there was a choice.
+fn ask_running(mut question: Question, name: Option<&str>, io: &mut Io) -> Result<(), Failure> {
+    question.prompt = given(question.prompt)?;
+    let running = running::find(name)?;
+    if !running.others.is_empty() {
+        let (taken, others) = (format!("{}/{}", running.engine, running.instance), running.others.join(", "));
+        tool::note("ichat", &format!("asks {taken}; ready too: {others}; choose with --instance NAME"));
+    }
+    io.write(question.put_to_running(running)?)
+}
+
+/// The prompt, which may be on standard input.
+fn given(prompt: Option<String>) -> Result<Option<String>, Failure> {
+    if prompt.is_some() || io::stdin().is_terminal() {
+        return Ok(prompt);
+    }
     let mut prompt = String::new();
     let read = io::stdin().read_to_string(&mut prompt);
     read.map_err(|error| Failure::io(Code::Input, "cannot read the prompt on standard input", &error))?;
@@ -113,5 +131,5 @@ fn prompt_from_stdin() -> Result<String, Failure> {
         let failure = Failure::new(Code::Input, "no prompt", "standard input is empty");
         return Err(failure.hint("give the prompt as an argument, as in: ichat --url URL Hello"));
     }
-    Ok(prompt)
+    Ok(Some(prompt))
 }

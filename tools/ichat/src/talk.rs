@@ -1,5 +1,6 @@
 //! One question and its answer.
 use crate::key;
+use crate::running::Running;
 use ask::{Chat, Error, Said, Target};
 use record::{Answer, Ready};
 use state::Directory;
@@ -33,6 +34,14 @@ impl Question {
         let mut answer = self.ask(target, ready.model_id.as_deref(), place)?;
         answer.engine = Some(ready.engine);
         answer.instance = Some(ready.instance.clone());
+        Ok(answer)
+    }
+
+    /// Ask an instance that was found running.
+    pub(crate) fn put_to_running(&self, running: Running) -> Result<Answer, Failure> {
+        let served_name = running.served_name.as_deref();
+        let mut answer = self.ask(running.target, served_name, Some(&running.place))?;
+        (answer.engine, answer.instance) = (Some(running.engine), Some(running.instance));
         Ok(answer)
     }
 
