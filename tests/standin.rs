@@ -45,6 +45,24 @@ fn a_real_cache_installs_with_no_network() {
     assert!(marker.contains(r#""environment_name": "default""#), "{marker}");
 }
 
+/// The packed python was built on some machine; what it loads must not lie there.
+#[test]
+fn the_packed_python_loads_only_what_was_packed_with_it_and_the_systems_c_library() {
+    let sandbox = with_programs();
+    drop(sandbox.sh(&format!("pixi-unpack -o out '{}'", fixture::bundle().display())).exits(0));
+    let script = "import math, select, sys, _struct; print(*sys.path, open('/proc/self/maps').read(), sep='\\n')";
+    let output = sandbox.sh(&format!("out/env/bin/python -I -c \"{script}\"")).exits(0);
+    let paths = output.stdout.lines().filter_map(|line| line.find(['/', '$']).map(|at| &line[at..]));
+    let foreign: Vec<&str> = paths
+        .filter(|path| !path.starts_with("$SANDBOX/out/env/"))
+        .filter(|path| !["/libc.so.6", "/libm.so.6"].iter().any(|library| path.ends_with(library)))
+        .filter(|path| !path.contains("/ld-linux") && !path.starts_with("/usr/lib/locale/"))
+        .filter(|path| !path.ends_with("/gconv-modules.cache"))
+        .collect();
+    assert!(foreign.is_empty(), "{foreign:#?}");
+    assert!(output.stdout.contains("$SANDBOX/out/env/lib/libpython3.11.so.1.0"), "{}", output.stdout);
+}
+
 #[test]
 fn another_user_installs_and_unpacks_too() {
     if !rustix::process::geteuid().is_root() {

@@ -39,7 +39,7 @@ impl Pixi {
             assert!(output.status.success(), "{} failed: {}", script.display(), output.status);
             let programs = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end());
             let (bin, real) = (bin(&programs), std::env::var_os(PROGRAMS[0].1).is_some());
-            Self { bin, real, tiny: dir.join("tiny"), programs }
+            Self { bin, real, tiny: programs.join("tiny"), programs }
         })
     }
 
