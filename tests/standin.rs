@@ -50,7 +50,8 @@ fn a_real_cache_installs_with_no_network() {
 fn the_packed_python_loads_only_what_was_packed_with_it_and_the_systems_c_library() {
     let sandbox = with_programs();
     drop(sandbox.sh(&format!("pixi-unpack -o out '{}'", fixture::bundle().display())).exits(0));
-    let script = "import math, select, sys, _struct; print(*sys.path, open('/proc/self/maps').read(), sep='\\n')";
+    let script =
+        "import math, select, sys, _struct; print(*sys.path, open('/proc/self/maps').read(), sep='\\n')";
     let output = sandbox.sh(&format!("out/env/bin/python -I -c \"{script}\"")).exits(0);
     let paths = output.stdout.lines().filter_map(|line| line.find(['/', '$']).map(|at| &line[at..]));
     let foreign: Vec<&str> = paths

@@ -27,9 +27,11 @@ pub fn instance_line(what: &str) -> ProgressBar {
 }
 
 fn styled(bar: ProgressBar, template: &str, what: &str) -> ProgressBar {
+    // First of all: a bar on its own would draw its first line where nobody clears it.
+    let bar = LINES.add(bar);
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
     bar.set_message(what.to_owned());
-    LINES.add(bar)
+    bar
 }
