@@ -2,6 +2,7 @@
 mod cause;
 mod faults;
 mod log;
+mod removed;
 mod restart;
 
 use crate::kit::{Keeping, alive, send, untimed, wait_for};
@@ -49,7 +50,8 @@ fn the_engine_gets_the_environment_and_nothing_else_of_ours() {
     let environment = keeping.sandbox.read("seen");
     let status = keeping.status("a");
     let mark = status["mark"].as_str().unwrap();
-    for line in ["ADDED=1", "SPT_NOENV=1", &format!("INFER_DEV_INSTANCE={mark}"), "HOME="] {
+    let state_dir = format!("INFER_DEV_STATE_DIR={}", keeping.state_dir("a").display());
+    for line in ["ADDED=1", "SPT_NOENV=1", &format!("INFER_DEV_INSTANCE={mark}"), &state_dir, "HOME="] {
         assert!(environment.lines().any(|seen| seen.starts_with(line)), "no {line} in {environment}");
     }
     assert!(!environment.contains("LANG="), "{environment}");

@@ -11,6 +11,7 @@ mod note;
 mod run_dir;
 mod select;
 mod status;
+mod unrecorded;
 
 pub use directory::Directory;
 pub use handover::{Order, Report, Secrets};
@@ -20,3 +21,4 @@ pub use note::Note;
 pub use run_dir::{Found, instances, preferred};
 pub use select::{everywhere, named};
 pub use status::Status;
+pub use unrecorded::{Unrecorded, meant, unrecorded};

@@ -11,7 +11,7 @@ use std::path::Path;
 /// The keeper's hold on its state directory. Dropping it is the end of the keeping.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// Why the lock was not taken.
@@ -35,7 +35,7 @@ impl Lock {
         // Readers need to open it, whatever the umask. Somebody else's file would not be ours to lock either.
         rustix::fs::fchmod(&file, Mode::from(0o644)).map_err(|e| Taken::Io(e.into()))?;
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
                 // The holder may have gone in between; then 0 says so and the caller's retry finds it free.
                 Err(Taken::By(holder_of(&file).ok().flatten().unwrap_or(0)))
@@ -43,11 +43,27 @@ impl Lock {
             Err(error) => Err(Taken::Io(error.into())),
         }
     }
+
+    /// Whether it is the lock of the file at `path`, where readers ask. What cannot be looked at is taken to be there.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        match (rustix::fs::fstat(&self.file), rustix::fs::lstat(path)) {
+            (Ok(held), Ok(found)) => (held.st_dev, held.st_ino) == (found.st_dev, found.st_ino),
+            (_, Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR)) => false,
+            _ => true,
+        }
+    }
+
+    /// Whether its file has no name any more, so that nobody can ask it.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        rustix::fs::fstat(&self.file).is_ok_and(|held| held.st_nlink == 0)
+    }
 }
 
 /// The process that holds the lock at `path`, if any. Takes nothing.
 pub(crate) fn holder(path: &Path) -> io::Result<Option<u32>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => holder_of(&File::from(file)),
         Err(rustix::io::Errno::NOENT) => Ok(None),

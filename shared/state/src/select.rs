@@ -11,8 +11,7 @@ use tool::{Code, Failure, vars};
 /// # Errors
 /// Code 69 for a run directory that was named and is none.
 pub fn everywhere(run_dir: Option<&Path>) -> Result<Found, Failure> {
-    let variable = std::env::var_os(vars::RUN_DIR).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let places = match (run_dir, variable) {
+    let places = match (run_dir, variable()) {
         (Some(option), _) => {
             let found = std::fs::metadata(option).map(drop);
             found.map_err(|error| {
@@ -37,33 +36,39 @@ pub fn everywhere(run_dir: Option<&Path>) -> Result<Found, Failure> {
     Ok(found)
 }
 
+/// AUTO_INFER_RUN_DIR, where it is set.
+pub(crate) fn variable() -> Option<PathBuf> {
+    std::env::var_os(vars::RUN_DIR).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
 /// Those of `found` that the names mean, all where there are none: ENGINE, ENGINE/INSTANCE or INSTANCE.
 ///
 /// # Errors
 /// Code 65 for a name that means nothing, with the nearest one; where not everything could be read, why not.
 pub fn named(mut found: Found, names: &[String]) -> Result<Found, Failure> {
-    if names.is_empty() {
-        return Ok(found);
-    }
-    for name in names {
-        let known = name.parse::<Engine>().is_ok() || found.places.iter().any(|place| is_meant(place, name));
-        if !known {
-            return Err(if found.unread.is_empty() {
-                unknown(&found.places, name)
-            } else {
-                found.unread.remove(0)
-            });
-        }
-    }
-    if names.iter().all(|name| name.parse::<Engine>().is_err()) {
+    check(&mut found, names)?;
+    Ok(among(found, names))
+}
+
+/// Whether every name means something.
+pub(crate) fn check(found: &mut Found, names: &[String]) -> Result<(), Failure> {
+    let known =
+        |name: &str| name.parse::<Engine>().is_ok() || found.places.iter().any(|place| is_meant(place, name));
+    let Some(name) = names.iter().find(|name| !known(name)) else { return Ok(()) };
+    Err(if found.unread.is_empty() { unknown(&found.places, name) } else { found.unread.remove(0) })
+}
+
+/// Those that the names mean, all where there are none.
+pub(crate) fn among(mut found: Found, names: &[String]) -> Found {
+    if !names.is_empty() && names.iter().all(|name| name.parse::<Engine>().is_err()) {
         // Every instance that was asked for is there: what could not be read is not asked for.
         found.unread.clear();
     }
-    found.places.retain(|place| names.iter().any(|name| is_meant(place, name)));
-    Ok(found)
+    found.places.retain(|place| names.is_empty() || names.iter().any(|name| is_meant(place, name)));
+    found
 }
 
-fn is_meant(place: &Directory, name: &str) -> bool {
+pub(crate) fn is_meant(place: &Directory, name: &str) -> bool {
     let engine = place.engine().map(Engine::id);
     match name.split_once('/') {
         Some((of, instance)) => engine == Some(of) && place.instance() == Some(instance),

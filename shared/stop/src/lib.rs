@@ -4,12 +4,13 @@
 mod forget;
 mod one;
 mod report;
+mod unrecorded;
 
 pub use one::Gone;
 pub use report::report;
 
 use gpu::Meter;
-use state::Directory;
+use state::{Directory, Unrecorded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -78,6 +79,13 @@ pub fn all(requests: Vec<Request>, limit: Option<Duration>) -> impl Iterator<Ite
 fn answer(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped {
     let stopped = catch_unwind(AssertUnwindSafe(|| stop(request, limit, meter)));
     stopped.unwrap_or_else(|_| Err(tool::thread::no_answer("stop")))
+}
+
+/// End all that runs of these instances, whose state directories are gone, all at once.
+#[must_use]
+pub fn all_unrecorded(found: &[Unrecorded], limit: Option<Duration>) -> Vec<Result<Gone, Failure>> {
+    let stopped = tool::thread::each("stop", found, |found| unrecorded::stop(found, limit));
+    stopped.into_iter().map(|stopped| stopped.and_then(|stopped| stopped)).collect()
 }
 
 fn stop(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped {

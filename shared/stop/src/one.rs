@@ -6,15 +6,16 @@ use rustix::process::Signal;
 use state::Directory;
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
 use tree::{Listening, Pinned};
 
 /// What the keeper needs beyond the engine's grace: the rest's, and its own end.
-const MARGIN: Duration = Duration::from_secs(10);
+pub(crate) const MARGIN: Duration = Duration::from_secs(10);
 /// The engine's grace where the plan cannot be read.
-const GRACE: Duration = Duration::from_secs(30);
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// How long the kernel gets to take down what was killed. Drivers hold on to the dead for long.
 const DEATH: Duration = Duration::from_secs(30);
 /// How long a port may stay taken after the last process that held it.
@@ -78,7 +79,7 @@ pub(crate) fn stop(
     let owner = place.owner().map_err(|error| unreadable(place, &error))?;
     let swept = status.mark.map(|mark| tree::sweep(&mark, owner, status.pid)).unwrap_or_default();
     if let Some(pid) = swept.stuck {
-        return Err(stuck(place, pid));
+        return Err(stuck(place.path(), pid));
     }
     let (how, killed) = match ended.map(|ended| ended.killed) {
         None => (How::Gone, 0),
@@ -112,18 +113,26 @@ fn end_keeper(request: &Request, limit: Duration) -> Result<Option<Ended>, Failu
         let cause = format!("it was started again in the meantime, and process {} keeps it", keeper.pid());
         return Err(Failure::new(Code::Later, format!("did not stop {}", place.path().display()), cause));
     }
+    let pid = keeper.pid();
+    let killed = end_pinned(place.path(), keeper, limit)?;
+    Ok(Some(Ended { keeper: pid, killed }))
+}
+
+/// TERM to a keeper, and KILL to it and its tree once `limit` has passed; says how many others were killed with it.
+pub(crate) fn end_pinned(path: &Path, keeper: Pinned, limit: Duration) -> Result<Option<u32>, Failure> {
     match keeper.signal(Signal::TERM) {
         Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
-            let what = format!("cannot stop {}: process {} keeps it", place.path().display(), keeper.pid());
+            let what = format!("cannot stop {}: process {} keeps it", path.display(), keeper.pid());
             return Err(refused(what, &error));
         }
-        _ => {}
+        // One that was suspended is told nothing before it goes on.
+        _ => drop(keeper.signal(Signal::CONT)),
     }
     let keeper = [keeper];
     if tree::ended(&keeper, limit) {
-        return Ok(Some(Ended { keeper: keeper[0].pid(), killed: None }));
+        return Ok(None);
     }
-    kill_tree(place, &keeper).map(|others| Some(Ended { keeper: keeper[0].pid(), killed: Some(others) }))
+    kill_tree(path, &keeper).map(Some)
 }
 
 /// The keeper, asked for again once it is pinned: what is signalled is what holds the lock.
@@ -164,17 +173,17 @@ pub(crate) fn is_keeper(pid: u32) -> bool {
 }
 
 /// KILL to the keeper, first, so that it starts nothing again, and to all that descend from it.
-fn kill_tree(place: &Directory, keeper: &[Pinned; 1]) -> Result<u32, Failure> {
+fn kill_tree(path: &Path, keeper: &[Pinned; 1]) -> Result<u32, Failure> {
     let others: Vec<Pinned> = tree::descendants(keeper[0].pid()).into_iter().filter_map(Pinned::of).collect();
     for process in keeper.iter().chain(&others) {
         // Who has gone in the meantime cannot be signalled, and that is seen below.
         drop(process.signal(Signal::KILL));
     }
     if !tree::ended(keeper, DEATH) {
-        return Err(stuck(place, keeper[0].pid()));
+        return Err(stuck(path, keeper[0].pid()));
     }
     match others.iter().find(|process| !tree::ended(std::slice::from_ref(*process), DEATH)) {
-        Some(process) => Err(stuck(place, process.pid())),
+        Some(process) => Err(stuck(path, process.pid())),
         None => Ok(u32::try_from(others.len()).unwrap_or(u32::MAX)),
     }
 }
@@ -214,8 +223,8 @@ fn gpu_left(plan: &Plan, processes: &[u32], meter: &Meter) -> Option<Left> {
     gpu::given_back(meter, processes, (&plan.gpu_ids, visible), GPU)
 }
 
-fn stuck(place: &Directory, pid: u32) -> Failure {
-    let what = format!("cannot stop {}", place.path().display());
+fn stuck(path: &Path, pid: u32) -> Failure {
+    let what = format!("cannot stop {}", path.display());
     let failure = Failure::new(Code::Later, what, format!("process {pid} was killed and has not ended"));
     failure.hint("the kernel is still taking it down, often in a driver; try again")
 }

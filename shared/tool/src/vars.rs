@@ -13,6 +13,8 @@ pub const INFER_DEV_LOG: &str = "INFER_DEV_LOG";
 pub const INFER_DEV_KEEP: &str = "INFER_DEV_KEEP";
 /// Mark in a kept engine's environment, by which orphans are found.
 pub const INFER_DEV_INSTANCE: &str = "INFER_DEV_INSTANCE";
+/// The state directory, in a kept engine's environment, by which an engine is found whose state directory is gone.
+pub const INFER_DEV_STATE_DIR: &str = "INFER_DEV_STATE_DIR";
 
 /// Root of everything persistent.
 pub const WORKSPACE_DIR: &str = "AUTO_INFER_WORKSPACE_DIR";
@@ -31,10 +33,11 @@ pub const BOOT_WAIT: &str = "AUTO_INFER_BOOT_WAIT";
 pub type Described = (&'static str, &'static str);
 
 /// The suite's own variables.
-pub const SUITE: [Described; 3] = [
+pub const SUITE: [Described; 4] = [
     (INFER_DEV_LOG, "log filter of every tool, in env_logger's syntax; default warn"),
     (INFER_DEV_KEEP, "directory where the entry script keeps each boot's final stream"),
     (INFER_DEV_INSTANCE, "set in a kept engine's environment: the uuid of this start"),
+    (INFER_DEV_STATE_DIR, "set in a kept engine's environment: the state directory of its instance"),
 ];
 
 /// Variables of all engines.

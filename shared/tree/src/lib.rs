@@ -2,6 +2,7 @@
 //!
 //! Reads /proc and signals processes; knows nothing of state directories or of what an engine is.
 mod gone;
+mod kept;
 mod listener;
 mod marked;
 mod process;
@@ -10,6 +11,7 @@ mod sweep;
 mod usage;
 
 pub use gone::{Pinned, ended};
+pub use kept::{Kept, keeper_of, kept, other_keeper};
 pub use listener::{Listening, holder, listening};
 pub use marked::{as_user, mark, marked};
 pub use process::{Process, descendants, family, signal};

@@ -51,10 +51,24 @@ pub fn mark(pid: u32) -> Option<String> {
     String::from_utf8(mark).ok()
 }
 
-/// Those that carry a mark, each with its own. A process that is just executing another program shows an empty environment
-/// for a moment, so those are looked at again; a kernel thread never has one.
+/// Those that carry a mark, each with its own.
 fn marks(processes: Vec<Process>) -> Vec<(Process, Vec<u8>)> {
-    let name = format!("{}=", tool::vars::INFER_DEV_INSTANCE);
+    let environments = environments(processes).into_iter();
+    let carried = |(process, environ): (Process, Vec<u8>)| {
+        Some((process, variable(&environ, tool::vars::INFER_DEV_INSTANCE)?.to_vec()))
+    };
+    environments.filter_map(carried).collect()
+}
+
+/// A variable's value.
+pub(crate) fn variable<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let mut entries = environ.split(|byte| *byte == 0);
+    entries.find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// The environments of those that may be looked at. A process that is just executing another program shows an empty one
+/// for a moment, so those are looked at again; a kernel thread never has one.
+pub(crate) fn environments(processes: Vec<Process>) -> Vec<(Process, Vec<u8>)> {
     let mut found = Vec::new();
     let mut unclear = processes;
     for look in 0..LOOKS {
@@ -63,12 +77,10 @@ fn marks(processes: Vec<Process>) -> Vec<(Process, Vec<u8>)> {
         }
         let mut empty = Vec::new();
         for process in unclear {
-            let Ok(environ) = environment(process.pid) else { continue };
-            let mut entries = environ.split(|byte| *byte == 0);
-            if environ.is_empty() && !process.kernel {
-                empty.push(process);
-            } else if let Some(mark) = entries.find_map(|entry| entry.strip_prefix(name.as_bytes())) {
-                found.push((process, mark.to_vec()));
+            match environment(process.pid) {
+                Ok(environ) if environ.is_empty() && !process.kernel => empty.push(process),
+                Ok(environ) => found.push((process, environ)),
+                Err(_) => {}
             }
         }
         unclear = empty;

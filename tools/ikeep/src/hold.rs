@@ -23,16 +23,17 @@ pub(crate) fn take(directory: &Directory, replace: bool) -> Result<Lock, Failure
             }
         };
         if !replace || Instant::now() > until {
-            let what = format!("cannot lock {}", path.display());
-            return Err(Failure::new(
-                Code::Later,
-                what,
-                format!("process {pid} keeps this instance already"),
-            ));
+            return Err(kept_already(directory, pid));
         }
         if matches!(directory.status(), Ok(Some(status)) if status.state == Keeper::Stopping) {
             until = Instant::now() + WORD;
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// That another keeper has the instance.
+pub(crate) fn kept_already(directory: &Directory, pid: u32) -> Failure {
+    let what = format!("cannot lock {}", directory.lock_file().display());
+    Failure::new(Code::Later, what, format!("process {pid} keeps this instance already"))
 }

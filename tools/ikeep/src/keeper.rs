@@ -2,33 +2,42 @@
 use crate::cause;
 use crate::events::{Event, Events};
 use crate::log::Log;
-use crate::processes::{Engine, code, words};
-use crate::restart::Restarts;
+use crate::place::Place;
+use crate::processes::{Engine, code, mark, words};
+use crate::restart::{Restarts, luck, now};
+use crate::tend::Tended;
 use diagnose::{Class, Diagnosis};
 use record::{How, Keeper as State};
 use rustix::process::WaitStatus;
-use state::{Directory, Lock, Note, Order, Status};
+use state::{Directory, Note, Order, Status};
 use std::fs::File;
-use std::io;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tool::{Code, Failure};
 
 /// How often the other instance is looked at that has to be healthy first.
 const LOOK: Duration = Duration::from_millis(250);
-
 /// Everything that a keeper holds.
 pub(crate) struct Keeper {
     pub(crate) order: Order,
-    pub(crate) directory: Directory,
+    pub(crate) place: Place,
     pub(crate) status: Status,
     pub(crate) events: Events,
     pub(crate) log: Log,
     pub(crate) restarts: Restarts,
-    /// Held until the end: this is what says that we live.
-    pub(crate) _lock: Lock,
+    pub(crate) tended: Tended,
     /// A shared lock on the install that the engine runs from.
     pub(crate) _install: Option<File>,
+}
+
+/// Why an engine that was watched is to be ended, or has ended.
+enum Over {
+    /// We were told to stop.
+    Told,
+    /// It ended by itself.
+    Ended,
+    /// Its state directory is gone and cannot be made again.
+    Unrecorded(Failure),
 }
 
 /// How a keeping ended.
@@ -48,8 +57,12 @@ impl Keeper {
         self.status.healthy_unix = None;
         self.status.state = State::Running;
         self.status.since_unix = now();
-        let written = self.write_status();
-        written.map_err(|e| Failure::io(Code::Unmet, cannot_write(&self.directory, "status.json"), &e))?;
+        if !self.place.is_locked() {
+            // Another keeper may have been started meanwhile.
+            self.place.restore(&self.order, &self.status)?;
+        }
+        let written = self.place.write_status(&self.status);
+        written.map_err(|e| Failure::io(Code::Unmet, self.place.cannot_write("status.json"), &e))?;
         let plan = &self.order.plan;
         // In the file before the engine runs: what follows this line is of this start.
         self.log.note(&Note::start_of(&plan.program));
@@ -99,12 +112,19 @@ impl Keeper {
                     (format!("{}: {}", failure.what, failure.cause), None)
                 }
                 Ok(mut engine) => {
-                    if self.watch(&mut engine) {
+                    let over = self.watch(&mut engine);
+                    if matches!(over, Over::Told) {
                         return self.stop(engine);
                     }
                     let how = engine.end(&self.events, self.grace());
                     if self.events.told_to_stop() {
                         return End::told(how, engine.exit);
+                    }
+                    if let Over::Unrecorded(Failure { what, cause, .. }) = over {
+                        return End::failed(
+                            format!("its state directory is gone: {what}: {cause}"),
+                            engine.exit,
+                        );
                     }
                     self.explain(&engine);
                     (format!("the engine ended by itself: {}", words(engine.exit)), engine.exit)
@@ -139,10 +159,14 @@ impl Keeper {
         self.status.explain(Some(class.id().to_owned()), line, Some(hint.to_owned()));
     }
 
-    /// Until we are told to stop, which is `true`, or the engine ends by itself.
-    fn watch(&mut self, engine: &mut Engine) -> bool {
+    /// Until there is a reason to end the engine, or it ends by itself.
+    fn watch(&mut self, engine: &mut Engine) -> Over {
         while !self.events.told_to_stop() {
-            match self.events.next(None) {
+            let event = match self.next(None) {
+                Ok(event) => event,
+                Err(failure) => return Over::Unrecorded(failure),
+            };
+            match event {
                 Some(Event::Healthy(pid)) if pid == engine.leader => {
                     self.restarts.healthy();
                     self.status.healthy_unix = Some(now());
@@ -151,14 +175,14 @@ impl Keeper {
                 Some(Event::Child) => {
                     engine.reap();
                     if engine.exit.is_some() {
-                        return false;
+                        return Over::Ended;
                     }
                 }
                 Some(Event::LinesLost) => self.save(),
                 Some(Event::Stop | Event::Healthy(_)) | None => {}
             }
         }
-        true
+        Over::Told
     }
 
     fn stop(&mut self, mut engine: Engine) -> End {
@@ -176,17 +200,6 @@ impl Keeper {
             }
         }
         true
-    }
-
-    /// `false` when told to stop first.
-    fn pause(&mut self, delay: Duration) -> bool {
-        let until = Instant::now() + delay;
-        while !self.events.told_to_stop() {
-            if self.events.next(Some(until)).is_none() && Instant::now() >= until {
-                return true;
-            }
-        }
-        false
     }
 
     /// The last words, in the log first: whoever reads a final state finds the log complete.
@@ -209,7 +222,7 @@ impl Keeper {
         self.status.state = end.state;
         self.status.since_unix = now();
         self.status.log_lost_lines = self.log.close();
-        write_last(&self.directory, &self.status);
+        self.place.write_last(&self.status);
         match (end.exit, end.state) {
             (Some(exit), _) if !self.order.plan.control.background => code(exit),
             (_, State::Stopped) => 0,
@@ -226,13 +239,9 @@ impl Keeper {
     /// A status that cannot be written stops no engine.
     fn save(&mut self) {
         self.status.log_lost_lines = self.log.lost_lines();
-        if let Err(error) = self.write_status() {
-            self.log.note(&format!("{}: {error}", cannot_write(&self.directory, "status.json")));
+        if let Err(error) = self.place.write_status(&self.status) {
+            self.log.note(&format!("{}: {error}", self.place.cannot_write("status.json")));
         }
-    }
-
-    fn write_status(&self) -> io::Result<()> {
-        write(&self.directory, &self.status)
     }
 
     fn grace(&self) -> Duration {
@@ -259,40 +268,4 @@ fn in_the_way(other: &Directory) -> bool {
         Ok(Some((State::Waiting, _))) => true,
         Ok(Some((State::Failed | State::Stopped | State::Lost, _)) | None) | Err(_) => false,
     }
-}
-
-fn write(directory: &Directory, status: &Status) -> io::Result<()> {
-    directory.replace("status.json", 0o644, &serde_json::to_vec(status)?)
-}
-
-/// Once the lock is free, nothing but this word says that all went as it should: a full disk must not keep it from us.
-fn write_last(directory: &Directory, status: &Status) {
-    if write(directory, status).is_err()
-        && let Ok(text) = serde_json::to_vec(status)
-    {
-        // Should this fail too, a reader concludes that the instance is lost.
-        drop(directory.overwrite("status.json", &text));
-    }
-}
-
-pub(crate) fn cannot_write(directory: &Directory, name: &str) -> String {
-    format!("cannot write {}", directory.path().join(name).display())
-}
-
-/// Unix seconds.
-pub(crate) fn now() -> f64 {
-    since_epoch().as_secs_f64()
-}
-
-/// From 0 to 1, different for instances that ask at different moments.
-fn luck() -> f64 {
-    f64::from(since_epoch().subsec_nanos() % 1_000_003) / 1_000_003.0
-}
-
-fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-fn mark() -> io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim_end().to_owned())
 }

@@ -7,16 +7,20 @@ mod events;
 mod hold;
 mod keeper;
 mod log;
+mod place;
 mod processes;
 mod redactor;
 mod restart;
 mod rotated;
+mod tend;
 
 use crate::events::Events;
-use crate::keeper::{Keeper, cannot_write, now};
+use crate::keeper::Keeper;
 use crate::log::Log;
+use crate::place::Place;
 use crate::processes::Engine;
-use crate::restart::Restarts;
+use crate::restart::{Restarts, now};
+use crate::tend::Tended;
 use clap::Parser;
 use record::{Keeper as State, Plan};
 use rustix::fs::FlockOperation;
@@ -67,18 +71,17 @@ fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Eng
     let order = read_order()?;
     let unmet = |what: &str, error: io::Error| Failure::io(Code::Unmet, what, &error);
     let plan = &order.plan;
-    let directory = Directory::at(&plan.state_dir);
-    let lock = hold::take(&directory, replace)?;
+    let place = Place::take(Directory::at(&plan.state_dir), replace)?;
     let install = plan.install_path.as_deref().map(hold_install).transpose()?;
     processes::adopt_orphans().map_err(|error| unmet("cannot become a subreaper", error))?;
     processes::leave_closed_folder();
     let events = Events::listen().map_err(|error| unavailable("cannot listen to signals", &error))?;
-    write_order(&directory, &order)?;
+    place.write_order(&order)?;
     let log = open_log(&order, &events)?;
     let status = first_status(plan);
     let restarts = Restarts::of(&plan.control);
-    let (_lock, _install) = (lock, install);
-    let mut keeper = Keeper { order, directory, status, events, log, restarts, _lock, _install };
+    let mut keeper =
+        Keeper { order, place, status, events, log, restarts, tended: Tended::now(), _install: install };
     let Some(other) = other else {
         return match keeper.start() {
             Ok(engine) => Ok((keeper, Some(engine))),
@@ -117,25 +120,6 @@ fn hold_install(path: &Path) -> Result<File, Failure> {
     let there = record.metadata().map(drop);
     there.map_err(|error| Failure::io(Code::Unmet, format!("cannot read {}", record.display()), &error))?;
     Ok(folder)
-}
-
-/// The plan for everybody; secrets for the engine's user alone, and none left over from an earlier plan.
-fn write_order(directory: &Directory, order: &Order) -> Result<(), Failure> {
-    let write = |name: &str, mode: u32, content: &[u8]| {
-        let written = directory.replace(name, mode, content);
-        written.map_err(|error| Failure::io(Code::Unmet, cannot_write(directory, name), &error))
-    };
-    let json = |value: serde_json::Result<Vec<u8>>| value.unwrap_or_default();
-    write("plan.json", 0o644, &json(serde_json::to_vec(&order.plan)))?;
-    write("secrets.json", 0o600, &json(serde_json::to_vec(&order.secrets)))?;
-    match &order.secrets.api_key {
-        Some(key) => write("api-key", 0o600, key.as_bytes())?,
-        None => drop(std::fs::remove_file(directory.path().join("api-key"))),
-    }
-    for (name, content) in &order.secrets.files {
-        write(name, 0o600, content.as_bytes())?;
-    }
-    Ok(())
 }
 
 fn open_log(Order { plan, secrets }: &Order, events: &Events) -> Result<Log, Failure> {

@@ -47,6 +47,7 @@ impl Engine {
         // setproctitle writes over the environment, and with it the mark, unless it is told not to.
         command.envs(&plan.env_set).envs(&secrets.env).env("SPT_NOENV", "1");
         command.env(tool::vars::INFER_DEV_INSTANCE, mark);
+        command.env(tool::vars::INFER_DEV_STATE_DIR, &plan.state_dir);
         let start = Start { leader: Leader::Group, death_signal: Some(Signal::TERM), ..Start::default() };
         start.apply(&mut command);
         let oom_kills = cause::oom_kills();
@@ -191,4 +192,9 @@ pub(crate) fn leave_closed_folder() {
     if File::open(".").is_err() {
         drop(std::env::set_current_dir("/"));
     }
+}
+
+/// A new start's mark.
+pub(crate) fn mark() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim_end().to_owned())
 }

@@ -1,6 +1,6 @@
 //! Whether an engine that ended by itself is started again, and when.
 use record::{Control, Restart};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const LONGEST: Duration = Duration::from_secs(60);
 /// Up for this long, an engine has shown that it can run: what came before does not count against it.
@@ -46,6 +46,20 @@ impl Restarts {
         self.streak += 1;
         Ok(doubled.mul_f64(1.0 - luck.clamp(0.0, 1.0) / 4.0))
     }
+}
+
+/// Unix seconds.
+pub(crate) fn now() -> f64 {
+    since_epoch().as_secs_f64()
+}
+
+/// From 0 to 1, different for instances that ask at different moments.
+pub(crate) fn luck() -> f64 {
+    f64::from(since_epoch().subsec_nanos() % 1_000_003) / 1_000_003.0
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]

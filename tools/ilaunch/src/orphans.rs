@@ -1,6 +1,8 @@
 //! What keepers that were killed have left behind, ended before anything starts.
 use record::{Keeper, Plan, Warning};
-use state::Directory;
+use state::{Directory, Unrecorded};
+use std::collections::BTreeSet;
+use std::path::Path;
 use tool::{Code, Failure, Io};
 use tree::Swept;
 
@@ -38,27 +40,48 @@ pub(crate) fn end(plans: Vec<Plan>, io: &mut Io) -> Result<Vec<Plan>, Failure> {
     Ok(may_start)
 }
 
-/// Sweep the state directories of those plans whose keeper was lost, all at once: some engines take their time.
+/// Sweep what is left of those plans whose keeper was lost, all at once: some engines take their time.
 fn sweep(plans: &[Plan]) -> Vec<Result<Swept, Failure>> {
-    let lost: Vec<Option<Lost>> = plans.iter().map(lost).collect();
+    let unrecorded = unrecorded(plans);
+    let lost: Vec<Option<Lost>> =
+        plans.iter().map(|plan| lost(plan).or_else(|| unrecorded_of(plan, &unrecorded))).collect();
     tool::thread::each("sweep", &lost, |lost| lost.as_ref().map(Lost::sweep).unwrap_or_default())
 }
 
-/// A start whose keeper has gone without a last word.
+/// Starts whose keeper has gone without a last word.
 struct Lost {
-    mark: String,
+    marks: Vec<String>,
     owner: (u32, u32),
     leader: Option<u32>,
 }
 
 impl Lost {
     fn sweep(&self) -> Swept {
-        tree::sweep(&self.mark, self.owner, self.leader)
+        let mut all = Swept::default();
+        for mark in &self.marks {
+            let Swept { ended, killed, stuck } = tree::sweep(mark, self.owner, self.leader);
+            all = Swept { ended: all.ended + ended, killed: all.killed | killed, stuck: all.stuck.or(stuck) };
+        }
+        all
     }
 }
 
 fn lost(plan: &Plan) -> Option<Lost> {
     let directory = Directory::at(&plan.state_dir);
     let Ok(Some((Keeper::Lost, status))) = directory.state() else { return None };
-    Some(Lost { mark: status.mark?, owner: directory.owner().ok()?, leader: status.pid })
+    Some(Lost { marks: vec![status.mark?], owner: directory.owner().ok()?, leader: status.pid })
+}
+
+/// What runs below the run directories of those plans of which nothing is known. All processes are looked at for it.
+fn unrecorded(plans: &[Plan]) -> Vec<Unrecorded> {
+    let unknown = plans.iter().filter(|plan| matches!(Directory::at(&plan.state_dir).status(), Ok(None)));
+    let run_dirs: BTreeSet<&Path> = unknown.filter_map(|plan| plan.state_dir.parent()?.parent()).collect();
+    run_dirs.into_iter().flat_map(|run_dir| state::unrecorded(Some(run_dir))).collect()
+}
+
+/// One whose state directory was removed too. A keeper that lives writes its own again, and no second one starts beside it.
+fn unrecorded_of(plan: &Plan, unrecorded: &[Unrecorded]) -> Option<Lost> {
+    let orphan = |found: &&Unrecorded| found.state_dir == plan.state_dir && found.keeper.is_none();
+    let Unrecorded { marks, owner, .. } = unrecorded.iter().find(orphan)?;
+    Some(Lost { marks: marks.clone(), owner: *owner, leader: None })
 }

@@ -4,6 +4,7 @@
 mod follow;
 mod look;
 mod table;
+mod unrecorded;
 mod why;
 
 use clap::Parser;
@@ -53,15 +54,16 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     }
     while watch && !io.gone() {
         let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
-        let Seen { looked, unread } = look_at_all(run_dir, &names, io)?;
+        let Seen { looked, unread, .. } = look_at_all(run_dir, &names, io)?;
         io.print(&format!("{clear}{}\n", table::of(&looked)))?;
         if let Some(failure) = unread {
             return Err(failure);
         }
         thread::sleep(REDRAW);
     }
-    let Seen { looked, unread } = look_at_all(run_dir, &names, io)?;
-    let ready = looked.iter().all(|looked| looked.ready) && (names.is_empty() || !looked.is_empty());
+    let Seen { looked, unread, all_recorded } = look_at_all(run_dir, &names, io)?;
+    let ready =
+        all_recorded && looked.iter().all(|looked| looked.ready) && (names.is_empty() || !looked.is_empty());
     if table {
         io.print(&table::of(&looked))?;
     }
@@ -78,11 +80,13 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
 struct Seen {
     looked: Vec<Looked>,
     unread: Option<Failure>,
+    /// Nothing runs without a state directory.
+    all_recorded: bool,
 }
 
 /// All at once: one that does not answer holds up no other.
 fn look_at_all(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<Seen, Failure> {
-    let Found { places, unread } = state::named(state::everywhere(run_dir)?, names)?;
+    let (Found { places, unread }, unrecorded) = unrecorded::settled(run_dir, names)?;
     let holders = || if places.is_empty() { Vec::new() } else { gpu::holders().unwrap_or_default() };
     let (held, looks) = thread::scope(|scope| {
         let held = tool::thread::start_scoped(scope, "holders", holders);
@@ -100,7 +104,10 @@ fn look_at_all(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<
             (Err(failure), None) => return Err(failure),
         }
     }
-    Ok(Seen { looked, unread: unread.into_iter().next() })
+    for found in &unrecorded {
+        io.warn(unrecorded::warning(found))?;
+    }
+    Ok(Seen { looked, unread: unread.into_iter().next(), all_recorded: unrecorded.is_empty() })
 }
 
 /// The one instance that the names mean.

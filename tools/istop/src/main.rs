@@ -32,7 +32,7 @@ fn main() -> std::process::ExitCode {
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let Args { names, run_dir, timeout, forget } = args;
-    let Found { places, unread } = state::named(state::everywhere(run_dir.as_deref())?, &names)?;
+    let (Found { places, unread }, unrecorded) = state::meant(run_dir.as_deref(), &names)?;
     let limit = timeout.map(Duration::from_secs);
     let known = places.into_iter().filter(|place| name(place).is_some());
     let requests = known.map(|place| Request { forget, ..Request::of(place) }).collect();
@@ -46,6 +46,13 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
             }
             Ok(None) => {}
             Err(failure) => io.fail((engine, instance.as_str()), failure)?,
+        }
+    }
+    for (found, result) in unrecorded.iter().zip(stop::all_unrecorded(&unrecorded, limit)) {
+        let name = (found.engine, found.instance.as_str());
+        match result {
+            Ok(gone) => stop::report(name, &gone, io)?,
+            Err(failure) => io.fail(name, failure)?,
         }
     }
     unread.into_iter().next().map_or(Ok(Outcome::Done), Err)

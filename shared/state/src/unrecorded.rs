@@ -1,0 +1,81 @@
+//! Engines that run and of which no state directory tells, because somebody has removed it.
+use crate::{Directory, Found, select};
+use record::Engine;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tool::Failure;
+use tree::Kept;
+
+/// What runs of one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unrecorded {
+    /// Where its state directory was.
+    pub state_dir: PathBuf,
+    /// The engine, from the path.
+    pub engine: Engine,
+    /// The instance's name, from the path.
+    pub instance: String,
+    /// User and group of its processes.
+    pub owner: (u32, u32),
+    /// Its keeper, where that lives: it writes the state directory again within seconds, or ends.
+    pub keeper: Option<u32>,
+    /// Its processes.
+    pub pids: Vec<u32>,
+    /// The marks of their starts.
+    pub marks: Vec<String>,
+}
+
+/// Every such instance, below `run_dir` where an option names it, else below AUTO_INFER_RUN_DIR where that is set, else
+/// wherever it was.
+#[must_use]
+pub fn unrecorded(run_dir: Option<&Path>) -> Vec<Unrecorded> {
+    let chosen = run_dir.map(Path::to_owned).or_else(select::variable);
+    let chosen = chosen.map(|path| std::path::absolute(&path).unwrap_or(path));
+    let mut groups: BTreeMap<(PathBuf, (u32, u32)), Vec<Kept>> = BTreeMap::new();
+    for kept in tree::kept() {
+        groups.entry((kept.state_dir.clone(), kept.owner)).or_default().push(kept);
+    }
+    let among = |path: &Path| {
+        let below = path.parent().and_then(Path::parent);
+        chosen.as_deref().is_none_or(|chosen| below == Some(chosen))
+    };
+    let found = groups.into_iter().filter(|((path, _), _)| among(path));
+    found.filter_map(|((path, owner), kept)| of_group(path, owner, kept)).collect()
+}
+
+fn of_group(state_dir: PathBuf, owner: (u32, u32), mut kept: Vec<Kept>) -> Option<Unrecorded> {
+    let place = Directory::at(&state_dir);
+    let (engine, instance) = (place.engine()?, place.instance()?.to_owned());
+    // The path is what the process's user says: it is looked at with that user's rights.
+    let (alive, status) = tree::as_user(owner.0, owner.1, || (place.keeper(), place.status()))?;
+    if !matches!(alive, Ok(None)) {
+        return None;
+    }
+    let known = status.ok()?.and_then(|status| status.mark);
+    kept.retain(|kept| Some(&kept.mark) != known.as_ref());
+    let keeper = kept.iter().find_map(|kept| tree::keeper_of(kept.process)).map(|keeper| keeper.pid);
+    let mut marks: Vec<String> = kept.iter().map(|kept| kept.mark.clone()).collect();
+    marks.sort();
+    marks.dedup();
+    let pids: Vec<u32> = kept.iter().map(|kept| kept.process.pid).collect();
+    (!pids.is_empty()).then_some(Unrecorded { state_dir, engine, instance, owner, keeper, pids, marks })
+}
+
+/// What a command line means: the state directories, and what runs without one.
+///
+/// # Errors
+/// As [`crate::everywhere`] and [`crate::named`].
+pub fn meant(run_dir: Option<&Path>, names: &[String]) -> Result<(Found, Vec<Unrecorded>), Failure> {
+    let mut unrecorded = unrecorded(run_dir);
+    let mut everywhere = match run_dir {
+        // It was removed with all that ran in it.
+        Some(gone) if !unrecorded.is_empty() && !gone.exists() => Found::default(),
+        _ => select::everywhere(run_dir)?,
+    };
+    let is_meant = |found: &Unrecorded, name: &str| select::is_meant(&Directory::at(&found.state_dir), name);
+    let others: Vec<String> =
+        names.iter().filter(|name| !unrecorded.iter().any(|found| is_meant(found, name))).cloned().collect();
+    select::check(&mut everywhere, &others)?;
+    unrecorded.retain(|found| names.is_empty() || names.iter().any(|name| is_meant(found, name)));
+    Ok((select::among(everywhere, names), unrecorded))
+}

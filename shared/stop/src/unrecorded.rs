@@ -1,0 +1,43 @@
+//! Stopping what runs without a state directory, found by the marks of its processes.
+use crate::Gone;
+use crate::one::{self, GRACE, MARGIN};
+use record::How;
+use state::Unrecorded;
+use std::time::{Duration, Instant};
+use tool::{Code, Failure};
+use tree::Pinned;
+
+/// TERM to its keeper, where that lives, then an end to all that carries its marks. Which port and which GPUs it had is
+/// not known.
+pub(crate) fn stop(found: &Unrecorded, limit: Option<Duration>) -> Result<Gone, Failure> {
+    let begun = Instant::now();
+    let mut gone = Gone::ALREADY;
+    if let Some(keeper) = found.keeper.and_then(|pid| pin(pid, found)) {
+        let ended = one::end_pinned(&found.state_dir, keeper, limit.unwrap_or(GRACE + MARGIN))?;
+        (gone.how, gone.orphans) = ended.map_or((How::Term, 0), |others| (How::Kill, others));
+    }
+    for mark in &found.marks {
+        let swept = tree::sweep(mark, found.owner, None);
+        if let Some(pid) = swept.stuck {
+            let what = format!("cannot stop what ran in {}", found.state_dir.display());
+            return Err(Failure::new(
+                Code::Later,
+                what,
+                format!("process {pid} was killed and has not ended"),
+            ));
+        }
+        gone.orphans += swept.ended;
+    }
+    gone.seconds = (begun.elapsed().as_secs_f64() * 1e3).round() / 1e3;
+    Ok(gone)
+}
+
+/// The keeper, looked for again once it is pinned: what is signalled is what its engine descends from.
+fn pin(pid: u32, found: &Unrecorded) -> Option<Pinned> {
+    let pinned = Pinned::pin(pid)?;
+    let still = |child: &u32| {
+        let keeper = tree::Process::read(*child).and_then(tree::keeper_of);
+        keeper.is_some_and(|keeper| keeper.pid == pid)
+    };
+    found.pids.iter().any(still).then_some(pinned)
+}

@@ -1,0 +1,130 @@
+//! Processes that a keeper has started, known by the state directory that their environment names, whoever they belong to.
+use crate::Process;
+use crate::marked::{as_user, environments, variable};
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What a keeper's program is called.
+const KEEPER: &str = "ikeep";
+/// How far up a keeper is looked for: engines do not nest deeper.
+const GENERATIONS: usize = 64;
+
+/// One such process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Itself.
+    pub process: Process,
+    /// User and group.
+    pub owner: (u32, u32),
+    /// The state directory that its environment names. Its user can have it name any.
+    pub state_dir: PathBuf,
+    /// The mark of its start.
+    pub mark: String,
+}
+
+/// Every process that a keeper has started and that sees the same files as we do, as far as we may look: root at
+/// everybody's, others at their own. A container's processes see other files, so that theirs are never among them.
+#[must_use]
+pub fn kept() -> Vec<Kept> {
+    let mut by_owner: HashMap<(u32, u32), Vec<Process>> = HashMap::new();
+    for process in Process::all().into_iter().filter(|process| !process.zombie && !process.kernel) {
+        if let Some(owner) = owner(process.pid) {
+            by_owner.entry(owner).or_default().push(process);
+        }
+    }
+    let own = rustix::process::geteuid();
+    by_owner.retain(|owner, _| own.is_root() || owner.0 == own.as_raw());
+    let of_owner = |(owner, processes): ((u32, u32), Vec<Process>)| {
+        as_user(owner.0, owner.1, || kept_among(processes, owner)).unwrap_or_default()
+    };
+    by_owner.into_iter().flat_map(of_owner).collect()
+}
+
+/// Of our own user's keepers, the one that is not ourselves and whose engine's environment names this state directory.
+#[must_use]
+pub fn other_keeper(state_dir: &Path) -> Option<u32> {
+    let (own, uid) = (std::process::id(), rustix::process::geteuid().as_raw());
+    let theirs = |pid: &u32| *pid != own && owner(*pid).is_some_and(|owner| owner.0 == uid);
+    let keepers = named_like_a_keeper().into_iter().filter(theirs);
+    let names_it = |process: &Process| {
+        let environ = environments(vec![*process]).pop();
+        let named =
+            environ.as_ref().and_then(|(_, environ)| variable(environ, tool::vars::INFER_DEV_STATE_DIR));
+        named == Some(state_dir.as_os_str().as_bytes())
+    };
+    keepers.into_iter().find(|keeper| crate::family(*keeper).iter().any(names_it))
+}
+
+/// The keeper that a process descends from.
+#[must_use]
+pub fn keeper_of(process: Process) -> Option<Process> {
+    let mut ancestor = process;
+    for _ in 0..GENERATIONS {
+        ancestor = Process::read(ancestor.parent)?;
+        if !ancestor.zombie && is_named_like_a_keeper(ancestor.pid) {
+            return Some(ancestor);
+        }
+    }
+    None
+}
+
+fn named_like_a_keeper() -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| is_named_like_a_keeper(*pid)).collect()
+}
+
+fn is_named_like_a_keeper(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_ascii_end() == KEEPER.as_bytes())
+}
+
+fn owner(pid: u32) -> Option<(u32, u32)> {
+    fs::metadata(format!("/proc/{pid}")).ok().map(|folder| (folder.uid(), folder.gid()))
+}
+
+fn kept_among(processes: Vec<Process>, owner: (u32, u32)) -> Vec<Kept> {
+    let carried = |(process, environ): (Process, Vec<u8>)| {
+        let state_dir = variable(&environ, tool::vars::INFER_DEV_STATE_DIR)?;
+        let mark = variable(&environ, tool::vars::INFER_DEV_INSTANCE)?;
+        let mark = String::from_utf8(mark.to_vec()).ok()?;
+        let state_dir = PathBuf::from(std::ffi::OsStr::from_bytes(state_dir));
+        sees_our_files(process.pid).then_some(Kept { process, owner, state_dir, mark })
+    };
+    environments(processes).into_iter().filter_map(carried).collect()
+}
+
+/// Whether a path means to it what it means to us: the same root, and the same mounts.
+fn sees_our_files(pid: u32) -> bool {
+    let root =
+        |pid: &str| fs::metadata(format!("/proc/{pid}/root")).ok().map(|root| (root.dev(), root.ino()));
+    let mounts = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+    let pid = pid.to_string();
+    root(&pid).is_some_and(|root_of| root("self") == Some(root_of)) && mounts(&pid) == mounts("self")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+    use tool::vars::{INFER_DEV_INSTANCE, INFER_DEV_STATE_DIR};
+
+    #[test]
+    fn a_child_that_names_its_state_directory_is_found_and_has_no_keeper() {
+        let mut command = Command::new("sleep");
+        command.arg("60").env(INFER_DEV_INSTANCE, "kept-test").env(INFER_DEV_STATE_DIR, "/run/x/vllm/a");
+        let mut child = command.spawn().unwrap();
+        let found = kept().into_iter().find(|kept| kept.process.pid == child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let found = found.unwrap();
+        assert_eq!(
+            (found.state_dir.as_path(), found.mark.as_str()),
+            (Path::new("/run/x/vllm/a"), "kept-test")
+        );
+        assert_eq!(keeper_of(found.process), None);
+        assert_eq!(other_keeper(Path::new("/run/x/vllm/a")), None);
+    }
+}

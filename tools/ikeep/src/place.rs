@@ -1,0 +1,141 @@
+//! The state directory: held by its lock, written by its keeper alone, and written again where somebody has removed it.
+use crate::hold;
+use record::Keeper;
+use rustix::process::geteuid;
+use state::{Directory, Lock, Order, Status};
+use std::fs::{DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+use tool::{Code, Failure};
+
+/// A keeper that is just ending has let go of its lock a moment before its engine loses it as a parent.
+const ENDING: Duration = Duration::from_secs(1);
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// One that is held. Dropping it is the end of the keeping.
+pub(crate) struct Place {
+    pub(crate) directory: Directory,
+    lock: Lock,
+    /// Locks of directories that were moved away: a reader who finds one there still learns that we live.
+    moved: Vec<Lock>,
+}
+
+impl Place {
+    /// Take the lock, unless another keeper lives: it may have lost its directory, and with it the file of its lock.
+    pub(crate) fn take(directory: Directory, replace: bool) -> Result<Self, Failure> {
+        let had_lock = directory.lock_file().exists();
+        let lock = hold::take(&directory, replace)?;
+        let ended = matches!(directory.status(), Ok(Some(status)) if matches!(status.state, Keeper::Failed | Keeper::Stopped));
+        let begun = Instant::now();
+        // A look at every keeper, which one that has said its last word under this very lock makes needless.
+        let other = || if had_lock && ended { None } else { tree::other_keeper(directory.path()) };
+        while let Some(other) = other() {
+            if begun.elapsed() >= ENDING {
+                let hint =
+                    "its state directory was removed and it will write it again: try again in a few seconds";
+                return Err(hold::kept_already(&directory, other).hint(hint));
+            }
+            thread::sleep(GLANCE);
+        }
+        Ok(Self { directory, lock, moved: Vec::new() })
+    }
+
+    /// The plan for everybody; secrets for the engine's user alone, and none left over from an earlier plan.
+    pub(crate) fn write_order(&self, order: &Order) -> Result<(), Failure> {
+        let write = |name: &str, mode: u32, content: &[u8]| {
+            let written = self.directory.replace(name, mode, content);
+            written.map_err(|error| Failure::io(Code::Unmet, self.cannot_write(name), &error))
+        };
+        let json = |value: serde_json::Result<Vec<u8>>| value.unwrap_or_default();
+        write("plan.json", 0o644, &json(serde_json::to_vec(&order.plan)))?;
+        write("secrets.json", 0o600, &json(serde_json::to_vec(&order.secrets)))?;
+        match &order.secrets.api_key {
+            Some(key) => write("api-key", 0o600, key.as_bytes())?,
+            None => drop(std::fs::remove_file(self.directory.path().join("api-key"))),
+        }
+        for (name, content) in &order.secrets.files {
+            write(name, 0o600, content.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn write_status(&self, status: &Status) -> io::Result<()> {
+        self.directory.replace("status.json", 0o644, &serde_json::to_vec(status)?)
+    }
+
+    /// Once the lock is free, nothing but this word says that all went as it should: a full disk must not keep it from us.
+    pub(crate) fn write_last(&self, status: &Status) {
+        if self.write_status(status).is_err()
+            && let Ok(text) = serde_json::to_vec(status)
+        {
+            // Should this fail too, a reader concludes that the instance is lost.
+            drop(self.directory.overwrite("status.json", &text));
+        }
+    }
+
+    pub(crate) fn cannot_write(&self, name: &str) -> String {
+        format!("cannot write {}", self.directory.path().join(name).display())
+    }
+
+    /// Whether the lock is where readers ask for it. Costs one stat(2).
+    pub(crate) fn is_locked(&self) -> bool {
+        self.lock.is_at(&self.directory.lock_file())
+    }
+
+    /// Whether readers find what they look for, too.
+    pub(crate) fn is_whole(&self) -> bool {
+        let there = |name: &str| {
+            let found = self.directory.path().join(name).symlink_metadata();
+            !found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        self.is_locked() && there("status.json") && there("plan.json")
+    }
+
+    /// Make it anew: folders, lock, plan, secrets and status.
+    pub(crate) fn restore(&mut self, order: &Order, status: &Status) -> Result<(), Failure> {
+        if !self.is_locked() {
+            let path = self.directory.path();
+            make_folders(path).map_err(|error| {
+                Failure::io(Code::Unmet, format!("cannot make {} again", path.display()), &error)
+            })?;
+            let before = std::mem::replace(&mut self.lock, hold::take(&self.directory, false)?);
+            if !before.is_removed() {
+                self.moved.push(before);
+            }
+        }
+        self.write_order(order)?;
+        let written = self.write_status(status);
+        written.map_err(|error| Failure::io(Code::Unmet, self.cannot_write("status.json"), &error))
+    }
+}
+
+/// The run directory, the engine's folder and the state directory, as far as they are missing. What is above them is not
+/// ours to make. They must be ours or root's: anybody may have made one of that name in /tmp.
+fn make_folders(state_dir: &Path) -> io::Result<()> {
+    let own = geteuid().as_raw();
+    let engine = state_dir.parent();
+    let run_dir = engine.and_then(Path::parent);
+    let of_user =
+        run_dir.and_then(|path| path.to_str()?.strip_prefix("/tmp/infer-dev-")?.parse::<u32>().ok());
+    if of_user.is_some_and(|user| user != own) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is another user's to make"));
+    }
+    let of_run_dir = if of_user.is_some() { 0o700 } else { 0o755 };
+    let folders = [run_dir, engine, Some(state_dir)].into_iter().flatten();
+    for (folder, mode) in folders.zip([of_run_dir, 0o755, 0o755]) {
+        match DirBuilder::new().mode(mode).create(folder) {
+            // The mode holds whatever the umask.
+            Ok(()) => std::fs::set_permissions(folder, Permissions::from_mode(mode))?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        let found = folder.symlink_metadata()?;
+        if !found.is_dir() || ![own, 0].contains(&found.uid()) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Waiting, with an eye on the state directory: without it nobody sees the engine or can stop it.
+use crate::events::Event;
+use crate::keeper::Keeper;
+use std::time::{Duration, Instant};
+use tool::Failure;
+
+/// How often is looked whether the state directory is still there, which costs three stat(2).
+const TEND_EVERY: Duration = Duration::from_secs(1);
+/// How long an engine runs on that nobody can see, while its state directory cannot be made again.
+const GONE_LIMIT: Duration = Duration::from_secs(10);
+
+/// When the state directory was last looked after, and since when it has been gone.
+pub(crate) struct Tended {
+    last: Instant,
+    gone_since: Option<Instant>,
+}
+
+impl Tended {
+    pub(crate) fn now() -> Self {
+        Self { last: Instant::now(), gone_since: None }
+    }
+}
+
+impl Keeper {
+    /// The next event; `None` once it is `until`. Fails when the state directory has been gone for too long.
+    pub(crate) fn next(&mut self, until: Option<Instant>) -> Result<Option<Event>, Failure> {
+        loop {
+            let look = self.tended.last + TEND_EVERY;
+            if let Some(event) = self.events.next(Some(until.map_or(look, |until| until.min(look)))) {
+                return Ok(Some(event));
+            }
+            if Instant::now() >= look {
+                self.tended.last = Instant::now();
+                self.tend()?;
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Write the state directory again where somebody has removed it: without it nobody sees the engine or can stop it.
+    fn tend(&mut self) -> Result<(), Failure> {
+        if self.place.is_whole() {
+            self.tended.gone_since = None;
+            return Ok(());
+        }
+        let restored = self.place.restore(&self.order, &self.status);
+        let first = self.tended.gone_since.is_none();
+        let since = *self.tended.gone_since.get_or_insert_with(Instant::now);
+        match restored {
+            Ok(()) => self.log.note("the state directory was removed, and is written again"),
+            // Who holds the lock where readers ask can at least be stopped.
+            Err(failure) if since.elapsed() >= GONE_LIMIT && !self.place.is_locked() => return Err(failure),
+            Err(Failure { what, cause, .. }) if first => {
+                self.log.note(&format!("the state directory was removed: {what}: {cause}"));
+            }
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// `false` when told to stop first.
+    pub(crate) fn pause(&mut self, delay: Duration) -> bool {
+        let until = Instant::now() + delay;
+        while !self.events.told_to_stop() {
+            // Without a state directory the next start says so.
+            if matches!(self.next(Some(until)), Ok(None)) {
+                return true;
+            }
+        }
+        false
+    }
+}
