@@ -28,7 +28,8 @@ impl Place {
     pub(crate) fn take(directory: Directory, replace: bool) -> Result<Self, Failure> {
         let had_lock = directory.lock_file().exists();
         let lock = hold::take(&directory, replace)?;
-        let ended = matches!(directory.status(), Ok(Some(status)) if matches!(status.state, Keeper::Failed | Keeper::Stopped));
+        let word = directory.status().ok().flatten().map(|status| status.state);
+        let ended = matches!(word, Some(Keeper::Failed | Keeper::Stopped));
         let begun = Instant::now();
         // A look at every keeper, which one that has said its last word under this very lock makes needless.
         let other = || if had_lock && ended { None } else { tree::other_keeper(directory.path()) };
