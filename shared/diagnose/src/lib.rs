@@ -3,19 +3,23 @@
 //! The knowledge is `patterns.txt`, a table in order of precedence; this crate reads it. It claims nothing that neither the
 //! log nor the exit proves, looks at a bounded tail only, and keeps nothing, because a keeper calls it.
 mod class;
+mod errno;
+mod line;
+mod prefix;
 mod table;
+mod tail;
 
 pub use class::Class;
 
 use record::Engine;
-use std::borrow::Cow;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use table::{Makes, Row};
+use tail::Evidence;
 
-/// How much of a log's end is looked at: lines, bytes, and bytes of any one line.
-const LINES: usize = 400;
+/// How much of a log's end is looked at: lines, and bytes.
+const LINES: usize = 2000;
 const BYTES: usize = 256 * 1024;
-const LINE_BYTES: usize = 8 * 1024;
 
 /// How much of the proving line is handed on.
 const SHOWN_BYTES: usize = 1024;
@@ -53,51 +57,35 @@ pub struct Diagnosis {
 pub fn diagnose(engine: Engine, exit: Exit, tail: &[String]) -> Diagnosis {
     let mut rows = table::rows();
     rows.retain(|row| row.is_for(engine));
-    let (noise, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.class.is_none());
-    let mut lines = evidence(tail);
-    lines.retain(|line| !noise.iter().any(|row| row.matches(line)));
-    for block in rows.chunk_by(|a, b| a.class == b.class) {
-        let line = lines.iter().find(|line| block.iter().any(|row| row.matches(line)));
-        if let Some(class) = block[0].class
-            && (line.is_some() || block.iter().any(|row| row.is_proved_by(exit)))
-        {
-            let line = line.map(|line| head(line, SHOWN_BYTES).to_owned());
-            return Diagnosis { class, line, hint: class.hint() };
+    let (noise, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.makes == Makes::Noise);
+    let all = tail::evidence(engine, tail);
+    let is_noise = |found: &&Evidence<'_>| noise.iter().any(|row| row.matches(&found.line));
+    let evidence: Vec<_> = all.iter().filter(|found| !is_noise(found)).collect();
+    for rank in rows.chunk_by(|a, b| a.rank == b.rank) {
+        let of = |found: &Evidence<'_>| rank.iter().find_map(|row| row.class(found));
+        let first = evidence.iter().find_map(|found| Some((of(found)?, found)));
+        let proved = first.map(|(class, found)| (class, Some(cause(class, found, &all, &rows).line.shown())));
+        let by_exit = || rank.iter().find_map(|row| Some((row.class_by(exit)?, None)));
+        if let Some((class, line)) = proved.or_else(by_exit) {
+            let line = line.map(|line: &str| head(line, SHOWN_BYTES).to_owned());
+            let hint = class.hint(engine, line.as_deref());
+            return Diagnosis { class, line, hint };
         }
     }
-    Diagnosis { class: Class::Unknown, line: None, hint: Class::Unknown.hint() }
+    Diagnosis { class: Class::Unknown, line: None, hint: Class::Unknown.hint(engine, None) }
 }
 
-/// The lines that are looked at, as a terminal would have shown them.
-fn evidence(tail: &[String]) -> Vec<Cow<'_, str>> {
-    let mut room = BYTES;
-    let last = tail.iter().rev().take(LINES).map(|line| plain(line));
-    let mut lines: Vec<_> = last
-        .take_while(|line| {
-            let fits = line.len() <= room;
-            room = room.saturating_sub(line.len());
-            fits
-        })
-        .filter(|line| !line.is_empty())
-        .collect();
-    lines.reverse();
-    lines
-}
-
-/// The line without what a progress bar had overwritten, and without colours.
-fn plain(line: &str) -> Cow<'_, str> {
-    let line = line.trim_end();
-    let line = head(line.rsplit('\r').next().unwrap_or(line), LINE_BYTES).trim();
-    if !line.contains('\x1b') {
-        return Cow::Borrowed(line);
-    }
-    let mut pieces = line.split('\x1b');
-    let mut text = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let sequence = piece.strip_prefix('[').unwrap_or(piece);
-        text.push_str(sequence.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, rest)| rest));
-    }
-    Cow::Owned(text)
+/// The exception at the root of this one, as far as it is of the same class.
+fn cause<'a>(
+    class: Class,
+    found: &'a Evidence<'a>,
+    all: &'a [Evidence<'a>],
+    rows: &[Row],
+) -> &'a Evidence<'a> {
+    let same = |cause: &&Evidence<'_>| rows.iter().find_map(|row| row.class(cause)) == Some(class);
+    std::iter::successors(Some(found), |found| found.cause.map(|at| &all[at]).filter(same))
+        .last()
+        .unwrap_or(found)
 }
 
 /// At most so many bytes of the text, whole characters only.
