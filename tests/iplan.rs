@@ -120,6 +120,7 @@ fn sglang_and_vllm_run_the_installs_interpreter_with_the_captured_activation() {
         let expected = format!("-m {module} --{flag} $SANDBOX/models/folder --host 127.0.0.1 --port {port}");
         assert_eq!(words(&plan), expected);
         assert_eq!(plan["env_set"]["CONDA_PREFIX"], "/p");
+        assert_eq!(plan["env_set"]["PYTHONFAULTHANDLER"], "1");
         let path = plan["env_set"]["PATH"].as_str().unwrap();
         assert!(path.starts_with(&format!("{install}/env/bin:$SANDBOX/bin:")), "{path}");
         let timeouts = (&plan["control"]["stop_timeout_s"], &plan["control"]["stall_timeout_s"]);

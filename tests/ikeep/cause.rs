@@ -59,6 +59,39 @@ fn a_port_that_was_taken_after_it_was_planned() {
 }
 
 #[test]
+fn an_address_that_is_not_this_machines_is_no_port_that_is_taken() {
+    let keeping = Keeping::new();
+    let says = "couldn't bind HTTP server socket, hostname: x, port: 1";
+    for (host, arguments, class) in [
+        ("203.0.113.9", json!([]), "address"),
+        ("127.0.0.1", json!(["--ssl-key-file", "k", "--ssl-cert-file", "c"]), "address"),
+        ("127.0.0.1", json!([]), "port_in_use"),
+    ] {
+        let mut plan = keeping.plan("a", &format!("echo \"{says}\"; echo up; exit 1"));
+        plan["host"] = json!(host);
+        plan["port"] = json!(free_port());
+        plan["args"].as_array_mut().unwrap().extend(arguments.as_array().unwrap().clone());
+        keeping.launch(&[plan]).exits(0).one("instance");
+        let status = keeping.wait_for_state("a", "failed");
+        assert_eq!((&status["class"], &status["evidence"]), (&json!(class), &json!(says)), "{host}");
+        keeping.wait_until_left("a");
+    }
+}
+
+#[test]
+fn a_choice_that_the_engine_does_not_have_may_need_a_newer_one() {
+    let keeping = Keeping::new();
+    let says =
+        "launch_server.py: error: argument --tool-call-parser: invalid choice: 'glm47' (choose from 'glm45')";
+    let mut plan = keeping.plan("a", &format!("echo \"{says}\"; exit 1"));
+    plan["control"]["background"] = json!(false);
+    let output = keeping.launch(&[plan]).exits(1);
+    let said = format!(" bad_flag: {says}");
+    assert!(output.stderr.contains(&said), "{}", output.stderr);
+    assert!(output.stderr.contains("a newer version of the engine"), "{}", output.stderr);
+}
+
+#[test]
 fn a_crash_is_told_and_the_next_start_does_not_take_it_for_its_own() {
     let sandbox = sandbox_with_engine(&[free_port()]);
     let config = sandbox.read("llama.toml") + "[instance.tiny0.control]\nbackoff_ms = 10\n";

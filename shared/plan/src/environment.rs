@@ -1,5 +1,5 @@
 //! The server's environment: what is set over the caller's and what of the caller's it does not get.
-use record::Control;
+use record::{Control, Engine};
 use std::collections::BTreeMap;
 
 /// Variables of the caller that would change what a server does behind the TOML's back.
@@ -33,11 +33,16 @@ pub(crate) fn worth_a_word(dropped: &[String]) -> impl Iterator<Item = &String> 
 /// What is set: what the program needs, what keeps it offline, the GPUs, and the TOML's own last.
 pub(crate) fn set(
     mut env: BTreeMap<String, String>,
+    engine: Engine,
     control: &Control,
     own: &[(String, String)],
 ) -> BTreeMap<String, String> {
     let mut put = |name: &str, value: &str| drop(env.insert(name.to_owned(), value.to_owned()));
     put("PYTHONUNBUFFERED", "1");
+    if matches!(engine, Engine::Vllm | Engine::Sglang) {
+        // A worker that dies of SIGILL or SIGSEGV says nothing by itself.
+        put("PYTHONFAULTHANDLER", "1");
+    }
     if control.offline {
         OFFLINE.iter().for_each(|name| put(name, "1"));
     }

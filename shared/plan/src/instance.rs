@@ -67,7 +67,7 @@ impl Shared<'_> {
         let caller = Caller(&self.options.environment);
         let program = Program::of(self.install, &self.config.master, env, control.via_pixi, &caller)?;
         let names: Vec<&str> = instance.env.iter().map(|(name, _)| name.as_str()).collect();
-        let env_set = environment::set(program.env, control, &own);
+        let env_set = environment::set(program.env, engine, control, &own);
         let served_name = arguments.value(traits.served_name);
         let mut plan = Plan {
             engine,

@@ -9,7 +9,7 @@ const LINES: usize = 20;
 const BYTES: u64 = 64 << 10;
 /// Enough to find in it why an engine ended.
 const EVIDENCE_BYTES: u64 = 256 << 10;
-const EVIDENCE_LINES: usize = 400;
+const EVIDENCE_LINES: usize = 2000;
 
 /// The last 20 lines of a log, of the last start only; none where it cannot be read.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn log_tail(path: &Path) -> Vec<String> {
     last_lines(&end_of(path))
 }
 
-/// What the engine itself has written since it was last started: the last 400 lines among the last 256 KiB, also where the
+/// What the engine itself has written since it was last started: the last 2000 lines among the last 256 KiB, also where the
 /// log was rotated in between. Read line by line, because a keeper that does so must stay small.
 #[must_use]
 pub fn log_since_start(path: &Path) -> Vec<String> {

@@ -1,14 +1,31 @@
 //! Why an engine ended by itself: what its log, its exit and the kernel's memory accounts say.
 use diagnose::{Class, Diagnosis, Exit, diagnose};
-use record::Plan;
+use record::{Engine, Plan};
 use rustix::process::WaitStatus;
 use std::fs::read_to_string;
 use std::io;
+use std::net::TcpListener;
 
 /// Find out, now that everything it wrote is in the log. Nothing of the log is kept.
 pub(crate) fn of(plan: &Plan, exit: WaitStatus, oom_killed: bool) -> Diagnosis {
     let exit = Exit { code: exit.exit_status(), signal: exit.terminating_signal(), oom_killed };
-    diagnose(plan.engine, exit, &state::log_since_start(&plan.log_file))
+    let mut found = diagnose(plan.engine, exit, &state::log_since_start(&plan.log_file));
+    if plan.engine == Engine::LlamaCpp && found.class == Class::PortInUse && !is_for_the_port(plan) {
+        found.class = Class::Address;
+        found.hint = Class::Address.hint(plan.engine, None);
+    }
+    found
+}
+
+/// llama.cpp says of whatever is wrong with its address that it could not bind: so the system is asked.
+fn is_for_the_port(plan: &Plan) -> bool {
+    let tls = plan.args.iter().any(|argument| argument.starts_with("--ssl-"));
+    let mut hosts = plan.host.split(',').filter(|host| !host.ends_with(".sock"));
+    hosts.all(|host| match TcpListener::bind((host, plan.port)) {
+        // Whoever held the port may be gone by now; what goes with TLS is refused in the same words.
+        Ok(_) => !tls,
+        Err(error) => error.kind() == io::ErrorKind::AddrInUse,
+    })
 }
 
 /// Why a program could not even be started.

@@ -219,8 +219,9 @@ impl Watch {
             failure.cause = format!("{cause}: {evidence}");
         }
         failure.class.clone_from(&status.class);
-        let hint = Class::ALL.into_iter().find(|class| status.class.as_deref() == Some(class.id()));
-        failure.hint(hint.map_or_else(|| whole.clone(), |class| format!("{}; {whole}", class.hint())))
+        let class = Class::ALL.into_iter().find(|class| status.class.as_deref() == Some(class.id()));
+        let hint = class.map(|class| class.hint(self.engine, status.evidence.as_deref()));
+        failure.hint(hint.map_or_else(|| whole.clone(), |hint| format!("{hint}; {whole}")))
     }
 
     fn not_ready(&self) -> String {
