@@ -166,5 +166,6 @@ fn report<T>(mut pipe: File, begun: &Result<T, Failure>) {
             Report::Failed { what, cause, hint, class, code: code.number() }
         }
     };
-    drop(serde_json::to_vec(&report).map(|line| pipe.write_all(&line)));
+    // The line's end says that it is whole: others may hold the pipe open.
+    drop(serde_json::to_vec(&report).map(|line| pipe.write_all(&[line.as_slice(), b"\n"].concat())));
 }

@@ -1,22 +1,25 @@
 //! Starting a keeper: the order on its stdin, its report on a pipe.
+use crate::pipe;
 use child::{Leader, Start, User};
 use record::Plan;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 use state::{Directory, Order, Report};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 use tool::{Code, Failure};
 
 /// Longer than any disk or user database should take; the engine's load is not waited for.
-const REPORT_LIMIT: Timespec = Timespec { tv_sec: 60, tv_nsec: 0 };
+const REPORT_LIMIT: Duration = Duration::from_secs(60);
+/// How long one is waited for that was killed, or has closed its pipe.
+const DEATH: Duration = Duration::from_secs(5);
 
 /// `ikeep`, beside our own executable, else in PATH.
 pub(crate) fn program() -> Result<PathBuf, Failure> {
@@ -50,6 +53,8 @@ pub(crate) struct Starting {
     foreground: Option<Told>,
     /// Held open while it is to wait.
     waits: Option<ChildStdin>,
+    /// When it must have read the order, and after [`Starting::go`] when it must have reported.
+    until: Instant,
 }
 
 impl Starting {
@@ -94,47 +99,69 @@ impl Starting {
         let foreground = if front { Some(Told::listen().map_err(|error| cannot(&error))?) } else { None };
         let mut child = command.spawn().map_err(|error| cannot(&error))?;
         drop(theirs);
-        let mut waits = child.stdin.take();
-        if let Some(stdin) = &mut waits {
+        let waits = child.stdin.take();
+        let (report, until) = (File::from(report), Instant::now() + REPORT_LIMIT);
+        Self { child, report, foreground, waits, until }.tell(order)
+    }
+
+    fn tell(mut self, order: &Order) -> Result<Self, Failure> {
+        let text = serde_json::to_vec(order).unwrap_or_default();
+        let told = self.waits.as_mut().map_or(Ok(()), |stdin| pipe::send(stdin, &text, self.until));
+        match told {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                // It does not have the whole order, so nothing runs under it.
+                self.abandon();
+                Err(silent("its keeper has not read the order"))
+            }
             // A keeper that ended before it had read everything says why in its report.
-            drop(serde_json::to_vec(order).map(|text| stdin.write_all(&text)));
+            _ => Ok(self),
         }
-        Ok(Self { child, report: File::from(report), foreground, waits })
     }
 
     /// Let it begin: the order ends here.
     pub(crate) fn go(&mut self) {
         drop(self.waits.take());
+        self.until = Instant::now() + REPORT_LIMIT;
     }
 
     /// End one that was never let go: nothing runs under it.
     pub(crate) fn abandon(mut self) {
         drop(self.child.kill());
-        drop(self.child.wait());
+        pipe::end(&mut self.child, Instant::now() + DEATH);
     }
 
     /// Wait for the report: the keeper's process id, and the keeper itself where we wait for its end.
     pub(crate) fn reported(mut self) -> Result<(u32, Option<Foreground>), Failure> {
         let what = "cannot keep the instance";
-        let mut polled = [PollFd::new(&self.report, PollFlags::IN)];
-        if let Ok(0) = poll(&mut polled, Some(&REPORT_LIMIT)) {
-            // It may be told to stop, but not killed: it may have started the engine by now.
-            kill_process(Pid::from_child(&self.child), Signal::TERM).ok();
-            return Err(Failure::new(Code::Later, what, "its keeper has not reported for 60 s"));
-        }
-        let mut text = Vec::new();
-        drop(self.report.read_to_end(&mut text));
+        let text = match pipe::receive(&mut self.report, &mut self.child, self.until) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                // It may be told to stop, but not killed: it may have started the engine by now.
+                kill_process(Pid::from_child(&self.child), Signal::TERM).ok();
+                return Err(silent("its keeper has not reported"));
+            }
+            Err(error) => return Err(Failure::io(Code::Unmet, what, &error)),
+        };
         match serde_json::from_slice(&text) {
-            Ok(Report::Kept { keeper_pid }) => {
+            Ok(Report::Kept { .. }) => {
                 let child = self.child;
-                Ok((keeper_pid, self.foreground.map(|told| Foreground { child, told })))
+                // Others of its user may write to the pipe too: which process it is we know better.
+                Ok((child.id(), self.foreground.map(|told| Foreground { child, told })))
             }
             Ok(Report::Failed { what, cause, hint, class, code }) => {
                 Err(Failure { hint, class, ..Failure::new(code_of(code), what, cause) })
             }
             Err(_) => {
-                let ended = self.child.wait().map_or_else(|e| e.to_string(), |status| status.to_string());
-                Err(Failure::new(Code::Unmet, what, format!("its keeper ended without a report: {ended}")))
+                // Whoever goes on writing is not read any more.
+                drop(self.report);
+                let cause = match pipe::end(&mut self.child, Instant::now() + DEATH) {
+                    Some(status) => format!("its keeper ended without a report: {status}"),
+                    None => {
+                        kill_process(Pid::from_child(&self.child), Signal::TERM).ok();
+                        "what its keeper reported is no report".to_owned()
+                    }
+                };
+                Err(Failure::new(Code::Unmet, what, cause))
             }
         }
     }
@@ -174,6 +201,11 @@ impl Foreground {
         let signalled = || ended.signal().map(|signal| 128 + signal);
         Ok(ended.code().or_else(signalled).and_then(|code| u8::try_from(code).ok()).unwrap_or(255))
     }
+}
+
+fn silent(cause: &str) -> Failure {
+    let cause = format!("{cause} for {} s", REPORT_LIMIT.as_secs());
+    Failure::new(Code::Later, "cannot keep the instance", cause)
 }
 
 fn code_of(number: u8) -> Code {

@@ -8,6 +8,7 @@ mod input;
 mod keeper;
 mod launch;
 mod orphans;
+mod pipe;
 mod places;
 mod prune;
 mod replace;
