@@ -20,6 +20,7 @@ pub(crate) static TRAITS: Traits = Traits {
     negatable: &[],
     switches: &[],
     spellings: &[],
+    successors: &[],
     stop_timeout_s: 10,
     stall_timeout_s: 300,
     probe: Probe {

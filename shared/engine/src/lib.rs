@@ -82,6 +82,8 @@ pub struct Traits {
     pub switches: &'static [&'static str],
     /// Other spellings of a flag, as typed, and the flag.
     pub spellings: &'static [(&'static str, &'static str)],
+    /// Flags that newer versions do not have, and what to write in place of them.
+    pub successors: &'static [(&'static str, &'static str)],
     /// Grace between TERM and KILL.
     pub stop_timeout_s: u64,
     /// Longest wait without a sign of progress.
@@ -102,6 +104,17 @@ pub fn of(engine: record::Engine) -> &'static Traits {
 }
 
 impl Traits {
+    /// Whether these facts speak of a flag by this name.
+    #[must_use]
+    pub fn names(&self, flag: &str) -> bool {
+        let lists = [self.model_elsewhere, self.parallel, self.spread, self.negatable, self.switches];
+        [self.model, self.served_name, "host", "port", "api-key-file"].contains(&flag)
+            || self.config_file == Some(flag)
+            || lists.iter().any(|list| list.contains(&flag))
+            || self.secret_variables.iter().any(|(name, _)| *name == flag)
+            || self.other_lists.iter().any(|(name, _)| *name == flag)
+    }
+
     /// The variable that carries the API key, where the engine reads one.
     #[must_use]
     pub fn key_variable(&self) -> Option<&'static str> {

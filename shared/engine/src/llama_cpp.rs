@@ -85,6 +85,13 @@ pub(crate) static TRAITS: Traits = Traits {
         ("-ts", "tensor-split"),
         ("-ub", "ubatch-size"),
     ],
+    successors: &[
+        // Build 10884 (PR 28334) folded four switches into one mode.
+        ("mmap", "it is load_mode now: load_mode = \"mmap\", or \"none\" for mmap = false"),
+        ("no-mmap", "it is load_mode now: load_mode = \"none\""),
+        ("mlock", "it is load_mode now: load_mode = \"mlock\", or \"mmap+mlock\""),
+        ("direct-io", "it is load_mode now: load_mode = \"dio\""),
+    ],
     stop_timeout_s: 10,
     stall_timeout_s: 300,
     // It answers from the first moment on, 503 while it loads. Long prompts can stall it, on forks for minutes.

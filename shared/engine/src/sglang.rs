@@ -33,6 +33,7 @@ pub(crate) static TRAITS: Traits = Traits {
         ("--ep", "ep-size"),
         ("--expert-parallel-size", "ep-size"),
     ],
+    successors: &[],
     stop_timeout_s: 30,
     stall_timeout_s: 1200,
     // Its health check generates a token: a second or more each, and up to 20 while it is busy.

@@ -1,6 +1,9 @@
 //! From the `server` table and `extra_args` to a command line, in each engine's own way of writing.
-use crate::value::{Entry, Node, Table, Value};
+use crate::config::Instance;
+use crate::value::{Node, Place, Table, Value};
+use crate::{by_table, by_vocabulary, extra};
 use engine::{Lists, Traits};
+use vocabulary::Vocabulary;
 
 /// One flag as it is passed: its tokens, and its values by themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,24 @@ pub(crate) struct Argument {
     pub(crate) holds_secret: bool,
 }
 
+/// An argument that this engine would not take as it is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) place: Place,
+    pub(crate) cause: String,
+    pub(crate) hint: Option<String>,
+}
+
+/// How an engine is spoken to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dialect<'a> {
+    pub(crate) traits: &'static Traits,
+    /// Its own options; `None` where it could not be asked, and our table has to do.
+    pub(crate) vocabulary: Option<&'a Vocabulary>,
+    /// A list is written as the flag once for each value, whatever the engine says.
+    pub(crate) repeat: bool,
+}
+
 /// The arguments of one instance: those written from `server`, then `extra_args` as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arguments {
@@ -23,26 +44,49 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// `--host` and `--port` are always among them: defaults differ between versions.
-    pub(crate) fn of(server: &Table, extra: &[String], traits: &Traits, repeat: bool) -> Self {
-        let write = |entry: &Entry| write(entry, traits, repeat);
-        let mut arguments =
-            Self { written: server.0.iter().filter_map(write).collect(), extra: parse_tokens(extra, traits) };
-        for (flag, value) in [("host", "127.0.0.1".to_owned()), ("port", traits.port.to_string())] {
+    /// `--host` and `--port` are always among them: defaults differ between versions. What the engine would not take is
+    /// left out and said.
+    pub(crate) fn of(instance: &Instance, dialect: Dialect<'_>) -> (Self, Vec<Refusal>) {
+        let (mut arguments, mut refusals) = (Self::default(), Vec::new());
+        arguments.write_all(&instance.server, dialect, &mut refusals);
+        arguments.extra = extra::parse(&instance.extra_args, dialect, &mut refusals);
+        for (flag, value) in [("host", "127.0.0.1".to_owned()), ("port", dialect.traits.port.to_string())] {
             if arguments.value(flag).is_none() {
                 let values = vec![value];
-                let tokens = tokens(flag, &values, Lists::Values, traits);
-                let name = format!("server.{flag}");
-                arguments.written.push(Argument {
-                    flag: flag.to_owned(),
-                    name,
-                    tokens,
-                    values,
-                    holds_secret: false,
-                });
+                let tokens = by_table::tokens(flag, &values, Lists::Values, dialect.traits);
+                let (flag, name) = (flag.to_owned(), format!("server.{flag}"));
+                arguments.written.push(Argument { flag, name, tokens, values, holds_secret: false });
             }
         }
-        arguments
+        (arguments, refusals)
+    }
+
+    fn write_all(&mut self, server: &Table, dialect: Dialect<'_>, refusals: &mut Vec<Refusal>) {
+        for entry in &server.0 {
+            let written = match dialect.vocabulary {
+                Some(vocabulary) => by_vocabulary::write(entry, vocabulary, dialect),
+                None => Ok(by_table::write(entry, dialect.traits, dialect.repeat)),
+            };
+            match written {
+                Ok(Some(argument)) => match self.twice(&argument) {
+                    // Two keys of the table are two spellings of one flag.
+                    Some(other) if dialect.vocabulary.is_some() => {
+                        let cause =
+                            format!("{} and {other} are one flag, --{}", argument.name, argument.flag);
+                        refusals.push(Refusal { place: entry.place, cause, hint: None });
+                    }
+                    _ => self.written.push(argument),
+                },
+                Ok(None) => {}
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+    }
+
+    fn twice(&self, argument: &Argument) -> Option<String> {
+        let dotted = argument.tokens.first().is_some_and(|token| token.contains('.'));
+        let same = |other: &&Argument| !dotted && other.flag == argument.flag;
+        self.written.iter().find(same).map(|other| other.name.clone())
     }
 
     /// All of one flag, in the order in which the engine sees them.
@@ -67,90 +111,13 @@ impl Arguments {
     }
 }
 
-/// One entry of `server`; `None` where it is written by leaving it out.
-fn write(entry: &Entry, traits: &Traits, repeat: bool) -> Option<Argument> {
-    let flag = traits.flag(&entry.key);
-    let typed = entry.key.replace('_', "-");
-    let lists = if repeat { Lists::Repeat } else { traits.list_of(&flag) };
-    let (tokens, values) = match &entry.node.value {
-        Value::Flag(on) if traits.switches.contains(&flag.as_str()) => {
-            let values = vec![if *on { "on" } else { "off" }.to_owned()];
-            (tokens(&typed, &values, lists, traits), values)
-        }
-        Value::Flag(true) => (vec![format!("--{typed}")], Vec::new()),
-        Value::Flag(false) if traits.negatable.contains(&flag.as_str()) => {
-            (vec![format!("--no-{typed}")], Vec::new())
-        }
-        Value::Flag(false) | Value::Null => return None,
-        Value::List(nodes) if nodes.is_empty() => return None,
-        Value::List(_) if lists == Lists::Json => {
-            let values = vec![entry.node.value.json()];
-            (tokens(&typed, &values, lists, traits), values)
-        }
-        Value::List(nodes) => {
-            let values: Vec<String> = nodes.iter().map(single).collect();
-            (tokens(&typed, &values, lists, traits), values)
-        }
-        _ => {
-            let values = vec![single(&entry.node)];
-            (tokens(&typed, &values, Lists::Values, traits), values)
-        }
-    };
-    let holds_secret = holds_secret(&entry.node);
-    Some(Argument { flag, name: format!("server.{}", entry.key), tokens, values, holds_secret })
-}
-
-fn single(node: &Node) -> String {
+/// A value as one word.
+pub(crate) fn single(node: &Node) -> String {
     node.value.word().map_or_else(|| node.value.json(), str::to_owned)
 }
 
-fn tokens(typed: &str, values: &[String], lists: Lists, traits: &Traits) -> Vec<String> {
-    let flag = format!("--{typed}");
-    let pair = |value: &String| {
-        // argparse takes a value with a leading dash for a flag, unless it is a number.
-        if traits.module.is_some() && value.starts_with('-') && value.parse::<f64>().is_err() {
-            vec![format!("{flag}={value}")]
-        } else {
-            vec![flag.clone(), value.clone()]
-        }
-    };
-    match (lists, values) {
-        (Lists::Repeat, _) => values.iter().flat_map(pair).collect(),
-        (Lists::Comma, _) => vec![flag, values.join(",")],
-        (_, [value]) => pair(value),
-        _ => std::iter::once(flag).chain(values.iter().cloned()).collect(),
-    }
-}
-
-/// `extra_args`, or a whole command line, taken apart into flags and their values; every token stays as it is.
-pub(crate) fn parse_tokens(extra: &[String], traits: &Traits) -> Vec<Argument> {
-    let is_flag = |token: &str| token.len() > 1 && token.starts_with('-') && token.parse::<f64>().is_err();
-    let mut arguments: Vec<Argument> = Vec::new();
-    for token in extra {
-        // The value of a secret may begin with anything.
-        let secret_waits = arguments.last().is_some_and(|last| {
-            last.tokens.len() == 1 && last.values.is_empty() && crate::secret::is_name(&last.flag)
-        });
-        match arguments.last_mut() {
-            Some(last) if secret_waits || !is_flag(token) => {
-                last.tokens.push(token.clone());
-                last.values.push(token.clone());
-            }
-            _ => {
-                let flag = if is_flag(token) { traits.flag(token) } else { String::new() };
-                let typed = token.split('=').next().unwrap_or(token);
-                let values = token.split_once('=').map(|(_, value)| value.to_owned()).into_iter().collect();
-                let name = format!("extra_args.{typed}");
-                let tokens = vec![token.clone()];
-                arguments.push(Argument { flag, name, tokens, values, holds_secret: false });
-            }
-        }
-    }
-    arguments
-}
-
 /// Whether a table below this value has a secret's name in it.
-fn holds_secret(node: &Node) -> bool {
+pub(crate) fn holds_secret(node: &Node) -> bool {
     match &node.value {
         Value::List(nodes) => nodes.iter().any(holds_secret),
         Value::Table(table) => table.0.iter().any(|entry| {
@@ -171,9 +138,11 @@ mod tests {
     fn arguments(engine: Engine, server: &str, extra: &[&str], repeat: bool) -> Arguments {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), server).unwrap();
-        let table = crate::document::Document::read(file.path(), None).unwrap().root;
-        let extra: Vec<String> = extra.iter().map(|token| (*token).to_owned()).collect();
-        Arguments::of(&table, &extra, engine::of(engine), repeat)
+        let server = crate::document::Document::read(file.path(), None).unwrap().root;
+        let word = |token: &&str| extra::Word { text: (*token).to_owned(), place: Place::Overrides };
+        let extra_args = extra.iter().map(word).collect();
+        let instance = Instance { server, extra_args, ..Instance::disabled("x", engine) };
+        Arguments::of(&instance, Dialect { traits: engine::of(engine), vocabulary: None, repeat }).0
     }
 
     fn line(engine: Engine, server: &str) -> String {

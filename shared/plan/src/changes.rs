@@ -1,5 +1,6 @@
 //! What differs between the plan that an instance runs from and the one that was made now, for a person.
-use crate::arguments::{Argument, parse_tokens};
+use crate::arguments::Argument;
+use crate::extra::parse_tokens;
 use crate::secret;
 use record::{Control, Plan};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,7 @@
 //! The shape of the TOML file: which tables and keys there are, and the defaults under each instance.
 use crate::control::{self, Settings};
 use crate::document::Document;
+use crate::extra::Word;
 use crate::problems::Problems;
 use crate::value::{Entry, Merge, Node, Table, Value};
 use record::Engine;
@@ -35,7 +36,7 @@ pub(crate) struct Instance {
     pub(crate) settings: Settings,
     /// Arguments; underscores in their names, `extra_args` taken out.
     pub(crate) server: Table,
-    pub(crate) extra_args: Vec<String>,
+    pub(crate) extra_args: Vec<Word>,
     pub(crate) env: Vec<(String, String)>,
 }
 
@@ -158,8 +159,10 @@ impl Parts {
 fn spell(server: &mut Table, problems: &mut Problems<'_>) {
     let mut seen: Vec<String> = Vec::new();
     for entry in &mut server.0 {
-        let name = entry.key.replace('-', "_");
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        // What follows a dot is a key of the engine's JSON, and stays as it is.
+        let head = entry.key.find('.').unwrap_or(entry.key.len());
+        let name = entry.key[..head].replace('-', "_") + &entry.key[head..];
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
         if !entry.key.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(plain) {
             let cause = format!("'{}' cannot be the name of an argument", entry.key);
             problems.at(
@@ -197,14 +200,14 @@ fn read_instance(
     Some(Instance { name: entry.key.clone(), settings, server: parts.server, extra_args, env })
 }
 
-fn read_extra(entry: &Entry, problems: &mut Problems<'_>) -> Vec<String> {
+fn read_extra(entry: &Entry, problems: &mut Problems<'_>) -> Vec<Word> {
     let Value::List(nodes) = &entry.node.value else {
         let cause = format!("server.extra_args is {}, not a list of strings", entry.node.value.type_name());
         problems.at(entry.node.place, cause, None);
         return Vec::new();
     };
     let mut word = |node: &Node| match node.value.word() {
-        Some(word) if !word.contains('\0') => Some(word.to_owned()),
+        Some(word) if !word.contains('\0') => Some(Word { text: word.to_owned(), place: node.place }),
         _ => {
             problems.at(node.place, "server.extra_args holds something that is no plain string", None);
             None
@@ -261,7 +264,7 @@ fn read_env(table: &Table, problems: &mut Problems<'_>) -> Vec<(String, String)>
 }
 
 impl Instance {
-    fn disabled(name: &str, engine: Engine) -> Self {
+    pub(crate) fn disabled(name: &str, engine: Engine) -> Self {
         Self {
             name: name.to_owned(),
             settings: Settings::default_of(engine),

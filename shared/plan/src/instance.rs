@@ -1,5 +1,5 @@
 //! One instance, from its tables to a plan.
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Dialect, Refusal};
 use crate::config::{Config, Instance};
 use crate::document::{Document, hex};
 use crate::install::Install;
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use state::Directory;
 use std::path::Path;
 use tool::{Code, Failure};
+use vocabulary::Vocabulary;
 
 /// A plan, and what the checks across all instances need beside it.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) document: &'a Document,
     pub(crate) config: &'a Config,
     pub(crate) install: &'a Install,
+    /// The engine's own options; `None` where it could not be asked.
+    pub(crate) vocabulary: Option<&'a Vocabulary>,
     pub(crate) options: &'a Options,
 }
 
@@ -43,18 +46,25 @@ pub(crate) struct Separated {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) secrets: Vec<Secret>,
     pub(crate) their_config: Option<std::path::PathBuf>,
+    /// What the engine would not take.
+    pub(crate) refusals: Vec<Refusal>,
 }
 
-pub(crate) fn separate(instance: &Instance, engine: Engine, state_dir: &Path) -> Result<Separated, Failure> {
+pub(crate) fn separate(
+    instance: &Instance,
+    engine: Engine,
+    vocabulary: Option<&Vocabulary>,
+    state_dir: &Path,
+) -> Result<Separated, Failure> {
     let traits = engine::of(engine);
     let repeat = instance.settings.control.list_style.is_some();
-    let mut arguments = Arguments::of(&instance.server, &instance.extra_args, traits, repeat);
+    let (mut arguments, refusals) = Arguments::of(instance, Dialect { traits, vocabulary, repeat });
     let mut env = instance.env.clone();
     let secrets = secret::take(&mut arguments, &mut env, traits)?;
     let needs_file = secrets.iter().any(|secret| matches!(secret.way, Way::Line(_)));
     let their_config =
         if needs_file { secret::point_to_config(&mut arguments, traits, state_dir)? } else { None };
-    Ok(Separated { arguments, env, secrets, their_config })
+    Ok(Separated { arguments, env, secrets, their_config, refusals })
 }
 
 impl Shared<'_> {
@@ -63,7 +73,8 @@ impl Shared<'_> {
         let (engine, control) = (env.engine, &instance.settings.control);
         let traits = engine::of(engine);
         let state = Directory::of(&env.run_dir, engine, &instance.name);
-        let Separated { arguments, env: own, secrets, .. } = separate(instance, engine, state.path())?;
+        let Separated { arguments, env: own, secrets, refusals, .. } =
+            separate(instance, engine, self.vocabulary, state.path())?;
         let caller = Caller(&self.options.environment);
         let program = Program::of(self.install, &self.config.master, env, control.via_pixi, &caller)?;
         let names: Vec<&str> = instance.env.iter().map(|(name, _)| name.as_str()).collect();
@@ -101,7 +112,13 @@ impl Shared<'_> {
         let warnings = repeats(&plan, &arguments);
         let gpus_needed = gpus_needed(&arguments, traits);
         let visible = self.visible(&plan);
-        Ok(Draft { plan, gpus_needed, visible, model_elsewhere, warnings, failures: Vec::new() })
+        let failures = refusals.into_iter().map(|refusal| self.refused(refusal)).collect();
+        Ok(Draft { plan, gpus_needed, visible, model_elsewhere, warnings, failures })
+    }
+
+    fn refused(&self, refusal: Refusal) -> Failure {
+        let Refusal { place, cause, hint } = refusal;
+        Failure { hint, ..self.document.failure(place, cause) }
     }
 
     fn log_file(&self, instance: &Instance) -> std::path::PathBuf {

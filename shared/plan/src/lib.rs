@@ -4,11 +4,14 @@
 //! checked before anything starts, and where a secret goes. Plans all engines at once, because ports and GPUs are checked
 //! across all. Starts nothing and writes nothing; `iplan` and `ilaunch` are its callers.
 mod arguments;
+mod by_table;
+mod by_vocabulary;
 mod changes;
 mod config;
 mod control;
 mod document;
 mod environment;
+mod extra;
 mod gathered;
 mod install;
 mod instance;
@@ -23,6 +26,8 @@ mod recheck;
 mod rules;
 mod secret;
 mod secrets;
+mod spoken;
+mod typed;
 mod value;
 
 pub use gathered::{Gathered, Plans};
@@ -193,7 +198,16 @@ fn draft_engine(input: &Input, options: &Options) -> Result<Vec<Slot>, Vec<Failu
     } else {
         install::Install::default()
     };
-    let shared = Shared { input, document: &document, config: &config, install: &install, options };
+    let vocabulary = match config.instances.iter().any(|instance| why(instance).is_none()) {
+        true => spoken::of(&install, &config, input, options),
+        false => Err(None),
+    };
+    let vocabulary = vocabulary
+        .map_err(|warning| slots.extend(warning.map(|warning| Slot::Item(Item::Warning(warning)))))
+        .ok();
+    let vocabulary = vocabulary.as_ref();
+    let shared =
+        Shared { input, document: &document, config: &config, install: &install, vocabulary, options };
     for instance in &config.instances {
         slots.push(match why(instance) {
             Some(why) => skipped(engine, Some(&instance.name), why),

@@ -1,5 +1,6 @@
 //! What is checked again before something that runs is stopped for a plan, or a port is taken.
-use crate::arguments::{Arguments, parse_tokens};
+use crate::arguments::Arguments;
+use crate::extra::parse_tokens;
 use crate::instance::{Draft, gpus_needed};
 use crate::leaving::Leaving;
 use crate::{Options, preflight};

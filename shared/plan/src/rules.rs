@@ -2,6 +2,8 @@
 
 pub(crate) const ENV_DROPPED: &str = "env_dropped";
 pub(crate) const EXTRA_ARGS_REPEAT: &str = "extra_args_repeat";
+/// The engine could not be asked for its options.
+pub(crate) const FLAGS_UNKNOWN: &str = "flags_unknown";
 pub(crate) const GPU_COUNT: &str = "gpu_count";
 /// Checked by whoever launches, not while planning.
 pub const GPU_MEMORY: &str = "gpu_memory";
@@ -20,9 +22,10 @@ pub(crate) const UNPLANNED: &str = "unplanned";
 pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
 
 /// All that can be silenced, in the order of the alphabet.
-pub(crate) const RULES: [&str; 13] = [
+pub(crate) const RULES: [&str; 14] = [
     ENV_DROPPED,
     EXTRA_ARGS_REPEAT,
+    FLAGS_UNKNOWN,
     GPU_COUNT,
     GPU_MEMORY,
     GPU_MISSING,

@@ -4,6 +4,7 @@ use crate::config;
 use crate::document::Document;
 use crate::instance::{Separated, separate};
 use crate::secret::{CONFIG_FILE, Way, config_text};
+use crate::spoken;
 use record::Plan;
 use state::Secrets;
 use std::path::Path;
@@ -69,7 +70,7 @@ fn read_again(plan: &Plan, options: &Options) -> Result<Separated, Failure> {
         .map_err(|failures| failures.into_iter().next().unwrap_or_else(|| changed("it is not usable")))?;
     let instance = config.instances.iter().find(|instance| instance.name == plan.instance);
     let instance = instance.ok_or_else(|| changed("the instance is gone"))?;
-    separate(instance, plan.engine, &plan.state_dir)
+    separate(instance, plan.engine, spoken::of_plan(plan).as_ref(), &plan.state_dir)
 }
 
 fn read_text(path: &Path) -> Result<String, Failure> {

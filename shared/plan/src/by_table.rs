@@ -1,0 +1,55 @@
+//! Writing an argument by our own table of an engine's flags, for an engine that could not be asked.
+use crate::arguments::{Argument, holds_secret, single};
+use crate::value::{Entry, Value};
+use engine::{Lists, Traits};
+
+/// One entry of `server`; `None` where it is written by leaving it out.
+pub(crate) fn write(entry: &Entry, traits: &Traits, repeat: bool) -> Option<Argument> {
+    let flag = traits.flag(&entry.key);
+    let typed = entry.key.replace('_', "-");
+    let lists = if repeat { Lists::Repeat } else { traits.list_of(&flag) };
+    let (tokens, values) = match &entry.node.value {
+        Value::Flag(on) if traits.switches.contains(&flag.as_str()) => {
+            let values = vec![if *on { "on" } else { "off" }.to_owned()];
+            (tokens(&typed, &values, lists, traits), values)
+        }
+        Value::Flag(true) => (vec![format!("--{typed}")], Vec::new()),
+        Value::Flag(false) if traits.negatable.contains(&flag.as_str()) => {
+            (vec![format!("--no-{typed}")], Vec::new())
+        }
+        Value::Flag(false) | Value::Null => return None,
+        Value::List(nodes) if nodes.is_empty() => return None,
+        Value::List(_) if lists == Lists::Json => {
+            let values = vec![entry.node.value.json()];
+            (tokens(&typed, &values, lists, traits), values)
+        }
+        Value::List(nodes) => {
+            let values: Vec<String> = nodes.iter().map(single).collect();
+            (tokens(&typed, &values, lists, traits), values)
+        }
+        _ => {
+            let values = vec![single(&entry.node)];
+            (tokens(&typed, &values, Lists::Values, traits), values)
+        }
+    };
+    let holds_secret = holds_secret(&entry.node);
+    Some(Argument { flag, name: format!("server.{}", entry.key), tokens, values, holds_secret })
+}
+
+pub(crate) fn tokens(typed: &str, values: &[String], lists: Lists, traits: &Traits) -> Vec<String> {
+    let flag = format!("--{typed}");
+    let pair = |value: &String| {
+        // argparse takes a value with a leading dash for a flag, unless it is a number.
+        if traits.module.is_some() && value.starts_with('-') && value.parse::<f64>().is_err() {
+            vec![format!("{flag}={value}")]
+        } else {
+            vec![flag.clone(), value.clone()]
+        }
+    };
+    match (lists, values) {
+        (Lists::Repeat, _) => values.iter().flat_map(pair).collect(),
+        (Lists::Comma, _) => vec![flag, values.join(",")],
+        (_, [value]) => pair(value),
+        _ => std::iter::once(flag).chain(values.iter().cloned()).collect(),
+    }
+}
