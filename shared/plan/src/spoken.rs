@@ -6,27 +6,14 @@ use crate::config::Config;
 use crate::document::hex;
 use crate::install::Install;
 use crate::{Input, Options, rules};
+use child::User;
 use log::{debug, info};
 use record::{Engine, Plan, Warning};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use vocabulary::{FILE, MAX_BYTES, Vocabulary};
-
-mod asking;
-
-/// A program with the options that it has.
-#[derive(Debug)]
-struct Speaker<'a> {
-    engine: Engine,
-    /// llama.cpp: `llama-server`; else the interpreter.
-    program: &'a Path,
-    library_dir: Option<&'a Path>,
-    /// vLLM, SGLang: the server's module.
-    module: Option<&'a str>,
-    user: Option<&'a str>,
-}
+use vocabulary::{FILE, MAX_BYTES, Speaker, Vocabulary};
 
 /// The options, or why there are none, as a warning.
 pub(crate) fn of(
@@ -43,13 +30,23 @@ pub(crate) fn of(
     let module = config.master.module.as_deref().or(default);
     let program = if module.is_some() { &install.python } else { &install.executable };
     let Some(program) = program.as_deref() else { return Err(None) };
-    let library_dir = install.library_dir.as_deref();
-    let speaker = Speaker { engine, program, library_dir, module, user: input.env.user.as_deref() };
-    let kept = speaker.kept_in(&input.env.run_dir);
+    let kept = kept_in(&input.env.run_dir, engine, program, module);
     if let Some(known) = kept.as_deref().and_then(read) {
         return Ok(known);
     }
-    match speaker.ask(install, options) {
+    let asked = as_whom(input).and_then(|user| {
+        let iseal = seal(options);
+        let speaker = Speaker {
+            program,
+            library_dir: install.library_dir.as_deref(),
+            module,
+            activation: install.activation.as_ref(),
+            iseal: iseal.as_deref(),
+            user: user.as_ref(),
+        };
+        speaker.ask()
+    });
+    match asked {
         Ok(vocabulary) => {
             if let Some(file) = kept {
                 keep(&file, &vocabulary);
@@ -58,6 +55,19 @@ pub(crate) fn of(
         }
         Err(why) => Err(Some(unasked(engine, program, &why))),
     }
+}
+
+/// A user's engine is asked as that user; who cannot become him does not ask.
+fn as_whom(input: &Input) -> Result<Option<User>, String> {
+    let variable = tool::vars::of(input.env.engine, "USER");
+    User::other(input.env.user.as_deref(), &variable).map_err(|failure| failure.cause)
+}
+
+/// `iseal`, beside our own executable, else in PATH.
+fn seal(options: &Options) -> Option<PathBuf> {
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("iseal"));
+    let on_path = || which::which_in("iseal", options.environment.get("PATH"), "/").ok();
+    beside.filter(|path| path.is_file()).or_else(on_path)
 }
 
 /// The options by which a plan was written, for who reads its configuration again.
@@ -70,20 +80,16 @@ pub(crate) fn of_plan(plan: &Plan) -> Option<Vocabulary> {
         Some("-m") => plan.args.get(1).map(String::as_str),
         _ => None,
     };
-    let (engine, program) = (plan.engine, plan.program.as_path());
-    let speaker = Speaker { engine, program, library_dir: None, module, user: None };
-    read(&speaker.kept_in(run_dir)?)
+    read(&kept_in(run_dir, plan.engine, &plan.program, module)?)
 }
 
-impl Speaker<'_> {
-    /// The file that keeps its answer: named by what makes it another program, or another list.
-    fn kept_in(&self, run_dir: &Path) -> Option<PathBuf> {
-        let meta = fs::metadata(self.program).ok()?;
-        let times = (meta.len(), meta.mtime(), meta.mtime_nsec());
-        let key = format!("{}\0{times:?}\0{}", self.program.display(), self.module.unwrap_or_default());
-        let name = hex(&Sha256::digest(key.as_bytes())[..8]);
-        Some(run_dir.join("vocabulary").join(format!("{}-{name}.json", self.engine)))
-    }
+/// The file that keeps a program's answer: named by what makes it another program, or another list.
+fn kept_in(run_dir: &Path, engine: Engine, program: &Path, module: Option<&str>) -> Option<PathBuf> {
+    let meta = fs::metadata(program).ok()?;
+    let times = (meta.len(), meta.mtime(), meta.mtime_nsec());
+    let key = format!("{}\0{times:?}\0{}", program.display(), module.unwrap_or_default());
+    let name = hex(&Sha256::digest(key.as_bytes())[..8]);
+    Some(run_dir.join("vocabulary").join(format!("{engine}-{name}.json")))
 }
 
 /// A vocabulary's file; `None` where there is none that can be used.

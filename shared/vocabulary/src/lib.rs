@@ -2,13 +2,15 @@
 //!
 //! Flags change with every version of an engine, so the engine is asked: llama.cpp by the text of `llama-server --help`, vLLM
 //! and SGLang by their argument parsers, which a script writes out. Owns that script, the reading of both answers, the file that
-//! keeps them, and finding a flag by any of its spellings. Nothing here starts a process or knows what a value means to us.
+//! keeps them, and finding a flag by any of its spellings. Nothing here knows what a value means to us.
 mod argparse;
+mod ask;
 mod find;
 mod flag;
 mod help;
 
 pub use argparse::DUMP;
+pub use ask::Speaker;
 pub use flag::{Flag, List, Takes, Type};
 
 use serde::{Deserialize, Serialize};

@@ -17,6 +17,7 @@ mod road;
 mod sealed;
 mod source;
 mod unpack;
+mod vocabulary;
 
 use child::User;
 use handed::Handed;

@@ -1,6 +1,7 @@
 //! What all roads have in common: reuse what is there, else make it; then flip, link and prune.
 use crate::home::{Home, HomeLock, Install, refused};
 use crate::source::OpenSource;
+use crate::vocabulary;
 use record::{Env, Installed, Source, Warning};
 use std::io;
 use std::time::Instant;
@@ -61,6 +62,7 @@ pub(crate) fn install(
             (install, warnings)
         }
     };
+    vocabulary::ask(&install);
     warnings.extend(home.link(&install, lock)?);
     warnings.extend(current.iter().filter_map(edited));
     // One that was made before, and edited, may have come back.

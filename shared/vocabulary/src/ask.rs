@@ -1,0 +1,128 @@
+//! Asking a program for its options: sealed, without a GPU, within a limit.
+use crate::{DUMP, MAX_BYTES, Vocabulary};
+use child::{Start, User};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A program of its own answers in milliseconds, from a cold disk in seconds.
+const LIMIT: Duration = Duration::from_secs(20);
+/// A Python engine imports gigabytes before it has a parser, from a cold disk in minutes.
+const PYTHON_LIMIT: Duration = Duration::from_secs(180);
+
+/// A program that has options.
+#[derive(Clone, Copy, Debug)]
+pub struct Speaker<'a> {
+    /// llama.cpp: `llama-server`; else the interpreter.
+    pub program: &'a Path,
+    /// Where its libraries are.
+    pub library_dir: Option<&'a Path>,
+    /// vLLM, SGLang: the server's module.
+    pub module: Option<&'a str>,
+    /// Variables that it needs, and folders before PATH.
+    pub activation: Option<&'a record::Activation>,
+    /// `iseal`, where it is at hand: an engine that is asked has no business on the network.
+    pub iseal: Option<&'a Path>,
+    /// As whom, where that is somebody else.
+    pub user: Option<&'a User>,
+}
+
+impl Speaker<'_> {
+    /// Ask it.
+    ///
+    /// # Errors
+    /// Why it did not answer, within 20 seconds, a Python engine within three minutes.
+    pub fn ask(&self) -> Result<Vocabulary, String> {
+        log::info!("asking {} for its options", self.program.display());
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).current_dir("/");
+        let user = self.user.cloned();
+        Start { user, death_signal: Some(Signal::KILL), ..Start::default() }.apply(&mut command);
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let limit = if self.module.is_some() { PYTHON_LIMIT } else { LIMIT };
+        let answer = answer(&mut child, limit);
+        // Its answer is complete or worth nothing.
+        drop(child.kill());
+        drop(child.wait());
+        let text = answer.map_err(|error| error.to_string())?;
+        let read =
+            if self.module.is_some() { Vocabulary::of_dump(&text) } else { Vocabulary::of_help(&text) };
+        read.ok_or_else(|| "its answer is no list of options".to_owned())
+    }
+
+    fn command(&self) -> Command {
+        let mut command = match self.iseal {
+            Some(iseal) => {
+                let mut sealed = Command::new(iseal);
+                sealed.args(["--best-effort", "--"]).arg(self.program);
+                sealed
+            }
+            None => Command::new(self.program),
+        };
+        match self.module {
+            Some(module) => command.args(["-c", DUMP, module]),
+            None => command.arg("--help"),
+        };
+        // What configures another program, or this one in another life, has no say here.
+        let ours = |name: &OsString| {
+            let name = name.to_string_lossy();
+            ["AUTO_INFER_", "LLAMA_ARG_", "PYTHON"].iter().any(|start| name.starts_with(start))
+        };
+        for (name, _) in std::env::vars_os().filter(|(name, _)| ours(name)) {
+            command.env_remove(name);
+        }
+        command.env("CUDA_VISIBLE_DEVICES", "").env("PYTHONDONTWRITEBYTECODE", "1");
+        if let Some(libraries) = self.library_dir {
+            command.env("LD_LIBRARY_PATH", libraries);
+        }
+        if let Some(activation) = self.activation {
+            let path = std::env::var_os("PATH").map(PathBuf::from);
+            let folders = activation.path.iter().cloned().chain(path).map(PathBuf::into_os_string);
+            command.envs(&activation.variables).env("PATH", folders.collect::<Vec<_>>().join(":".as_ref()));
+        }
+        command
+    }
+}
+
+/// All that it writes until it closes its output, within the limits.
+fn answer(child: &mut Child, limit: Duration) -> io::Result<String> {
+    let Some(mut output) = child.stdout.take() else { return Ok(String::new()) };
+    let deadline = Instant::now() + limit;
+    let mut text = Vec::new();
+    let mut buffer = [0; 8192];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec::try_from(left).map_err(|_| io::ErrorKind::TimedOut)?;
+        if poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&timeout))? == 0 {
+            return Err(io::Error::other(format!("it said nothing for {} s", limit.as_secs())));
+        }
+        match output.read(&mut buffer)? {
+            0 => return String::from_utf8(text).map_err(|_| io::Error::other("its answer is no text")),
+            read => text.extend_from_slice(&buffer[..read]),
+        }
+        if text.len() as u64 > MAX_BYTES {
+            return Err(io::Error::other("its answer does not end"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speaker<'a>(program: &'a str, module: Option<&'a str>) -> Speaker<'a> {
+        let program = Path::new(program);
+        Speaker { program, library_dir: None, module, activation: None, iseal: None, user: None }
+    }
+
+    #[test]
+    fn a_program_that_says_something_else_has_no_options() {
+        assert_eq!(speaker("/bin/true", None).ask().unwrap_err(), "its answer is no list of options");
+        assert_eq!(speaker("/bin/echo", Some("x")).ask().unwrap_err(), "its answer is no list of options");
+        assert!(speaker("/nonexistent", None).ask().unwrap_err().contains("No such file"));
+    }
+}
