@@ -3,7 +3,7 @@ mod hooks;
 
 pub(crate) use hooks::ON_A_VOLUME;
 
-use crate::kit::{Output, Sandbox, free_port, root, send, wait_for};
+use crate::kit::{Output, Sandbox, free_port, root, send, speaking, wait_for};
 use crate::pipeline::sandbox_with_engine;
 use rustix::process::Signal;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ fn booting_with_one_broken(ports: &[u16]) -> Sandbox {
 /// An engine that starts and never gets ready.
 fn booting_for_ever() -> Sandbox {
     let sandbox = booting(&[free_port()]);
-    let server = sandbox.script("server", "#!/bin/sh\nexec sleep 1000\n");
+    let server = sandbox.script("server", &(speaking("llama-cpp") + "exec sleep 1000\n"));
     let config = format!("[master]\nllama_cpp_path = {server:?}\n{}", sandbox.read("llama.toml"));
     sandbox.write("llama.toml", config);
     sandbox

@@ -1,7 +1,7 @@
 //! iplan: every rule of the TOML file, and everything that is checked before anything starts.
 mod changed;
 
-use crate::kit::{Output, Sandbox, free_port, root};
+use crate::kit::{Output, Sandbox, free_port, root, speaking};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 /// A sandbox with a `llama-server`, an SGLang and a vLLM that nobody starts, and a model file and folder.
 fn machine() -> Sandbox {
     let mut sandbox = Sandbox::new();
-    sandbox.script("bin/llama-server", "#!/bin/sh\n");
+    sandbox.script("bin/llama-server", &speaking("llama-cpp"));
     sandbox.write("models/m.gguf", "");
     sandbox.write("models/folder/config.json", "{}");
     let path =
@@ -22,7 +22,7 @@ fn machine() -> Sandbox {
     for engine in ["vllm", "sglang"] {
         let home = format!("w/{engine}-infer");
         let install = format!("{home}/.installs/0123456789ab-0000");
-        let python = sandbox.script(&format!("{install}/env/bin/python"), "#!/bin/sh\n");
+        let python = sandbox.script(&format!("{install}/env/bin/python"), &speaking(engine));
         let record = json!({
             "engine": engine, "id": "0123456789ab", "path": sandbox.path(&install), "python": python,
             "activation": {"path": [sandbox.path(&format!("{install}/env/bin"))], "variables": {"CONDA_PREFIX": "/p"}},
@@ -428,18 +428,21 @@ fn unknown_keys_are_warnings_when_the_operator_is_lenient() {
 #[test]
 fn overrides_are_merged_before_the_defaults_and_bad_ones_name_their_variable() {
     let mut sandbox = machine();
-    let toml = "[instance.server]\nhost = '0.0.0.0'\nextra_args = ['--a', '--b']\n".to_owned()
+    let toml = "[instance.server]\nhost = '0.0.0.0'\nextra_args = ['--verbose', '--props']\n".to_owned()
         + &good("a")
         + &good("b");
     sandbox.set(
         "AUTO_INFER_LLAMA_CPP_OVERRIDES",
-        r#"{"instance":{"b":null,"server":{"host":null,"extra_args":["--c"]},"a":{"server":{"alias":"x","port":1}}}}"#,
+        r#"{"instance":{"b":null,"server":{"host":null,"extra_args":["--metrics"]},"a":{"server":{"alias":"x","port":1}}}}"#,
     );
     let toml = toml
         .replace("[instance.a.server]", "[instance.a.control]\nallow = ['port_in_use']\n[instance.a.server]");
     let planned = plan(&sandbox, "llama-cpp", &toml);
     let planned = planned.one("plan");
-    assert_eq!(words(&planned), "--model $SANDBOX/models/m.gguf --port 1 --alias x --host 127.0.0.1 --c");
+    assert_eq!(
+        words(&planned),
+        "--model $SANDBOX/models/m.gguf --port 1 --alias x --host 127.0.0.1 --metrics"
+    );
     sandbox.set("AUTO_INFER_LLAMA_CPP_OVERRIDES", r#"{"instance":{"a":{"control":{"log_kep":1}}}}"#);
     let output = plan(&sandbox, "llama-cpp", &toml).exits(69);
     assert_eq!(
@@ -660,7 +663,7 @@ fn gpus_are_checked_where_nvidia_smi_answers() {
     let toml = |ids: &str, tp: u32| {
         format!(
             "[instance.a.control]\ngpu_ids = '{ids}'\n[instance.a.server]\nmodel_path = '$M/folder'\nport = {}\n\
-             tensor_parallel_size = {tp}\nextra_args = ['--pp', '2']\n",
+             tensor_parallel_size = {tp}\nextra_args = ['--pp-size', '2']\n",
             free_port()
         )
     };
@@ -710,7 +713,7 @@ fn instances_that_share_a_gpu_start_one_after_the_other() {
 #[test]
 fn extra_args_that_repeat_an_argument_are_a_warning() {
     let sandbox = machine();
-    let toml = good("a") + "c = 1\nctx_size = 5\nextra_args = ['-c', '9', '--slots']\n";
+    let toml = good("a") + "ctx_size = 5\nextra_args = ['-c', '9', '--slots']\n";
     let output = plan(&sandbox, "llama-cpp", &toml).exits(0);
     assert_eq!(
         output.stderr,
@@ -757,8 +760,8 @@ fn secrets_never_leave_the_file() {
     let config = sandbox.write("own.yaml", "tp-size: 1\n");
     let toml = format!(
         "[instance.env]\nHF_TOKEN = 'hunter2a'\n[instance.a.server]\nmodel_path = '$M/folder'\nport = {}\n\
-         api_key = 'hunter2b'\nconfig = '{}'\nspeculative = {{ draft_token = 'hunter2c' }}\n\
-         extra_args = ['--admin-api-key', 'hunter2d', '--x', '--ssl-keyfile-password=hunter2e']\n",
+         api_key = 'hunter2b'\nconfig = '{}'\ndefault_chat_template_kwargs = {{ draft_token = 'hunter2c' }}\n\
+         extra_args = ['--admin-api-key', 'hunter2d', '--enable-metrics', '--ssl-keyfile-password=hunter2e']\n",
         free_port(),
         config.display()
     );
@@ -770,7 +773,7 @@ fn secrets_never_leave_the_file() {
     let planned = plan(&sandbox, "sglang", &toml).one("plan");
     let expected = [
         "server.api_key",
-        "server.speculative",
+        "server.default_chat_template_kwargs",
         "extra_args.--admin-api-key",
         "extra_args.--ssl-keyfile-password",
         "env.HF_TOKEN",
@@ -779,7 +782,7 @@ fn secrets_never_leave_the_file() {
     assert_eq!(planned["secrets"], json!(expected));
     let words = words(&planned);
     assert!(
-        words.contains("--config $SANDBOX/run/sglang/a/config.yaml") && words.ends_with("--x"),
+        words.contains("--config $SANDBOX/run/sglang/a/config.yaml") && words.ends_with("--enable-metrics"),
         "{words}"
     );
     let broken = toml.replace("port =", "port ==");
@@ -789,7 +792,7 @@ fn secrets_never_leave_the_file() {
     let output = plan(&sandbox, "llama-cpp", &llama).exits(65);
     assert!(!output.transcript().contains("hunter2"), "{}", output.transcript());
     assert!(
-        output.stderr.starts_with("iplan: secret server.my_secret: this engine takes it only"),
+        output.stderr.ends_with("server.my_secret: this llama-server has no such flag\n"),
         "{}",
         output.stderr
     );
@@ -799,7 +802,7 @@ fn secrets_never_leave_the_file() {
 fn the_example_configurations_plan_cleanly_on_a_machine_with_eight_gpus() {
     let mut sandbox = machine();
     gpus(&sandbox, 8);
-    sandbox.script("bin/llama-server", "#!/bin/sh\n");
+    sandbox.script("bin/llama-server", &speaking("llama-cpp"));
     for model in ["GLM-4.7", "Qwen2-VL-7B-Instruct"] {
         sandbox.write(&format!("models/{model}/config.json"), "{}");
     }

@@ -6,6 +6,7 @@ mod loopback;
 mod output;
 mod pixi;
 mod sandbox;
+mod speaking;
 mod tiny;
 
 pub(crate) use fake::Fake;
@@ -14,6 +15,7 @@ pub(crate) use loopback::Loopback;
 pub(crate) use output::Output;
 pub(crate) use pixi::Pixi;
 pub(crate) use sandbox::Sandbox;
+pub(crate) use speaking::speaking;
 pub(crate) use tiny::Tiny;
 
 use std::net::{Ipv4Addr, TcpListener};

@@ -18,6 +18,21 @@ pub(crate) struct Config {
     pub(crate) unknown: Vec<(String, String)>,
 }
 
+impl Config {
+    /// What an empty file says.
+    pub(crate) fn empty() -> Self {
+        let master = Master {
+            enable: true,
+            llama_cpp_path: None,
+            project_dir: None,
+            pixi_environment: None,
+            python_path: None,
+            module: None,
+        };
+        Self { master, instances: Vec::new(), unknown: Vec::new() }
+    }
+}
+
 /// The `master` table.
 #[derive(Debug)]
 pub(crate) struct Master {

@@ -1,7 +1,8 @@
 //! The `env` and `installed` records of a stream, and planning from them.
-use crate::{Input, Item, Options, plan_all};
+use crate::{Input, Item, Options, plan_all, vocabulary_of};
 use record::{Engine, Plan, Record, Step};
 use tool::{Code, Failure, Io, vars};
+use vocabulary::Vocabulary;
 
 /// The `env` and `installed` records of a stream, gathered until its end, and whose user each `plan` in it names.
 #[derive(Debug, Default)]
@@ -71,6 +72,19 @@ impl Gathered {
             }
         }
         Ok(())
+    }
+
+    /// The options that an engine of the stream has.
+    ///
+    /// # Errors
+    /// Code 65 when the stream has no `env` of it; 69 when it is not there, or does not say.
+    pub fn vocabulary(&self, engine: Engine, options: &Options) -> Result<Vocabulary, Failure> {
+        let what = format!("cannot list the options of {engine}");
+        match self.inputs.iter().find(|input| input.env.engine == engine) {
+            Some(input) => vocabulary_of(input, options),
+            None => Err(Failure::new(Code::Input, what, "its 'env' record never came")
+                .hint(format!("ienv {engine} | iplan --flags {engine}"))),
+        }
     }
 
     /// Plan what was gathered and write it all: engines that failed before are left out, those that are not asked to serve

@@ -42,6 +42,7 @@ use leftover::Leftover;
 use program::Caller;
 use record::{Engine, Env, Installed, Plan, Warning};
 use tool::{Code, Failure};
+use vocabulary::Vocabulary;
 
 /// One engine to plan for.
 #[derive(Clone, Debug)]
@@ -85,6 +86,24 @@ pub enum Item {
 pub fn dropped(plan: &Plan, options: &Options) -> Vec<String> {
     let set: Vec<&str> = plan.env_set.keys().map(String::as_str).collect();
     environment::dropped(&options.environment, &set)
+}
+
+/// The options of the engine that an input means, whatever its TOML file plans.
+fn vocabulary_of(input: &Input, options: &Options) -> Result<Vocabulary, Failure> {
+    let engine = input.env.engine;
+    let config = match &input.env.config {
+        Some(_) => config::read(&read(input, options)?, engine, true).map_err(|failures| {
+            failures.into_iter().next().unwrap_or_else(|| unsaid(engine, String::new()))
+        })?,
+        None => config::Config::empty(),
+    };
+    let install = program::find(input, &config.master, &Caller(&options.environment))?;
+    spoken::of(&install, &config, input, options)
+        .map_err(|warning| unsaid(engine, warning.map_or_else(String::new, |warning| warning.what)))
+}
+
+fn unsaid(engine: Engine, cause: String) -> Failure {
+    Failure::new(Code::Unmet, format!("cannot list the options of {engine}"), cause)
 }
 
 /// What is still to be checked, and what is said already.

@@ -2,15 +2,20 @@
 //!
 //! Reads `env` and `installed` records and acts at the end of input, because ports and GPUs are checked across all engines.
 //! Writes one `plan`, `skipped` or `failed` record for each instance: the dry run of `ilaunch`.
+mod flags;
 mod table;
 
 use clap::Parser;
 use plan::{Gathered, Options};
+use record::Engine;
 use tool::{Failure, Io, Outcome};
 
-#[derive(Clone, Copy, Parser)]
+#[derive(Clone, Parser)]
 #[command(version, about)]
 struct Args {
+    /// List the options that this engine has, and plan nothing
+    #[arg(long, value_name = "ENGINE", conflicts_with_all = ["lenient", "table"])]
+    flags: Option<Engine>,
     /// Let unknown keys pass with a warning
     #[arg(long)]
     lenient: bool,
@@ -24,9 +29,9 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let Args { lenient, table } = args;
+    let Args { flags, lenient, table } = args;
     let options = Options::of_process(lenient)?;
-    if table {
+    if table || flags.is_some() {
         io.mute();
     }
     let mut gathered = Gathered::default();
@@ -34,6 +39,10 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         gathered.note(&record);
     }
     io.require("env", &["ienv"])?;
+    if let Some(engine) = flags {
+        io.print(&flags::render(&gathered.vocabulary(engine, &options)?))?;
+        return Ok(Outcome::Done);
+    }
     gathered.refuse_other_users(io)?;
     let planned = gathered.plan(io, &options)?;
     if table {
