@@ -1,5 +1,6 @@
 //! iplan: every rule of the TOML file, and everything that is checked before anything starts.
 mod changed;
+mod spoken;
 
 use crate::kit::{Output, Sandbox, free_port, root, speaking};
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use plan::{Gathered, Options};
 use record::Engine;
 use tool::{Failure, Io, Outcome};
 
-#[derive(Clone, Parser)]
+#[derive(Clone, Copy, Parser)]
 #[command(version, about)]
 struct Args {
     /// List the options that this engine has, and plan nothing

@@ -1,0 +1,272 @@
+//! Flags are written as the engine's own parser reads them, and refused where it would not.
+use super::{good, machine, plan, words};
+use crate::kit::{Sandbox, Tiny, free_port, root, speaking};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The arguments of a llama.cpp instance behind its model and port, or its failures.
+fn llama(lines: &str) -> Result<String, Vec<String>> {
+    let sandbox = machine();
+    let output = plan(&sandbox, "llama-cpp", &(good("a") + lines));
+    match output.all("plan").first() {
+        Some(plan) => {
+            let words = words(plan);
+            let (_, rest) = words.split_once("--port ").unwrap();
+            let rest = rest.split_once(' ').map_or("", |(_, rest)| rest);
+            Ok(rest.replace("--host 127.0.0.1", "").trim().to_owned())
+        }
+        None => Err(output
+            .all("failed")
+            .iter()
+            .map(|f| format!("{} | {}", f["cause"].as_str().unwrap(), f["hint"].as_str().unwrap_or_default()))
+            .collect()),
+    }
+}
+
+#[test]
+fn llama_cpp_gets_each_value_as_its_parser_reads_it() {
+    for (lines, expected) in [
+        ("samplers = ['top_k', 'top_p', 'temperature']", "--samplers top_k;top_p;temperature"),
+        ("logit_bias = ['100+1', '200-1']", "--logit-bias 100+1 --logit-bias 200-1"),
+        ("dry_sequence_breaker = [\"\\n\", ':']", "--dry-sequence-breaker \n --dry-sequence-breaker :"),
+        ("reverse_prompt = ['a,b', 'c']", "--reverse-prompt a,b --reverse-prompt c"),
+        ("tensor_split = [3, 1]", "--tensor-split 3,1"),
+        ("control_vector_layer_range = [2, 9]", "--control-vector-layer-range 2 9"),
+        ("c = 512\nngl = 'all'\nfa = true", "--ctx-size 512 --gpu-layers all --flash-attn on"),
+        ("flash_attn = false\ncpu_strict = true", "--flash-attn off --cpu-strict 1"),
+        ("ctx-size = 1e5", "--ctx-size 100000"),
+        ("warmup = false\nno_slots = true\nkvo = false", "--no-warmup --no-slots --no-kv-offload"),
+        ("no_warmup = false\nswa_full = false", "--warmup"),
+        ("n_predict = -1\nseed = -7", "--predict -1 --seed -7"),
+        ("load_mode = 'none'\ntemp = 0.70", "--load-mode none --temp 0.70"),
+        ("chat_template_kwargs = { a = 1.0 }", "--chat-template-kwargs {\"a\":1.0}"),
+        ("extra_args = ['-c', '-5', '--no-mmproj-auto']", "-c -5 --no-mmproj-auto"),
+    ] {
+        assert_eq!(llama(lines).as_deref(), Ok(expected), "{lines}");
+    }
+}
+
+#[test]
+fn what_llama_cpp_would_not_take_is_refused_before_it_starts() {
+    for (lines, expected) in [
+        ("mmap = false", "server.mmap: this llama-server has no such flag | it is load_mode now"),
+        ("ctx_sizes = 1", "server.ctx_sizes: this llama-server has no such flag | did you mean ctx_size?"),
+        (
+            "draft_max = 4",
+            "server.draft_max: this engine no longer has --draft | the argument has been removed",
+        ),
+        (
+            "cache_type_k = 'q9'",
+            "server.cache_type_k: 'q9' is no choice of --cache-type-k | it is one of f32",
+        ),
+        ("threads = 'many'", "server.threads: 'many' is not a whole number"),
+        ("threads = 1.5", "server.threads: '1.5' is not a whole number"),
+        ("metrics = 'yes'", "server.metrics: it takes no value"),
+        ("ctx_size = true", "server.ctx_size: it takes a value, not true or false"),
+        ("seed = [1, 2]", "server.seed: it takes one value, not 2"),
+        ("control_vector_layer_range = [2]", "server.control_vector_layer_range: it takes 2 values, not 1"),
+        ("c = 1\nctx_size = 2", "server.ctx_size and server.c are one flag"),
+        (
+            "extra_args = ['--no-mmap']",
+            "extra_args: --no-mmap: this llama-server has no such flag | it is load_mode",
+        ),
+    ] {
+        let failures = llama(lines).unwrap_err();
+        assert!(failures.len() == 1 && failures[0].starts_with(expected), "{lines}: {failures:?}");
+    }
+}
+
+#[test]
+fn a_refused_flag_is_named_with_its_place_and_all_are_said_at_once() {
+    let sandbox = machine();
+    let toml = good("a") + "threadz = 1\nextra_args = ['--verbose',\n  '--bogus']\n";
+    let failures = plan(&sandbox, "llama-cpp", &toml).exits(65).all("failed");
+    let places: Vec<&str> = failures.iter().map(|failed| failed["what"].as_str().unwrap()).collect();
+    assert_eq!(places, ["$SANDBOX/llama-cpp.toml:4:1", "$SANDBOX/llama-cpp.toml:6:3"]);
+}
+
+#[test]
+fn a_python_engine_gets_each_value_as_its_parser_reads_it() {
+    let sandbox = machine();
+    let args = |engine: &str, lines: &str| {
+        let model = if engine == "vllm" { "model" } else { "model_path" };
+        let toml = format!("[instance.a.server]\n{model} = '$M/folder'\nport = {}\n{lines}\n", free_port());
+        let output = plan(&sandbox, engine, &toml);
+        match output.all("plan").first() {
+            Some(plan) => words(plan).split_once("--port ").unwrap().1.split_once(' ').unwrap().1.to_owned(),
+            None => output.all("failed").iter().map(|f| f["cause"].as_str().unwrap().to_owned()).collect(),
+        }
+    };
+    for (engine, lines, expected) in [
+        ("vllm", "tp = 1\nep = true", "--tensor-parallel-size 1 --enable-expert-parallel"),
+        ("vllm", "device_ids = [0, 1]", "--device-ids 0,1"),
+        ("vllm", "disable_cascade_attn = false", "--no-disable-cascade-attn"),
+        ("vllm", "headless = false", ""),
+        ("vllm", "max_num_seqs = 1e2\nmax_model_len = '32k'", "--max-num-seqs 100 --max-model-len 32k"),
+        (
+            "vllm",
+            "\"speculative-config.num_speculative_tokens\" = 5",
+            "--speculative-config.num_speculative_tokens 5",
+        ),
+        ("vllm", "middleware = ['a.b', 'c.d']", "--middleware a.b --middleware c.d"),
+        ("vllm", "allowed_origins = ['*']", "--allowed-origins [\"*\"]"),
+        ("vllm", "served_model_name = ['a', 'b']", "--served-model-name a b"),
+        ("vllm", "chat_template = '-x'", "--chat-template=-x"),
+        ("vllm", "task = 'generate'", "server.task: this vllm-server has no such flag"),
+        ("vllm", "dtype = 'float17'", "server.dtype: 'float17' is no choice of --dtype"),
+        ("vllm", "tp = 'two'", "server.tp: 'two' is not a whole number"),
+        ("sglang", "tensor_parallel_size = 1", "--tp-size 1"),
+        (
+            "sglang",
+            "disable_radix_cache = false\ncuda_graph_bs_decode = [1, 2]",
+            "--cuda-graph-bs-decode 1 2",
+        ),
+        (
+            "sglang",
+            "lora_target_modules = ['-x', 'b']",
+            "server.lora_target_modules: '-x' is no choice of --lora-target-modules",
+        ),
+    ] {
+        let written = args(engine, lines).replace("--host 127.0.0.1", "");
+        assert_eq!(written.trim(), expected, "{engine}: {lines}");
+    }
+}
+
+/// A value for an option of a dump, as TOML and as its parser is to have it; two for what can be on and off.
+fn values(option: &Value) -> Vec<(&'static str, String, Value)> {
+    let (action, nargs, kind) =
+        (option["action"].as_str().unwrap(), &option["nargs"], option["type"].as_str());
+    if *nargs == 0 || action.contains("StoreConst") {
+        let off = if action == "BooleanOptionalAction" { json!(false) } else { json!(null) };
+        let by_default = option["default"] == true && action != "BooleanOptionalAction";
+        let off = (!by_default).then(|| ("off", "false".to_owned(), off));
+        return [Some(("on", "true".to_owned(), json!(true))), off].into_iter().flatten().collect();
+    }
+    if let Some(choices) = option["choices"].as_array() {
+        let last = choices.last().unwrap().as_str().unwrap();
+        let value = match kind {
+            Some("int") => json!(last.parse::<i64>().unwrap()),
+            _ => json!(last),
+        };
+        let many = nargs.as_str().is_some_and(|nargs| nargs != "?");
+        return vec![("choice", format!("{last:?}"), if many { json!([value]) } else { value })];
+    }
+    let (toml, one): (&str, Value) = match kind {
+        Some("int" | "human_readable_int" | "human_readable_int_or_auto") => ("-1e3", json!(-1000)),
+        Some("float") => ("-0.5", json!(-0.5)),
+        Some("loads" | "json_list_type" | "parse_dataclass") => ("{ a = [1, 'x'] }", json!({"a": [1, "x"]})),
+        _ => ("'-dash x'", json!("-dash x")),
+    };
+    let plain = toml.replace("'-dash x'", "'dash'");
+    match nargs.as_str() {
+        Some("+" | "*") => {
+            let one = if one == "-dash x" { json!("dash") } else { one };
+            vec![("list", format!("[{plain}, {plain}]"), json!([one, one]))]
+        }
+        _ if action.contains("Append") => vec![("append", format!("[{toml}, {toml}]"), json!([one, one]))],
+        _ => vec![("value", toml.to_owned(), one)],
+    }
+}
+
+/// Every option of a real engine is planned by itself, and what is written for it parsed by a parser made of the same options.
+fn walked(engine: &str, dump: &str, model: &str) {
+    let sandbox = machine();
+    let dump = root().join("tests/data/vocabularies").join(dump);
+    let text = sandbox.sh(&format!("gzip -dc {}", dump.display())).stdout;
+    let (mut toml, mut expected) = (String::new(), BTreeMap::new());
+    let ours = ["--help", "--host", "--port", "--config", &format!("--{model}")].map(str::to_owned);
+    for (number, line) in text.lines().enumerate() {
+        let option: Value = serde_json::from_str(line).unwrap();
+        let spellings: Vec<&str> =
+            option["spellings"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
+        // Secrets go another way, and those of ours stand in every instance.
+        let secret = |name: &&str| ["key", "token", "password"].iter().any(|end| name.ends_with(end));
+        if spellings.iter().any(|name| ours.contains(&(*name).to_owned()) || secret(name)) {
+            continue;
+        }
+        let key = spellings[0].trim_start_matches('-');
+        for (what, value, read) in values(&option) {
+            let instance = format!("o{number}-{what}");
+            writeln!(
+                toml,
+                "[instance.{instance}.control]\nallow = ['gpu_count']\n[instance.{instance}.server]\n\
+                 {model} = '$M/folder'\nport = {}\n{key} = {value}",
+                free_port()
+            )
+            .unwrap();
+            expected.insert(instance, (spellings[0].to_owned(), read));
+        }
+    }
+    let output = plan(&sandbox, engine, &toml);
+    assert!(output.all("failed").is_empty(), "{:#?}", output.all("failed"));
+    sandbox.write("plans.jsonl", &output.stdout);
+    let readback = root().join("tests/data/readback.py");
+    let read =
+        sandbox.sh(&format!("python3 {} {} < plans.jsonl", readback.display(), dump.display())).exits(0);
+    let read = read.records();
+    assert_eq!(read.len(), expected.len());
+    let wrong = |record: &&Value| record["value"] != expected[record["instance"].as_str().unwrap()].1;
+    let wrong: Vec<String> = read
+        .iter()
+        .filter(wrong)
+        .map(|r| format!("{r} of {:?}", expected[r["instance"].as_str().unwrap()]))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn every_option_of_vllm_is_read_back_as_it_was_meant() {
+    walked("vllm", "vllm-0.32.0.jsonl.gz", "model");
+}
+
+#[test]
+fn every_option_of_sglang_is_read_back_as_it_was_meant() {
+    walked("sglang", "sglang-0.5.23.jsonl.gz", "model-path");
+}
+
+#[test]
+fn an_installed_engine_was_asked_by_iinstall_and_another_program_is_asked_once() {
+    let mut sandbox = Sandbox::new();
+    let tiny = Tiny::get();
+    sandbox.set("AUTO_INFER_LLAMA_CPP_PKG_PATH", tiny.archive.to_str().unwrap());
+    sandbox.set("AUTO_INFER_LLAMA_CPP_INSTALL_DIR", &sandbox.text("llama"));
+    sandbox.set("AUTO_INFER_LLAMA_CPP_CONFIG", &sandbox.text("llama.toml"));
+    let toml = format!("[instance.a.server]\nmodel = {:?}\nport = {}\nc = 512\n", tiny.model, free_port());
+    sandbox.write("llama.toml", &toml);
+    let plan = sandbox.sh("ienv llama-cpp | iinstall | iplan").exits(0).one("plan");
+    assert!(words(&plan).contains("--ctx-size 512"), "{}", words(&plan));
+    let kept: Value = serde_json::from_str(&sandbox.read("llama/current/vocabulary.json")).unwrap();
+    assert_eq!((&kept["format"], &kept["parser"]), (&json!(1), &json!("llama_cpp")));
+    assert!(!sandbox.path("run/vocabulary").exists());
+
+    let asked = format!("#!/bin/sh\necho x >> '{}'\n", sandbox.text("asked"));
+    let program = sandbox.script("own/llama-server", &speaking("llama-cpp").replace("#!/bin/sh\n", &asked));
+    sandbox.write("llama.toml", format!("[master]\nllama_cpp_path = {program:?}\n{toml}"));
+    for _ in 0..2 {
+        let plan = sandbox.sh("ienv llama-cpp | iplan").exits(0).one("plan");
+        assert!(words(&plan).contains("--ctx-size 512"), "{}", words(&plan));
+    }
+    assert_eq!(sandbox.read("asked"), "x\n");
+}
+
+#[test]
+fn an_engine_that_does_not_say_what_it_takes_is_planned_by_our_table_with_a_warning() {
+    let sandbox = machine();
+    sandbox.script("bin/llama-server", "#!/bin/sh\necho nothing\n");
+    let output = plan(&sandbox, "llama-cpp", &(good("a") + "flash_attn = true\nmmap = false\n")).exits(0);
+    assert_eq!(output.one("warning")["rule"], "flags_unknown");
+    assert!(words(&output.one("plan")).contains("--flash-attn on --no-mmap"));
+}
+
+#[test]
+fn the_options_of_an_engine_are_listed_for_a_person() {
+    let sandbox = machine();
+    sandbox.write("llama-cpp.toml", good("a"));
+    let list = sandbox.sh("ienv llama-cpp | iplan --flags llama-cpp").exits(0).stdout;
+    let line = list.lines().find(|line| line.starts_with("-c, --ctx-size")).unwrap();
+    assert!(line.contains("N") && line.ends_with("default 0"), "{line}");
+    assert!(list.contains("--flash-attn on|off|auto") && !list.contains("{\""), "{list}");
+    let none = sandbox.sh("ienv llama-cpp | iplan --flags vllm").exits(65);
+    assert!(none.stderr.contains("ienv vllm | iplan --flags vllm"), "{}", none.stderr);
+}
