@@ -1,6 +1,7 @@
 //! icache: a real cache of pixi 0.77.0, whole and damaged in every way that has been seen.
 pub(crate) mod locks;
 mod proof;
+mod rights;
 mod setting;
 
 use crate::kit::{Output, Sandbox, root};

@@ -15,5 +15,6 @@ mod shown;
 
 pub use file::{Environment, Error, LockFile, Platform};
 pub use host::host_platform;
+pub use limit::CEILING_BYTES;
 pub use package::{Conda, Origin, Package, Pypi, percent_decode};
 pub use shown::shown;

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// The index that has a folder of its own, by uv's default; all others go by digest.
 const DEFAULT_INDEX: &str = "https://pypi.org/simple";
 
+/// A pointer has some hundred bytes and the headers of an answer.
+const POINTER_BYTES: u64 = 16 << 20;
+
 /// The wheel cache below one folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wheels {
@@ -108,7 +111,7 @@ impl Pointer {
     /// # Errors
     /// What the system says, or what is wrong with the file.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let bytes = read(path)?;
+        let bytes = read(path, POINTER_BYTES)?;
         let short = || io::Error::other("it is cut short");
         let (body, length) = bytes.split_last_chunk::<8>().ok_or_else(short)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;

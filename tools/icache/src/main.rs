@@ -7,6 +7,7 @@ mod locked;
 mod pool;
 mod proof;
 mod quick;
+mod reader;
 mod setting;
 mod survey;
 
@@ -85,7 +86,7 @@ fn consider(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Res
 /// Write the gaps and the `cache` record; the failure, where a gap blocks.
 fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Result<Option<Failure>, Failure> {
     let survey = survey::Survey::of(args, env, warmed)?;
-    let result = survey.run();
+    let result = survey.run()?;
     result.warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
     let blocking = result.gaps.iter().filter(|gap| gap.blocks).count();
     let closed = result.gaps.iter().filter_map(|gap| gap.detail.as_ref()).any(|it| it.ends_with(CLOSED));
@@ -102,15 +103,16 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
         1 => "one gap blocks the install".to_owned(),
         _ => format!("{blocking} gaps block the install"),
     };
-    let hint = hint(closed, &survey.locked.platforms);
+    let hint = hint(closed.then(|| survey.installer()), &survey.locked.platforms);
     Ok(Some(Failure::new(Code::No, what, cause).hint(hint)))
 }
 
 /// What the system says of what we may not read: that may be whole.
 const CLOSED: &str = "Permission denied";
 
-fn hint(closed: bool, platforms: &[String]) -> String {
-    let open = if closed { "let this user read the cache, with chmod -R a+rX; " } else { "" };
+fn hint(closed_to: Option<String>, platforms: &[String]) -> String {
+    let open = closed_to.map(|user| format!("let {user} read the cache, with chmod -R a+rX; "));
+    let open = open.unwrap_or_default();
     let several = match platforms.len() {
         1 => String::new(),
         _ => format!(

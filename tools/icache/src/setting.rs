@@ -1,6 +1,6 @@
 //! What is around a cache and not in it: who may use it, what it lies on, and what else points pixi somewhere.
 use crate::quick::Found;
-use child::User;
+use crate::reader::Reader;
 use record::{Env, Warning};
 use rustix::fs::Access;
 use std::io;
@@ -16,17 +16,14 @@ const KEYS: [&str; 3] = ["root", "conda-packages", "pypi-wheels"];
 /// The cache's surroundings, and what an operator should know of them.
 pub(crate) struct Setting<'a> {
     env: &'a Env,
-    /// Who installs, if not ourselves.
-    user: Option<User>,
+    reader: &'a Reader,
     warnings: Vec<Warning>,
 }
 
 impl<'a> Setting<'a> {
-    /// Look around.
-    pub(crate) fn of(env: &'a Env, cache_root: &Path) -> Self {
-        let user = env.user.as_deref().and_then(|name| User::named(name).ok().flatten());
-        let user = user.filter(|user| !user.is_current());
-        let mut setting = Self { env, user, warnings: Vec::new() };
+    /// Look around, with the reader's rights.
+    pub(crate) fn of(env: &'a Env, reader: &'a Reader, cache_root: &Path) -> Self {
+        let mut setting = Self { env, reader, warnings: Vec::new() };
         setting.layer(cache_root);
         setting.variables();
         setting.configurations();
@@ -112,14 +109,6 @@ impl<'a> Setting<'a> {
         self.readable(read);
     }
 
-    /// Whether who installs may read every file.
-    pub(crate) fn files(&mut self, files: impl Iterator<Item = PathBuf>) {
-        // Ourselves have just read them.
-        if self.user.is_some() {
-            self.readable(files.collect());
-        }
-    }
-
     fn readable(&mut self, paths: Vec<PathBuf>) {
         if self.warnings.iter().any(|warning| warning.rule == "cache_not_readable") {
             return;
@@ -141,11 +130,10 @@ impl<'a> Setting<'a> {
             let mut refusals = paths.iter().filter_map(refusal);
             refusals.next().map(|(path, error)| (path, error, refusals.count()))
         };
-        let (who, refused) = match &self.user {
-            // Whether we may become the user is for the tool that has to.
-            Some(user) => (format!("user {}", user.name), user.act(check).ok()?),
-            None => ("this user".to_owned(), check()),
-        };
+        let who =
+            self.reader.user().map_or_else(|| "this user".to_owned(), |user| format!("user {}", user.name));
+        // Who may not become the user has been told so.
+        let refused = self.reader.act(check).ok()?;
         let (path, error, others) = refused?;
         let more = if others == 0 { String::new() } else { format!(", nor {others} more") };
         let what = format!("{who} cannot {verb} {}{more}: {}", path.display(), tool::io_text(&error));

@@ -1,9 +1,10 @@
 //! One verification: which packages, where, how deep, and what came of it.
 use crate::gap::Fault;
 use crate::locked::{Locked, required};
-use crate::pool;
+use crate::pool::Pool;
 use crate::proof::{Effort, Manifest, Proof, replaceable};
 use crate::quick::{Found, Stores, look_up};
+use crate::reader::Reader;
 use crate::setting::Setting;
 use lock::Package;
 use record::{Cache, Env, Gap, Warning};
@@ -16,6 +17,7 @@ use tool::{Code, Failure};
 pub(crate) struct Survey<'a> {
     args: &'a crate::Args,
     env: &'a Env,
+    reader: Reader,
     /// The pixi that filled the cache, where the stream says so.
     pixi_version: Option<String>,
     stores: Stores,
@@ -57,7 +59,8 @@ impl<'a> Survey<'a> {
         warmed: Option<&record::Warmed>,
     ) -> Result<Self, Failure> {
         let started = Instant::now();
-        let locked = Locked::read(env, args.platform.as_deref())?;
+        let reader = Reader::of(env.user.as_deref())?;
+        let locked = reader.must_act(|| Locked::read(env, args.platform.as_deref()))??;
         let cache_root = required(env, env.cache_root.as_ref(), "CACHE_ROOT")?;
         let stores = Stores {
             pkgs: required(env, env.conda_pkgs_dir.as_ref(), "CACHE_ROOT")?,
@@ -67,14 +70,22 @@ impl<'a> Survey<'a> {
         let record = args.record || warmed.is_some() && args.since.is_none();
         let warmed = warmed.filter(|warmed| warmed.lock_sha256 == locked.sha256);
         let pixi_version = warmed.map(|warmed| warmed.pixi_version.clone());
-        Ok(Self { args, env, pixi_version, stores, cache_root, locked, record, started })
+        Ok(Self { args, env, reader, pixi_version, stores, cache_root, locked, record, started })
+    }
+
+    /// Who reads the cache, in words.
+    pub(crate) fn installer(&self) -> String {
+        self.reader.user().map_or_else(|| "this user".to_owned(), |user| format!("user {}", user.name))
     }
 
     /// Look every package up, then hash what was found where that was asked for. What cannot be done is told beside all that
     /// was found.
-    pub(crate) fn run(&self) -> Outcome {
-        let mut setting = Setting::of(self.env, &self.cache_root);
-        let (found, mut faults) = self.look_up();
+    ///
+    /// # Errors
+    /// We may not read as who installs: 69.
+    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
+        let mut setting = self.reader.must_act(|| Setting::of(self.env, &self.reader, &self.cache_root))?;
+        let (found, mut faults) = self.look_up()?;
         setting.places(found.iter().map(|(.., found)| found));
         let path = Manifest::path(&self.cache_root, &self.locked.sha256);
         // What is recorded now replaces what was.
@@ -84,7 +95,7 @@ impl<'a> Survey<'a> {
         };
         let mut hashed = Hashed::default();
         let proved = match self.hashes() {
-            true => self.prove((&found, manifest.as_ref(), &path), &mut setting, &mut faults, &mut hashed),
+            true => self.prove((&found, manifest.as_ref(), &path), &mut faults, &mut hashed),
             false => Ok(()),
         };
         let used = manifest.is_some() || hashed.recorded;
@@ -100,14 +111,13 @@ impl<'a> Survey<'a> {
         let mut gaps: Vec<Gap> = faults.into_iter().filter_map(gap).collect();
         gaps.extend(self.locked.find_links.then(|| Fault::of_find_links(engine, strict)));
         let cache = self.cache(&hashed, gaps.len() as u64, used.then_some(path));
-        Outcome { warnings: setting.warnings(), gaps, cache, failure: unusable.or(proved.err()) }
+        Ok(Outcome { warnings: setting.warnings(), gaps, cache, failure: unusable.or(proved.err()) })
     }
 
     /// Hash what was found, and record it where that was asked for.
     fn prove(
         &self,
         (found, manifest, path): (&[Place<'_>], Option<&Manifest>, &Path),
-        setting: &mut Setting<'_>,
         faults: &mut Vec<(usize, Fault)>,
         hashed: &mut Hashed,
     ) -> Result<(), Failure> {
@@ -117,8 +127,7 @@ impl<'a> Survey<'a> {
         }
         let mut proof = Proof::of(found, &self.effort())?;
         (hashed.bytes, hashed.read_bytes) = (proof.bytes(), Some(proof.hashed_bytes));
-        faults.extend(proof.faults(manifest));
-        setting.files(proof.files());
+        faults.extend(proof.faults(manifest)?);
         if self.record && !self.blocked(faults) {
             self.record(path, &proof)?;
             hashed.recorded = true;
@@ -132,7 +141,7 @@ impl<'a> Survey<'a> {
         faults.iter().any(|(_, fault)| fault.blocks(strict)) || strict && self.locked.find_links
     }
 
-    fn look_up(&self) -> (Vec<Place<'_>>, Vec<(usize, Fault)>) {
+    fn look_up(&self) -> Result<(Vec<Place<'_>>, Vec<(usize, Fault)>), Failure> {
         let mut faults = self.locked.collisions();
         let collided: Vec<usize> = faults.iter().map(|(index, _)| *index).collect();
         let packages = self.locked.packages.iter().enumerate();
@@ -143,7 +152,8 @@ impl<'a> Survey<'a> {
         let look = |(): &mut (), (_, package, place): &mut (usize, &Package, Option<_>)| {
             *place = Some(look_up(&self.stores, package));
         };
-        pool::each(self.jobs(), &mut looked, || (), look);
+        let done = self.pool().each(&mut looked, || (), look);
+        done.map_err(|error| self.reader.refused(&error))?;
         let mut found = Vec::new();
         for (index, package, place) in looked {
             match place {
@@ -152,12 +162,12 @@ impl<'a> Survey<'a> {
                 None => {}
             }
         }
-        (found, faults)
+        Ok((found, faults))
     }
 
-    fn jobs(&self) -> usize {
+    fn pool(&self) -> Pool<'_> {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.args.jobs.unwrap_or_else(cores)
+        Pool { jobs: self.args.jobs.unwrap_or_else(cores), reader: &self.reader }
     }
 
     fn hashes(&self) -> bool {
@@ -165,11 +175,11 @@ impl<'a> Survey<'a> {
     }
 
     fn effort(&self) -> Effort<'_> {
-        Effort { jobs: self.jobs(), note: self.args.since.as_deref(), all: self.args.deep }
+        Effort { pool: self.pool(), note: self.args.since.as_deref(), all: self.args.deep }
     }
 
     fn manifest(&self, path: &Path) -> Result<Option<Manifest>, Failure> {
-        Manifest::read(path, &self.locked.sha256).map_err(|error| {
+        self.reader.must_act(|| Manifest::read(path, &self.locked.sha256))?.map_err(|error| {
             let what = format!("cannot use the manifest {}", path.display());
             match error.raw_os_error() {
                 Some(_) => Failure::io(Code::Unmet, what, &error),
@@ -180,7 +190,12 @@ impl<'a> Survey<'a> {
     }
 
     fn record(&self, path: &Path, proof: &Proof<'_>) -> Result<(), Failure> {
-        let manifest = Manifest::new(&self.locked, self.pixi_version.clone(), proof.recorded());
+        let packages = proof.recorded().map_err(|(unread, cause)| {
+            let what = format!("cannot write the manifest {}", path.display());
+            Failure::new(Code::Unmet, what, format!("{}: {cause}", unread.display()))
+                .hint("make it readable, or remove it where no package lists it")
+        })?;
+        let manifest = Manifest::new(&self.locked, self.pixi_version.clone(), packages);
         manifest.write(path).map_err(|error| unrecorded(path, &error))
     }
 

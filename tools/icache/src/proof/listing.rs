@@ -1,5 +1,5 @@
 //! Whether every file of a package is what the package says it is: `paths.json` for conda, `RECORD` for wheels.
-use super::tree::{Item, Kind, Tree};
+use super::tree::{Item, Kind, Stat, Tree};
 use crate::gap::Fault;
 use crate::quick::{Found, dist_info};
 use base64::Engine as _;
@@ -10,6 +10,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use store::{ListedPath, PathType};
+
+/// `RECORD` has some 100 bytes for each file.
+const RECORD_BYTES: u64 = 128 << 20;
 
 /// Compare a hashed tree with what its package lists. The first fault speaks for the package and counts the others.
 pub(super) fn compare(found: &Found, tree: &Tree) -> Result<(), Fault> {
@@ -28,6 +31,45 @@ pub(super) fn compare(found: &Found, tree: &Tree) -> Result<(), Fault> {
             let (record, text) = record_of(archive)?;
             let listed = record_lines(&record, &text)?;
             differences(tree, &listed).and_then(|()| unlisted(tree, &record, &listed))
+        }
+    }
+}
+
+/// A file of this size is read only where its package lists it with that size: somebody may have made one that has no end.
+const LARGE_BYTES: u64 = 64 << 20;
+
+/// No file of a package that has no list is so large.
+const HUGE_BYTES: u64 = 64 << 30;
+
+/// Leave large files out that are not what the package lists, before they are hashed.
+pub(super) fn leave_out_unlisted(found: &Found, tree: &mut Tree) {
+    let large = |item: &&mut Item| matches!(&item.kind, Kind::File { stat, .. } if stat.size >= LARGE_BYTES);
+    if !tree.items.iter_mut().any(|item| large(&item)) {
+        return;
+    }
+    // What keeps us from reading the list is told where the two are compared. An old package has none.
+    let listless = matches!(found, Found::Conda(entry) if matches!(entry.listing(), Ok(None)));
+    let sizes = sizes(found).unwrap_or_default();
+    for item in tree.items.iter_mut().filter(large) {
+        let Kind::File { stat: Stat { size, .. }, .. } = item.kind else { continue };
+        let differs = match sizes.get(&item.path) {
+            Some(listed) => listed.is_some_and(|listed| listed != size),
+            None => !listless || size >= HUGE_BYTES,
+        };
+        if differs {
+            item.kind = Kind::Unlisted { size };
+        }
+    }
+}
+
+/// The size of every file that the package lists, where it says one.
+fn sizes(found: &Found) -> Option<HashMap<PathBuf, Option<u64>>> {
+    let size = |listed: &ListedPath<'_>| (plain(&listed.path), listed.size_in_bytes);
+    match found {
+        Found::Conda(entry) => Some(entry.listing().ok()??.paths().ok()?.iter().map(size).collect()),
+        Found::Wheel { archive, .. } => {
+            let (record, text) = record_of(archive).ok()?;
+            Some(record_lines(&record, &text).ok()?.iter().map(size).collect())
         }
     }
 }
@@ -86,6 +128,10 @@ fn differs(wanted: &ListedPath<'_>, item: Option<&Item>) -> Option<String> {
             let same = wanted.sha256.is_none_or(|wanted| *sha256 == Some(wanted));
             (!same).then(|| "its content is not what the package lists".to_owned())
         }
+        (PathType::HardLink, Kind::Unlisted { size }) => {
+            let listed = wanted.size_in_bytes.unwrap_or_default();
+            Some(format!("it has {size} bytes instead of {listed}"))
+        }
         (_, Kind::Unreadable(cause)) => Some(format!("it cannot be read: {cause}")),
         _ => Some("it is of another type than the package lists".to_owned()),
     }
@@ -93,7 +139,8 @@ fn differs(wanted: &ListedPath<'_>, item: Option<&Item>) -> Option<String> {
 
 fn record_of(archive: &Path) -> Result<(PathBuf, String), Fault> {
     let record = archive.join(dist_info(archive)?).join("RECORD");
-    let text = store::read(&record).and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
+    let text = store::read(&record, RECORD_BYTES)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
     match text {
         Ok(text) => Ok((record, text)),
         Err(error) => Err(Fault::new("damaged", record, tool::io_text(&error))),

@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Each package has some 300 bytes of it.
+const BYTES: u64 = 256 << 20;
+
 /// Format 1.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Manifest {
@@ -78,7 +81,7 @@ impl Manifest {
 
     /// The manifest for this lock file, if there is one.
     pub(crate) fn read(path: &Path, lock_sha256: &str) -> io::Result<Option<Self>> {
-        let bytes = match store::read(path) {
+        let bytes = match store::read(path, BYTES) {
             Ok(bytes) => bytes,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(None);

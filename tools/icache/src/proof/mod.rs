@@ -10,7 +10,7 @@ mod walk;
 pub(crate) use manifest::Manifest;
 
 use crate::gap::{self, Fault};
-use crate::pool;
+use crate::pool::Pool;
 use crate::quick::Found;
 use lock::Package;
 use note::Note;
@@ -19,12 +19,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tool::{Code, Failure};
-use tree::{Kind, Tree};
+use tree::Tree;
 
 /// How much is read.
 pub(crate) struct Effort<'a> {
-    /// Threads.
-    pub(crate) jobs: usize,
+    /// Threads, and with whose rights they read.
+    pub(crate) pool: Pool<'a>,
     /// The note of an earlier pass, to be replaced by one of this.
     pub(crate) note: Option<&'a Path>,
     /// Read every file, whatever the note says.
@@ -34,7 +34,7 @@ pub(crate) struct Effort<'a> {
 /// Packages that were found, with every file of theirs.
 pub(crate) struct Proof<'a> {
     packages: Vec<Hashed<'a>>,
-    jobs: usize,
+    pool: Pool<'a>,
     /// Bytes that were read; the note vouched for the others.
     pub(crate) hashed_bytes: u64,
 }
@@ -49,7 +49,7 @@ struct Hashed<'a> {
 
 impl<'a> Proof<'a> {
     /// Hash all files of the packages.
-    pub(crate) fn of(found: &'a [(usize, &'a Package, Found)], effort: &Effort<'_>) -> Result<Self, Failure> {
+    pub(crate) fn of(found: &'a [(usize, &'a Package, Found)], effort: &Effort<'a>) -> Result<Self, Failure> {
         let note = match effort.note {
             Some(path) => Note::read(path).map_err(|error| note_failure("read", path, &error))?,
             None => Note::default(),
@@ -61,12 +61,12 @@ impl<'a> Proof<'a> {
         };
         let mut packages: Vec<Hashed<'_>> = found.iter().map(hashed).collect();
         let wrong = Mutex::new(None);
-        pool::each(
-            effort.jobs,
+        let looked = effort.pool.each(
             &mut packages,
             || (),
-            |(), Hashed { tree, .. }| {
+            |(), Hashed { found, tree, .. }| {
                 tree.items = walk::walk(&tree.root);
+                listing::leave_out_unlisted(found, tree);
                 let vouched = note.vouch(tree);
                 if let (Err(error), Ok(mut wrong)) = (vouched, wrong.lock()) {
                     *wrong = Some(error);
@@ -76,6 +76,8 @@ impl<'a> Proof<'a> {
                 }
             },
         );
+        let reader = effort.pool.reader;
+        looked.map_err(|error| reader.refused(&error))?;
         if let (Some(path), Some(error)) = (effort.note, wrong.into_inner().unwrap_or_default()) {
             return Err(note_failure("read", path, &error));
         }
@@ -84,13 +86,13 @@ impl<'a> Proof<'a> {
         if let Some(path) = effort.note.filter(|_| unread) {
             replaceable(path).map_err(|error| note_failure("write", path, &error))?;
         }
-        let hashed_bytes = hash(&mut packages, effort.jobs);
+        let hashed_bytes = hash(&mut packages, effort.pool).map_err(|error| reader.refused(&error))?;
         if let Some(path) = effort.note.filter(|_| hashed_bytes > 0) {
             let trees: Vec<&Tree> = packages.iter().map(|hashed| &hashed.tree).collect();
             let written = note.replace(path, &trees, begun);
             written.map_err(|error| note_failure("write", path, &error))?;
         }
-        Ok(Self { packages, jobs: effort.jobs, hashed_bytes })
+        Ok(Self { packages, pool: effort.pool, hashed_bytes })
     }
 
     /// Bytes of all files.
@@ -98,19 +100,12 @@ impl<'a> Proof<'a> {
         self.packages.iter().map(|hashed| hashed.tree.extent().1).sum()
     }
 
-    /// Every file.
-    pub(crate) fn files(&self) -> impl Iterator<Item = PathBuf> {
-        let of_tree = |tree: &Tree| -> Vec<PathBuf> {
-            let files = tree.items.iter().filter(|item| matches!(item.kind, Kind::File { .. }));
-            files.map(|item| tree.root.join(&item.path)).collect()
-        };
-        self.packages.iter().flat_map(move |hashed| of_tree(&hashed.tree))
-    }
-
     /// What differs from what the packages list, and from what the manifest recorded.
-    pub(crate) fn faults(&mut self, manifest: Option<&Manifest>) -> Vec<(usize, Fault)> {
-        pool::each(
-            self.jobs,
+    ///
+    /// # Errors
+    /// We may not read as who installs: 69.
+    pub(crate) fn faults(&mut self, manifest: Option<&Manifest>) -> Result<Vec<(usize, Fault)>, Failure> {
+        let compared = self.pool.each(
             &mut self.packages,
             || (),
             |(), hashed| {
@@ -123,19 +118,32 @@ impl<'a> Proof<'a> {
                 };
             },
         );
-        self.packages.iter_mut().filter_map(|hashed| Some((hashed.index, hashed.fault.take()?))).collect()
+        compared.map_err(|error| self.pool.reader.refused(&error))?;
+        let fault = |hashed: &mut Hashed<'_>| Some((hashed.index, hashed.fault.take()?));
+        Ok(self.packages.iter_mut().filter_map(fault).collect())
     }
 
     /// All of it, as a manifest has it.
-    pub(crate) fn recorded(&self) -> Vec<manifest::Package> {
-        self.packages.iter().map(|hashed| manifest::Package::of(hashed.package, &hashed.tree)).collect()
+    ///
+    /// # Errors
+    /// A path of it that cannot be read, and why: what it holds is not known.
+    pub(crate) fn recorded(&self) -> Result<Vec<manifest::Package>, (PathBuf, String)> {
+        let of = |hashed: &Hashed<'_>| match hashed.tree.unread() {
+            Some(unread) => Err(unread),
+            None => Ok(manifest::Package::of(hashed.package, &hashed.tree)),
+        };
+        self.packages.iter().map(of).collect()
     }
 }
 
 impl Hashed<'_> {
     /// Whether the manifest vouches for it; a fault where that has another tree.
     fn is_as_recorded(&self, manifest: Option<&Manifest>) -> Result<bool, Fault> {
-        match manifest.and_then(|manifest| manifest.package(self.package)) {
+        let recorded = manifest.and_then(|manifest| manifest.package(self.package));
+        if let (Some(_), Some((path, cause))) = (recorded, self.tree.unread()) {
+            return Err(Fault::new("damaged", path, format!("it cannot be read: {cause}")));
+        }
+        match recorded {
             Some(recorded) if recorded.tree_sha256 != self.tree.sha256() => {
                 let (files, bytes) = self.tree.extent();
                 let detail = format!(
@@ -151,13 +159,13 @@ impl Hashed<'_> {
 }
 
 /// Read what the note did not vouch for; how many bytes.
-fn hash(packages: &mut [Hashed<'_>], jobs: usize) -> u64 {
+fn hash(packages: &mut [Hashed<'_>], pool: Pool<'_>) -> std::io::Result<u64> {
     let unread = packages.iter().map(|hashed| hashed.tree.unread_bytes()).sum();
     let bar = tool::bytes_bar("hashing", unread);
     let trees = packages.iter_mut().map(|hashed| &mut hashed.tree).collect();
-    read::read_all(trees, jobs, &|bytes| bar.inc(bytes));
+    let read = read::read_all(trees, pool, &|bytes| bar.inc(bytes));
     bar.finish_and_clear();
-    unread
+    read.map(|()| unread)
 }
 
 /// What tells a package from all others of its lock file: name, version, archive hash and archive name. The last tells

@@ -15,6 +15,9 @@ const HEAD: &str = "infer-dev icache note ";
 /// The format that is written, and read. What an older one knew is not worth the reading.
 const FORMAT: u32 = 2;
 
+/// Each file has some 200 bytes of it.
+const BYTES: u64 = 1 << 30;
+
 /// A file that changed so shortly before it was read may change again without looking any different: times are that
 /// coarse. It is not noted, and so read again.
 const UNSETTLED: Duration = Duration::from_millis(50);
@@ -34,7 +37,7 @@ impl Note {
     /// # Errors
     /// What the system says; `InvalidData` where the file is not such a note.
     pub(super) fn read(path: &Path) -> io::Result<Self> {
-        let text = match store::read(path) {
+        let text = match store::read(path, BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(error),

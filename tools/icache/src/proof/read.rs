@@ -1,7 +1,7 @@
 //! The contents of the files, hashed by a bounded pool of threads.
 use super::tree::{Item, Kind, Tree};
 use super::walk::open_folder;
-use crate::pool;
+use crate::pool::Pool;
 use rustix::fs::{Advice, CWD, Mode, OFlags, fadvise, openat};
 use rustix::io::{Errno, read};
 use sha2::{Digest, Sha256};
@@ -28,7 +28,14 @@ struct Work<'a> {
 
 /// Hash every file of the trees whose hash is not known, the largest first so that no thread is left with one alone at the
 /// end. `progress` is told the bytes of a file that was read.
-pub(super) fn read_all(trees: Vec<&mut Tree>, jobs: usize, progress: &(dyn Fn(u64) + Sync)) {
+///
+/// # Errors
+/// As [`Pool::each`].
+pub(super) fn read_all(
+    trees: Vec<&mut Tree>,
+    pool: Pool<'_>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> io::Result<()> {
     let mut work = Vec::new();
     for tree in trees {
         let mut small = Vec::new();
@@ -47,7 +54,7 @@ pub(super) fn read_all(trees: Vec<&mut Tree>, jobs: usize, progress: &(dyn Fn(u6
         }
     }
     work.sort_by_key(|work| std::cmp::Reverse(work.bytes));
-    pool::each(jobs, &mut work, || vec![0; BUFFER_BYTES], |buffer, work| work.run(buffer, progress));
+    pool.each(&mut work, || vec![0; BUFFER_BYTES], |buffer, work| work.run(buffer, progress))
 }
 
 fn size(item: &Item) -> u64 {
@@ -61,20 +68,27 @@ impl Work<'_> {
             let size = size(item);
             let hashed = match &root {
                 Ok(root) => hash_file(root, &item.path, size, buffer),
-                Err(error) => Err(*error),
+                Err(error) => Err(unreadable(*error)),
             };
             match (hashed, &mut item.kind) {
                 (Ok(hash), Kind::File { sha256, .. }) => *sha256 = Some(hash),
                 (Ok(_), _) => {}
-                (Err(error), kind) => *kind = Kind::Unreadable(tool::io_text(&io::Error::from(error))),
+                (Err(cause), kind) => *kind = Kind::Unreadable(cause),
             }
             progress(size);
         }
     }
 }
 
-fn hash_file(root: &OwnedFd, path: &Path, size: u64, buffer: &mut [u8]) -> rustix::io::Result<[u8; 32]> {
-    let file = openat(root, path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+fn unreadable(error: Errno) -> String {
+    tool::io_text(&io::Error::from(error))
+}
+
+/// Hash so many bytes of a file; one that goes on is being written, maybe without end.
+fn hash_file(root: &OwnedFd, path: &Path, size: u64, buffer: &mut [u8]) -> Result<[u8; 32], String> {
+    // Something else may be in the place of the file by now, and is not waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = openat(root, path, flags, Mode::empty()).map_err(unreadable)?;
     if let Some(large) = NonZeroU64::new(size).filter(|_| size >= LARGE_BYTES) {
         // Only advice: what does not take it is read all the same.
         fadvise(&file, 0, Some(large), Advice::Sequential).ok();
@@ -85,15 +99,18 @@ fn hash_file(root: &OwnedFd, path: &Path, size: u64, buffer: &mut [u8]) -> rusti
         match read(&file, &mut *buffer) {
             Ok(0) => return Ok(hash.finalize().into()),
             Ok(length) => {
+                let Some(rest) = left.checked_sub(length as u64) else {
+                    return Err("it grew while it was read".to_owned());
+                };
                 hash.update(&buffer[..length]);
-                left = left.wrapping_sub(length as u64);
+                left = rest;
                 // It has the size that was seen, and gave less than was asked for: nothing follows.
                 if left == 0 && length < buffer.len() {
                     return Ok(hash.finalize().into());
                 }
             }
             Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(unreadable(error)),
         }
     }
 }

@@ -35,6 +35,9 @@ pub(super) enum Kind {
     Link(PathBuf),
     /// A folder.
     Folder,
+    /// A large file of another size than its package lists, or that it does not list: not worth the reading, and maybe
+    /// without end.
+    Unlisted { size: u64 },
     /// Something that cannot be read, and why.
     Unreadable(String),
 }
@@ -57,9 +60,20 @@ impl Tree {
     /// Number and size of the files.
     pub(super) fn extent(&self) -> (u64, u64) {
         self.items.iter().fold((0, 0), |(files, bytes), item| match &item.kind {
-            Kind::File { stat, .. } => (files + 1, bytes + stat.size),
+            Kind::File { stat, .. } => (files + 1, bytes.saturating_add(stat.size)),
+            Kind::Unlisted { size } => (files + 1, bytes.saturating_add(*size)),
             _ => (files, bytes),
         })
+    }
+
+    /// The first path that was not read, and why. The tree's hash says nothing then.
+    pub(super) fn unread(&self) -> Option<(PathBuf, String)> {
+        let cause = |kind: &Kind| match kind {
+            Kind::Unreadable(cause) => Some(cause.clone()),
+            Kind::Unlisted { size } => Some(format!("it has {size} bytes, which its package does not list")),
+            _ => None,
+        };
+        self.items.iter().find_map(|item| Some((self.root.join(&item.path), cause(&item.kind)?)))
     }
 
     /// Size of the files whose hash is not known.
@@ -96,7 +110,7 @@ impl Tree {
                     hash.update(target.as_os_str().as_bytes());
                 }
                 Kind::Folder => hash.update(b"\0folder"),
-                Kind::Unreadable(_) => hash.update(b"\0unreadable"),
+                Kind::Unlisted { .. } | Kind::Unreadable(_) => hash.update(b"\0unreadable"),
             }
             hash.update(b"\0\n");
         }

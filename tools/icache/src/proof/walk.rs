@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 /// As long as the system takes a path.
 const PATH_BYTES: usize = 4096;
 
+/// More than any package has: what somebody goes on filling is not looked at without end.
+const ITEMS: usize = 1_000_000;
+
 /// Room for the entries of one read of a folder.
 const ROOM_BYTES: usize = 32 << 10;
 
@@ -48,8 +51,8 @@ impl Walk {
     fn descend(&mut self, top: &OwnedFd, path: &mut Vec<u8>) {
         let entries = match self.entries(top, path) {
             Ok((entries, None)) => entries,
-            Ok((entries, Some(error))) => {
-                self.put(path, unreadable(error));
+            Ok((entries, Some(cause))) => {
+                self.put(path, cause);
                 entries
             }
             Err(error) => return self.put(path, unreadable(error)),
@@ -76,7 +79,7 @@ impl Walk {
         &mut self,
         top: &OwnedFd,
         path: &[u8],
-    ) -> rustix::io::Result<(Vec<(CString, Kind)>, Option<Errno>)> {
+    ) -> rustix::io::Result<(Vec<(CString, Kind)>, Option<Kind>)> {
         if path.len() >= PATH_BYTES {
             return Err(Errno::NAMETOOLONG);
         }
@@ -86,6 +89,10 @@ impl Walk {
         let mut cause = None;
         let mut listed = RawDir::new(&folder, &mut self.room);
         while let Some(entry) = listed.next() {
+            if self.items.len() + entries.len() > ITEMS {
+                cause = Some(Kind::Unreadable(format!("it holds more than {ITEMS} files and folders")));
+                break;
+            }
             match entry {
                 Ok(entry) if matches!(entry.file_name().to_bytes(), b"." | b"..") => {}
                 Ok(entry) => {
@@ -93,7 +100,7 @@ impl Walk {
                     entries.push((entry.file_name().to_owned(), kind.unwrap_or_else(unreadable)));
                 }
                 Err(error) => {
-                    cause = Some(error);
+                    cause = Some(unreadable(error));
                     break;
                 }
             }
