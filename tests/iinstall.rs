@@ -7,6 +7,7 @@ mod cache;
 mod crossing;
 mod faults;
 mod imports;
+mod odd;
 mod pack;
 mod place;
 mod vouched;

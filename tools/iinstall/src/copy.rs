@@ -1,10 +1,13 @@
 //! A copy of the source, named by its hash: there as a whole, or not at all.
 use crate::source::OpenSource;
-use rustix::fs::{FlockOperation, copy_file_range, flock, ioctl_ficlone};
+use rustix::fs::{FlockOperation, OFlags, copy_file_range, flock, ioctl_ficlone};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+/// Neither through a link nor into a pipe.
+const NEVER_ELSEWHERE: i32 = (OFlags::NOFOLLOW.bits() | OFlags::NONBLOCK.bits()).cast_signed();
 
 /// Keep a copy of `source` as `copy`. One of that name and size is taken to be it: only whole copies get the name.
 pub(crate) fn keep(source: &OpenSource, copy: &Path) -> io::Result<()> {
@@ -17,10 +20,17 @@ pub(crate) fn keep(source: &OpenSource, copy: &Path) -> io::Result<()> {
     let name = copy.file_name().unwrap_or_default().to_string_lossy();
     // One name for all that work on it, and a lock: what a killed run left is written over, what another writes is not.
     let draft = folder.join(format!(".{name}.part"));
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(&draft)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o644).custom_flags(NEVER_ELSEWHERE);
+    let file = options.open(&draft)?;
+    let stat = file.metadata()?;
     let others = flock(&file, FlockOperation::NonBlockingLockExclusive).is_err();
-    if others || draft.metadata().map(|stat| stat.ino()).ok() != Some(file.metadata()?.ino()) {
+    if others || draft.symlink_metadata().map(|stat| stat.ino()).ok() != Some(stat.ino()) {
         return Ok(());
+    }
+    // A second name of a file that is elsewhere is not written over.
+    if !stat.is_file() || stat.nlink() != 1 || stat.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other(format!("{} is somebody else's", draft.display())));
     }
     file.set_len(0)?;
     let whole = fill(&source.file, &file, size).and_then(|()| {

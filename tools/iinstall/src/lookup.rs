@@ -1,5 +1,5 @@
 //! What is installed already: as the markers say, or as an older tool left it.
-use crate::home::{Home, Install};
+use crate::home::{CEILING_BYTES, Home, Install};
 use crate::package::SERVER;
 use record::{Engine, Env, Installed, Seal};
 use serde_json::Value;
@@ -53,7 +53,7 @@ pub(crate) fn roll_back(home: &Home, lock: &crate::home::HomeLock) -> Result<Ins
 
 /// A whole record in `.installed-from.json` itself, without a `current` to go through.
 fn marked(home: &Path) -> Option<Installed> {
-    let bytes = std::fs::read(home.join(".installed-from.json")).ok()?;
+    let bytes = store::read(&home.join(".installed-from.json"), CEILING_BYTES).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
@@ -63,7 +63,7 @@ fn left_by_an_older_tool(engine: Engine, home: &Path) -> Option<Installed> {
     if engine != Engine::LlamaCpp || !executable.is_file() {
         return None;
     }
-    let marker: Value = std::fs::read(home.join(".installed-from.json"))
+    let marker: Value = store::read(&home.join(".installed-from.json"), CEILING_BYTES)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();

@@ -2,6 +2,7 @@
 use crate::home::HomeLock;
 use pixi::{Ended, Job};
 use record::{Seal, Warning};
+use rustix::fs::{OFlags, fcntl_setfl};
 use std::cell::Cell;
 use std::io::{PipeReader, PipeWriter, Read};
 use std::os::fd::AsRawFd;
@@ -52,8 +53,10 @@ impl<'a> Sealed<'a> {
         }
         let ended = job.run(label)?;
         drop(write);
-        let mut said = String::new();
-        drop(report.read_to_string(&mut said));
+        // It was written before the program began; who may still hold the pipe is not waited for.
+        let mut said = [0; 32];
+        let read = fcntl_setfl(&report, OFlags::NONBLOCK).is_ok().then(|| report.read(&mut said));
+        let said = String::from_utf8_lossy(&said[..read.and_then(Result::ok).unwrap_or(0)]);
         let held = match said.trim() {
             "namespace" => Seal::Namespace,
             "seccomp" => Seal::Seccomp,

@@ -57,8 +57,8 @@ impl Paper {
         }
     }
 
-    /// All of it, which is the file at `path`; `None` where there is none.
-    pub(crate) fn read(self, path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    /// All of it, which is the file at `path`; `None` where there is none. With more than `ceiling` bytes it is not read.
+    pub(crate) fn read(self, path: &Path, ceiling: u64) -> Result<Option<Vec<u8>>, Failure> {
         let fd = match self {
             Self::Open(fd) => fd,
             Self::Absent => return Ok(None),
@@ -68,9 +68,17 @@ impl Paper {
                 Err(error) => return Err(unreadable(path, &error.into())),
             },
         };
+        let file = OpenSource::new(path, fd)?;
         let mut bytes = Vec::new();
-        let read = OpenSource::new(path, fd)?.file.read_to_end(&mut bytes);
-        read.map_err(|error| unreadable(path, &error)).map(|_| Some(bytes))
+        if file.looks.size_bytes <= ceiling {
+            let read = file.file.take(ceiling.saturating_add(1)).read_to_end(&mut bytes);
+            read.map_err(|error| unreadable(path, &error))?;
+        }
+        if file.looks.size_bytes > ceiling || bytes.len() as u64 > ceiling {
+            let cause = format!("it has more than the {ceiling} bytes that such a file may have");
+            return Err(Failure::new(Code::Input, format!("cannot read {}", path.display()), cause));
+        }
+        Ok(Some(bytes))
     }
 }
 

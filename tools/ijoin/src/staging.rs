@@ -34,7 +34,7 @@ impl Staging {
         let cannot =
             |error: io::Error| Failure::io(Code::Unmet, format!("cannot write {}", path.display()), &error);
         let mut options = OpenOptions::new();
-        let no_link = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
+        let no_link = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
         options.read(true).write(true).create(true).truncate(false).custom_flags(no_link);
         let file = options.open(&path).map_err(cannot)?;
         let busy = || {
@@ -50,12 +50,14 @@ impl Staging {
         if path.metadata().map_err(cannot)?.ino() != looks.ino() {
             return Err(busy());
         }
-        if !looks.is_file() {
-            return Err(Failure::new(
-                Code::Unmet,
-                format!("cannot write {}", path.display()),
-                "not a regular file",
-            ));
+        // Somebody else's would stay so, and a second name of a file that is elsewhere is not written over.
+        let own = looks.uid() == rustix::process::geteuid().as_raw() && looks.nlink() == 1;
+        if let Some(cause) = match looks.is_file() {
+            false => Some("not a regular file"),
+            true => (!own).then_some("it is somebody else's, or has another name"),
+        } {
+            return Err(Failure::new(Code::Unmet, format!("cannot write {}", path.display()), cause)
+                .hint("remove it, or name another file"));
         }
         Ok(Begun::Staging(Self { path, into: into.to_owned(), file, whole: whole.clone() }))
     }

@@ -6,7 +6,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Staging {
             }
         };
         let lock = loop {
-            match std::fs::create_dir(&dir) {
+            match std::fs::DirBuilder::new().mode(0o755).create(&dir) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(cannot(&error)),
                 _ => {}
             }
@@ -50,10 +50,15 @@ impl Staging {
                 let what = format!("cannot make {}", output.display());
                 return Err(Failure::new(Code::Later, what, "another ipack is making it"));
             }
+            let ours = lock.metadata().map_err(|error| cannot(&error))?;
+            // In a folder of somebody else's a link could be put in the place of anything.
+            if ours.uid() != rustix::process::geteuid().as_raw() || ours.mode() & 0o022 != 0 {
+                let what = format!("cannot make {}", dir.display());
+                return Err(Failure::new(Code::Unmet, what, "it is there, and others may write in it")
+                    .hint("remove it, or make the bundle in a folder that nobody else may write"));
+            }
             // Whoever held the lock before us has removed its folder.
-            if std::fs::metadata(&dir)
-                .is_ok_and(|now| lock.metadata().is_ok_and(|ours| ours.ino() == now.ino()))
-            {
+            if std::fs::symlink_metadata(&dir).is_ok_and(|now| ours.ino() == now.ino()) {
                 break lock;
             }
         };

@@ -1,13 +1,15 @@
 //! The folder that the parts go to. They are written into a folder inside it and renamed when all are complete.
 use part::{DESCRIPTION_BYTES, Part, Whole};
-use rustix::fs::{FlockOperation, flock, statfs, statvfs};
+use rustix::fs::{FlockOperation, OFlags, flock, statfs, statvfs};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tool::{Code, Failure};
+
+const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
 /// The folder, locked until this is dropped; what was not published is then gone.
 pub(crate) struct Target {
@@ -144,7 +146,8 @@ impl Target {
                     "File name too long",
                 )
             })?;
-            let file = File::options().write(true).open(self.draft(part.index));
+            // Never through a link that somebody has put in its place.
+            let file = File::options().write(true).custom_flags(NO_LINK).open(self.draft(part.index));
             let written = file.and_then(|file| file.write_all_at(&block, 0).and_then(|()| file.sync_all()));
             written.map_err(|error| self.cannot_write(part.index, &error))?;
         }

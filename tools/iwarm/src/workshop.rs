@@ -92,8 +92,8 @@ impl WarmLock {
     /// Take it, waiting at most `patience` for whoever holds it.
     pub(crate) fn take(root: &Path, patience: Duration) -> Result<Self, Failure> {
         let path = root.join(".warm.lock");
-        // Reading is enough for flock(2), so a lock that another user made serves too.
-        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // Reading is enough for flock(2), so a lock that another user made serves too; a pipe in its place is not waited for.
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = rustix::fs::open(&path, flags, Mode::from(0o644));
         let file = file.map_err(|error| refused(&path, &error.into()))?;
         let start = Instant::now();

@@ -42,7 +42,7 @@ impl<'a> Papers<'a> {
     /// Read them, and refuse at once what they already rule out. What root has opened for us is read in their place.
     pub(crate) fn read(env: &'a Env, source: &Source, manifest: Paper, lock: Paper) -> Result<Self, Failure> {
         let path = Manifest::path_for(&source.path);
-        let bytes = manifest.read(&path)?;
+        let bytes = manifest.read(&path, Manifest::CEILING_BYTES)?;
         let manifest = bytes.map(|bytes| Manifest::of(&bytes, &path)).transpose()?;
         let lock = env.template_dir.as_deref().map(|dir| read_lock(dir, lock)).transpose()?.flatten();
         let environment = env.pixi_env.clone().unwrap_or_else(|| "default".to_owned());
@@ -256,7 +256,7 @@ impl<'a> Papers<'a> {
 /// The template's pixi.lock, where it has one.
 fn read_lock(template: &Path, handed: Paper) -> Result<Option<(PathBuf, LockFile)>, Failure> {
     let path = template.join(LOCK_FILE);
-    let Some(bytes) = handed.read(&path)? else { return Ok(None) };
+    let Some(bytes) = handed.read(&path, lock::CEILING_BYTES)? else { return Ok(None) };
     match LockFile::parse(&bytes) {
         Ok(lock) => Ok(Some((path, lock))),
         Err(error) => {

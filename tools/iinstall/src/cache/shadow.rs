@@ -163,6 +163,9 @@ fn copy(from: &Path, to: &Path) -> Result<(), (PathBuf, io::Error)> {
         }
         return Ok(());
     }
+    if !stat.is_file() {
+        return Err(at(io::Error::other("it is not a regular file")));
+    }
     std::fs::copy(from, to).map_err(at)?;
     // What could not be written there can be here: uv opens some of it to write.
     let mode = Mode::from(stat.mode() & 0o777 | 0o600);

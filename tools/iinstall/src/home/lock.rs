@@ -32,8 +32,8 @@ impl HomeLock {
     /// Take it, waiting at most `patience` for whoever holds it; `None` where the folder went away meanwhile.
     pub(super) fn take(home: &Home, patience: Duration) -> Result<Option<Self>, Failure> {
         let path = home.installs().join(NAME);
-        // Reading is enough for flock(2), so a lock that another user made serves too.
-        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // Reading is enough for flock(2), so a lock that another user made serves too; a pipe in its place is not waited for.
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = match rustix::fs::open(&path, flags, Mode::from(0o644)) {
             // On a read-only disk an existing one can still be asked for.
             Err(Errno::ROFS) => rustix::fs::open(&path, flags.difference(OFlags::CREATE), Mode::empty()),

@@ -13,6 +13,8 @@ pub(crate) const NAME: &str = "installed.json";
 /// What is written first and renamed to [`NAME`].
 pub(crate) const DRAFT: &str = ".installed.json.new";
 const FORMAT: u64 = 1;
+/// Of a marker and of each file that it has the hash of. A bundle's members have some 200 bytes each in it.
+pub(crate) const CEILING_BYTES: u64 = 256 << 20;
 /// The member with the files that were taken of a template.
 const FILES: &str = "template_files";
 /// The member with the files that were in a bundle.
@@ -80,7 +82,7 @@ impl Install {
         let files = self.more.get(FILES).and_then(Value::as_object);
         let differs = |(path, hash): (&String, &Value)| {
             let path = self.path.join(path);
-            let now = std::fs::read(&path).map(|content| hex(&Sha256::digest(content)));
+            let now = store::read(&path, CEILING_BYTES).map(|content| hex(&Sha256::digest(content)));
             (now.ok().as_deref() != hash.as_str()).then_some(path)
         };
         files.into_iter().flatten().filter_map(differs).collect()
@@ -91,7 +93,7 @@ impl Install {
     /// # Errors
     /// The marker is there and cannot be read or understood.
     pub(crate) fn read(folder: &Path) -> io::Result<Option<Self>> {
-        let bytes = match std::fs::read(folder.join(NAME)) {
+        let bytes = match store::read(&folder.join(NAME), CEILING_BYTES) {
             Ok(bytes) => bytes,
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(None);
@@ -122,7 +124,9 @@ impl Install {
         let mut text = serde_json::to_vec_pretty(&fields)?;
         text.push(b'\n');
         let draft = self.path.join(DRAFT);
-        let mut file = File::create(&draft)?;
+        // Never through a link: what a killed run left there goes.
+        drop(std::fs::remove_file(&draft));
+        let mut file = File::create_new(&draft)?;
         file.write_all(&text)?;
         file.sync_all()?;
         std::fs::rename(&draft, self.path.join(NAME))?;

@@ -10,7 +10,7 @@ mod within;
 
 pub(crate) use attempt::{Attempt, sync_tree};
 pub(crate) use lock::{HomeLock, NO_LOCKS};
-pub(crate) use marker::{DRAFT as MARKER_DRAFT, Install, NAME as MARKER, now};
+pub(crate) use marker::{CEILING_BYTES, DRAFT as MARKER_DRAFT, Install, NAME as MARKER, now};
 pub(crate) use within::within;
 
 use std::fs::File;
