@@ -47,7 +47,7 @@ impl Manifest {
     pub const FORMAT: u64 = 1;
 
     /// More bytes than any has: each member has some 200.
-    pub const CEILING_BYTES: u64 = 64 << 20;
+    pub const CEILING_BYTES: usize = 64 << 20;
 
     /// Where the manifest of a bundle is: its whole file name and `.json`.
     #[must_use]

@@ -1,7 +1,7 @@
 //! What keeps a file that is no lock file from costing much, and says why it is none.
 
 /// More bytes than any lock file has: those of large workspaces have a few millions.
-pub const CEILING_BYTES: u64 = 64 << 20;
+pub const CEILING_BYTES: usize = 64 << 20;
 
 /// How many brackets may be open at once.
 const NESTING: usize = 1000;

@@ -5,6 +5,7 @@
 //! somebody else could have changed.
 mod credentials;
 mod dir;
+mod file;
 mod make;
 mod owner;
 #[cfg(test)]
@@ -13,5 +14,6 @@ mod walk;
 mod write;
 
 pub use dir::Dir;
+pub use file::{open_file, read_file};
 pub use make::make_folder;
 pub use owner::Owner;

@@ -16,11 +16,31 @@ impl Dir {
     /// # Errors
     /// What the system says; the old file is then still there, and nothing else is.
     pub fn replace(&self, name: impl AsRef<OsStr>, mode: u32, content: &[u8]) -> io::Result<()> {
-        let name = one_name(name.as_ref())?;
+        self.replace_with(name.as_ref(), mode, |file| file.write_all(content))
+    }
+
+    /// The same for good: what it says must be on the disk before the name is.
+    ///
+    /// # Errors
+    /// As [`Dir::replace`].
+    pub fn replace_for_good(&self, name: impl AsRef<OsStr>, mode: u32, content: &[u8]) -> io::Result<()> {
+        self.replace_with(name.as_ref(), mode, |file| {
+            file.write_all(content)?;
+            file.sync_all()
+        })
+    }
+
+    fn replace_with(
+        &self,
+        name: &OsStr,
+        mode: u32,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let name = one_name(name)?;
         let draft = draft_name(name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let (mut file, _) = self.open_regular(&draft, flags, Mode::from(0o600))?;
-        let written = file.write_all(content).and_then(|()| {
+        let written = write(&mut file).and_then(|()| {
             fchmod(&file, Mode::from(mode))?;
             Ok(self.actor.act(|| renameat(&self.fd, &draft, &self.fd, name))??)
         });

@@ -1,6 +1,6 @@
 //! rattler's package cache: `pkgs/<name>-<version>-<build>/` beside `pkgs/<name>-<version>-<build>.lock`.
-use crate::read::read;
 use lock::Conda;
+use owner::read_file;
 use serde::Deserialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// The file beside a package has 40 bytes, `info/index.json` a few thousand, and of the largest packages
 /// `info/paths.json` some tens of millions.
-const SIDECAR_BYTES: u64 = 4 << 10;
-const ABOUT_BYTES: u64 = 16 << 20;
-const LISTING_BYTES: u64 = 128 << 20;
+const SIDECAR_BYTES: usize = 4 << 10;
+const ABOUT_BYTES: usize = 16 << 20;
+const LISTING_BYTES: usize = 128 << 20;
 
 /// A conda package's place in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Entry {
     /// # Errors
     /// What the system says, or that the file has neither 0 nor 8 nor 40 bytes.
     pub fn recorded_sha256(&self) -> io::Result<Option<String>> {
-        let bytes = match read(&self.sidecar, SIDECAR_BYTES) {
+        let bytes = match read_file(&self.sidecar, SIDECAR_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -119,7 +119,8 @@ impl Entry {
     /// # Errors
     /// What the system says, or that rattler could not parse it.
     pub fn about(&self) -> io::Result<About> {
-        let value: Value = serde_json::from_slice(&read(&self.folder.join("info/index.json"), ABOUT_BYTES)?)?;
+        let value: Value =
+            serde_json::from_slice(&read_file(&self.folder.join("info/index.json"), ABOUT_BYTES)?)?;
         if let Some(name) = mistyped(&value) {
             return Err(io::Error::other(format!("its {name} is of another type than it has to be")));
         }
@@ -131,7 +132,7 @@ impl Entry {
     /// # Errors
     /// What the system says.
     pub fn listing(&self) -> io::Result<Option<Listing>> {
-        let text = read(&self.folder.join("info/paths.json"), LISTING_BYTES)
+        let text = read_file(&self.folder.join("info/paths.json"), LISTING_BYTES)
             .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
         match text {
             Ok(text) => Ok(Some(Listing(text))),

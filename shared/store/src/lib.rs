@@ -6,12 +6,10 @@ mod conda;
 mod hash;
 mod key;
 mod place;
-mod read;
 mod wheel;
 
 pub use conda::{About, Entry, ListedPath, Listing, PathType};
 pub use hash::hash_from_hex;
 pub use key::normalised;
 pub use place::on_container_layer;
-pub use read::read;
 pub use wheel::{Pointer, Wheels};

@@ -1,7 +1,7 @@
 //! uv's cache as pixi uses it: pointers in `wheels-v6`, unpacked wheels in `archive-v0`.
 use crate::key::{self, WheelName};
-use crate::read::read;
 use lock::{Origin, Pypi};
+use owner::read_file;
 use serde::Deserialize;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const DEFAULT_INDEX: &str = "https://pypi.org/simple";
 
 /// A pointer has some hundred bytes and the headers of an answer.
-const POINTER_BYTES: u64 = 16 << 20;
+const POINTER_BYTES: usize = 16 << 20;
 
 /// The wheel cache below one folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,7 @@ impl Pointer {
     /// # Errors
     /// What the system says, or what is wrong with the file.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let bytes = read(path, POINTER_BYTES)?;
+        let bytes = read_file(path, POINTER_BYTES)?;
         let short = || io::Error::other("it is cut short");
         let (body, length) = bytes.split_last_chunk::<8>().ok_or_else(short)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;

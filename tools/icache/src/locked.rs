@@ -94,7 +94,7 @@ fn choose(
 
 fn read_lock(env: &Env, path: &Path) -> Result<LockFile, Failure> {
     let what = || format!("cannot read {}", path.display());
-    let bytes = store::read(path, lock::CEILING_BYTES).map_err(|error| {
+    let bytes = owner::read_file(path, lock::CEILING_BYTES).map_err(|error| {
         let variable = tool::vars::of(env.engine, "TEMPLATE_DIR");
         let hint = format!("set {variable} to the folder that holds pixi.toml and pixi.lock");
         Failure::io(Code::Unmet, what(), &error).hint(hint)

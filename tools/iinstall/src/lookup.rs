@@ -53,7 +53,7 @@ pub(crate) fn roll_back(home: &Home, lock: &crate::home::HomeLock) -> Result<Ins
 
 /// A whole record in `.installed-from.json` itself, without a `current` to go through.
 fn marked(home: &Path) -> Option<Installed> {
-    let bytes = store::read(&home.join(".installed-from.json"), CEILING_BYTES).ok()?;
+    let bytes = owner::read_file(&home.join(".installed-from.json"), CEILING_BYTES).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
@@ -63,7 +63,7 @@ fn left_by_an_older_tool(engine: Engine, home: &Path) -> Option<Installed> {
     if engine != Engine::LlamaCpp || !executable.is_file() {
         return None;
     }
-    let marker: Value = store::read(&home.join(".installed-from.json"), CEILING_BYTES)
+    let marker: Value = owner::read_file(&home.join(".installed-from.json"), CEILING_BYTES)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();

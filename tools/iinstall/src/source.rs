@@ -58,7 +58,7 @@ impl Paper {
     }
 
     /// All of it, which is the file at `path`; `None` where there is none. With more than `ceiling` bytes it is not read.
-    pub(crate) fn read(self, path: &Path, ceiling: u64) -> Result<Option<Vec<u8>>, Failure> {
+    pub(crate) fn read(self, path: &Path, ceiling: usize) -> Result<Option<Vec<u8>>, Failure> {
         let fd = match self {
             Self::Open(fd) => fd,
             Self::Absent => return Ok(None),
@@ -68,7 +68,7 @@ impl Paper {
                 Err(error) => return Err(unreadable(path, &error.into())),
             },
         };
-        let file = OpenSource::new(path, fd)?;
+        let (file, ceiling) = (OpenSource::new(path, fd)?, ceiling as u64);
         let mut bytes = Vec::new();
         if file.looks.size_bytes <= ceiling {
             let read = file.file.take(ceiling.saturating_add(1)).read_to_end(&mut bytes);

@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use store::{ListedPath, PathType};
 
 /// `RECORD` has some 100 bytes for each file.
-const RECORD_BYTES: u64 = 128 << 20;
+const RECORD_BYTES: usize = 128 << 20;
 
 /// Compare a hashed tree with what its package lists. The first fault speaks for the package and counts the others.
 pub(super) fn compare(found: &Found, tree: &Tree) -> Result<(), Fault> {
@@ -139,7 +139,7 @@ fn differs(wanted: &ListedPath<'_>, item: Option<&Item>) -> Option<String> {
 
 fn record_of(archive: &Path) -> Result<(PathBuf, String), Fault> {
     let record = archive.join(dist_info(archive)?).join("RECORD");
-    let text = store::read(&record, RECORD_BYTES)
+    let text = owner::read_file(&record, RECORD_BYTES)
         .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
     match text {
         Ok(text) => Ok((record, text)),

@@ -2,7 +2,7 @@
 //!
 //! A lock file has no hash of an unpacked package, only of the archive it came from; the manifest has.
 use super::tree::Tree;
-use super::{identity, now, replace};
+use super::{identity, now, place, replace};
 use crate::locked::Locked;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Each package has some 300 bytes of it.
-const BYTES: u64 = 256 << 20;
+const BYTES: usize = 256 << 20;
 
 /// Format 1.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl Manifest {
 
     /// The manifest for this lock file, if there is one.
     pub(crate) fn read(path: &Path, lock_sha256: &str) -> io::Result<Option<Self>> {
-        let bytes = match store::read(path, BYTES) {
+        let bytes = match owner::read_file(path, BYTES) {
             Ok(bytes) => bytes,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(None);
@@ -102,7 +102,8 @@ impl Manifest {
     /// stay in; an earlier one that cannot be read is replaced.
     pub(crate) fn write(mut self, path: &Path) -> io::Result<()> {
         let mut packages = BTreeMap::new();
-        let earlier = Self::read(path, &self.lock_sha256).ok().flatten();
+        let (folder, _) = place(path)?;
+        let earlier = folder.act(|| Self::read(path, &self.lock_sha256))?.ok().flatten();
         let earlier = earlier.map(|manifest| manifest.packages).unwrap_or_default();
         for package in earlier.into_iter().chain(std::mem::take(&mut self.packages)) {
             let (name, version, sha256, file) = package.identity();
@@ -110,10 +111,9 @@ impl Manifest {
             packages.insert(key, package);
         }
         self.packages = packages.into_values().collect();
-        replace(path, |out| {
-            serde_json::to_writer_pretty(&mut *out, &self)?;
-            writeln!(out)
-        })
+        let mut text = serde_json::to_vec_pretty(&self)?;
+        text.push(b'\n');
+        replace(path, &text)
     }
 
     /// What was recorded of a package.

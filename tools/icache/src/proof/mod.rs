@@ -14,7 +14,8 @@ use crate::pool::Pool;
 use crate::quick::Found;
 use lock::Package;
 use note::Note;
-use rustix::fs::Access;
+use owner::Dir;
+use rustix::fs::{Access, AtFlags, FileType};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -183,33 +184,31 @@ fn now() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+/// The folder that a file is in, and its name there. It is touched with the rights of whoever has it.
+fn place(path: &Path) -> std::io::Result<(Dir, &std::ffi::OsStr)> {
+    let name = path.file_name().ok_or(rustix::io::Errno::ISDIR)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((Dir::open(folder)?, name))
+}
+
 /// Whether [`replace`] could begin, as far as can be told without writing anything.
 pub(crate) fn replaceable(path: &Path) -> std::io::Result<()> {
-    if path.is_dir() {
-        return Err(rustix::io::Errno::ISDIR.into());
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if !folder.metadata()?.is_dir() {
-        return Err(rustix::io::Errno::NOTDIR.into());
-    }
-    Ok(child::permitted(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+    let (folder, name) = place(path)?;
+    let refused = folder.act(|| {
+        if rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+        {
+            return Err(rustix::io::Errno::ISDIR);
+        }
+        child::permitted(folder.path(), Access::WRITE_OK | Access::EXEC_OK)
+    })?;
+    Ok(refused?)
 }
 
 /// Write a file beside its place, for good, and rename it there.
-fn replace(
-    path: &Path,
-    write: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    let staged = path.with_file_name(name);
-    let written = std::fs::File::create(&staged).and_then(|file| {
-        let mut buffered = std::io::BufWriter::new(file);
-        write(&mut buffered)?;
-        buffered.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        std::fs::rename(&staged, path)
-    });
-    written.inspect_err(|_| drop(std::fs::remove_file(&staged)))
+fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let (folder, name) = place(path)?;
+    folder.replace_for_good(name, 0o644, content)
 }
 
 fn note_failure(verb: &str, path: &Path, error: &std::io::Error) -> Failure {

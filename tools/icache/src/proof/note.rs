@@ -16,7 +16,7 @@ const HEAD: &str = "infer-dev icache note ";
 const FORMAT: u32 = 2;
 
 /// Each file has some 200 bytes of it.
-const BYTES: u64 = 1 << 30;
+const BYTES: usize = 1 << 30;
 
 /// A file that changed so shortly before it was read may change again without looking any different: times are that
 /// coarse. It is not noted, and so read again.
@@ -37,7 +37,7 @@ impl Note {
     /// # Errors
     /// What the system says; `InvalidData` where the file is not such a note.
     pub(super) fn read(path: &Path) -> io::Result<Self> {
-        let text = match store::read(path, BYTES) {
+        let text = match owner::read_file(path, BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(error),
@@ -85,24 +85,22 @@ impl Note {
             self.trees.remove(&tree.root);
         }
         self.trees.retain(|root, _| root.is_dir());
-        super::replace(path, |out| {
-            writeln!(out, "{HEAD}{FORMAT}")?;
-            for (root, lines) in &self.trees {
-                write_tree(out, root, &self.text[lines.clone()])?;
-            }
-            let mut lines = Vec::new();
-            for tree in trees {
-                lines.clear();
-                for item in &tree.items {
-                    let Kind::File { stat, sha256: Some(hash) } = &item.kind else { continue };
-                    if stat.mtime_ns.max(stat.ctime_ns) < settled {
-                        write_entry(&mut lines, &item.path, stat, hash)?;
-                    }
+        let mut out = format!("{HEAD}{FORMAT}\n").into_bytes();
+        for (root, lines) in &self.trees {
+            write_tree(&mut out, root, &self.text[lines.clone()])?;
+        }
+        let mut lines = Vec::new();
+        for tree in trees {
+            lines.clear();
+            for item in &tree.items {
+                let Kind::File { stat, sha256: Some(hash) } = &item.kind else { continue };
+                if stat.mtime_ns.max(stat.ctime_ns) < settled {
+                    write_entry(&mut lines, &item.path, stat, hash)?;
                 }
-                write_tree(out, &tree.root, &lines)?;
             }
-            Ok(())
-        })
+            write_tree(&mut out, &tree.root, &lines)?;
+        }
+        super::replace(path, &out)
     }
 }
 

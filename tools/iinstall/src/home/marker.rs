@@ -14,7 +14,7 @@ pub(crate) const NAME: &str = "installed.json";
 pub(crate) const DRAFT: &str = ".installed.json.new";
 const FORMAT: u64 = 1;
 /// Of a marker and of each file that it has the hash of. A bundle's members have some 200 bytes each in it.
-pub(crate) const CEILING_BYTES: u64 = 256 << 20;
+pub(crate) const CEILING_BYTES: usize = 256 << 20;
 /// The member with the files that were taken of a template.
 const FILES: &str = "template_files";
 /// The member with the files that were in a bundle.
@@ -82,7 +82,7 @@ impl Install {
         let files = self.more.get(FILES).and_then(Value::as_object);
         let differs = |(path, hash): (&String, &Value)| {
             let path = self.path.join(path);
-            let now = store::read(&path, CEILING_BYTES).map(|content| hex(&Sha256::digest(content)));
+            let now = owner::read_file(&path, CEILING_BYTES).map(|content| hex(&Sha256::digest(content)));
             (now.ok().as_deref() != hash.as_str()).then_some(path)
         };
         files.into_iter().flatten().filter_map(differs).collect()
@@ -93,7 +93,7 @@ impl Install {
     /// # Errors
     /// The marker is there and cannot be read or understood.
     pub(crate) fn read(folder: &Path) -> io::Result<Option<Self>> {
-        let bytes = match store::read(&folder.join(NAME), CEILING_BYTES) {
+        let bytes = match owner::read_file(&folder.join(NAME), CEILING_BYTES) {
             Ok(bytes) => bytes,
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(None);
