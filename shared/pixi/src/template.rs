@@ -9,7 +9,7 @@ use tool::{Code, Failure};
 const NEEDED: [&str; 2] = ["pixi.toml", "pixi.lock"];
 const SCRIPTS: &str = "scripts";
 /// Of all files together. A lock file has a few megabytes; weights in `scripts` are a mistake.
-const CEILING_BYTES: u64 = 256 << 20;
+const CEILING_BYTES: usize = 256 << 20;
 const DEPTH_CEILING: usize = 16;
 /// What is no part of a template wherever it lies.
 const NEVER: [&str; 3] = [".pixi", ".pkg-cache", ".git"];
@@ -160,17 +160,17 @@ impl Template {
     fn take(&mut self, path: &Path) -> Result<(), (PathBuf, io::Error)> {
         let file = self.dir.join(path);
         let read = || -> io::Result<Taken> {
-            let stat = std::fs::metadata(&file)?;
-            if !stat.is_file() {
-                return Err(io::Error::other("not a file"));
-            }
-            let held: u64 = self.files.iter().map(|file| file.content.len() as u64).sum();
-            if held + stat.len() > CEILING_BYTES {
-                let most = CEILING_BYTES >> 20;
-                return Err(io::Error::other(format!("with it the template has more than {most} MiB")));
-            }
-            let executable = stat.permissions().mode() & 0o111 != 0;
-            Ok(Taken { path: path.to_owned(), executable, content: std::fs::read(&file)? })
+            let held: usize = self.files.iter().map(|file| file.content.len()).sum();
+            let content =
+                owner::read_file(&file, CEILING_BYTES - held).map_err(|error| match error.kind() {
+                    io::ErrorKind::FileTooLarge => io::Error::other(format!(
+                        "with it the template has more than {} MiB",
+                        CEILING_BYTES >> 20
+                    )),
+                    _ => error,
+                })?;
+            let executable = std::fs::metadata(&file)?.permissions().mode() & 0o111 != 0;
+            Ok(Taken { path: path.to_owned(), executable, content })
         };
         let taken = read().map_err(|error| (path.to_owned(), error))?;
         self.files.push(taken);

@@ -40,6 +40,9 @@ pub(crate) struct Outcome {
 /// A package, its place in the lock file, and what was found of it.
 type Place<'p> = (usize, &'p Package, Found);
 
+/// What was found, and what is wrong with the rest.
+type LookedUp<'p> = (Vec<Place<'p>>, Vec<(usize, Fault)>);
+
 /// What came of hashing.
 #[derive(Default)]
 struct Hashed {
@@ -141,7 +144,7 @@ impl<'a> Survey<'a> {
         faults.iter().any(|(_, fault)| fault.blocks(strict)) || strict && self.locked.find_links
     }
 
-    fn look_up(&self) -> Result<(Vec<Place<'_>>, Vec<(usize, Fault)>), Failure> {
+    fn look_up(&self) -> Result<LookedUp<'_>, Failure> {
         let mut faults = self.locked.collisions();
         let collided: Vec<usize> = faults.iter().map(|(index, _)| *index).collect();
         let packages = self.locked.packages.iter().enumerate();
