@@ -1,4 +1,5 @@
 //! What is running, told as it is.
+mod log;
 mod why;
 
 use crate::kit::{Fake, Keeping, Sandbox, alive, tools, wait_for};

@@ -46,7 +46,14 @@ pub(crate) struct Options {
     pub(crate) secrets: Vec<Vec<u8>>,
     /// To our stderr too.
     pub(crate) aloud: bool,
+    /// What the engine says after this long without a note gets one, so that its time is known about.
+    pub(crate) time_every: Duration,
 }
+
+/// So exactly the time of what an engine says is known.
+pub(crate) const TIME_EVERY: Duration = Duration::from_secs(60);
+/// The note for it.
+const GOES_ON: &str = "goes on";
 
 impl Log {
     /// Open the file and start pumping.
@@ -66,6 +73,8 @@ impl Log {
             redactor: Redactor::new(options.secrets),
             file,
             aloud: aloud.map(File::from),
+            time_every: options.time_every,
+            noted: Instant::now(),
         };
         std::thread::Builder::new().name("log".to_owned()).spawn(move || {
             pump.run();
@@ -120,6 +129,9 @@ struct Pump {
     file: Rotated,
     /// Our stderr, for as long as somebody listens.
     aloud: Option<File>,
+    time_every: Duration,
+    /// When the last note was written.
+    noted: Instant,
 }
 
 impl Pump {
@@ -160,6 +172,12 @@ impl Pump {
             }
         };
         let text = self.redactor.feed(&chunk[..count]);
+        if !text.is_empty() && self.noted.elapsed() >= self.time_every && self.file.is_between_lines() {
+            let line = Note::now(GOES_ON).to_string();
+            self.file.note(&line);
+            self.say(format!("{line}\n").as_bytes());
+            self.noted = Instant::now();
+        }
         self.write(&text);
         (count > 0).then_some(count as u64)
     }
@@ -176,6 +194,7 @@ impl Pump {
                 self.write(&text);
             }
             self.file.note(text);
+            self.noted = Instant::now();
             self.say(line.as_bytes());
             line.clear();
         }
@@ -197,5 +216,35 @@ impl Pump {
         if self.aloud.as_mut().is_some_and(|stderr| stderr.write_all(text).is_err()) {
             self.aloud = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_long_after_a_note_gets_one_between_lines() {
+        let path = std::env::temp_dir().join(format!("ikeep-log-{}", std::process::id()));
+        let options = Options {
+            max_bytes: 1 << 20,
+            keep: 0,
+            secrets: Vec::new(),
+            aloud: false,
+            time_every: Duration::ZERO,
+        };
+        let log = Log::open(&path, options, channel().0).unwrap();
+        let mut engine = File::from(log.input.try_clone().unwrap());
+        for text in ["a\n", "b\nc", "d\n"] {
+            engine.write_all(text.as_bytes()).unwrap();
+            log.settle();
+        }
+        drop(engine);
+        log.close();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(path).unwrap();
+        let shown = |line: &str| Note::read(line).map_or(line.to_owned(), |note| note.text.to_owned());
+        let lines: Vec<String> = text.lines().map(shown).collect();
+        assert_eq!(lines, ["goes on", "a", "goes on", "b", "cd"], "{text}");
     }
 }

@@ -127,7 +127,8 @@ fn open_log(Order { plan, secrets }: &Order, events: &Events) -> Result<Log, Fai
     let secrets = values.map(|value| value.clone().into_bytes()).collect();
     let control = &plan.control;
     let max_bytes = control.log_max_mib.saturating_mul(1 << 20).max(1);
-    let options = log::Options { max_bytes, keep: control.log_keep, secrets, aloud: !control.background };
+    let (keep, aloud, time_every) = (control.log_keep, !control.background, log::TIME_EVERY);
+    let options = log::Options { max_bytes, keep, secrets, aloud, time_every };
     Log::open(&plan.log_file, options, events.sender())
         .map_err(|error| unavailable(format!("cannot open the log {}", plan.log_file.display()), &error))
 }

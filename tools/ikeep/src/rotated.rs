@@ -78,7 +78,8 @@ impl Rotated {
         matches!(read, Some(Ok(()))) && last != *b"\n"
     }
 
-    fn is_between_lines(&self) -> bool {
+    /// Whether what is written next begins a line.
+    pub(crate) fn is_between_lines(&self) -> bool {
         self.losing || self.line_start == self.size
     }
 

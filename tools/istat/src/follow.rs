@@ -1,4 +1,5 @@
 //! A log as it grows.
+use crate::since::{self, Since};
 use record::Keeper;
 use state::Directory;
 use std::fs::File;
@@ -14,23 +15,26 @@ const LINES: usize = 20;
 const TAIL_BYTES: u64 = 64 << 10;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Write the last 20 lines of an instance's log and all that follow, across rotations, until its keeper is gone or nobody
-/// reads any more.
-pub(crate) fn follow(place: &Directory, io: &mut Io) -> Result<(), Failure> {
+/// Write the last 20 lines of an instance's log, or those `since` a moment, and all that follow, across rotations, until
+/// its keeper is gone or nobody reads any more.
+pub(crate) fn follow(place: &Directory, since: Option<Since>, io: &mut Io) -> Result<(), Failure> {
     let what = || format!("cannot read the log of {}", place.path().display());
     let cannot = |error: &io::Error| Failure::io(Code::Unmet, what(), error);
     let state = place.state().map_err(|error| cannot(&error))?;
-    let Some((_, status)) = state else {
+    let Some((state, status)) = state else {
         return Err(Failure::new(Code::Unmet, what(), "nothing was ever kept there"));
     };
-    let mut log = Log::open(&status.log_file).map_err(|error| cannot(&error))?;
-    let begun = log.last_lines().map_err(|error| cannot(&error))?;
-    io.print(&begun)?;
+    let mut log = if let Some(since) = since {
+        since::write(&status.log_file, since, is_live(state), io)?.map_err(|error| cannot(&error))?
+    } else {
+        let mut log = Log::open(&status.log_file).map_err(|error| cannot(&error))?;
+        let begun = log.last_lines().map_err(|error| cannot(&error))?;
+        io.print(&begun)?;
+        log
+    };
     while !io.gone() {
         // Asked before reading: what a keeper wrote before it went is then read below.
-        let live = place.state().is_ok_and(|state| {
-            state.is_some_and(|(state, _)| !matches!(state, Keeper::Failed | Keeper::Stopped | Keeper::Lost))
-        });
+        let live = place.state().is_ok_and(|state| state.is_some_and(|(state, _)| is_live(state)));
         let text = log.more(live).map_err(|error| cannot(&error))?;
         if !text.is_empty() {
             io.print(&text)?;
@@ -43,17 +47,25 @@ pub(crate) fn follow(place: &Directory, io: &mut Io) -> Result<(), Failure> {
     Ok(())
 }
 
-struct Log {
+fn is_live(state: Keeper) -> bool {
+    !matches!(state, Keeper::Failed | Keeper::Stopped | Keeper::Lost)
+}
+
+pub(crate) struct Log {
     path: PathBuf,
-    file: File,
+    pub(crate) file: File,
     inode: u64,
     /// A line that has not ended yet.
-    begun: Vec<u8>,
+    pub(crate) begun: Vec<u8>,
+}
+
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 impl Log {
-    fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = open(path)?;
         let inode = file.metadata()?.ino();
         Ok(Self { path: path.to_owned(), file, inode, begun: Vec::new() })
     }

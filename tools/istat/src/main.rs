@@ -3,12 +3,14 @@
 //! Reads no records. Writes one `status` per instance that was ever kept; with `--table` a table, with `--log` a log.
 mod follow;
 mod look;
+mod since;
 mod table;
 mod unrecorded;
 mod why;
 
 use clap::Parser;
 use look::Looked;
+use since::Since;
 use state::{Directory, Found};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -34,6 +36,9 @@ struct Args {
     /// Write the log of the one instance that NAME means, and follow it
     #[arg(long, conflicts_with_all = ["table", "watch"])]
     log: bool,
+    /// With --log: begin there instead, 10m ago, or at 2026-11-29T10:00 UTC
+    #[arg(long, value_name = "TIME", requires = "log", value_parser = Since::parse)]
+    since: Option<Since>,
 }
 
 const REDRAW: Duration = Duration::from_secs(2);
@@ -43,10 +48,10 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let Args { names, run_dir, table, watch, log } = args;
+    let Args { names, run_dir, table, watch, log, since } = args;
     let run_dir = run_dir.as_deref();
     if log {
-        follow::follow(&the_one(run_dir, &names)?, io)?;
+        follow::follow(&the_one(run_dir, &names)?, since, io)?;
         return Ok(Outcome::Done);
     }
     if table || watch {
