@@ -3,10 +3,31 @@
 #
 # usage: infer-dev-entry.sh [COMMAND [ARG...]]
 #
-# The boot's records go to stdout (a table instead, where that is a terminal), then COMMAND gets the terminal. On TERM
-# the engines are stopped first, then COMMAND is told to go. The exit code is COMMAND's. See infer-dev(7), BOOT.
+# `usage` says the rest, and infer-dev(7), BOOT.
 # shellcheck disable=SC2317 # the traps call what looks unreachable
 set -euo pipefail
+
+usage() {
+    cat <<'END'
+Bring up the engines that the environment asks for, then run COMMAND
+
+Usage: infer-dev-entry.sh [COMMAND [ARG...]]
+
+What is brought up is what the AUTO_INFER_*_ON_BOOT variables ask for; `ienv --boot --explain` shows it. The boot's records
+go to standard output (a table instead, where that is a terminal). Then COMMAND, by default a shell, gets the terminal.
+On TERM the engines are stopped first, then COMMAND is told to go. The exit code is COMMAND's.
+
+Environment:
+  AUTO_INFER_BOOT_FAILURE  continue: run COMMAND although the boot failed (the default); stop: end with the boot's exit code
+  AUTO_INFER_BOOT_WAIT     1: run COMMAND when the boot has ended (the default); 0: at once
+  INFER_DEV_KEEP           a folder in which each boot's records are kept
+
+Options:
+  -h, --help  Print this
+
+see infer-dev(7), BOOT
+END
+}
 
 here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 boot_pid='' command_pid='' # children of ours
@@ -34,39 +55,66 @@ is_on() {
     esac
 }
 
-# In an image (it has /hard) that no PeiDocker prepared, make the folders that it would have made.
+# In an image (it has /hard), lay /soft as PeiDocker does: each folder is a link to the one on the volume where that is
+# mounted, else to one in the image. Work in a folder of the container's own layer would go away with the container. What
+# is no link of that kind is left alone.
 make_folders() {
-    if [[ -d /hard && ! -e /soft && $EUID == 0 ]]; then
-        mkdir -p /soft/app /soft/data /soft/workspace
-    fi
+    local name place
+    [[ -d /hard && $EUID == 0 ]] || return 0
+    for name in app data workspace; do
+        case $(readlink "/soft/$name" || [[ ! -e /soft/$name ]] || printf 'a folder') in
+            '' | "/hard/volume/$name" | "/hard/image/$name") ;;
+            *) continue ;;
+        esac
+        place=/hard/volume/$name
+        [[ -d $place ]] || place=/hard/image/$name
+        if ! { mkdir -p "$place" /soft && ln -sfnT "$place" "/soft/$name"; }; then
+            say "warning: there is no /soft/$name"
+        fi
+    done
 }
 
-# Make /soft/app/ENGINE, where iinstall installs too, for who installs: by the engine's variable, or `me` (infer-dev(7)).
+# Make a folder for an engine's helpers. llama.cpp is installed in it too, so iinstall makes it, for the user who installs.
 make_home() {
-    local engine=${1##*/} variable user
-    [[ ! -d $1 ]] || return 0
-    mkdir -p -- "$1" || return
-    engine=${engine//-/_}
-    variable=AUTO_INFER_${engine^^}_USER
-    user=${!variable:-me}
-    if [[ $EUID == 0 ]] && id -u -- "$user" >/dev/null 2>&1; then
-        chown -- "$user:" "$1" || say "warning: $1 is not $user's"
+    local folder=$1 install=${AUTO_INFER_LLAMA_CPP_INSTALL_DIR:-/soft/app/llama-cpp}
+    [[ ! -e $folder ]] || return 0
+    if [[ $EUID == 0 && ${folder##*/} == llama-cpp && $install == /soft/app/llama-cpp ]]; then
+        # What keeps it from that is said when it installs.
+        ienv --steps install llama-cpp 2>/dev/null | iinstall --prepare >/dev/null 2>&1 || true
     fi
+    [[ -e $folder ]] || mkdir -- "$folder" 2>/dev/null || true
+}
+
+# Link an engine's helpers into a folder, which is entered: whoever may write to what is above it could otherwise lead root
+# elsewhere with a link. What is written is written as the folder's owner. For a subshell.
+link_into() {
+    local folder=$1 script name as=()
+    if ! cd -- "$folder" 2>/dev/null || [[ $(env pwd -P) != "$folder" ]]; then
+        say "warning: there are no links in $folder, which is no folder of its own"
+        return
+    fi
+    if [[ $EUID == 0 && ! -O . ]]; then
+        as=(setpriv --reuid "$(stat -c %u .)" --regid "$(stat -c %g .)" --clear-groups)
+    fi
+    for script in "$here/helpers/${folder##*/}"/*.sh; do
+        name=${script##*/}
+        if [[ -e $name && ! -L $name ]]; then
+            say "warning: $folder/$name is not a link of ours and is left alone"
+        elif [[ $(readlink "$name") != "$script" ]]; then
+            "${as[@]}" ln -sfnT "$script" "$name" || say "warning: there is no link at $folder/$name"
+        fi
+    done
 }
 
 # Put the helpers where set-ups expect them: helpers/ENGINE/NAME as /soft/app/ENGINE/NAME. Somebody's own file stays.
 link_helpers() {
-    local script link
+    local app engine
     [[ -d /soft/app ]] || return 0
-    for script in "$here"/helpers/*/*.sh; do
-        link=/soft/app/$(basename "$(dirname "$script")")/$(basename "$script")
-        if [[ -e $link && ! -L $link ]]; then
-            say "warning: $link is not a link of ours and is left alone"
-        elif [[ $(readlink "$link") != "$script" ]]; then
-            if ! { make_home "$(dirname "$link")" && ln -sfn "$script" "$link"; }; then
-                say "warning: there is no link at $link"
-            fi
-        fi
+    app=$(realpath /soft/app)
+    for engine in "$here"/helpers/*/; do
+        engine=$app/$(basename "$engine")
+        make_home "$engine"
+        (link_into "$engine")
     done
 }
 
@@ -75,21 +123,55 @@ pipeline() {
     ienv --boot | iwarm | icache | iinstall | iplan | ilaunch | iprobe | ichat
 }
 
-# Keep the stream below INFER_DEV_KEEP, a file for each boot, and hand it on unless a person looks on. A reader that
-# goes away does not end the boot (tee -p).
-keep() {
-    local file=/dev/null
-    if [[ -n ${INFER_DEV_KEEP-} ]]; then
-        file=$INFER_DEV_KEEP/boot-$(date -u +%Y%m%dT%H%M%SZ)-$$.jsonl
-        if ! { mkdir -p "$INFER_DEV_KEEP" && : >"$file"; }; then
-            say "warning: the boot's records are not kept: INFER_DEV_KEEP is '$INFER_DEV_KEEP'"
-            file=/dev/null
-        fi
-    fi
-    if [[ -t 1 ]]; then
-        cat >"$file"
+# Print whom root has to be to write at a path, as UID GID: the first on the way to it who is not root, as he could lead root
+# elsewhere. Links count, and what they lead to.
+writer_at() {
+    local path at part owner
+    for path in "$1" "$(realpath -m -- "$1")"; do
+        at=/
+        while read -r -d / part; do
+            at+=$part/
+            owner=$(stat -c '%u %g' -- "${at%/}" 2>/dev/null) || break
+            if [[ ${owner%% *} != 0 ]]; then
+                printf '%s\n' "$owner"
+                return
+            fi
+        done <<<"${path#/}/"
+    done
+}
+
+# Write standard input to a new file below a folder, which is made: both for our eyes only. The file is not opened but made,
+# whatever lies in its place.
+write_kept() {
+    umask 077
+    mkdir -p -- "$1" && cd -- "$1" && exec dd "of=$2" conv=excl bs=64K status=none
+}
+
+# Keep the stream in a file for each boot.
+kept() {
+    local name writer='' why
+    name=boot-$(date -u +%Y%m%dT%H%M%SZ)-$$.jsonl
+    [[ $EUID != 0 ]] || writer=$(writer_at "$INFER_DEV_KEEP")
+    if [[ -z $writer ]]; then
+        why=$(write_kept "$INFER_DEV_KEEP" "$name" 2>&1) && return
     else
-        tee -p -- "$file"
+        export -f write_kept
+        why=$(setpriv --reuid "${writer% *}" --regid "${writer#* }" --clear-groups \
+            "$BASH" -c 'write_kept "$@"' - "$INFER_DEV_KEEP" "$name" 2>&1) && return
+    fi
+    say "warning: the boot's records are not kept: INFER_DEV_KEEP is '$INFER_DEV_KEEP': ${why##*: }"
+    cat >/dev/null
+}
+
+# Keep the stream where INFER_DEV_KEEP says, and hand it on unless a person looks on. A reader that goes away does not end
+# the boot (tee -p).
+keep() {
+    [[ ! -t 1 ]] || exec >/dev/null
+    if [[ -z ${INFER_DEV_KEEP-} ]]; then
+        tee -p /dev/null
+    else
+        tee -p >(kept)
+        wait "$!"
     fi
 }
 
@@ -123,27 +205,30 @@ on_term() {
     [[ -n $ending ]] || wind_up
 }
 
-# Ctrl-C means us only while we boot; COMMAND gets its own.
+# Ctrl-C means us only while we boot.
 on_int() {
-    if [[ -z $command_pid && -z $ending ]]; then
+    if [[ -z $ending ]]; then
         verdict=130
         wind_up
     fi
 }
 
-# Wait until one of these children ends, whatever signals come: $ended is the child, $code its exit code. bash forgets a
-# child's end for `wait -n` when a trap ran commands in between, and remembers it for `wait PID`.
+# Wait until one of these children ends, whatever signals come: $ended is the child, $code its exit code. bash loses the code
+# of a child that ends while a trap interrupts `wait`, and says -1: it was TERM that interrupted, so TERM ended the child.
 await() {
     local pid
     while :; do
+        ended='' code=0
+        wait -n -p ended "$@" 2>/dev/null || code=$?
+        [[ -z ${ended-} ]] || return 0
         for pid in "$@"; do
             if ! kill -0 "$pid" 2>/dev/null; then
                 ended=$pid code=0
-                wait "$pid" || code=$?
-                return
+                wait "$pid" 2>/dev/null || code=$?
+                [[ $code != -1 ]] || code=143
+                return 0
             fi
         done
-        wait -n "$@" 2>/dev/null || true
     done
 }
 
@@ -157,6 +242,17 @@ judge_boot() {
     fi
 }
 
+case ${1-} in
+    -h | --help)
+        usage
+        exit
+        ;;
+    -*)
+        say "$1 is no option, and no COMMAND begins like that"
+        say 'hint: infer-dev-entry.sh --help'
+        exit 2
+        ;;
+esac
 on_failure=${AUTO_INFER_BOOT_FAILURE:-continue}
 case $on_failure in
     continue | stop) ;;
@@ -197,6 +293,8 @@ if [[ -n $ending ]]; then
     exit "${verdict:-143}"
 fi
 
+# From here on Ctrl-C is COMMAND's alone. A shell that hears it too may forget how the child that it waits for has ended.
+trap '' INT
 # In the background for us, so that we hear signals; for COMMAND as in the foreground: our terminal, our stdin, and
 # no ignored INT and QUIT, which a shell gives to what it starts with &.
 (

@@ -1,5 +1,8 @@
 //! The container's entry: the boot on the real engine, and what becomes of COMMAND.
+mod folders;
 mod hooks;
+mod kept;
+mod terminal;
 
 pub(crate) use hooks::ON_A_VOLUME;
 
@@ -154,32 +157,6 @@ fn a_boot_that_fails_in_the_background_ends_command_where_it_is_told_to() {
 }
 
 #[test]
-fn each_boots_stream_is_kept_in_a_file_of_its_own() {
-    let mut sandbox = booting(&[free_port()]);
-    sandbox.set("INFER_DEV_KEEP", &sandbox.text("kept/boots"));
-    let outputs = [enter(&sandbox, "true").exits(0), enter(&sandbox, "true").exits(0)];
-    let mut kept: Vec<String> = std::fs::read_dir(sandbox.path("kept/boots"))
-        .unwrap()
-        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
-        .map(|text| text.replace(sandbox.path("").to_str().unwrap().trim_end_matches('/'), "$SANDBOX"))
-        .collect();
-    // Two boots of one second are told apart by their process ids, which may come in any order.
-    kept.sort_by_key(|text| text.contains(r#""reused":true"#));
-    assert_eq!(kept, outputs.map(|output| output.stdout));
-}
-
-#[test]
-fn a_folder_that_cannot_be_written_does_not_stop_the_boot() {
-    let mut sandbox = booting(&[free_port()]);
-    sandbox.write("file", "");
-    sandbox.set("INFER_DEV_KEEP", &sandbox.text("file/boots"));
-    let output = enter(&sandbox, "exit 8").exits(8);
-    assert_eq!(output.all("answer").len(), 1);
-    let warning = "warning: the boot's records are not kept: INFER_DEV_KEEP is '$SANDBOX/file/boots'";
-    assert!(output.stderr.contains(warning), "{}", output.stderr);
-}
-
-#[test]
 fn term_stops_the_engines_first_and_then_command() {
     let sandbox = booting(&[free_port()]);
     let command = "trap 'istat >at-term; exit 9' TERM; : >started; while :; do sleep 0.01; done";
@@ -232,47 +209,53 @@ fn wrong_variables_are_named_and_nothing_is_done() {
     ");
 }
 
-/// A root of its own, seen by nobody else, in which `/soft/app` exists and holds one file of somebody else's.
-const IN_ITS_OWN_ROOT: &str = r#"
-mount -t tmpfs none root
-for top in /*; do
-    if [ -L "$top" ]; then cp -P "$top" "root$top"; continue; fi
-    if [ -d "$top" ]; then mkdir "root$top"; mount --rbind "$top" "root$top"; fi
-done
-mkdir -p root/soft/app/llama-cpp
-echo mine >root/soft/app/llama-cpp/get-llama-cpp-pkg.sh
-chroot root "$0" sh -c 'cd /soft/app; cat llama-cpp/get-llama-cpp-pkg.sh; readlink */*.sh; exit 11'
-"#;
-
 #[test]
-fn helpers_are_linked_and_somebodys_own_file_is_left_alone() {
-    let sandbox = Sandbox::new();
-    std::fs::create_dir(sandbox.path("root")).unwrap();
-    let mut command = sandbox.command("unshare");
-    command.args(["--map-root-user", "--mount", "bash", "-ec", IN_ITS_OWN_ROOT]).arg(script());
-    let output = sandbox.finish(&mut command).exits(11);
-    let helpers = root().join("scripts/helpers");
-    let all = sandbox.sh(&format!("ls {}/*/*.sh", helpers.display())).exits(0).stdout;
-    let own = helpers.join("llama-cpp/get-llama-cpp-pkg.sh").display().to_string();
-    let expected = format!("mine\n{}", all.replace(&format!("{own}\n"), ""));
-    assert!(output.stdout.ends_with(&expected), "{}", output.transcript());
-    let warning = "/soft/app/llama-cpp/get-llama-cpp-pkg.sh is not a link of ours and is left alone";
-    assert!(output.stderr.contains(warning), "{}", output.stderr);
+fn a_boot_that_is_asked_for_the_bridge_says_that_it_failed_and_serves_the_rest() {
+    let mut sandbox = booting(&[free_port()]);
+    for variable in ["AUTO_INFER_BRIDGE_ON_BOOT", "AUTO_INFER_LITELLM_ON_BOOT"] {
+        sandbox.set(variable, "1");
+        let output = enter(&sandbox, "exit 7").exits(7);
+        let failed = output.one("failed");
+        assert_eq!((&failed["engine"], &failed["code"]), (&"bridge".into(), &69.into()), "{failed}");
+        assert_eq!(output.all("answer").len(), 1, "{}", output.transcript());
+        assert!(output.stderr.contains("ilaunch: cannot start the bridge: "), "{}", output.stderr);
+        sandbox.unset(variable);
+    }
+    sandbox.set("AUTO_INFER_BRIDGE_ON_BOOT", "1");
+    sandbox.set("AUTO_INFER_BOOT_FAILURE", "stop");
+    let output = enter(&sandbox, "exit 7").exits(69);
+    assert_eq!(output.all("answer").len(), 1, "{}", output.transcript());
+    // Alone it is no less of a failure.
+    sandbox.set("AUTO_INFER_LLAMA_CPP_GET_PKG_ON_BOOT", "0");
+    sandbox.set("AUTO_INFER_LLAMA_CPP_ON_BOOT", "0");
+    assert_eq!(enter(&sandbox, "exit 7").exits(69).one("failed")["engine"], "bridge");
 }
 
 #[test]
-fn a_folder_that_root_makes_for_the_helpers_belongs_to_who_installs_there() {
-    if !rustix::process::geteuid().is_root() {
-        println!("not run: only root can give a folder away");
-        return;
+fn help_and_wrong_options_start_nothing() {
+    let sandbox = Sandbox::new();
+    for option in ["--help", "-h"] {
+        let help = sandbox.finish(sandbox.command(script()).arg(option)).exits(0);
+        assert!(help.stdout.contains("Usage: infer-dev-entry.sh [COMMAND [ARG...]]"), "{}", help.stdout);
+        assert!(help.stderr.is_empty() && !help.stdout.contains(r#""kind""#), "{}", help.transcript());
     }
-    let mut sandbox = Sandbox::new();
-    sandbox.set("AUTO_INFER_LLAMA_CPP_USER", "nobody");
-    std::fs::create_dir(sandbox.path("root")).unwrap();
-    let in_its_own_root = IN_ITS_OWN_ROOT
-        .replace("app/llama-cpp\necho mine >root/soft/app/llama-cpp/get-llama-cpp-pkg.sh", "app")
-        .replace("cat llama-cpp/get-llama-cpp-pkg.sh; readlink */*.sh", "stat -c %U llama-cpp sglang");
-    let mut command = sandbox.command("unshare");
-    let output = sandbox.finish(command.args(["--mount", "bash", "-ec", &in_its_own_root]).arg(script()));
-    assert!(output.exits(11).stdout.ends_with("nobody\nroot\n"));
+    let wrong = sandbox.finish(sandbox.command(script()).arg("--hlep")).exits(2);
+    assert_eq!(wrong.stdout, "");
+    assert!(wrong.stderr.contains("--hlep is no option"), "{}", wrong.stderr);
+}
+
+#[test]
+fn term_to_all_at_once_is_told_by_the_exit_code() {
+    use std::os::unix::process::CommandExt;
+    let sandbox = Sandbox::new();
+    for _ in 0..10 {
+        let mut entry = sandbox.command(script());
+        entry.args(["sh", "-c", ": >started; exec sleep 1000"]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut entry = entry.process_group(0).spawn().unwrap();
+        wait_for_file(&sandbox, "started");
+        let group = rustix::process::Pid::from_child(&entry);
+        rustix::process::kill_process_group(group, Signal::TERM).unwrap();
+        assert_eq!(end(&mut entry), Some(143));
+        std::fs::remove_file(sandbox.path("started")).unwrap();
+    }
 }
