@@ -318,6 +318,46 @@ fn a_real_server_gets_its_key_and_nobody_else_sees_it() {
     assert!(!seen.contains("sk-in-the-"), "{seen}");
 }
 
+/// An engine that prints what it read of its file, as vLLM does, and what pydantic says of a value that it refuses.
+const TELLING: &str = r#"#!/usr/bin/env python3
+import json, sys
+lines = dict(line.rstrip().split(": ", 1) for line in open(sys.argv[sys.argv.index("--config") + 1]))
+tables = {name: json.loads(json.loads(value)) for name, value in lines.items()}
+print(f"(APIServer pid=1) INFO 11-29 02:45:36 [api_utils.py:286] non-default args: {tables}", flush=True)
+key = tables["speculative-config"]["api_key"]
+print(f"  Value error, x [type=value_error, input_value={{'api_key': '{key[:9]}...{key[-7:]}'}}, input_type=dict]")
+print(f"vllm serve: error: argument --speculative-config/-sc: {tables['speculative-config']}", file=sys.stderr)
+sys.exit(1)
+"#;
+
+#[test]
+fn secrets_inside_tables_and_json_stand_nowhere_whatever_the_engine_prints_of_them() {
+    let sandbox = crate::kit::Sandbox::new();
+    let python = sandbox.script("bin/python", TELLING);
+    let toml = format!(
+        "[master]\npython_path = '{}'\n[instance.control]\nallow = ['model_missing', 'model_not_local']\n\
+         [instance.a.server]\nmodel = '/none'\nport = {}\n\
+         speculative_config = {{ method = 'mtp', api_key = 'deepest-0123456789', eos_token = '</s>' }}\n\
+         extra_args = ['--additional-config', '{{\"a\": [{{\"my_token\": \"deepest-two\"}}]}}']\n",
+        python.display(),
+        crate::kit::free_port()
+    );
+    sandbox.write("vllm.toml", toml);
+    let pipeline = "ienv vllm | iplan | ilaunch | iprobe";
+    let output = sandbox.sh(&format!("export AUTO_INFER_VLLM_CONFIG=$PWD/vllm.toml; {pipeline}")).exits(1);
+    let failed = output.one("failed");
+    assert_eq!(failed["class"], "bad_flag", "{failed}");
+    let log = everything_readable(&sandbox, "w/logs");
+    assert!(log.contains("'api_key': '[secret]'") && log.contains("'eos_token': '</s>'"), "{log}");
+    assert!(failed["cause"].as_str().unwrap().contains("[secret]"), "{failed}");
+    let seen = format!("{}{}{log}", output.stdout, output.stderr);
+    let state = fs::read_to_string(sandbox.path("run/vllm/a/status.json")).unwrap();
+    let plan = fs::read_to_string(sandbox.path("run/vllm/a/plan.json")).unwrap();
+    for part in ["deepest", "0123", "456789", "-two"] {
+        assert!(!format!("{seen}{state}{plan}").contains(part), "{part}: {seen}{state}{plan}");
+    }
+}
+
 #[test]
 fn a_configuration_that_changed_since_it_was_planned_is_planned_again() {
     let sandbox = crate::pipeline::sandbox_with_engine(&[crate::kit::free_port()]);

@@ -1,6 +1,7 @@
 //! Secrets: which values are, and how each reaches its engine without standing in an argument, a record or a log.
 use crate::arguments::{Argument, Arguments};
 use engine::{Lists, Traits};
+use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
@@ -29,10 +30,46 @@ pub(crate) struct Secret {
     pub(crate) api_key: bool,
 }
 
+/// What stands before `_token` where a token of a text is meant, or a count of them.
+const OF_TEXT: &str = "bos eos eot eom pad unk sep cls mask fim image img audio video vision start end stop think special \
+     placeholder first last next per";
+
 /// Whether a value of this name is a secret.
 pub(crate) fn is_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
-    ["_key", "_token", "password", "secret"].iter().any(|end| name.ends_with(end))
+    match name.strip_suffix("_token") {
+        Some(which) => {
+            let word = which.rsplit(['_', '.']).next().unwrap_or_default();
+            !OF_TEXT.split(' ').any(|known| known == word)
+        }
+        None => ["_key", "password", "secret"].iter().any(|end| name.ends_with(end)),
+    }
+}
+
+/// The secrets in a text that is JSON, as they are and as JSON writes them: an engine prints them out of it.
+pub(crate) fn leaves(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Ok(value @ (Json::Object(_) | Json::Array(_))) = serde_json::from_str(text) {
+        gather(&value, false, &mut found);
+    }
+    found
+}
+
+fn gather(value: &Json, secret: bool, found: &mut Vec<String>) {
+    match value {
+        Json::Object(members) => {
+            members.iter().for_each(|(name, value)| gather(value, is_name(name), found));
+        }
+        Json::Array(values) => values.iter().for_each(|value| gather(value, secret, found)),
+        Json::String(text) if secret => {
+            let written = value.to_string();
+            let inner = &written[1..written.len() - 1];
+            found.extend((inner != text).then(|| inner.to_owned()));
+            found.push(text.clone());
+        }
+        Json::Number(number) if secret => found.push(number.to_string()),
+        _ => {}
+    }
 }
 
 /// Take the secrets out of arguments and environment.
@@ -43,7 +80,8 @@ pub(crate) fn take(
 ) -> Result<Vec<Secret>, Failure> {
     let mut secrets = Vec::new();
     let is_secret = |argument: &Argument| {
-        argument.holds_secret || (is_name(&argument.flag) && !argument.values.is_empty())
+        let named = is_name(&argument.flag) && !argument.values.is_empty();
+        argument.holds_secret || named || argument.values.iter().any(|value| !leaves(value).is_empty())
     };
     for list in [&mut arguments.written, &mut arguments.extra] {
         for argument in list.extract_if(.., |argument| is_secret(argument)) {
@@ -155,6 +193,24 @@ mod tests {
         }
         for name in ["api_key_file", "max_tokens", "key", "tokenizer", "ssl_keyfile", "secrets_dir"] {
             assert!(!is_name(name), "{name}");
+        }
+        for name in [
+            "eos_token",
+            "think-end-token",
+            "hf_overrides.pad_token",
+            "kt_max_deferred_experts_per_token",
+            "bucket-time-to-first-token",
+        ] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn secrets_in_a_json_value_are_found_however_deep() {
+        let text = r#"{"api_key": "k\"1", "my_key": {"type": "string"}, "a": [{"my_token": ["x1", "x2"], "eos_token": "</s>"}], "b": {"password": 12345}}"#;
+        assert_eq!(leaves(text), [r#"k\"1"#, r#"k"1"#, "x1", "x2", "12345"]);
+        for text in ["sk-1", "\"x\"", "{\"eos_token\": \"</s>\"}", "{api_key: x"] {
+            assert!(leaves(text).is_empty(), "{text}");
         }
     }
 

@@ -3,7 +3,7 @@ use crate::Options;
 use crate::config;
 use crate::document::Document;
 use crate::instance::{Separated, separate};
-use crate::secret::{CONFIG_FILE, Way, config_text};
+use crate::secret::{CONFIG_FILE, Way, config_text, leaves};
 use crate::spoken;
 use record::Plan;
 use state::Secrets;
@@ -29,6 +29,8 @@ pub fn secrets(plan: &Plan, options: &Options) -> Result<Secrets, Failure> {
             }
             Way::Line(_) => {
                 given.values.extend(secret.values.iter().cloned());
+                // The engine prints a table's secrets out of it.
+                given.values.extend(secret.values.iter().flat_map(|value| leaves(value)));
                 secret.values.first().cloned()
             }
             Way::KeyFile(path) => first_key(&read_text(path)?).map(str::to_owned),
@@ -160,6 +162,23 @@ mod tests {
         assert!(machine.plan().args.ends_with(&["--config".to_owned(), ours]));
         let several = Machine::new(Engine::Vllm, "api_key = ['k', 'l']").secrets();
         assert_eq!(several.files["config.yaml"], "api-key: [\"k\",\"l\"]\n");
+    }
+
+    #[test]
+    fn what_is_secret_in_a_table_or_in_json_is_known_by_itself_too() {
+        let server = "speculative_config = { method = 'mtp', api_key = 'deep-1', eos_token = '</s>' }";
+        let json = r#"extra_args = ['--additional-config', '{"a": [{"my_token": "deep-2"}]}']"#;
+        let machine = Machine::new(Engine::Vllm, &format!("{server}\n{json}"));
+        let (plan, given) = (machine.plan(), machine.secrets());
+        assert_eq!(plan.secrets, ["server.speculative_config", "extra_args.--additional-config"]);
+        for secret in ["deep-1", "deep-2"] {
+            assert!(given.values.iter().any(|value| value == secret), "{:?}", given.values);
+            assert!(!plan.args.join(" ").contains(secret), "{:?}", plan.args);
+        }
+        assert!(!given.values.iter().any(|value| value == "</s>"));
+        let plain =
+            Machine::new(Engine::Sglang, "kt_max_deferred_experts_per_token = 4\neos_token = '</s>'").plan();
+        assert!(plain.secrets.is_empty(), "{:?}", plain.secrets);
     }
 
     #[test]

@@ -24,6 +24,9 @@ impl Redactor {
         for secret in &self.secrets {
             text = replaced(&text, secret);
         }
+        for secret in &self.secrets {
+            text = without_ends(&text, secret);
+        }
         let begins =
             |length: &usize| self.secrets.iter().any(|s| s.starts_with(&text[text.len() - length..]));
         let longest = self.secrets.first().map_or(0, |secret| secret.len() - 1).min(text.len());
@@ -46,6 +49,26 @@ fn replaced(text: &[u8], secret: &[u8]) -> Vec<u8> {
         kept.extend_from_slice(&rest[..at]);
         kept.extend_from_slice(b"[secret]");
         rest = &rest[at + secret.len()..];
+    }
+    kept.extend_from_slice(rest);
+    kept
+}
+
+/// Python's libraries cut a long value in its middle: what is left of a secret on either side of the dots goes too.
+fn without_ends(text: &[u8], secret: &[u8]) -> Vec<u8> {
+    const DOTS: &[u8] = b"...";
+    let mut kept = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.windows(DOTS.len()).position(|window| window == DOTS) {
+        let (before, after) = (&rest[..at], &rest[at + DOTS.len()..]);
+        let lengths = || (Redactor::SHORTEST..secret.len()).rev();
+        let head = lengths().find(|length| before.ends_with(&secret[..*length])).unwrap_or(0);
+        let tail = lengths().find(|length| after.starts_with(&secret[secret.len() - length..])).unwrap_or(0);
+        for (piece, cut) in [(&before[..at - head], head), (DOTS, tail)] {
+            kept.extend_from_slice(piece);
+            kept.extend_from_slice(if cut > 0 { b"[secret]" } else { b"" });
+        }
+        rest = &after[tail..];
     }
     kept.extend_from_slice(rest);
     kept
@@ -77,5 +100,15 @@ mod tests {
     #[test]
     fn what_is_too_short_is_no_secret() {
         assert_eq!(redacted(&["abc"], &["abc"]), "abc");
+    }
+
+    #[test]
+    fn what_is_left_of_a_secret_that_was_cut_in_its_middle_goes_too() {
+        let cut =
+            redacted(&["sk-0123456789abcdef"], &["input_value={'api_key': 'sk-01234...89abcdef'}, x...\n"]);
+        assert_eq!(cut, "input_value={'api_key': '[secret]...[secret]'}, x...\n");
+        let pieces = redacted(&["sk-0123456789abcdef"], &["'sk-01", "234...x'"]);
+        assert_eq!(pieces, "'[secret]...x'");
+        assert_eq!(redacted(&["sk-0123456789abcdef"], &["a...b sk-0 c"]), "a...b sk-0 c");
     }
 }
