@@ -75,12 +75,15 @@ fn a_stream_that_breaks_off_errs_or_says_nothing_is_no_answer() {
     let keeping = Keeping::new();
     let piece = r#"data: {"choices":[{"delta":{"content":"Hel"}}]}"#;
     let end = r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
+    let abort = r#"data: {"choices":[{"delta":{},"finish_reason":"abort"}]}"#;
     let error = r#"data: {"error":{"message":"out of memory","code":500}}"#;
     let fake = Fake::plan(&keeping, "a").says("healthy", "").launched();
     for (stream, code, cause) in [
         (format!("{piece}\n\n"), 75, "the stream was cut"),
         (format!("{piece}\n\n{error}\n\n"), 1, "HTTP 500: out of memory"),
         (format!("{end}\n\ndata: [DONE]\n\n"), 1, "the model ended without a word"),
+        (format!("{piece}\n\n{abort}\n\ndata: [DONE]\n\n"), 75, "its finish_reason is abort"),
+        (format!("{piece}\n\n{abort}\n\n"), 75, "its finish_reason is abort"),
         ("data: hello\n\n".to_owned(), 1, "not the answer of an OpenAI-compatible server"),
     ] {
         fake.now_says("stream", &stream);

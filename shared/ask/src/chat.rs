@@ -149,7 +149,7 @@ impl Target {
         let mut said = Said::default();
         while let Some(data) = events.next()? {
             if data == "[DONE]" {
-                return Ok(said);
+                return said.whole();
             }
             said.take(&data, start, heard)?;
             if said.content.len() + said.reasoning.len() > chat.answer_bytes() {
@@ -157,7 +157,7 @@ impl Target {
             }
         }
         if said.finish.is_some() {
-            Ok(said)
+            said.whole()
         } else {
             Err(Error::Unreachable("the stream was cut".to_owned()))
         }
@@ -165,6 +165,16 @@ impl Target {
 }
 
 impl Said {
+    /// A server that is being stopped ends what it was saying in good form, and only the reason tells.
+    fn whole(self) -> Result<Self, Error> {
+        match self.finish.as_deref() {
+            Some(reason @ ("abort" | "error")) => {
+                Err(Error::Unreachable(format!("the server broke off, its finish_reason is {reason}")))
+            }
+            _ => Ok(self),
+        }
+    }
+
     fn take(&mut self, data: &str, start: Instant, heard: &mut dyn FnMut(Piece<'_>)) -> Result<(), Error> {
         let chunk: Chunk = serde_json::from_str(data).map_err(crate::target::malformed)?;
         if chunk.error.is_some() {
