@@ -132,3 +132,36 @@ fn a_copy_of_the_archive_is_written_over_nothing_that_is_elsewhere() {
     }
     assert_eq!(fs::metadata(&copy).unwrap().nlink(), 1);
 }
+
+#[test]
+fn in_the_place_of_the_marker_where_root_looks_for_what_a_user_has_installed() {
+    let mut sandbox = Sandbox::new();
+    for (name, value) in [("SGLANG_PROJECT_DIR", "theirs"), ("LLAMA_CPP_INSTALL_DIR", "theirs")] {
+        let value = sandbox.text(value);
+        sandbox.set(&format!("AUTO_INFER_{name}"), &value);
+    }
+    sandbox.write("c.toml", "[instance.a.server]\n");
+    let config = sandbox.text("c.toml");
+    sandbox.set("AUTO_INFER_LLAMA_CPP_CONFIG", &config);
+    drop(sandbox.sh("mkdir theirs; chmod 755 .").exits(0));
+    let marker = sandbox.path("theirs/.installed-from.json");
+    for script in ["timeout 20 ienv sglang", "ienv llama-cpp | timeout 20 iplan"] {
+        with_odd(&sandbox, &marker, script, |make, output| {
+            assert!([0, 65, 69].contains(&output.code), "{script}, {make}: {}", output.transcript());
+        });
+    }
+    if !rustix::process::geteuid().is_root() {
+        return println!("not tried: whether root follows a user's link");
+    }
+    // A link of nobody's shows nothing of root's: what is no marker would be quoted.
+    let plant = "mkdir -m 700 private; echo '{\"engine\":\"SECRET\"}' > private/key; ln -s $PWD/private/key theirs/.installed-from.json
+        chown -h nobody theirs theirs/.installed-from.json";
+    assert_eq!(sandbox.sh(plant).exits(0).stderr, "");
+    let output = sandbox.sh("ienv llama-cpp | iplan").exits(69);
+    assert!(
+        output.transcript().contains("cannot read $SANDBOX/theirs/.installed-from.json"),
+        "{}",
+        output.transcript()
+    );
+    assert!(!output.transcript().contains("SECRET"));
+}

@@ -1,9 +1,9 @@
 //! `<bundle>.json`, beside the bundle: what was packed, so that whoever carries it can tell that it arrived.
 use crate::{MARK, MARKED, Member, Problem};
+use owner::Dir;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
@@ -87,12 +87,8 @@ impl Manifest {
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let mut text = serde_json::to_vec_pretty(self)?;
         text.push(b'\n');
-        let mut draft = path.as_os_str().to_owned();
-        draft.push(".new");
-        let mut file = File::create(&draft)?;
-        file.write_all(&text)?;
-        file.sync_all()?;
-        std::fs::rename(&draft, path)
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        Dir::open(path.parent().unwrap_or(Path::new("/")))?.replace_for_good(name, 0o644, &text)
     }
 
     /// What is wrong with these members, which are all of the bundle's.

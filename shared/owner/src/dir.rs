@@ -114,6 +114,16 @@ impl Dir {
         read_capped(file, cap).map(Some)
     }
 
+    /// What stands in a file of at most `cap` bytes, whoever's it is, where a link in its place is followed: with the rights
+    /// that this folder is touched with, so that it leads nowhere that its owner could not go.
+    ///
+    /// # Errors
+    /// As [`read_file`](crate::read_file).
+    pub fn read_through_links(&self, name: impl AsRef<OsStr>, cap: usize) -> io::Result<Vec<u8>> {
+        let name = one_name(name.as_ref())?;
+        self.actor.act(|| crate::file::read_at(&self.fd, Path::new(name), cap))?
+    }
+
     /// The names of all entries, sorted.
     ///
     /// # Errors

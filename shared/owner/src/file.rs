@@ -4,6 +4,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 /// Open a regular file to read, links followed, with the rights that the calling thread has. A pipe in its place is not
@@ -12,10 +13,14 @@ use std::path::Path;
 /// # Errors
 /// What the system says; that it is no regular file.
 pub fn open_file(path: &Path) -> io::Result<File> {
+    open_at(CWD, path)
+}
+
+fn open_at(folder: impl AsFd, path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let not_regular = || io::Error::other("it is not a regular file");
     // A socket cannot be opened, and a device may have nothing behind it.
-    let file = File::from(openat(CWD, path, flags, Mode::empty()).map_err(|error| match error {
+    let file = File::from(openat(folder, path, flags, Mode::empty()).map_err(|error| match error {
         Errno::NXIO | Errno::NODEV => not_regular(),
         other => other.into(),
     })?);
@@ -28,6 +33,11 @@ pub fn open_file(path: &Path) -> io::Result<File> {
 /// As [`open_file`]; that it is larger.
 pub fn read_file(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
     read_capped(open_file(path)?, cap)
+}
+
+/// The same, from a folder on.
+pub(crate) fn read_at(folder: impl AsFd, path: &Path, cap: usize) -> io::Result<Vec<u8>> {
+    read_capped(open_at(folder, path)?, cap)
 }
 
 #[cfg(test)]

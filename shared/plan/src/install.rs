@@ -1,8 +1,13 @@
 //! What is installed where, for places that no record described.
+use owner::Dir;
 use record::{Activation, Engine, Installed};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
+
+const MARKER: &str = ".installed-from.json";
+/// A bundle's members have some 200 bytes each in it.
+const MARKER_BYTES: usize = 256 << 20;
 
 /// What a server is started from.
 #[derive(Clone, Debug, Default)]
@@ -48,8 +53,10 @@ impl From<&Installed> for Install {
 impl Install {
     /// What is installed in an engine's folder; `None` where nothing is.
     pub(crate) fn at(home: &Path, engine: Engine, pixi_env: &str) -> Result<Option<Self>, Failure> {
-        let file = home.join(".installed-from.json");
-        let text = match std::fs::read_to_string(&file) {
+        let file = home.join(MARKER);
+        // It is the installing user's, and read with that user's rights.
+        let read = Dir::open(home).and_then(|home| home.read_through_links(MARKER, MARKER_BYTES));
+        let text = match read.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other)) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Self::by_layout(home, engine, pixi_env));

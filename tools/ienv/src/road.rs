@@ -1,7 +1,7 @@
 //! How a pixi engine is installed: the road, and the place that depends on it.
 use crate::ledger::{Ledger, Row};
+use owner::Dir;
 use record::{Engine, Origin, Road};
-use std::fs;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure, vars};
 
@@ -147,8 +147,8 @@ fn put_dir(dir: PathBuf, evidence: Option<&Path>, ledger: &mut Ledger<'_>) -> Pa
 
 /// The road that the install in a directory took and the file or folder that says so; `None` where there is none.
 pub(crate) fn installed(dir: &Path) -> Option<(Road, PathBuf)> {
-    let (marker, env, pixi) = (dir.join(".installed-from.json"), dir.join("env"), dir.join(".pixi"));
-    if let Some(road) = marked(&marker) {
+    let (marker, env, pixi) = (dir.join(MARKER), dir.join("env"), dir.join(".pixi"));
+    if let Some(road) = marked(dir) {
         return Some((road, marker));
     }
     if env.is_dir() {
@@ -157,9 +157,15 @@ pub(crate) fn installed(dir: &Path) -> Option<(Road, PathBuf)> {
     pixi.is_dir().then_some((Road::Cache, pixi))
 }
 
+const MARKER: &str = ".installed-from.json";
+/// A bundle's members have some 200 bytes each in it.
+const MARKER_BYTES: usize = 256 << 20;
+
 /// What the marker says: our own has a road, and of the older ones only a bundle's has `bundle_sha256`.
-fn marked(marker: &Path) -> Option<Road> {
-    let marker: serde_json::Value = serde_json::from_slice(&fs::read(marker).ok()?).ok()?;
+fn marked(dir: &Path) -> Option<Road> {
+    // It is the installing user's, and read with that user's rights.
+    let marker = Dir::open(dir).and_then(|dir| dir.read_through_links(MARKER, MARKER_BYTES));
+    let marker: serde_json::Value = serde_json::from_slice(&marker.ok()?).ok()?;
     match marker.get("road").and_then(|road| road.as_str()) {
         Some("bundle") => Some(Road::Bundle),
         Some("cache") => Some(Road::Cache),
@@ -171,6 +177,7 @@ fn marked(marker: &Path) -> Option<Road> {
 mod tests {
     use super::*;
     use crate::ledger::Environment;
+    use std::fs;
 
     /// A fresh folder of the test's own, with these folders in it.
     fn folders(names: &[&str]) -> PathBuf {

@@ -6,8 +6,10 @@ use crate::runner::Runner;
 use crate::staging::Staging;
 use crate::tasks;
 use lock::{LockFile, Package};
+use owner::Dir;
 use pixi::{Kind, Network, Pixi, Template, Why, override_variable};
-use std::io::{self, Write};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tool::{Code, Failure};
@@ -250,16 +252,8 @@ fn lay_out(template: &Template, dir: &Path) -> Result<(), (PathBuf, io::Error)> 
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let draft = PathBuf::from(draft);
-    let written = std::fs::File::create(&draft).and_then(|mut file| {
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&draft, path)
-    });
-    if written.is_err() {
-        drop(std::fs::remove_file(&draft));
-    }
-    written
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mode = std::fs::metadata(path).map_or(0o644, |stat| stat.permissions().mode() & 0o777);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    Dir::open(folder.unwrap_or(Path::new(".")))?.replace_for_good(name, mode, content)
 }
