@@ -41,6 +41,7 @@ exec python3 "$ENGINE" "$PORT" "$ROOT"
 /// A machine with such a python, a model, and a port for `VAR_PORT`.
 fn machine(variable: &str) -> (Sandbox, u16) {
     let mut sandbox = Sandbox::new();
+    sandbox.set("PIXI_PROJECT_ROOT", &template(&variable.to_lowercase()).display().to_string());
     sandbox.script("bin/python", PYTHON);
     sandbox.write("model/config.json", "{}");
     let port = free_port();
@@ -57,8 +58,13 @@ fn machine(variable: &str) -> (Sandbox, u16) {
     ] {
         sandbox.set(&name, &value);
     }
-    sandbox.write("chat", "200\n{\"choices\":[{\"index\":0,\"text\":\" Paris.\"}]}");
+    sandbox.write("chat", said(r#""content":" Paris.""#));
     (sandbox, port)
+}
+
+/// An answer with such a message.
+fn said(message: &str) -> String {
+    format!("200\n{{\"choices\":[{{\"index\":0,\"message\":{{{message}}}}}]}}")
 }
 
 fn smoke(sandbox: &Sandbox, engine: &str, arguments: &[&str]) -> Output {
@@ -114,13 +120,25 @@ fn smoke_says_why_a_model_is_not_served() {
     sandbox.write("healthy", "");
     sandbox.write("chat", "500\nno template");
     let output = smoke(&sandbox, "vllm", &[]).exits(1);
-    assert!(output.stderr.contains("/v1/completions: 500 no template\n"), "{}", output.stderr);
+    assert!(output.stderr.contains("/v1/chat/completions: 500 no template\n"), "{}", output.stderr);
     let last = "smoke.sh: the server is healthy and does not answer\n";
     assert!(output.stderr.contains(last), "{}", output.stderr);
     assert!(!alive(worker(&sandbox)));
     sandbox.write("chat", "200\n{}");
     let output = smoke(&sandbox, "vllm", &[]).exits(1);
     assert!(output.stderr.contains("smoke.sh: the server answers what is no completion: {}\n"));
+    for silence in [r#""content":" \n""#, r#""content":null"#, ""] {
+        sandbox.write("chat", said(silence));
+        let output = smoke(&sandbox, "vllm", &[]).exits(1);
+        assert_eq!(output.stdout, "");
+        assert!(
+            output.stderr.contains("smoke.sh: the server answers without a word: {"),
+            "{}",
+            output.stderr
+        );
+    }
+    sandbox.write("chat", said(r#""content":null,"reasoning_content":"Hm.""#));
+    assert_eq!(smoke(&sandbox, "vllm", &[]).exits(0).stdout, "Hm.\n");
 }
 
 #[test]
@@ -144,6 +162,42 @@ fn smoke_refuses_what_it_cannot_use_before_anything_starts() {
             sandbox.unset(name);
         }
     }
+}
+
+#[test]
+fn smoke_asks_a_question_of_the_chat_endpoint() {
+    let (sandbox, _) = machine("SGLANG");
+    sandbox.write("healthy", "");
+    std::fs::remove_file(sandbox.path("chat")).unwrap();
+    let output = smoke(&sandbox, "sglang", &[]).exits(0);
+    // What the stand-in says of a chat; of a completion it knows nothing.
+    assert_eq!(output.stdout, "H\n");
+    assert!(output.stderr.contains(r#""messages": [{"role": "user", "content""#), "{}", output.stderr);
+}
+
+#[test]
+fn names_of_older_templates_are_taken_or_warned_of() {
+    let (mut sandbox, _) = machine("SGLANG");
+    sandbox.write("healthy", "");
+    for (name, value) in
+        [("SGLANG_TP_SIZE_CU128", "4"), ("SGLANG_RUN_MODE", "prod"), ("SGLANG_TP_SIZE_CU126", "8")]
+    {
+        sandbox.set(name, value);
+    }
+    let output = smoke(&sandbox, "sglang", &[]).exits(0);
+    assert!(sandbox.read("argv").ends_with(" --tp-size 4\n"), "{}", sandbox.read("argv"));
+    assert!(!sandbox.read("env").contains("SGLANG_TP_SIZE_CU128"));
+    for name in ["SGLANG_RUN_MODE", "SGLANG_TP_SIZE_CU126"] {
+        let warning = format!("smoke.sh: warning: {name} is not read");
+        assert!(output.stderr.contains(&warning), "{}", output.stderr);
+    }
+    sandbox.set("SGLANG_TP_SIZE", "2");
+    let output = smoke(&sandbox, "sglang", &[]).exits(0);
+    assert!(sandbox.read("argv").ends_with(" --tp-size 2\n") && !output.stderr.contains("CU128"));
+    sandbox.unset("SGLANG_TP_SIZE");
+    sandbox.set("SGLANG_TP_SIZE_CU128", "many");
+    let refused = smoke(&sandbox, "sglang", &[]).exits(69);
+    assert!(refused.stderr.ends_with("SGLANG_TP_SIZE_CU128 is 'many': not a number from 1 to 1024\n"));
 }
 
 #[test]
@@ -266,4 +320,9 @@ fn the_tasks_run_in_an_environment_of_pixis() {
     assert!(run("verify").exits(0).stdout.ends_with(told));
     let expected = "smoke.sh: SGLANG_MODEL_DIR is not set: the folder of a model\n";
     assert!(run("smoke").exits(69).stderr.ends_with(expected));
+    // By itself, from anywhere, it is run in that environment, which nothing is fetched for.
+    let alone = sandbox.sh("cd / && bash -x $OLDPWD/template/scripts/smoke.sh --max-x 5").exits(69);
+    assert!(alone.stderr.contains(expected), "{}", alone.stderr);
+    let again = "exec pixi run --as-is --manifest-path";
+    assert!(alone.stderr.contains(again) && alone.stderr.contains("smoke.sh --max-x 5"), "{}", alone.stderr);
 }

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Prove that vLLM serves: start it on a model, on loopback, wait until it is healthy, have it complete one text, end it.
+# Prove that vLLM serves: start it on a model, on loopback, wait until it is healthy, ask it one question, end it.
 #
-# usage: pixi run smoke [ARG...]          each ARG goes to the server
+# usage: pixi run smoke [ARG...]          each ARG goes to the server; started by itself, it runs itself so, offline
 #
 #   VLLM_MODEL_DIR  folder of the model: config.json, weights, tokenizer
 #   VLLM_TP_SIZE    GPUs that share it (1)
 #   VLLM_PORT       port (8000)
 #   VLLM_TIMEOUT_S  patience until it is healthy, in seconds (1800)
 #
-# The text goes to stdout, what the server says to stderr. Exit code: 0 it answered, 1 it ended or does not answer,
-# 69 something is missing or a variable is wrong, 75 the port is taken or the time is up.
+# What the model says goes to stdout, what the server says to stderr. Exit code: 0 it answered, 1 it ended or does not
+# answer, 69 something is missing or a variable is wrong, 75 the port is taken or the time is up.
 set -euo pipefail
 
 variable=VLLM
@@ -18,6 +18,9 @@ server=(
     python -m vllm.entrypoints.openai.api_server --model "$model" --served-model-name smoke
     --host 127.0.0.1 --port "$port" --tensor-parallel-size "$gpus" "$@"
 )
+# What an older template read: taken under its new name, or told that nobody reads it.
+renamed=''
+unread=()
 
 # From here on the same for all engines.
 
@@ -29,6 +32,28 @@ say() {
 give_up() {
     say "$2"
     exit "$1"
+}
+
+# Run this script in the environment of its project, without a network, if it is in no environment or in another one. A
+# machine without pixi has what is on its PATH.
+enter_project() {
+    local project root='' name=AUTO_INFER_${variable}_PIXI_ENV
+    project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+    [[ -z ${PIXI_PROJECT_ROOT-} ]] || root=$(cd "$PIXI_PROJECT_ROOT" 2>/dev/null && pwd -P) || true
+    if [[ $root == "$project" || -n ${SMOKE_IN_PROJECT-} ]] || ! command -v pixi >/dev/null; then
+        return 0
+    fi
+    export SMOKE_IN_PROJECT=1 PIXI_OFFLINE=1
+    exec pixi run --as-is --manifest-path "$project/pixi.toml" ${!name:+--environment "${!name}"} \
+        bash "$project/scripts/smoke.sh" "$@"
+}
+
+# Say which variables that are set are not read here.
+warn_of_unread() {
+    local name
+    for name in "${unread[@]}" $(compgen -v "${variable}_" | grep '_CU126$' || true); do
+        [[ -z ${!name-} ]] || say "warning: $name is not read: this is the build for CUDA 12.8, served and asked once"
+    done
 }
 
 # Refuse a variable that is not a number in this range: name, value, least, most.
@@ -82,7 +107,7 @@ END
 start() {
     set -m
     (
-        unset "${variable}_MODEL_DIR" "${variable}_TP_SIZE" "${variable}_PORT" "${variable}_TIMEOUT_S"
+        unset "${variable}_MODEL_DIR" "${variable}_TP_SIZE" "${variable}_PORT" "${variable}_TIMEOUT_S" ${renamed:+"$renamed"}
         export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 PYTHONUNBUFFERED=1
         exec "${server[@]}"
     ) </dev/null >&2 &
@@ -119,9 +144,13 @@ end_server() {
     gone "-$pid" 50
 }
 
+enter_project "$@"
+warn_of_unread
 [[ -n $model ]] || give_up 69 "${variable}_MODEL_DIR is not set: the folder of a model"
 [[ -f $model/config.json ]] || give_up 69 "${variable}_MODEL_DIR is '$model': no config.json in it"
-number "${variable}_TP_SIZE" "$gpus" 1 1024
+size=${variable}_TP_SIZE
+[[ -n ${!size-} || -z $renamed || -z ${!renamed-} ]] || size=$renamed
+number "$size" "$gpus" 1 1024
 number "${variable}_PORT" "$port" 1 65535
 number "${variable}_TIMEOUT_S" "$patience" 1 86400
 command -v python >/dev/null || give_up 69 'no python on PATH: start this with pixi run smoke'
@@ -139,12 +168,18 @@ until ask /health 25 >/dev/null 2>&1; do
     sleep 1
 done
 say "healthy after $SECONDS s"
-body='{"model": "smoke", "prompt": "The capital of France is", "max_tokens": 16, "temperature": 0}'
-if ! answer=$(ask /v1/completions 300 "$body"); then
+question='What is the capital of France?'
+body='{"model": "smoke", "messages": [{"role": "user", "content": "'$question'"}], "max_tokens": 256, "temperature": 0}'
+if ! answer=$(ask /v1/chat/completions 300 "$body"); then
     running || died
     give_up 1 'the server is healthy and does not answer'
 fi
-tell='import json, sys; print(json.load(sys.stdin)["choices"][0]["text"])'
+# What a model thinks is an answer too: there may be no room for more.
+tell='import json, sys
+message = json.load(sys.stdin)["choices"][0]["message"]
+names = "content", "reasoning_content", "reasoning"
+print(next((message[name] for name in names if message.get(name)), ""))'
 text=$(python -c "$tell" <<<"$answer" 2>/dev/null) || give_up 1 "the server answers what is no completion: $answer"
+[[ $text == *[![:space:]]* ]] || give_up 1 "the server answers without a word: $answer"
 printf '%s\n' "$text"
 say "answered after $SECONDS s"
