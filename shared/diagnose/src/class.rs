@@ -172,7 +172,7 @@ const CHOICE: &[&str] = &[
 
 /// Words by which a line says that a GPU is too old for something.
 const CAPABILITY: &[&str] =
-    &["compute capability", "capability:", "Ampere GPUs or newer", "requires GPUs with"];
+    &["compute capability", "capability:", "Ampere GPUs or newer", "requires GPUs with", "requires SM"];
 
 impl std::fmt::Display for Class {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
