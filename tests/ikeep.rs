@@ -1,6 +1,7 @@
 //! One instance, from its start to its end, whatever the engine does.
 mod cause;
 mod faults;
+mod hung;
 mod log;
 mod removed;
 mod restart;

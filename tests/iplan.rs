@@ -66,7 +66,7 @@ fn a_plan_is_the_whole_dry_run_of_an_instance() {
     let toml = format!(
         "[instance.control]\nlog_keep = 7\nallow = ['port_in_use']\n[instance.env]\nA = 'all'\nB = 'all'\n\
          [instance.server]\nhost = '0.0.0.0'\nextra_args = ['--verbose']\n\
-         [instance.glm.control]\nallow = ['stale']\nstop_timeout_s = 3\n[instance.glm.env]\nB = 'own'\n\
+         [instance.glm.control]\nallow = ['stale']\nstop_timeout_s = 3\nliveness = 'answer'\nliveness_period_s = 7\n[instance.glm.env]\nB = 'own'\n\
          [instance.glm.server]\nmodel = '$M/m.gguf'\nport = {port}\nalias = 'glm4,glm'\nextra_args = ['--slots']\n"
     );
     let output = plan(&sandbox, "llama-cpp", &toml).exits(0);
@@ -92,6 +92,7 @@ fn a_plan_is_the_whole_dry_run_of_an_instance() {
         "background": true, "log_max_mib": 64, "log_keep": 7, "gpu_ids": "all", "share_gpu": false,
         "restart": "on-failure", "max_restarts": 5, "backoff_ms": 1000, "ready_rung": "answering",
         "ready_timeout_s": 3600, "stall_timeout_s": 300, "stop_timeout_s": 3, "offline": true, "via_pixi": false,
+        "liveness": "answer", "liveness_period_s": 7, "liveness_failures": 5,
         "allow": ["port_in_use", "stale"]
     });
     assert_eq!(plan["control"], expected);
@@ -283,6 +284,13 @@ fn a_file_that_is_wrong_is_refused_with_file_line_column_and_the_nearest_name() 
             "control.restart is 'sometimes'",
             "it is one of on-failure, always, never",
         ),
+        (
+            "[instance.a.control]\nliveness = 'pulse'\n",
+            ":2:12",
+            "control.liveness is 'pulse'",
+            "it is one of off, health, answer",
+        ),
+        ("[instance.a.control]\nliveness_failures = 0\n", ":2:21", "control.liveness_failures is 0", ""),
         (
             "[instance.a.control]\nready_rung = 'alive'\n",
             ":2:14",

@@ -8,6 +8,9 @@ at anew for every request, so that a test changes its mind without waiting:
   key        the key that it wants, for all but /health
   chat       what a chat answers: a status and a body, in two lines
   stream     the body of a streamed chat, sent as it is
+  slots      what /slots answers; else 501
+  stuck      no chat is answered any more
+  spin       /health is not answered, but the processor is used
 """
 
 import http.server
@@ -70,7 +73,12 @@ class Engine(http.server.BaseHTTPRequestHandler):
         return False
 
     def do_GET(self):
+        if self.path == "/slots":
+            slots = said("slots")
+            return self.error(501, "no slots") if slots is None else self.answer(200, slots)
         if self.path == "/health":
+            while said("spin") is not None:
+                pass
             if said("healthy") is None:
                 return self.error(503, "Loading model")
             return self.answer(200, '{"status":"ok"}')
@@ -84,6 +92,8 @@ class Engine(http.server.BaseHTTPRequestHandler):
         print("asked", json.dumps(body), flush=True)
         if self.refused():
             return
+        while said("stuck") is not None:
+            signal.sigtimedwait([], 0.05)
         chat = said("chat")
         if chat is not None:
             status, text = chat.split("\n", 1)

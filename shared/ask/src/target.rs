@@ -115,6 +115,19 @@ impl Target {
         Ok(models.data.into_iter().map(|model| model.id).collect())
     }
 
+    /// What a path answers, as text; asked with the key.
+    ///
+    /// # Errors
+    /// Anything but 200.
+    pub fn text(&self, path: &str, limit: Duration) -> Result<String, Error> {
+        let mut call = self.agent.get(format!("{}{path}", self.base));
+        if let Some(key) = &self.key {
+            call = call.header("Authorization", format!("Bearer {key}"));
+        }
+        let body = good(call.config().timeout_global(Some(limit)).build().call()?)?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
     /// Have one real token generated: by a chat, or by a plain completion where the server has no chat for the model. Both
     /// together take no longer than `limit`.
     ///

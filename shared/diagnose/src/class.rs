@@ -20,12 +20,14 @@ pub enum Class {
     BadFlag,
     NetworkAttempt,
     Crash,
+    /// Its keeper's finding: no log shows it.
+    Hung,
     Unknown,
 }
 
 impl Class {
     /// All of them, in the order in which the manual lists them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::OomGpu,
         Self::OomHost,
         Self::Limit,
@@ -41,6 +43,7 @@ impl Class {
         Self::BadFlag,
         Self::NetworkAttempt,
         Self::Crash,
+        Self::Hung,
         Self::Unknown,
     ];
 
@@ -82,7 +85,7 @@ impl Class {
 }
 
 /// Each with its word and its hint.
-const TEXT: [(Class, &str, &str); 16] = [
+const TEXT: [(Class, &str, &str); 17] = [
     (
         Class::OomGpu,
         "oom_gpu",
@@ -157,6 +160,11 @@ const TEXT: [(Class, &str, &str); 16] = [
         Class::Crash,
         "crash",
         "the engine itself broke: keep the log; try another version of the engine, or without its newest options",
+    ),
+    (
+        Class::Hung,
+        "hung",
+        "see what the log says last, and the kernel's log for GPU errors (Xid); where it was only slow, raise liveness_period_s or set liveness = \"off\" in its control table",
     ),
     (Class::Unknown, "unknown", "read the log from its first error on"),
 ];

@@ -129,8 +129,9 @@ fn each_sample_log_gets_its_class_and_the_line_that_proves_it() {
 #[test]
 fn every_class_has_a_sample_for_every_engine_and_no_sample_is_forgotten() {
     for (engine, samples) in [(Engine::LlamaCpp, LLAMA_CPP), (Engine::Vllm, VLLM), (Engine::Sglang, SGLANG)] {
-        // llama.cpp says of an address only that it could not bind: its keeper asks the system why.
-        let told = |class: &Class| (engine, *class) != (Engine::LlamaCpp, Class::Address);
+        // llama.cpp says of an address only that it could not bind: its keeper asks the system why. That one hangs, no log says.
+        let told =
+            |class: &Class| (engine, *class) != (Engine::LlamaCpp, Class::Address) && *class != Class::Hung;
         for class in Class::ALL.into_iter().filter(told) {
             assert!(samples.iter().any(|(name, ..)| *name == class.id()), "{engine} lacks {class}");
         }

@@ -1,5 +1,5 @@
 //! infer-dev's own bridge, which is kept and probed like an engine.
-use crate::{Lists, Probe, Traits, Weights};
+use crate::{Activity, Lists, Probe, Traits, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -29,4 +29,6 @@ pub(crate) static TRAITS: Traits = Traits {
         first_pause: Duration::from_millis(5),
         last_pause: Duration::from_millis(40),
     },
+    activity: Activity::Unknown,
+    one_process: true,
 };

@@ -45,6 +45,24 @@ pub struct Probe {
     pub last_pause: Duration,
 }
 
+/// Where an engine says whether requests are under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activity {
+    /// A JSON array of slots, each with `is_processing`.
+    Slots(&'static str),
+    /// Prometheus metrics.
+    Metrics {
+        /// The path.
+        path: &'static str,
+        /// What the engine's own metrics begin with; others change by being asked for.
+        prefix: &'static str,
+        /// Those that count requests under way or waiting.
+        requests: &'static [&'static str],
+    },
+    /// Nowhere.
+    Unknown,
+}
+
 /// One engine's facts. Flags are named without leading dashes, words joined by hyphens.
 #[derive(Debug)]
 pub struct Traits {
@@ -90,6 +108,10 @@ pub struct Traits {
     pub stall_timeout_s: u64,
     /// How its health is asked.
     pub probe: Probe,
+    /// How it is asked whether it is busy.
+    pub activity: Activity,
+    /// The first process does the work itself, and its load tells whether it is at work.
+    pub one_process: bool,
 }
 
 /// The facts of one engine.

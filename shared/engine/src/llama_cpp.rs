@@ -1,5 +1,5 @@
 //! llama.cpp's `llama-server`.
-use crate::{Lists, Probe, Traits, Weights};
+use crate::{Activity, Lists, Probe, Traits, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -101,4 +101,6 @@ pub(crate) static TRAITS: Traits = Traits {
         first_pause: Duration::from_millis(5),
         last_pause: Duration::from_millis(40),
     },
+    activity: Activity::Slots("/slots"),
+    one_process: true,
 };

@@ -1,5 +1,5 @@
 //! SGLang's server.
-use crate::{Lists, Probe, Traits, Weights};
+use crate::{Activity, Lists, Probe, Traits, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -43,4 +43,10 @@ pub(crate) static TRAITS: Traits = Traits {
         first_pause: Duration::from_secs(1),
         last_pause: Duration::from_secs(1),
     },
+    activity: Activity::Metrics {
+        path: "/metrics",
+        prefix: "sglang:",
+        requests: &["sglang:num_running_reqs", "sglang:num_queue_reqs"],
+    },
+    one_process: false,
 };

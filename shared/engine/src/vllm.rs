@@ -1,5 +1,5 @@
 //! vLLM's OpenAI-compatible server.
-use crate::{Lists, Probe, Traits, Weights};
+use crate::{Activity, Lists, Probe, Traits, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -82,4 +82,10 @@ pub(crate) static TRAITS: Traits = Traits {
         first_pause: Duration::from_millis(5),
         last_pause: Duration::from_millis(40),
     },
+    activity: Activity::Metrics {
+        path: "/metrics",
+        prefix: "vllm:",
+        requests: &["vllm:num_requests_running", "vllm:num_requests_waiting"],
+    },
+    one_process: false,
 };

@@ -2,12 +2,12 @@
 use crate::problems::Problems;
 use crate::rules::RULES;
 use crate::value::{Place, Table};
-use record::{Control, Engine, Restart, Rung};
+use record::{Control, Engine, Liveness, Restart, Rung};
 use std::path::PathBuf;
 use tool::nearest;
 
 /// All keys of `control`.
-pub(crate) const KEYS: [&str; 19] = [
+pub(crate) const KEYS: [&str; 22] = [
     "enabled",
     "background",
     "log_file",
@@ -26,6 +26,9 @@ pub(crate) const KEYS: [&str; 19] = [
     "list_style",
     "offline",
     "via_pixi",
+    "liveness",
+    "liveness_period_s",
+    "liveness_failures",
     "allow",
 ];
 
@@ -57,6 +60,9 @@ impl Settings {
             list_style: None,
             offline: true,
             via_pixi: false,
+            liveness: Liveness::Health,
+            liveness_period_s: 30,
+            liveness_failures: 5,
             allow: Vec::new(),
         };
         Self { enabled: true, log_file: None, log_dir: None, control }
@@ -78,6 +84,8 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
     let ready_timeout_s = number("ready_timeout_s", 1..=LONGEST_S, default.ready_timeout_s);
     let stall_timeout_s = number("stall_timeout_s", 1..=LONGEST_S, default.stall_timeout_s);
     let stop_timeout_s = number("stop_timeout_s", 0..=LONGEST_S, default.stop_timeout_s);
+    let liveness_period_s = number("liveness_period_s", 1..=86_400, default.liveness_period_s);
+    let liveness_failures = small(number("liveness_failures", 1..=1000, default.liveness_failures.into()));
     let mut flag = |key, default| problems.flag(table, "control", key, default);
     let enabled = flag("enabled", true);
     let background = flag("background", default.background);
@@ -92,6 +100,11 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
         Some("healthy") => Rung::Healthy,
         Some("listed") => Rung::Listed,
         _ => Rung::Answering,
+    };
+    let liveness = match problems.one_of(table, "liveness", &["off", "health", "answer"]) {
+        Some("off") => Liveness::Off,
+        Some("answer") => Liveness::Answer,
+        _ => Liveness::Health,
     };
     let list_style = problems.one_of(table, "list_style", &["repeat"]).map(str::to_owned);
     let gpu_ids = read_gpu_ids(table, problems).unwrap_or(default.gpu_ids);
@@ -114,6 +127,9 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
         list_style,
         offline,
         via_pixi,
+        liveness,
+        liveness_period_s,
+        liveness_failures,
         allow,
     };
     Settings { enabled, log_file, log_dir, control }

@@ -14,7 +14,7 @@ pub use engine::Engine;
 pub use install::{Activation, Cache, Gap, Installed, Packed, Seal, Source, Warmed};
 pub use instance::{Answer, How, Instance, Keeper, Ready, Status, Stopped};
 pub use outcome::{Failed, Skipped, Warning};
-pub use plan::{Control, Model, Plan, Restart, Rung};
+pub use plan::{Control, Liveness, Model, Plan, Restart, Rung};
 pub use resolved::{Bridge, Env, Origin, Road, Step};
 pub use stream::{Error, LINE_LIMIT, Line, Reader, Writer};
 

@@ -14,6 +14,19 @@ pub enum Restart {
     Never,
 }
 
+/// How a keeper finds out that an engine hangs that was healthy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Liveness {
+    /// It does not.
+    Off,
+    /// The health path has to answer.
+    #[default]
+    Health,
+    /// That, and while the engine is idle it has to generate a token.
+    Answer,
+}
+
 /// How far up the ladder of readiness an instance is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -75,9 +88,27 @@ pub struct Control {
     pub offline: bool,
     /// Run through `pixi run` instead of the interpreter.
     pub via_pixi: bool,
+    /// How it is found out that the engine hangs.
+    #[serde(default)]
+    pub liveness: Liveness,
+    /// Pause between two looks.
+    #[serde(default = "liveness_period_s")]
+    pub liveness_period_s: u64,
+    /// So many looks that fail, one after the other, and it hangs.
+    #[serde(default = "liveness_failures")]
+    pub liveness_failures: u32,
     /// Ids of preflight rules to silence.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub allow: Vec<String>,
+}
+
+/// What plans of older versions do not say.
+fn liveness_period_s() -> u64 {
+    30
+}
+
+fn liveness_failures() -> u32 {
+    5
 }
 
 /// One instance, planned and checked, nothing started.

@@ -16,4 +16,4 @@ pub use listener::{Listening, holder, listening};
 pub use marked::{as_user, mark, marked};
 pub use process::{Process, descendants, family, signal};
 pub use sweep::{Swept, sweep};
-pub use usage::{Usage, usage};
+pub use usage::{Usage, processor_time, usage};

@@ -39,6 +39,8 @@ pub fn sweep(mark: &str, (uid, gid): (u32, u32), leader: Option<u32>) -> Swept {
         if round == 0 {
             for process in pinned.iter().filter(|process| Some(process.pid()) != leader) {
                 drop(process.signal(Signal::TERM));
+                // One that was suspended would get that only when it goes on.
+                drop(process.signal(Signal::CONT));
             }
             if ended(&pinned, GRACE) {
                 continue;

@@ -1,4 +1,5 @@
 //! What a keeper waits for: signals, the end of children, the first good `/health`, a moment in time.
+use crate::health::Health;
 use record::Plan;
 use rustix::process::Pid;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -7,16 +8,13 @@ use std::cell::Cell;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// The longest pause between two questions for the first good `/health`: until then an end of the engine is final, so that
-/// nobody may have seen it ready for long before its keeper has.
-const HEALTH_PAUSE: Duration = Duration::from_millis(250);
 /// Ours need little; the default of 2 MiB would only look large.
 const STACK_BYTES: usize = 256 << 10;
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// We were told to stop.
     Stop,
@@ -24,6 +22,10 @@ pub(crate) enum Event {
     Child,
     /// The engine of this process id answered `/health` with 200.
     Healthy(Pid),
+    /// The engine of this process id hangs; why.
+    Hung(Pid, String),
+    /// Something for the log.
+    Note(String),
     /// The log has begun to lose lines, or ceased to.
     LinesLost,
 }
@@ -64,7 +66,7 @@ impl Events {
             None => self.queue.recv().ok(),
             Some(until) => self.queue.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
         };
-        if event == Some(Event::Stop) {
+        if matches!(event, Some(Event::Stop)) {
             self.told_to_stop.set(true);
         }
         event
@@ -75,23 +77,12 @@ impl Events {
         self.told_to_stop.get()
     }
 
-    /// Ask `/health` until the first 200, or until `pid` is gone: a twentieth of the wait so far lies between two questions.
-    pub(crate) fn watch_health(&self, pid: Pid, plan: &Plan) -> io::Result<()> {
-        let server = ask::Target::at(&plan.host, plan.port);
-        let probe = &engine::of(plan.engine).probe;
-        let sender = self.sender.clone();
-        spawn("health", move || {
-            let begun = Instant::now();
-            while rustix::process::test_kill_process(pid).is_ok() {
-                if server.health(probe.timeout).is_ok() {
-                    // A keeper that has ended asks nothing more.
-                    sender.send(Event::Healthy(pid)).ok();
-                    break;
-                }
-                let longest = HEALTH_PAUSE.max(probe.last_pause);
-                thread::sleep((begun.elapsed() / 20).clamp(probe.first_pause, longest));
-            }
-        })
+    /// Ask the engine of this process id how it is, for as long as the sender is kept.
+    pub(crate) fn watch_health(&self, pid: Pid, plan: &Plan, key: Option<&str>) -> io::Result<Sender<()>> {
+        let (kept, wanted) = channel();
+        let (plan, key, events) = (plan.clone(), key.map(str::to_owned), self.sender.clone());
+        spawn("health", move || Health { pid, plan, key, events, wanted }.watch())?;
+        Ok(kept)
     }
 }
 

@@ -36,6 +36,8 @@ enum Over {
     Told,
     /// It ended by itself.
     Ended,
+    /// It hangs; why.
+    Hung(String),
     /// Its state directory is gone and cannot be made again.
     Unrecorded(Failure),
 }
@@ -68,11 +70,13 @@ impl Keeper {
         self.log.note(&Note::start_of(&plan.program));
         self.log.settle();
         let mark = self.status.mark.as_deref().unwrap_or_default();
-        let engine = Engine::start(plan, &self.order.secrets, mark, self.log.input.as_fd())?;
+        let mut engine = Engine::start(plan, &self.order.secrets, mark, self.log.input.as_fd())?;
         self.status.pid = u32::try_from(engine.leader.as_raw_nonzero().get()).ok();
         self.save();
-        if let Err(error) = self.events.watch_health(engine.leader, &self.order.plan) {
-            self.log.note(&format!("nobody asks /health: {error}"));
+        let key = self.order.secrets.api_key.as_deref();
+        match self.events.watch_health(engine.leader, &self.order.plan, key) {
+            Ok(asked) => engine.asked = Some(asked),
+            Err(error) => self.log.note(&format!("cannot ask the engine for its health: {error}")),
         }
         Ok(engine)
     }
@@ -126,8 +130,11 @@ impl Keeper {
                             engine.exit,
                         );
                     }
-                    self.explain(&engine);
-                    (format!("the engine ended by itself: {}", words(engine.exit)), engine.exit)
+                    let why = match over {
+                        Over::Hung(why) => self.explain_hung(&why),
+                        _ => self.explain(&engine),
+                    };
+                    (why, engine.exit)
                 }
             };
             self.status.pid = None;
@@ -147,9 +154,19 @@ impl Keeper {
         }
     }
 
+    /// Why the engine was ended although nobody had asked for it.
+    fn explain_hung(&mut self, why: &str) -> String {
+        let (class, hint) =
+            (Class::Hung.id().to_owned(), Class::Hung.hint(self.order.plan.engine, None).to_owned());
+        self.log.note(&format!("hint: {hint}"));
+        self.status.explain(Some(class), None, Some(hint));
+        format!("the engine hung: {why}")
+    }
+
     /// Why the engine has ended by itself, from what it has said: for the status, and for whoever reads the log.
-    fn explain(&mut self, engine: &Engine) {
-        let Some(exit) = engine.exit else { return };
+    fn explain(&mut self, engine: &Engine) -> String {
+        let why = format!("the engine ended by itself: {}", words(engine.exit));
+        let Some(exit) = engine.exit else { return why };
         self.log.settle();
         let Diagnosis { class, line, hint } = cause::of(&self.order.plan, exit, engine.oom_killed());
         if class != Class::Unknown {
@@ -157,6 +174,7 @@ impl Keeper {
             self.log.note(&format!("hint: {hint}"));
         }
         self.status.explain(Some(class.id().to_owned()), line, Some(hint.to_owned()));
+        why
     }
 
     /// Until there is a reason to end the engine, or it ends by itself.
@@ -178,8 +196,13 @@ impl Keeper {
                         return Over::Ended;
                     }
                 }
+                Some(Event::Hung(pid, why)) if pid == engine.leader => {
+                    self.log.note(&format!("the engine hangs and is ended: {why}"));
+                    return Over::Hung(why);
+                }
+                Some(Event::Note(text)) => self.log.note(&text),
                 Some(Event::LinesLost) => self.save(),
-                Some(Event::Stop | Event::Healthy(_)) | None => {}
+                Some(Event::Stop | Event::Healthy(_) | Event::Hung(..)) | None => {}
             }
         }
         Over::Told

@@ -2,8 +2,10 @@
 //!
 //! Reads one order, `{"plan": …, "secrets": …}`, on standard input. Writes no records: it reports on a pipe once the
 //! instance is kept, and afterwards speaks through `status.json` in the state directory.
+mod activity;
 mod cause;
 mod events;
+mod health;
 mod hold;
 mod keeper;
 mod log;

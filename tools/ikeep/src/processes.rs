@@ -10,6 +10,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
 use tree::Process;
@@ -22,6 +23,8 @@ pub(crate) struct Engine {
     pub(crate) leader: Pid,
     /// How the leader ended, once it has.
     pub(crate) exit: Option<WaitStatus>,
+    /// For as long as this is here, it is asked how it is.
+    pub(crate) asked: Option<Sender<()>>,
     /// How many processes the kernel had killed for memory when it started.
     oom_kills: Option<u64>,
 }
@@ -56,7 +59,7 @@ impl Engine {
             .map_err(|error| refusal(&plan.program, what(), &error, !plan.control.background))?;
         // It is reaped with all the others, by wait(2) for anybody.
         let leader = Pid::from_child(&child);
-        Ok(Self { leader, exit: None, oom_kills })
+        Ok(Self { leader, exit: None, asked: None, oom_kills })
     }
 
     /// Whether the kernel has killed something for memory since it started.
@@ -80,10 +83,13 @@ impl Engine {
     ///
     /// A second TERM kills some engines hard, and TERM to the workers spoils their drain while the leader lives.
     pub(crate) fn end(&mut self, events: &Events, grace: Duration) -> How {
+        self.asked = None;
         let running = self.reap();
         if running && self.exit.is_none() {
             // Our own child, not reaped yet: the id is still its own.
             rustix::process::kill_process(self.leader, Signal::TERM).ok();
+            // One that was suspended would get that only when it goes on.
+            rustix::process::kill_process(self.leader, Signal::CONT).ok();
         }
         if self.wait_for_all(events, grace) {
             return How::Term;
@@ -91,6 +97,7 @@ impl Engine {
         let rest: Vec<Process> = descendants().into_iter().filter(|p| !self.is_leader(*p)).collect();
         for process in &rest {
             tree::signal(*process, Signal::TERM);
+            tree::signal(*process, Signal::CONT);
         }
         if !rest.is_empty() && self.wait_for_all(events, REST_GRACE) {
             return How::Term;
