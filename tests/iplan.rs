@@ -290,7 +290,12 @@ fn a_file_that_is_wrong_is_refused_with_file_line_column_and_the_nearest_name() 
             "control.liveness is 'pulse'",
             "it is one of off, health, answer",
         ),
-        ("[instance.a.control]\nliveness_failures = 0\n", ":2:21", "control.liveness_failures is 0", ""),
+        (
+            "[instance.a.control]\nliveness_failures = 0\n",
+            ":2:21",
+            "control.liveness_failures is 0",
+            "it is a whole number from 1 to 1000",
+        ),
         (
             "[instance.a.control]\nready_rung = 'alive'\n",
             ":2:14",

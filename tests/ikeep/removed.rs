@@ -41,7 +41,7 @@ fn a_run_directory_that_is_removed_is_written_again_with_its_lock() {
     assert_eq!(files(), before);
     assert_eq!(fs::read(keeping.state_dir("a").join("plan.json")).unwrap(), plan);
     assert_eq!(pid(&keeping), engine);
-    assert!(keeping.log("a").contains("the state directory was removed, and is written again"));
+    keeping.wait_for_log("a", "the state directory was removed, and is written again");
     let stopped = keeping.sandbox.sh("istop a").exits(0).one("stopped");
     assert_eq!((&stopped["how"], &stopped["orphans"]), (&json!("term"), &json!(0)));
     assert!(!alive(engine) && keeping.processes().is_empty());
