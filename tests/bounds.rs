@@ -1,5 +1,7 @@
 //! No success that is none, no panic, no wait without an end, whatever the system refuses and whoever is at the other end.
 mod answers;
+mod config;
+mod joining;
 mod keeper;
 mod old_kernel;
 mod output;

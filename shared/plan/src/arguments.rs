@@ -3,6 +3,7 @@ use crate::config::Instance;
 use crate::value::{Node, Place, Table, Value};
 use crate::{by_table, by_vocabulary, extra};
 use engine::{Lists, Traits};
+use std::collections::HashSet;
 use vocabulary::Vocabulary;
 
 /// One flag as it is passed: its tokens, and its values by themselves.
@@ -101,8 +102,12 @@ impl Arguments {
 
     /// Flags of `extra_args` that `server` has already.
     pub(crate) fn repeated(&self) -> Vec<&str> {
-        let written = |flag: &str| self.written.iter().any(|argument| argument.flag == flag);
-        self.extra.iter().map(|argument| argument.flag.as_str()).filter(|flag| written(flag)).collect()
+        let written: HashSet<&str> = self.written.iter().map(|argument| argument.flag.as_str()).collect();
+        self.extra
+            .iter()
+            .map(|argument| argument.flag.as_str())
+            .filter(|flag| written.contains(flag))
+            .collect()
     }
 
     /// The command line.

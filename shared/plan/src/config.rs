@@ -5,6 +5,7 @@ use crate::extra::Word;
 use crate::problems::Problems;
 use crate::value::{Entry, Merge, Node, Table, Value};
 use record::Engine;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use tool::Failure;
 
@@ -55,6 +56,9 @@ pub(crate) struct Instance {
     pub(crate) env: Vec<(String, String)>,
 }
 
+/// Each is checked against all others.
+const MOST_INSTANCES: usize = 1000;
+
 /// Names that a table below `instance` cannot have.
 const RESERVED: [&str; 3] = ["control", "env", "server"];
 
@@ -69,6 +73,11 @@ pub(crate) fn read(document: &Document, engine: Engine, lenient: bool) -> Result
     let names: Vec<&Entry> = all.0.iter().filter(|entry| !reserved(entry, &mut problems)).collect();
     for entry in &names {
         check_name(entry, &mut problems);
+    }
+    if let Some(entry) = names.get(MOST_INSTANCES) {
+        let hint = "no machine serves so many; is this the file that is meant?";
+        problems.at(entry.place, format!("more than {MOST_INSTANCES} instances"), Some(hint.to_owned()));
+        return problems.finish().map(|unknown| Config { master, instances: Vec::new(), unknown });
     }
     if !master.enable && problems.is_empty() {
         let instances = names.iter().map(|entry| Instance::disabled(&entry.key, engine)).collect();
@@ -172,7 +181,7 @@ impl Parts {
 
 /// Spell the arguments' names one way, with underscores, so that `model-path` replaces `model_path`.
 fn spell(server: &mut Table, problems: &mut Problems<'_>) {
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     for entry in &mut server.0 {
         // What follows a dot is a key of the engine's JSON, and stays as it is.
         let head = entry.key.find('.').unwrap_or(entry.key.len());
@@ -189,7 +198,7 @@ fn spell(server: &mut Table, problems: &mut Problems<'_>) {
             problems.at(entry.place, format!("'{}' is there twice, spelt differently", entry.key), None);
         }
         entry.key.clone_from(&name);
-        seen.push(name);
+        seen.insert(name);
     }
 }
 

@@ -1,10 +1,14 @@
 //! A TOML file with its overrides merged in.
 use crate::value::{Entry, Merge, Node, Place, Table, Value};
 use sha2::{Digest, Sha256};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use tool::{Code, Failure};
+
+/// A file above this is none that anybody wrote.
+const CEILING: u64 = 4 << 20;
 
 /// The parsed file, and what it takes to say where something stands in it.
 #[derive(Debug)]
@@ -13,6 +17,8 @@ pub(crate) struct Document {
     pub(crate) sha256: String,
     pub(crate) root: Table,
     text: String,
+    /// Where each line begins, so that what is wrong in many places is told in no longer time for each.
+    lines: Vec<usize>,
     /// Name of the variable with the overrides.
     variable: String,
 }
@@ -23,7 +29,14 @@ impl Document {
         let cannot = |error: &std::io::Error| {
             Failure::io(Code::Unmet, format!("cannot read {}", path.display()), error)
         };
-        let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
+        let file = std::fs::File::open(path).map_err(|error| cannot(&error))?;
+        let mut bytes = Vec::new();
+        file.take(CEILING + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+        if bytes.len() as u64 > CEILING {
+            let cause = format!("it is larger than {} MiB", CEILING >> 20);
+            let failure = Failure::new(Code::Input, format!("cannot read {}", path.display()), cause);
+            return Err(failure.hint("a configuration has some kilobytes: is this the file that is meant?"));
+        }
         let sha256 = hash(&bytes, overrides.map(|(_, json)| json));
         let text = String::from_utf8(bytes).map_err(|error| {
             let start = error.utf8_error().valid_up_to();
@@ -38,13 +51,19 @@ impl Document {
             root.merge(parse_overrides(variable, json)?, Merge::Override);
         }
         let variable = overrides.map(|(variable, _)| variable.to_owned()).unwrap_or_default();
-        Ok(Self { path: path.to_owned(), sha256, root, text, variable })
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
+        Ok(Self { path: path.to_owned(), sha256, root, text, lines, variable })
     }
 
     /// A failure about something that stands at `place`: `FILE:LINE:COLUMN`, or the overrides' variable.
     pub(crate) fn failure(&self, place: Place, cause: impl Into<String>) -> Failure {
         match place {
-            Place::File(at) => Failure::new(Code::Input, position(&self.path, &self.text, at), cause),
+            Place::File(at) => {
+                let line = self.lines.partition_point(|start| *start <= at).max(1);
+                let so_far = self.text.get(self.lines[line - 1]..at).unwrap_or_default();
+                Failure::new(Code::Input, place_name(&self.path, line, so_far), cause)
+            }
             Place::Overrides => Failure::new(Code::Unmet, self.variable.clone(), cause),
         }
     }
@@ -54,9 +73,12 @@ impl Document {
 fn position(path: &Path, text: &str, at: usize) -> String {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
+    place_name(path, line, before.rsplit('\n').next().unwrap_or_default())
+}
+
+fn place_name(path: &Path, line: usize, so_far: &str) -> String {
     // A byte order mark is not seen.
-    let line_so_far = before.rsplit('\n').next().unwrap_or_default().trim_start_matches('\u{feff}');
-    let column = line_so_far.chars().count() + 1;
+    let column = so_far.trim_start_matches('\u{feff}').chars().count() + 1;
     format!("{}:{line}:{column}", path.display())
 }
 

@@ -103,19 +103,19 @@ fn find_running(draft: &mut Draft) -> Result<(), Failure> {
 fn check_against(draft: &mut Draft, before: &[&mut Draft]) {
     for other in before {
         let (own, theirs) = (&draft.plan, &other.plan);
-        let name = format!("{} {}", theirs.engine, theirs.instance);
+        let name = || format!("{} {}", theirs.engine, theirs.instance);
         let (log_shared, same_port) = (
             own.log_file == theirs.log_file,
             own.port == theirs.port && port::overlap(&own.host, &theirs.host),
         );
         if same_port {
             let what = format!("port {} of {} {} is taken", own.port, own.engine, own.instance);
-            let failure = Failure::new(Code::Input, what, format!("{name} is planned on it"));
+            let failure = Failure::new(Code::Input, what, format!("{} is planned on it", name()));
             draft.object(rules::PORT_SHARED, failure.hint("give each instance a port of its own"));
         }
         if log_shared {
             let what = format!("log file {} is taken", draft.plan.log_file.display());
-            let failure = Failure::new(Code::Input, what, format!("{name} is planned to write it"));
+            let failure = Failure::new(Code::Input, what, format!("{} is planned to write it", name()));
             draft.object(rules::LOG_SHARED, failure.hint("set log_dir for all, or log_file for each"));
         }
     }

@@ -1,6 +1,7 @@
 //! Reading typed values out of tables, and collecting all that is wrong instead of the first thing.
 use crate::document::Document;
 use crate::value::{Node, Place, Table, Value};
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use tool::{Failure, nearest};
@@ -10,13 +11,15 @@ pub(crate) struct Problems<'a> {
     document: &'a Document,
     lenient: bool,
     failures: Vec<Failure>,
+    /// Texts of what was said already.
+    said: HashSet<String>,
     /// Unknown keys that only warn: what and hint.
     pub(crate) unknown: Vec<(String, String)>,
 }
 
 impl<'a> Problems<'a> {
     pub(crate) fn new(document: &'a Document, lenient: bool) -> Self {
-        Self { document, lenient, failures: Vec::new(), unknown: Vec::new() }
+        Self { document, lenient, failures: Vec::new(), said: HashSet::new(), unknown: Vec::new() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -32,7 +35,7 @@ impl<'a> Problems<'a> {
     pub(crate) fn at(&mut self, place: Place, cause: impl Into<String>, hint: Option<String>) {
         let mut failure = self.document.failure(place, cause);
         failure.hint = hint;
-        if !self.failures.contains(&failure) {
+        if self.said.insert(format!("{}: {}", failure.what, failure.cause)) {
             self.failures.push(failure);
         }
     }
@@ -51,7 +54,7 @@ impl<'a> Problems<'a> {
             if self.lenient {
                 let failure = self.document.failure(entry.place, cause);
                 let said = (format!("{}: {}", failure.what, failure.cause), hint);
-                if !self.unknown.contains(&said) {
+                if self.said.insert(said.0.clone()) {
                     self.unknown.push(said);
                 }
             } else {

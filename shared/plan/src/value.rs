@@ -1,4 +1,5 @@
 //! Values of a TOML file or of overrides, each with the place where it stands.
+use std::collections::{HashMap, HashSet};
 
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +112,15 @@ impl Table {
 
     /// Merge `over` into this table: tables deep, everything else by `how`.
     pub(crate) fn merge(&mut self, over: Self, how: Merge) {
+        let mut places: HashMap<String, usize> =
+            self.0.iter().enumerate().map(|(at, entry)| (entry.key.clone(), at)).collect();
+        let mut deleted = HashSet::new();
         for mut entry in over.0 {
-            let position = self.0.iter().position(|old| old.key == entry.key);
-            match (position, entry.node.value) {
-                (Some(at), Value::Null) if how == Merge::Override => drop(self.0.remove(at)),
+            match (places.get(&entry.key).copied(), entry.node.value) {
+                (Some(at), Value::Null) if how == Merge::Override => {
+                    places.remove(&entry.key);
+                    deleted.insert(at);
+                }
                 (None, Value::Null) if how == Merge::Override => {}
                 (Some(at), value) => {
                     let old = &mut self.0[at];
@@ -130,10 +136,13 @@ impl Table {
                 }
                 (None, value) => {
                     entry.node.value = fresh(value, how);
+                    places.insert(entry.key.clone(), self.0.len());
                     self.0.push(entry);
                 }
             }
         }
+        let mut at = 0..;
+        self.0.retain(|_| at.next().is_none_or(|at| !deleted.contains(&at)));
     }
 }
 

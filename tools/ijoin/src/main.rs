@@ -53,15 +53,23 @@ fn run(Args { paths, check, into, whole }: Args) -> Result<u8, Failure> {
         return join_into(&set, &file);
     }
     if to_stdout && set.looks_complete() {
-        let problems = stream::to_stdout(&set)?;
-        return conclude(&set, "join", &problems, "what was written so far is right, and is not all of it");
+        return join_to_stdout(&set);
     }
     let bar = tool::bytes_bar(&format!("checking {}", set.whole.name), set.whole.size_bytes);
     let problems = Walk { set: &set, digester: start_digester()?, sink: None, bar }.run(0)?;
     let verb = if check { "check" } else { "join" };
     let code = conclude(&set, verb, &problems, AGAIN)?;
+    if to_stdout {
+        // What was missing has come in the meantime, and is right; nothing is written yet.
+        return join_to_stdout(&set);
+    }
     tool::note("ijoin", &format!("{} is complete and right, sha256 {}", set.whole.name, set.whole.sha256));
     Ok(code)
+}
+
+fn join_to_stdout(set: &Set) -> Result<u8, Failure> {
+    let problems = stream::to_stdout(set)?;
+    conclude(set, "join", &problems, "what was written so far is right, and is not all of it")
 }
 
 fn join_into(set: &Set, file: &Path) -> Result<u8, Failure> {
