@@ -1,7 +1,7 @@
 //! Keepers that are killed, and run directories that cannot be written.
 use super::LIMIT;
 use super::log::Small;
-use crate::kit::{Keeping, alive, full, send, tools, wait_for};
+use crate::kit::{Fake, Keeping, alive, full, send, tools, wait_for};
 use rustix::process::Signal;
 use std::fs;
 use std::process::Stdio;
@@ -72,6 +72,34 @@ fn on_a_full_run_directory_nothing_starts_and_what_runs_is_stopped_and_told() {
     let status = keeping.stop("a");
     assert_eq!((status["state"].as_str(), status["how"].as_str()), (Some("stopped"), Some("term")));
     wait_for("the keeper to go", LIMIT, || keeping.processes().is_empty());
+}
+
+#[test]
+fn on_a_full_run_directory_an_engine_that_dies_is_told_of_and_started_again() {
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: only root mounts");
+    }
+    let keeping = Keeping::new();
+    let run = keeping.sandbox.path("run");
+    let Some(_small) = Small::mount(&run, "256k") else { return };
+    let mut fake = Fake::plan(&keeping, "a").says("healthy", "");
+    fake.plan["control"]["max_restarts"] = 1.into();
+    fake.plan["control"]["backoff_ms"] = 100.into();
+    let fake = fake.launched();
+    wait_for("it to be healthy", LIMIT, || keeping.status("a")["healthy_unix"].is_f64());
+    fill(&keeping, "run");
+    let pid = || u32::try_from(keeping.status("a")["pid"].as_u64().unwrap_or_default()).unwrap();
+    let first = pid();
+    send(first, Signal::KILL);
+    let again = || keeping.status("a")["restarts"] == 1 && pid() != 0 && pid() != first;
+    wait_for("the second start", LIMIT, again);
+    assert_eq!(keeping.sandbox.sh("istat || true").one("status")["restarts"], 1);
+    wait_for("it to be healthy again", LIMIT, || keeping.status("a")["healthy_unix"].is_f64());
+    send(pid(), Signal::KILL);
+    keeping.wait_until_left("a");
+    let status = keeping.sandbox.sh("istat").exits(1).one("status");
+    assert_eq!((&status["state"], &status["last_exit"]), (&"failed".into(), &"signal 9".into()));
+    assert_eq!(fake.keeping.sandbox.sh("istop").exits(0).all("stopped").len(), 0);
 }
 
 /// Writes its title over its arguments, and over its environment too unless that is forbidden, as setproctitle does; then it

@@ -3,7 +3,7 @@ use crate::config::Instance;
 use crate::value::{Node, Place, Table, Value};
 use crate::{by_table, by_vocabulary, extra};
 use engine::{Lists, Traits};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use vocabulary::Vocabulary;
 
 /// One flag as it is passed: its tokens, and its values by themselves.
@@ -63,31 +63,30 @@ impl Arguments {
     }
 
     fn write_all(&mut self, server: &Table, dialect: Dialect<'_>, refusals: &mut Vec<Refusal>) {
+        // The first name of each flag; a dotted one is a part of its value.
+        let mut names: HashMap<String, String> = HashMap::new();
         for entry in &server.0 {
             let written = match dialect.vocabulary {
                 Some(vocabulary) => by_vocabulary::write(entry, vocabulary, dialect),
                 None => Ok(by_table::write(entry, dialect.traits, dialect.repeat)),
             };
             match written {
-                Ok(Some(argument)) => match self.twice(&argument) {
+                Ok(Some(argument)) => match names.get(&argument.flag).filter(|_| !is_dotted(&argument)) {
                     // Two keys of the table are two spellings of one flag.
                     Some(other) if dialect.vocabulary.is_some() => {
                         let cause =
                             format!("{} and {other} are one flag, --{}", argument.name, argument.flag);
                         refusals.push(Refusal { place: entry.place, cause, hint: None });
                     }
-                    _ => self.written.push(argument),
+                    _ => {
+                        names.entry(argument.flag.clone()).or_insert_with(|| argument.name.clone());
+                        self.written.push(argument);
+                    }
                 },
                 Ok(None) => {}
                 Err(refusal) => refusals.push(refusal),
             }
         }
-    }
-
-    fn twice(&self, argument: &Argument) -> Option<String> {
-        let dotted = argument.tokens.first().is_some_and(|token| token.contains('.'));
-        let same = |other: &&Argument| !dotted && other.flag == argument.flag;
-        self.written.iter().find(same).map(|other| other.name.clone())
     }
 
     /// All of one flag, in the order in which the engine sees them.
@@ -114,6 +113,10 @@ impl Arguments {
     pub(crate) fn tokens(&self) -> Vec<String> {
         self.written.iter().chain(&self.extra).flat_map(|argument| argument.tokens.clone()).collect()
     }
+}
+
+fn is_dotted(argument: &Argument) -> bool {
+    argument.tokens.first().is_some_and(|token| token.contains('.'))
 }
 
 /// A value as one word.

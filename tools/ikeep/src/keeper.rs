@@ -245,7 +245,8 @@ impl Keeper {
         self.status.state = end.state;
         self.status.since_unix = now();
         self.status.log_lost_lines = self.log.close();
-        self.place.write_last(&self.status);
+        // Should this fail, a reader concludes that the instance is lost.
+        drop(self.place.write_status(&self.status));
         match (end.exit, end.state) {
             (Some(exit), _) if !self.order.plan.control.background => code(exit),
             (_, State::Stopped) => 0,

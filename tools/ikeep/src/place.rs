@@ -63,18 +63,15 @@ impl Place {
         Ok(())
     }
 
+    /// What readers go by. A full disk must not keep it from them: while the engine dies they would be told that it runs, and
+    /// once the lock is free nothing but the last word says that all went as it should.
     pub(crate) fn write_status(&self, status: &Status) -> io::Result<()> {
-        self.directory.replace("status.json", 0o644, &serde_json::to_vec(status)?)
-    }
-
-    /// Once the lock is free, nothing but this word says that all went as it should: a full disk must not keep it from us.
-    pub(crate) fn write_last(&self, status: &Status) {
-        if self.write_status(status).is_err()
-            && let Ok(text) = serde_json::to_vec(status)
-        {
-            // Should this fail too, a reader concludes that the instance is lost.
-            drop(self.directory.overwrite("status.json", &text));
-        }
+        let text = serde_json::to_vec(status)?;
+        // A disk that is full has no room for another file, but has that of the one that is there.
+        let over = |text: &[u8]| self.directory.overwrite("status.json", text);
+        self.directory.replace("status.json", 0o644, &text).or_else(|error| {
+            over(&text).or_else(|_| over(&serde_json::to_vec(&brief(status))?)).map_err(|_| error)
+        })
     }
 
     pub(crate) fn cannot_write(&self, name: &str) -> String {
@@ -139,4 +136,12 @@ fn make_folders(state_dir: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Less of what explains it: that may need more room than there is.
+fn brief(status: &Status) -> Status {
+    let mut brief = status.clone();
+    (brief.evidence, brief.hint) = (None, None);
+    brief.reason = brief.reason.map(|reason| reason.chars().take(200).collect());
+    brief
 }
