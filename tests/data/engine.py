@@ -129,8 +129,13 @@ def end(number, frame):
 signal.signal(signal.SIGTERM, end)
 server = Server((HOST, PORT), Engine, bind_and_activate=False)
 server.server_bind()
-print("up", flush=True)
-while said("bind-only") is not None:
-    signal.sigtimedwait([], 0.005)
-server.server_activate()
+if said("bind-only") is None:
+    # Who waits for the word may connect at once.
+    server.server_activate()
+    print("up", flush=True)
+else:
+    print("up", flush=True)
+    while said("bind-only") is not None:
+        signal.sigtimedwait([], 0.005)
+    server.server_activate()
 server.serve_forever()
