@@ -11,6 +11,7 @@ mod entry;
 mod fuzz;
 mod gpu;
 mod helpers;
+mod hints;
 mod icache;
 mod ichat;
 mod ienv;

@@ -233,7 +233,12 @@ fn a_file_that_is_wrong_is_refused_with_file_line_column_and_the_nearest_name() 
             "unknown key 'project_dir' in [master]",
             "its keys are enable, llama_cpp_path",
         ),
-        ("[master]\nenable = 1\n", ":2:10", "master.enable is a number, not true or false", ""),
+        (
+            "[master]\nenable = 1\n",
+            ":2:10",
+            "master.enable is a number, not true or false",
+            "write it as true",
+        ),
         (
             "[master]\nllama_cpp_path = 'x'\n",
             ":2:18",
@@ -270,7 +275,7 @@ fn a_file_that_is_wrong_is_refused_with_file_line_column_and_the_nearest_name() 
             "[instance.a.control]\nmax_restarts = '5'\n",
             ":2:16",
             "control.max_restarts is a string, not a number",
-            "it is a whole number from 0 to 1000000",
+            "write it without quotes; it is a whole number from 0 to 1000000",
         ),
         (
             "[instance.a.control]\nlog_keep = -1\n",
@@ -309,7 +314,12 @@ fn a_file_that_is_wrong_is_refused_with_file_line_column_and_the_nearest_name() 
             "it is \"all\", \"none\", or ids joined by commas: \"0,1\" or \"GPU-…,GPU-…\"",
         ),
         ("[instance.a.control]\ngpu_ids = '0, 0'\n", ":2:11", "control.gpu_ids names '0' twice", ""),
-        ("[instance.a.control]\ngpu_ids = [0]\n", ":2:11", "control.gpu_ids is a list, not a string", ""),
+        (
+            "[instance.a.control]\ngpu_ids = [0]\n",
+            ":2:11",
+            "control.gpu_ids is a list, not a string",
+            "write it as \"0\"",
+        ),
         (
             "[instance.a.control]\nallow = ['port_in_us']\n",
             ":2:10",

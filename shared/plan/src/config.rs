@@ -2,7 +2,8 @@
 use crate::control::{self, Settings};
 use crate::document::Document;
 use crate::extra::Word;
-use crate::problems::Problems;
+use crate::port;
+use crate::problems::{Problems, unquoted};
 use crate::value::{Entry, Merge, Node, Table, Value};
 use record::Engine;
 use std::collections::HashSet;
@@ -252,12 +253,12 @@ fn check_server(server: &Table, problems: &mut Problems<'_>) {
         };
         if !good {
             let shown = value.word().map_or_else(|| value.type_name().to_owned(), |word| format!("'{word}'"));
-            let hint = if key == "port" {
-                "it is a whole number from 1 to 65535"
-            } else {
-                "it is an address or the name of one"
+            let hint = match (key, value) {
+                ("port", _) => unquoted(value, "it is a whole number from 1 to 65535".to_owned()),
+                (_, Value::List(_)) => port::ONE_ADDRESS.to_owned(),
+                _ => "it is an address or the name of one".to_owned(),
             };
-            problems.at(entry.node.place, format!("server.{key} is {shown}"), Some(hint.to_owned()));
+            problems.at(entry.node.place, format!("server.{key} is {shown}"), Some(hint));
         }
         // A backslash of the operator's own is doubled in JSON.
         if entry.node.value.json().replace(r"\\", "").contains(r"\u0000") {

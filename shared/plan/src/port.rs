@@ -5,6 +5,18 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use tool::{Code, Failure};
 
+/// What to do with several addresses.
+pub(crate) const ONE_ADDRESS: &str = "give one address, which is asked whether the server is ready; \"0.0.0.0\" listens on all of this machine";
+
+/// Why nothing could listen.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The host is none that can be listened on here.
+    Host(Failure),
+    /// Somebody else has the port.
+    Taken(Failure),
+}
+
 /// Whether two listeners on the same port are in each other's way.
 pub(crate) fn overlap(one: &str, other: &str) -> bool {
     let addresses = |host: &str| -> Vec<IpAddr> {
@@ -18,15 +30,15 @@ pub(crate) fn overlap(one: &str, other: &str) -> bool {
 /// Try to take the port and let it go again.
 ///
 /// Without SO_REUSEADDR: a server that has bound its port and does not listen yet is not seen otherwise.
-pub(crate) fn check(host: &str, port: u16) -> Result<(), Failure> {
-    let addresses = resolve(host, port)?;
+pub(crate) fn check(host: &str, port: u16) -> Result<(), Refused> {
+    let addresses = resolve(host, port).map_err(Refused::Host)?;
     for address in addresses {
         match try_bind(address, false) {
             Err(Errno::ADDRINUSE) => {}
             Err(Errno::AFNOSUPPORT) | Ok(()) => continue,
             Err(error) => {
-                let what = format!("cannot listen on {address}");
-                return Err(Failure::io(Code::Unmet, what, &error.into()));
+                let failure = Failure::io(Code::Unmet, format!("cannot listen on {address}"), &error.into());
+                return Err(Refused::Host(failure.hint(refused_hint(error))));
             }
         }
         let sockets = sockets_on(port);
@@ -35,7 +47,8 @@ pub(crate) fn check(host: &str, port: u16) -> Result<(), Failure> {
         if !(only_ended && try_bind(address, true).is_ok()) {
             let holder = holder(&sockets);
             let hint = "stop it, or choose another port; a server of ours is stopped by istop";
-            return Err(Failure::new(Code::Later, format!("port {port} is in use"), holder).hint(hint));
+            let failure = Failure::new(Code::Later, format!("port {port} is in use"), holder);
+            return Err(Refused::Taken(failure.hint(hint)));
         }
     }
     Ok(())
@@ -48,14 +61,41 @@ pub(crate) fn is_held_by(port: u16, pids: &[u32]) -> bool {
     held.filter_map(|socket| tree::holder(socket.inode)).all(|pid| pids.contains(&pid))
 }
 
+/// What to do where an address is not to be had.
+fn refused_hint(error: Errno) -> &'static str {
+    match error {
+        Errno::ADDRNOTAVAIL => {
+            "no interface of this machine has it; set server.host to one that `ip address` lists, or to \"127.0.0.1\" or \"0.0.0.0\""
+        }
+        Errno::ACCESS => "only root takes ports below 1024; set server.port to a higher one",
+        _ => "set server.host to \"127.0.0.1\", or to \"0.0.0.0\" for all addresses of this machine",
+    }
+}
+
 fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    let refuse = |cause: &str, hint: &str| {
+        Err(Failure::new(Code::Input, format!("cannot listen on '{host}'"), cause).hint(hint))
+    };
+    if host.contains('/') || host.ends_with(".sock") {
+        return refuse(
+            "a socket in the file system is not supported",
+            "set server.host to an address, as \"127.0.0.1\"",
+        );
+    }
+    if host.contains(',') {
+        return refuse("several addresses are not supported", ONE_ADDRESS);
+    }
     let bare = if host == "*" { "::" } else { host.trim_start_matches('[').trim_end_matches(']') };
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
     let found = (bare, port).to_socket_addrs();
     let addresses: Vec<SocketAddr> = found
-        .map_err(|error| Failure::io(Code::Unmet, format!("host '{host}' is not known"), &error))?
+        .map_err(|error| {
+            Failure::io(Code::Unmet, format!("host '{host}' is not known"), &error).hint(
+                "set server.host to an address of this machine, or to a name that /etc/hosts or its DNS has",
+            )
+        })?
         .collect();
     Ok(addresses)
 }
@@ -114,6 +154,13 @@ mod tests {
     use super::*;
     use std::net::{Ipv4Addr, TcpListener};
 
+    fn taken(host: &str, port: u16) -> Failure {
+        match check(host, port) {
+            Err(Refused::Taken(failure)) => failure,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn a_port_that_a_loading_server_has_bound_without_listening_is_in_use() {
         let socket =
@@ -122,7 +169,7 @@ mod tests {
         sockopt::set_socket_reuseport(&socket, true).unwrap();
         bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let port = SocketAddr::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap().port();
-        let failure = check("127.0.0.1", port).unwrap_err();
+        let failure = taken("127.0.0.1", port);
         assert_eq!((failure.code, failure.what), (Code::Later, format!("port {port} is in use")));
         drop(socket);
         check("127.0.0.1", port).unwrap();
@@ -133,7 +180,7 @@ mod tests {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         for host in ["127.0.0.1", "0.0.0.0", "localhost", "::", "*"] {
-            let failure = check(host, port).unwrap_err();
+            let failure = taken(host, port);
             assert!(
                 failure.cause.starts_with(&format!("pid {} has it: ", std::process::id())),
                 "{failure:?}"
@@ -157,10 +204,17 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_another_machine_is_refused() {
-        let failure = check("192.0.2.1", 8080).unwrap_err();
-        assert_eq!(failure.what, "cannot listen on 192.0.2.1:8080");
-        assert_eq!(failure.code, Code::Unmet);
+    fn a_host_that_nothing_can_listen_on_is_refused_with_what_to_set() {
+        for (host, what, hint) in [
+            ("192.0.2.1", "cannot listen on 192.0.2.1:8080", "no interface of this machine has it"),
+            ("no-such-host.invalid", "host 'no-such-host.invalid' is not known", "/etc/hosts"),
+            ("/run/x.sock", "cannot listen on '/run/x.sock'", "set server.host to an address"),
+            ("127.0.0.1,127.0.0.2", "cannot listen on '127.0.0.1,127.0.0.2'", "give one address"),
+        ] {
+            let Err(Refused::Host(failure)) = check(host, 8080) else { panic!("{host} is not refused") };
+            assert_eq!(failure.what, what);
+            assert!(failure.hint.as_ref().is_some_and(|found| found.contains(hint)), "{failure:?}");
+        }
     }
 
     #[test]

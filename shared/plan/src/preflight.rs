@@ -2,6 +2,7 @@
 use crate::instance::Draft;
 use crate::leaving::{self, Leaving};
 use crate::leftover::Leftover;
+use crate::port::Refused;
 use crate::{changes, port, rules};
 use child::{User, permitted};
 use engine::Weights;
@@ -65,7 +66,18 @@ fn find_running(draft: &mut Draft) -> Result<(), Failure> {
     let Plan { engine, instance, state_dir, workspace, hash, .. } = &draft.plan;
     let directory = Directory::at(state_dir);
     let what = || format!("cannot read {}", state_dir.display());
-    let unreadable = |error: io::Error| Failure::io(Code::Unmet, what(), &error);
+    let unreadable = |error: io::Error| {
+        let failure = Failure::io(Code::Unmet, what(), &error);
+        match error.kind() {
+            io::ErrorKind::NotADirectory => {
+                failure.hint("a run directory is a folder: correct AUTO_INFER_RUN_DIR")
+            }
+            io::ErrorKind::PermissionDenied => {
+                failure.hint("run as root or as its owner, or set AUTO_INFER_RUN_DIR to another folder")
+            }
+            _ => failure,
+        }
+    };
     if directory.keeper().map_err(unreadable)?.is_none() {
         return Ok(());
     }
@@ -123,7 +135,10 @@ fn check_against(draft: &mut Draft, before: &[&mut Draft]) {
 
 /// What starting this one instance would stumble over.
 pub(crate) fn check_alone(draft: &mut Draft, leaving: &[Leaving]) {
-    if let Err(failure) = port::check(&draft.plan.host, draft.plan.port)
+    let refused = port::check(&draft.plan.host, draft.plan.port).err();
+    if let Some(Refused::Host(failure)) = refused {
+        draft.object(rules::ADDRESS, failure);
+    } else if let Some(Refused::Taken(failure)) = refused
         && !left_behind(&draft.plan.state_dir)
     {
         match leaving.iter().find(|other| other.holds_port_of(&draft.plan)) {

@@ -141,7 +141,7 @@ impl<'a> Problems<'a> {
             },
             other => format!("control.{key} is {}, not a number", other.type_name()),
         };
-        self.at(node.place, cause, Some(hint));
+        self.at(node.place, cause, Some(unquoted(&node.value, hint)));
         None
     }
 
@@ -162,6 +162,30 @@ impl<'a> Problems<'a> {
     }
 
     fn wrong(&mut self, node: &Node, key: &str, expected: &str) {
-        self.at(node.place, format!("{key} is {}, not {expected}", node.value.type_name()), None);
+        let cause = format!("{key} is {}, not {expected}", node.value.type_name());
+        self.at(node.place, cause, meant(&node.value, expected).map(|meant| format!("write it as {meant}")));
+    }
+}
+
+/// The same hint, for a number in quotes with the word that they are wrong.
+pub(crate) fn unquoted(value: &Value, hint: String) -> String {
+    match value {
+        Value::Text(text) if text.trim().parse::<i64>().is_ok() => format!("write it without quotes; {hint}"),
+        _ => hint,
+    }
+}
+
+/// How a value of the wrong type would be written as what is wanted; `None` where nothing tells.
+fn meant(value: &Value, expected: &str) -> Option<String> {
+    match (value, expected) {
+        (Value::List(nodes), "a string") => {
+            let words: Option<Vec<&str>> = nodes.iter().map(|node| node.value.word()).collect();
+            words.filter(|words| !words.is_empty()).map(|words| format!("\"{}\"", words.join(",")))
+        }
+        (Value::Number(number), "a string") => Some(format!("\"{number}\"")),
+        (Value::Text(text), "true or false") => tool::vars::boolean(text).map(|flag| flag.to_string()),
+        (Value::Number(number), "true or false") => tool::vars::boolean(number).map(|flag| flag.to_string()),
+        (Value::Text(text), "a list of strings") => Some(format!("[\"{text}\"]")),
+        _ => None,
     }
 }

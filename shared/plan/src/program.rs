@@ -2,10 +2,10 @@
 use crate::Input;
 use crate::config::Master;
 use crate::install::Install;
-use record::{Engine, Env};
+use record::{Engine, Env, Road};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tool::{Code, Failure};
+use tool::{Code, Failure, vars};
 
 /// A program, what stands before the engine's arguments, and what it needs in its environment.
 #[derive(Clone, Debug)]
@@ -73,7 +73,7 @@ fn find_python(input: &Input, master: &Master) -> Result<Install, Failure> {
     };
     let named = match (&master.python_path, &env.python) {
         (Some(python), _) => Some((python, "master.python_path".to_owned())),
-        (None, Some(python)) => Some((python, tool::vars::of(env.engine, "PYTHON"))),
+        (None, Some(python)) => Some((python, vars::of(env.engine, "PYTHON"))),
         (None, None) => None,
     };
     if let Some((python, what)) = named {
@@ -141,7 +141,31 @@ fn not_installed(env: &Env) -> Failure {
         Some(home) => format!("nothing is installed in {}", home.display()),
         None => "it is not installed".to_owned(),
     };
-    Failure::new(Code::Unmet, what, cause).hint(format!("install it: ienv {engine} | iinstall"))
+    Failure::new(Code::Unmet, what, cause).hint(install_hint(env))
+}
+
+/// How to install it: what says from where, where nothing does, and the command.
+fn install_hint(env: &Env) -> String {
+    let engine = env.engine;
+    let name = |suffix| vars::of(engine, suffix);
+    let unset = match env.road {
+        _ if engine == Engine::LlamaCpp => {
+            env.archive.is_none().then(|| format!("{} to its archive", name("PKG_PATH")))
+        }
+        Some(Road::Bundle) => env.bundle.is_none().then(|| format!("{} to its bundle", name("BUNDLE_PATH"))),
+        Some(Road::Cache) => {
+            env.template_dir.is_none().then(|| format!("{} to its template", name("TEMPLATE_DIR")))
+        }
+        _ => {
+            Some(format!("{} to its bundle or {} to its template", name("BUNDLE_PATH"), name("TEMPLATE_DIR")))
+        }
+    };
+    let check = if env.road == Some(Road::Cache) { "icache | " } else { "" };
+    let install = format!("ienv {engine} | {check}iinstall");
+    match unset {
+        Some(unset) => format!("set {unset}, then install it: {install}"),
+        None => format!("install it: {install}"),
+    }
 }
 
 fn executable(path: &Path, what: &str) -> Result<(), Failure> {

@@ -1,5 +1,6 @@
 //! The ids of everything that is checked before anything starts, for `control.allow`.
 
+pub(crate) const ADDRESS: &str = "address";
 pub(crate) const ENV_DROPPED: &str = "env_dropped";
 pub(crate) const EXTRA_ARGS_REPEAT: &str = "extra_args_repeat";
 /// The engine could not be asked for its options.
@@ -22,7 +23,8 @@ pub(crate) const UNPLANNED: &str = "unplanned";
 pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
 
 /// All that can be silenced, in the order of the alphabet.
-pub(crate) const RULES: [&str; 14] = [
+pub(crate) const RULES: [&str; 15] = [
+    ADDRESS,
     ENV_DROPPED,
     EXTRA_ARGS_REPEAT,
     FLAGS_UNKNOWN,

@@ -63,12 +63,30 @@ impl<R: BufRead> Reader<R> {
         if text.is_empty() {
             return Ok(Some(Line { raw, record: None }));
         }
-        let record = Record::parse(text).map_err(|error| self.malformed(&error.to_string()))?;
+        let record = Record::parse(text).map_err(|error| self.malformed(&in_plain_words(text, &error)))?;
         Ok(Some(Line { raw, record }))
     }
 
     fn malformed(&self, cause: &str) -> Error {
         Error::Malformed { number: self.number, cause: cause.to_owned() }
+    }
+}
+
+/// What is wrong with a line, for somebody who wrote it and knows nothing of the types that it is read as.
+fn in_plain_words(text: &str, error: &serde_json::Error) -> String {
+    let value = match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(serde_json::Value::Object(members)) => members,
+        Ok(_) => return "it is JSON, but not an object".to_owned(),
+        Err(error) if error.is_eof() => return "it is cut off".to_owned(),
+        Err(error) => return format!("it is not JSON, from column {} on", error.column()),
+    };
+    let Some(kind) = value.get("kind") else { return "it has no 'kind'".to_owned() };
+    let Some(kind) = kind.as_str() else { return "its 'kind' is not a string".to_owned() };
+    let said = error.to_string();
+    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said).replace('`', "'");
+    match said.strip_prefix("missing field ") {
+        Some(field) => format!("a record of kind '{kind}' needs {field}"),
+        None => format!("in a record of kind '{kind}', column {}: {said}", error.column()),
     }
 }
 
@@ -153,6 +171,26 @@ mod tests {
         assert_eq!(refused(b"[1]\n").0, 1);
         assert_eq!(refused(b"{\"kind\":1}\n").0, 1);
         assert!(refused(b"{\"kind\":\"x\"}\n\n\xff\n").1.starts_with("not UTF-8"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_line_is_said_without_the_names_of_types() {
+        for (line, cause) in [
+            ("hello", "it is not JSON, from column 1 on"),
+            ("{\"kind\":\"x\",}", "it is not JSON, from column 13 on"),
+            ("{\"kind\":\"plan\"", "it is cut off"),
+            ("5", "it is JSON, but not an object"),
+            ("[1]", "it is JSON, but not an object"),
+            ("{}", "it has no 'kind'"),
+            ("{\"kind\":5}", "its 'kind' is not a string"),
+            ("{\"kind\":\"env\"}", "a record of kind 'env' needs 'engine'"),
+            (
+                "{\"kind\":\"skipped\",\"engine\":7}",
+                "in a record of kind 'skipped', column 28: expected value",
+            ),
+        ] {
+            assert_eq!(refused(line.as_bytes()).1, cause, "{line}");
+        }
     }
 
     #[test]

@@ -81,10 +81,15 @@ fn folders_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn unread(folder: &Path, error: &io::Error) -> Failure {
     let failure = Failure::io(Code::Unmet, format!("cannot read {}", folder.display()), error);
-    if error.kind() != io::ErrorKind::PermissionDenied {
-        return failure;
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            failure.hint("run as root or as its owner, or name another run directory with --run-dir")
+        }
+        io::ErrorKind::NotADirectory => {
+            failure.hint("a run directory is a folder: correct AUTO_INFER_RUN_DIR, or --run-dir")
+        }
+        _ => failure,
     }
-    failure.hint("run as root or as its owner, or name another run directory with --run-dir")
 }
 
 fn of_user() -> PathBuf {

@@ -234,5 +234,9 @@ pub(crate) fn unreadable(place: &Directory, error: &io::Error) -> Failure {
 }
 
 pub(crate) fn refused(what: String, error: &io::Error) -> Failure {
-    Failure::io(Code::Unmet, what, error).hint("run as root or as the instance's user")
+    let failure = Failure::io(Code::Unmet, what, error);
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => failure.hint("run as root or as the instance's user"),
+        _ => failure,
+    }
 }

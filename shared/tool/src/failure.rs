@@ -106,6 +106,7 @@ impl From<record::Error> for Failure {
             record::Error::Read(error) => Self::io(Code::Input, "cannot read standard input", &error),
             record::Error::Malformed { number, cause } => {
                 Self::new(Code::Input, format!("line {number} of standard input is not a record"), cause)
+                    .hint("pipe in what a tool of infer-dev writes, as it is")
             }
         }
     }

@@ -29,6 +29,15 @@ impl<'a> From<(Engine, &'a str)> for Subject<'a> {
     }
 }
 
+/// The pipeline that brings a tool all that it reads, for a person who has left something out.
+fn pipeline(tool: &str) -> String {
+    const STAGES: [&str; 5] = ["iinstall", "iplan", "ilaunch", "iprobe", "ichat"];
+    match STAGES.iter().position(|stage| *stage == tool) {
+        Some(at) => format!("ienv llama-cpp | {}", STAGES[..=at].join(" | ")),
+        None => format!("ienv sglang | {tool}"),
+    }
+}
+
 /// stdin and stdout as a stream of records. Whatever is read is written first, unchanged and in order.
 #[derive(Debug)]
 pub struct Io {
@@ -101,7 +110,7 @@ impl Io {
     fn input(&mut self) -> Result<&mut Reader<BufReader<io::Stdin>>, Failure> {
         if self.input.is_none() && io::stdin().is_terminal() {
             let what = "standard input is a terminal";
-            let hint = format!("pipe records in, as in: ienv llama-cpp | {}", self.name);
+            let hint = format!("pipe records in, as in: {}", pipeline(self.name));
             return Err(Failure::new(Code::Usage, what, "nothing to read").hint(hint));
         }
         Ok(self.input.get_or_insert_with(|| Reader::new(BufReader::new(io::stdin()))))
@@ -209,7 +218,8 @@ impl Io {
         }
         let what = format!("no '{kind}' record on standard input");
         let cause = "the stream ended without one, or the tool before this one died";
-        Err(Failure::new(Code::Input, what, cause))
+        let hint = format!("the whole pipeline is: {}", pipeline(self.name));
+        Err(Failure::new(Code::Input, what, cause).hint(hint))
     }
 
     /// Whether anybody still reads our output.

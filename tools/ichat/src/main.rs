@@ -50,6 +50,10 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    if args.prompt.as_deref().is_some_and(|prompt| prompt.trim().is_empty()) {
+        let failure = Failure::new(Code::Usage, "no prompt", "the argument is empty");
+        return Err(failure.hint("give some words, as in: ichat Hello"));
+    }
     let question = Question {
         prompt: args.prompt,
         model: args.model,

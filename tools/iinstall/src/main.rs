@@ -175,7 +175,10 @@ fn install(args: &Args, wanted: &Wanted<'_>, handed: Handed) -> Result<Found, Fa
     let order = Order { env, rehash: args.rehash, keep: args.keep, begun };
     let patience = Duration::from_secs(args.wait);
     let Handed { source, manifest, lock } = handed;
-    let opened = |path| source::OpenSource::new(path, source.map_or_else(|| source::open(path), Ok)?);
+    let opened = |path| {
+        let opened = source.map_or_else(|| source::open(path), Ok);
+        opened.and_then(|fd| source::OpenSource::new(path, fd)).map_err(|failure| source::named(env, failure))
+    };
     let (installed, warnings) = match way(args, env) {
         Some(Way::Archive(path)) => {
             let archive = archive::Archive { order, source: opened(path)? };

@@ -3,8 +3,8 @@
 //! The second process reads the engine's records on its stdin and writes its records to us; the source and what vouches
 //! for it, which the user may not be able to open, are handed down open.
 use crate::handed::Handed;
-use crate::home::INSTALLS;
-use crate::{Args, Wanted, way};
+use crate::home::{INSTALLS, READ_ONLY};
+use crate::{Args, Wanted, source, way};
 use child::User;
 use privsep::{Crossing, Folders, Rerun};
 use record::{Env, Record};
@@ -33,15 +33,21 @@ pub(crate) fn act(args: &Args, wanted: &Wanted<'_>, user: &User, io: &mut Io) ->
 /// `folders` is told.
 fn prepare(args: &Args, env: &Env, user: &User, folders: &mut Folders) -> Result<Handed, Failure> {
     let handed = match way(args, env) {
-        Some(way) if !args.prepare => Handed::open(&way, env, user)?,
+        Some(way) if !args.prepare => {
+            Handed::open(&way, env, user).map_err(|failure| source::named(env, failure))?
+        }
         None if !args.prepare => return Ok(Handed::default()),
         _ => Handed::default(),
     };
     let copies = env.archive_cache_dir.as_ref().filter(|_| !args.prepare);
     for folder in env.home().into_iter().chain(copies) {
-        folders
-            .make(user, folder)
-            .map_err(|error| Failure::io(Code::Unmet, format!("cannot make {}", folder.display()), &error))?;
+        folders.make(user, folder).map_err(|error| {
+            let failure = Failure::io(Code::Unmet, format!("cannot make {}", folder.display()), &error);
+            match error.kind() {
+                std::io::ErrorKind::ReadOnlyFilesystem => failure.hint(READ_ONLY),
+                _ => failure,
+            }
+        })?;
     }
     Ok(handed)
 }

@@ -2,7 +2,7 @@
 use crate::unpack;
 use child::User;
 use privsep::Links;
-use record::Source;
+use record::{Engine, Env, Source};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use tool::{Code, Failure};
+use tool::{Code, Failure, vars};
 
 /// An open file, and how it looked when it was opened.
 #[derive(Debug)]
@@ -27,6 +27,15 @@ pub(crate) fn open(path: &Path) -> Result<OwnedFd, Failure> {
 /// Open a source for another user, as root.
 pub(crate) fn open_for(path: &Path, user: &User) -> Result<OwnedFd, Failure> {
     privsep::open(path, user, Links::Follow).map_err(|error| unreadable(path, &error))
+}
+
+/// The same failure to read what is installed, with the variable that names it.
+pub(crate) fn named(env: &Env, failure: Failure) -> Failure {
+    let suffix = if env.engine == Engine::LlamaCpp { "PKG_PATH" } else { "BUNDLE_PATH" };
+    match failure.hint {
+        None => failure.hint(format!("{} names it", vars::of(env.engine, suffix))),
+        Some(_) => failure,
+    }
 }
 
 fn open_with(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {

@@ -11,7 +11,13 @@ use tool::{Code, Failure};
 /// `<run_dir>/<engine>` is ours and the state directory in it the user's. A missing log folder is made for the user too.
 pub(crate) fn make_folders(plan: &Plan, user: Option<&User>) -> Result<(), Failure> {
     let cannot = |path: &Path, error: io::Error| {
+        let variable = if path.starts_with(&plan.state_dir) || plan.state_dir.starts_with(path) {
+            tool::vars::RUN_DIR
+        } else {
+            tool::vars::LOG_DIR
+        };
         Failure::io(Code::Unmet, format!("cannot make {}", path.display()), &error)
+            .hint(format!("set {variable} to a folder that can be made and written"))
     };
     let state_dir = &plan.state_dir;
     if let Some(run_dir) = state_dir.parent().and_then(Path::parent) {

@@ -292,6 +292,7 @@ fn nothing_kept(directory: &Directory) -> Failure {
 
 fn unreadable(directory: &Directory, name: &str, error: &std::io::Error) -> Failure {
     let path = directory.path().join(name);
-    Failure::io(Code::Unmet, format!("cannot read {}", Path::display(&path)), error)
-        .hint("run as root or as the instance's user")
+    let failure = Failure::io(Code::Unmet, format!("cannot read {}", Path::display(&path)), error);
+    let closed = error.kind() == std::io::ErrorKind::PermissionDenied;
+    if closed { failure.hint("run as root or as the instance's user") } else { failure }
 }

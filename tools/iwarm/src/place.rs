@@ -55,7 +55,13 @@ impl Place {
         for path in self.folders().into_iter().chain([lock.as_path()]) {
             let Some(there) = path.ancestors().find(|path| path.exists()) else { continue };
             let wanted = if there.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
-            child::permitted(there, wanted).map_err(|error| refused(there, &error.into()))?;
+            child::permitted(there, wanted).map_err(|error| {
+                if there.is_dir() && there != path {
+                    not_made(path, there, &error.into())
+                } else {
+                    refused(there, &error.into())
+                }
+            })?;
         }
         Ok(())
     }
@@ -69,6 +75,15 @@ pub(crate) fn required(env: &Env, value: Option<&PathBuf>, suffix: &str) -> Resu
         Failure::new(Code::Unmet, what, format!("{variable} is not set"))
             .hint(format!("set {variable}; infer-dev(7) says what to"))
     })
+}
+
+/// The failure to make a folder of the cache in `above`: that one is nothing of ours, and not to be given away.
+fn not_made(path: &Path, above: &Path, error: &io::Error) -> Failure {
+    let we = rustix::process::geteuid().as_raw();
+    Failure::io(Code::Unmet, format!("cannot make {}", path.display()), error).hint(format!(
+        "uid {we} makes nothing in {}; set AUTO_INFER_WORKSPACE_DIR, or the variable for the cache alone, to a folder that it may write to",
+        above.display()
+    ))
 }
 
 /// The failure to write in the cache; where permission lacks it names whose the folder is.

@@ -40,7 +40,7 @@ impl Home {
     /// The folder at `path`, made where it is missing, and `.installs` in it.
     fn make(path: &Path) -> Result<Self, Failure> {
         let made = std::fs::create_dir_all(path).and_then(|()| path.canonicalize());
-        let home = Self { path: made.map_err(|error| refused(path, &error))? };
+        let home = Self { path: made.map_err(|error| not_made(path, &error))? };
         std::fs::create_dir_all(home.installs()).map_err(|error| refused(&home.installs(), &error))?;
         Ok(home)
     }
@@ -96,9 +96,29 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// What to do about a disk that nothing can be written to.
+pub(crate) const READ_ONLY: &str = "it is on a disk that is mounted read-only; set AUTO_INFER_WORKSPACE_DIR, or the variable for this folder alone, to one on a disk that can be written";
+
+/// The failure to make an engine's folder: whose the one is that it would be made in, and what says where it is to be.
+fn not_made(path: &Path, error: &io::Error) -> Failure {
+    let failure = refused(path, error);
+    if path.exists() || error.kind() != io::ErrorKind::PermissionDenied {
+        return failure;
+    }
+    let above = path.ancestors().find(|folder| folder.exists()).unwrap_or(path);
+    let we = rustix::process::geteuid().as_raw();
+    failure.hint(format!(
+        "uid {we} makes nothing in {}; set AUTO_INFER_WORKSPACE_DIR, or the variable for this folder alone, to one that it may write to",
+        above.display()
+    ))
+}
+
 /// The failure to use or change `path`; where permission lacks it names whose the folder is.
 pub(crate) fn refused(path: &Path, error: &io::Error) -> Failure {
     let failure = Failure::io(Code::Unmet, format!("cannot use {}", path.display()), error);
+    if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+        return failure.hint(READ_ONLY);
+    }
     if error.kind() != io::ErrorKind::PermissionDenied {
         return failure;
     }

@@ -1,0 +1,246 @@
+//! What a tool says to somebody who uses it for the first time and gets something wrong: what is wrong, and what to do.
+use crate::kit::{Output, Sandbox, free_port};
+use crate::pipeline::sandbox_with_engine;
+
+/// The last failure's two lines on stderr, without the tool's name.
+fn said(output: &Output) -> (String, String) {
+    let lines: Vec<&str> = output.stderr.lines().collect();
+    let hint = lines.last().and_then(|line| line.split_once(": hint: ")).map_or("", |(_, hint)| hint);
+    let what = lines.iter().rev().find(|line| !line.contains(": hint: ")).copied().unwrap_or_default();
+    (what.to_owned(), hint.to_owned())
+}
+
+/// Assert what one failing command says, and its hint.
+#[track_caller]
+fn says(output: Output, code: i32, what: &str, hint: &str) {
+    let output = output.exits(code);
+    let (said, hinted) = said(&output);
+    assert!(said.contains(what), "'{what}' is not said\n{}", output.transcript());
+    assert!(hinted.contains(hint), "'{hint}' is no hint\n{}", output.transcript());
+    assert_eq!(hint.is_empty(), hinted.is_empty(), "{}", output.transcript());
+}
+
+/// Assert what iplan says of a TOML file with `server` and `control` of one instance.
+#[track_caller]
+fn plan_says(server: &str, control: &str, code: i32, what: &str, hint: &str) {
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    let model = sandbox.write("model.gguf", "GGUF");
+    let program = sandbox.script("server", "#!/bin/sh\n");
+    let config = format!(
+        "[master]\nllama_cpp_path = {program:?}\n[instance.a.control]\nallow = ['flags_unknown']\n{control}\n\
+         [instance.a.server]\nmodel = {model:?}\n{server}\n"
+    );
+    let config = sandbox.write("c.toml", config);
+    sandbox.set("AUTO_INFER_LLAMA_CPP_CONFIG", config.to_str().unwrap());
+    says(sandbox.sh("ienv llama-cpp | iplan"), code, what, hint);
+}
+
+#[test]
+fn hosts_that_cannot_be_listened_on_are_told_with_what_to_set() {
+    let port = format!("port = {}", free_port());
+    for (host, code, what, hint) in [
+        (
+            "'203.0.113.7'",
+            69,
+            "cannot listen on 203.0.113.7:",
+            "no interface of this machine has it; set server.host",
+        ),
+        (
+            "'no-such-host.invalid'",
+            69,
+            "host 'no-such-host.invalid' is not known",
+            "set server.host to an address",
+        ),
+        ("'127.0.0.1,127.0.0.2'", 65, "several addresses are not supported", "give one address"),
+        ("['127.0.0.1', '127.0.0.2']", 65, "server.host is a list", "give one address"),
+        (
+            "'/run/llama.sock'",
+            65,
+            "a socket in the file system is not supported",
+            "set server.host to an address",
+        ),
+    ] {
+        plan_says(&format!("{port}\nhost = {host}"), "", code, what, hint);
+    }
+}
+
+#[test]
+fn a_host_has_a_class_of_its_own() {
+    let sandbox = sandbox_with_engine(&[free_port()]);
+    let config = sandbox.read("llama.toml").replace("port", "host = '203.0.113.7'\nport");
+    sandbox.write("llama.toml", config);
+    assert_eq!(sandbox.sh("ienv llama-cpp | iinstall | iplan").exits(69).one("failed")["class"], "address");
+}
+
+#[test]
+fn values_of_the_wrong_type_are_shown_as_they_are_to_be_written() {
+    for (server, control, what, hint) in [
+        (
+            "port = '8080'",
+            "",
+            "server.port is '8080'",
+            "write it without quotes; it is a whole number from 1 to 65535",
+        ),
+        ("", "gpu_ids = [0, 1]", "control.gpu_ids is a list, not a string", "write it as \"0,1\""),
+        ("", "gpu_ids = 0", "control.gpu_ids is a number, not a string", "write it as \"0\""),
+        ("", "log_keep = '3'", "control.log_keep is a string, not a number", "write it without quotes"),
+        ("", "background = 'yes'", "control.background is a string, not true or false", "write it as true"),
+        ("", "offline = 0", "control.offline is a number, not true or false", "write it as false"),
+    ] {
+        plan_says(server, control, 65, what, hint);
+    }
+}
+
+#[test]
+fn what_is_not_installed_names_the_variable_that_is_unset() {
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    let pipeline = "ienv llama-cpp | iinstall | iplan";
+    let install = "install it: ienv llama-cpp | iinstall";
+    says(sandbox.sh("ienv llama-cpp | iplan"), 69, "nothing is installed in", install);
+    sandbox.unset("AUTO_INFER_LLAMA_CPP_PKG_PATH");
+    let unset = "set AUTO_INFER_LLAMA_CPP_PKG_PATH to its archive, then install it";
+    says(sandbox.sh(pipeline), 69, "nothing is installed in", unset);
+    let config = sandbox.write("v.toml", "[instance.a.server]\nmodel = '/x'\n");
+    sandbox.set("AUTO_INFER_VLLM_CONFIG", config.to_str().unwrap());
+    let plan = |road: &str| sandbox.sh(&format!("ienv {road} vllm | iplan"));
+    says(
+        plan(""),
+        69,
+        "nothing is installed in",
+        "AUTO_INFER_VLLM_BUNDLE_PATH to its bundle or AUTO_INFER_VLLM_TEMPLATE_DIR",
+    );
+    says(plan("--road bundle"), 69, "nothing is installed in", "set AUTO_INFER_VLLM_BUNDLE_PATH");
+    says(plan("--road cache"), 69, "nothing is installed in", "ienv vllm | icache | iinstall");
+}
+
+#[test]
+fn a_source_that_cannot_be_read_is_told_with_its_variable() {
+    let mut sandbox = Sandbox::new();
+    let names_it = "AUTO_INFER_LLAMA_CPP_PKG_PATH names it";
+    for (path, what) in [
+        (sandbox.text("nowhere.tar"), "No such file or directory"),
+        (sandbox.text("home"), "Is a directory"),
+        ("/dev/null".to_owned(), "not a regular file"),
+    ] {
+        sandbox.set("AUTO_INFER_LLAMA_CPP_PKG_PATH", &path);
+        says(sandbox.sh("ienv llama-cpp | iinstall"), 69, what, names_it);
+    }
+}
+
+#[test]
+fn a_run_directory_that_is_none_or_cannot_be_made_is_told_with_its_variable() {
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    sandbox.write("plain", "");
+    let plan = "ienv llama-cpp | iinstall | iplan";
+    sandbox.set("AUTO_INFER_RUN_DIR", &sandbox.text("plain"));
+    for command in [plan, "istat", "istop"] {
+        says(sandbox.sh(command), 69, "Not a directory", "correct AUTO_INFER_RUN_DIR");
+    }
+    sandbox.set("AUTO_INFER_RUN_DIR", "/proc/infer-dev");
+    let hint = "set AUTO_INFER_RUN_DIR to a folder that can be made and written";
+    says(sandbox.sh(&format!("{plan} | ilaunch")), 69, "cannot make /proc/infer-dev", hint);
+    sandbox.set("AUTO_INFER_RUN_DIR", &sandbox.text("run"));
+    sandbox.set("AUTO_INFER_LOG_DIR", "/proc/infer-dev");
+    says(
+        sandbox.sh(&format!("{plan} | ilaunch")),
+        69,
+        "cannot make /proc/infer-dev",
+        "set AUTO_INFER_LOG_DIR",
+    );
+}
+
+#[test]
+fn an_ordinary_user_without_a_workspace_is_told_to_set_one() {
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    if rustix::process::geteuid().is_root() {
+        sandbox.set("RUN", "setpriv --reuid 60001 --regid 60001 --clear-groups");
+        drop(
+            sandbox
+                .sh("cp \"$AUTO_INFER_LLAMA_CPP_PKG_PATH\" pkg.tar.gz; chmod 755 .; mkdir -m 755 bin")
+                .exits(0),
+        );
+        for tool in ["ienv", "iinstall"] {
+            drop(sandbox.own_tool(tool, &format!("bin/{tool}")));
+        }
+        sandbox.set("PATH", &format!("{}:/usr/bin:/bin", sandbox.text("bin")));
+        sandbox.set("AUTO_INFER_LLAMA_CPP_PKG_PATH", &sandbox.text("pkg.tar.gz"));
+    }
+    sandbox.set("AUTO_INFER_WORKSPACE_DIR", "/offline-data-of-nobody");
+    let output = sandbox.sh("$RUN ienv llama-cpp | $RUN iinstall");
+    says(
+        output,
+        69,
+        "/offline-data-of-nobody/llama-cpp-pkg: Permission denied",
+        "set AUTO_INFER_WORKSPACE_DIR",
+    );
+}
+
+#[test]
+fn a_read_only_install_directory_is_told_as_that() {
+    let sandbox = sandbox_with_engine(&[free_port()]);
+    drop(sandbox.sh("mkdir ro").exits(0));
+    let mut command = sandbox.command("unshare");
+    let script = "mount -t tmpfs -o ro none ro; AUTO_INFER_WORKSPACE_DIR=$PWD/ro; ienv llama-cpp | iinstall";
+    command.args(["--map-root-user", "--mount", "bash", "-eo", "pipefail", "-c", script]);
+    says(
+        sandbox.finish(&mut command),
+        69,
+        "Read-only file system",
+        "mounted read-only; set AUTO_INFER_WORKSPACE_DIR",
+    );
+}
+
+#[test]
+fn the_whole_pipeline_is_named_to_who_left_out_a_part() {
+    let sandbox = Sandbox::new();
+    for (tool, pipeline) in [
+        ("iplan", "ienv llama-cpp | iinstall | iplan"),
+        ("ilaunch", "ienv llama-cpp | iinstall | iplan | ilaunch"),
+        ("iprobe", "ienv llama-cpp | iinstall | iplan | ilaunch | iprobe"),
+        ("icache", "ienv sglang | icache"),
+        ("iwarm", "ienv sglang | iwarm"),
+        ("iinstall", "ienv llama-cpp | iinstall"),
+    ] {
+        let terminal = sandbox.sh(&format!("script -qec {tool} /dev/null </dev/null")).exits(2);
+        let hint = format!("hint: pipe records in, as in: {pipeline}\r\n");
+        assert!(terminal.stdout.contains(&hint), "{}", terminal.stdout);
+        let hint = format!("the whole pipeline is: {pipeline}");
+        says(sandbox.sh(&format!("{tool} </dev/null")), 65, "record on standard input", &hint);
+    }
+    let whole = "ienv llama-cpp | iinstall | iplan | ilaunch | iprobe | ichat";
+    says(sandbox.sh("ienv llama-cpp | ichat"), 65, "no 'ready' record", whole);
+}
+
+#[test]
+fn what_is_no_record_is_told_without_the_names_of_types() {
+    let sandbox = Sandbox::new();
+    let hint = "pipe in what a tool of infer-dev writes, as it is";
+    for (line, what) in [
+        ("hello", "it is not JSON, from column 1 on"),
+        ("5", "it is JSON, but not an object"),
+        ("{}", "it has no 'kind'"),
+        (r#"{"kind":"env"}"#, "a record of kind 'env' needs 'engine'"),
+    ] {
+        says(sandbox.sh(&format!("echo '{line}' | iplan")), 65, what, hint);
+    }
+}
+
+#[test]
+fn an_empty_prompt_is_told_before_anybody_is_asked() {
+    let sandbox = Sandbox::new();
+    for prompt in ["''", "' '"] {
+        let url = sandbox.sh(&format!("ichat --url http://127.0.0.1:9 {prompt}"));
+        says(url, 2, "no prompt: the argument is empty", "give some words");
+        says(sandbox.sh(&format!("ichat {prompt} </dev/null")), 2, "no prompt", "give some words");
+    }
+}
+
+#[test]
+fn only_who_lacks_permission_is_told_to_run_as_another() {
+    let sandbox = Sandbox::new();
+    sandbox.write("plain", "");
+    says(sandbox.sh("iprobe --state plain --once"), 69, "Not a directory", "");
+    sandbox.write("run/llama-cpp/a/status.json", "{");
+    let output = sandbox.sh("istat");
+    assert!(output.code != 0 && !output.stderr.contains("as root"), "{}", output.transcript());
+}
