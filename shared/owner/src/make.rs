@@ -36,6 +36,17 @@ impl Dir {
         made.map(drop)
     }
 
+    /// Give this folder to another user. For root, where the old owner has no more to do with it; what lies in it stays whose
+    /// it is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn give(&self, owner: &Owner) -> io::Result<()> {
+        let (uid, gid) = (Some(Uid::from_raw(owner.uid())), Some(Gid::from_raw(owner.gid())));
+        // By this descriptor: the name can mean another folder by now.
+        Ok(rustix::fs::chownat(&self.fd, "", uid, gid, AtFlags::EMPTY_PATH)?)
+    }
+
     /// Only of a folder that whoever acts here has made: in a user's folder the user can have put another in its place.
     fn hand_over(&self, draft: &OsStr, mode: u32, owner: &Owner) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -2,6 +2,7 @@
 use crate::credentials::{Credentials, is_root};
 use nix::unistd::{self, Gid, Uid};
 use rustix::fs::{AtFlags, CWD, Stat, fstat, statat};
+use std::cmp::Ordering;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::AsFd;
@@ -23,6 +24,18 @@ impl PartialEq for Owner {
 }
 
 impl Eq for Owner {}
+
+impl PartialOrd for Owner {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Owner {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.uid().cmp(&other.uid())
+    }
+}
 
 impl Owner {
     /// Whoever the calling thread acts as now.

@@ -75,6 +75,17 @@ impl Dir {
         Ok(file)
     }
 
+    /// Open a file to read and write, and make it where it is missing, with these permissions where it is.
+    ///
+    /// # Errors
+    /// What the system says, and as [`Dir::open_own`].
+    pub fn open_or_make(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE;
+        let (file, stat) = self.open_regular(name.as_ref(), flags, Mode::from(mode))?;
+        self.must_be_own(&stat)?;
+        Ok(file)
+    }
+
     /// Remove a file, or a link but not what it leads to. Says whether there was one.
     ///
     /// # Errors

@@ -43,8 +43,7 @@ impl Leaving {
         let kept = self.place.keeper().ok().flatten().map(tree::family);
         let left = || {
             let (_, status) = self.place.state().ok()??;
-            let (uid, gid) = self.place.owner().ok()?;
-            Some(tree::marked(&status.mark?, uid, gid))
+            Some(tree::marked(&status.mark?, &self.place.user().ok()?))
         };
         kept.or_else(left).unwrap_or_default().into_iter().map(|process| process.pid).collect()
     }

@@ -161,8 +161,8 @@ pub(crate) fn check_alone(draft: &mut Draft, leaving: &[Leaving]) {
 pub(crate) fn left_behind(state_dir: &Path) -> bool {
     let directory = Directory::at(state_dir);
     let Ok(Some((record::Keeper::Lost, status))) = directory.state() else { return false };
-    let owner = directory.owner().ok();
-    status.mark.zip(owner).is_some_and(|(mark, (uid, gid))| !tree::marked(&mark, uid, gid).is_empty())
+    let user = directory.user().ok();
+    status.mark.zip(user).is_some_and(|(mark, user)| !tree::marked(&mark, &user).is_empty())
 }
 
 fn check_model(draft: &mut Draft) {

@@ -1,10 +1,17 @@
 //! One instance's state directory.
-use crate::{Status, lock};
+use crate::{Status, lock, run_dir};
+use owner::{Dir, Owner};
 use record::{Engine, Keeper, Plan};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// `<run_dir>/<engine>/<instance>`.
+/// The largest files that are read. What a keeper writes is far below; its user may write anything.
+const STATUS_BYTES: usize = 256 << 10;
+const PLAN_BYTES: usize = 4 << 20;
+const KEY_BYTES: usize = 64 << 10;
+
+/// `<run_dir>/<engine>/<instance>`, by its path. Its user can write all of it, so that everything in it is reached through
+/// [`Directory::open`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     path: PathBuf,
@@ -40,13 +47,31 @@ impl Directory {
         self.path.file_name()?.to_str()
     }
 
-    /// Whose instance it is: user and group of the folder.
+    /// Open it: below a run directory where nobody but root and us can have made anything, and with the rights of the user
+    /// whose instance it is.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn owner(&self) -> io::Result<(u32, u32)> {
-        use std::os::unix::fs::MetadataExt;
-        std::fs::metadata(&self.path).map(|folder| (folder.uid(), folder.gid()))
+    /// What the system says; that the run directory is somebody else's.
+    pub fn open(&self) -> io::Result<Dir> {
+        let path = std::path::absolute(&self.path)?;
+        let (Some(instance), Some(folder)) = (path.file_name(), path.parent()) else {
+            return Err(rustix::io::Errno::INVAL.into());
+        };
+        let (Some(engine), Some(run_dir)) = (folder.file_name(), folder.parent()) else {
+            return Err(rustix::io::Errno::INVAL.into());
+        };
+        run_dir::open(run_dir)?.map_or_else(
+            || Err(rustix::io::Errno::NOENT.into()),
+            |run_dir| run_dir::trusted(run_dir.below(engine)?)?.below(instance),
+        )
+    }
+
+    /// Whose instance it is.
+    ///
+    /// # Errors
+    /// As [`Directory::open`].
+    pub fn user(&self) -> io::Result<Owner> {
+        self.open().map(|dir| dir.owner())
     }
 
     /// The liveness lock's file. Only the keeper opens it for writing, and only once.
@@ -60,7 +85,7 @@ impl Directory {
     /// # Errors
     /// What the system says, a missing file excepted.
     pub fn keeper(&self) -> io::Result<Option<u32>> {
-        lock::holder(&self.lock_file())
+        self.existing()?.map_or(Ok(None), |dir| lock::holder(&dir))
     }
 
     /// `status.json`; `None` where there is none yet.
@@ -68,7 +93,7 @@ impl Directory {
     /// # Errors
     /// What the system says, or that the file is not format 1.
     pub fn status(&self) -> io::Result<Option<Status>> {
-        self.read("status.json")
+        self.read("status.json", STATUS_BYTES)
     }
 
     /// `plan.json`: the plan that is kept; `None` where there is none yet.
@@ -76,7 +101,7 @@ impl Directory {
     /// # Errors
     /// As [`Directory::status`].
     pub fn plan(&self) -> io::Result<Option<Plan>> {
-        self.read("plan.json")
+        self.read("plan.json", PLAN_BYTES)
     }
 
     /// The engine's API key, for those who may read it; `None` where there is none.
@@ -84,11 +109,9 @@ impl Directory {
     /// # Errors
     /// What the system says, a missing file excepted.
     pub fn api_key(&self) -> io::Result<Option<String>> {
-        match std::fs::read_to_string(self.path.join("api-key")) {
-            Ok(key) => Ok(Some(key.trim_end().to_owned())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        let Some(key) = self.bytes("api-key", KEY_BYTES)? else { return Ok(None) };
+        let key = String::from_utf8(key).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+        Ok(Some(key.trim_end().to_owned()))
     }
 
     /// What the instance does now: the keeper's own word while it lives, or that word where it is final, else `lost`.
@@ -110,22 +133,10 @@ impl Directory {
     /// # Errors
     /// What the system says; the old file is then still there.
     pub fn replace(&self, name: &str, mode: u32, content: &[u8]) -> io::Result<()> {
-        use std::io::Write;
-        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-        let draft = self.path.join(format!(".{name}.new"));
-        // A draft of a keeper that was killed may be another user's.
-        drop(std::fs::remove_file(&draft));
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&draft)?;
-        let written = file.write_all(content).and_then(|()| {
-            file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-            std::fs::rename(&draft, self.path.join(name))
-        });
-        if written.is_err() {
-            // What was written of it is worth nothing; on a full disk its room is.
-            drop(std::fs::remove_file(&draft));
-        }
-        written
+        let dir = self.open()?;
+        // Of a keeper that was killed.
+        dir.remove_drafts()?;
+        dir.replace(name, mode, content)
     }
 
     /// Write over a file that is there, for when the disk has no room for another: the same blocks, padded with blanks. A
@@ -134,20 +145,23 @@ impl Directory {
     /// # Errors
     /// What the system says.
     pub fn overwrite(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        use std::io::Write;
-        let mut file = std::fs::OpenOptions::new().write(true).open(self.path.join(name))?;
-        let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-        let mut padded = content.to_vec();
-        padded.resize(content.len().max(length), b' ');
-        file.write_all(&padded)
+        self.open()?.overwrite(name, content)
     }
 
-    fn read<T: serde::de::DeserializeOwned>(&self, name: &str) -> io::Result<Option<T>> {
-        let bytes = match std::fs::read(self.path.join(name)) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        serde_json::from_slice(&bytes).map(Some).map_err(io::Error::from)
+    /// `None` where it does not exist.
+    fn existing(&self) -> io::Result<Option<Dir>> {
+        match self.open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    fn bytes(&self, name: &str, cap: usize) -> io::Result<Option<Vec<u8>>> {
+        self.existing()?.map_or(Ok(None), |dir| dir.read(name, cap))
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(&self, name: &str, cap: usize) -> io::Result<Option<T>> {
+        let bytes = self.bytes(name, cap)?;
+        bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose().map_err(io::Error::from)
     }
 }

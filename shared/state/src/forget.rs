@@ -1,7 +1,7 @@
 //! The end of the memory of an instance.
 use crate::{Directory, Lock, Taken};
+use owner::Dir;
 use std::io;
-use std::path::PathBuf;
 
 /// What readers ask for first: it goes last, so that an instance is remembered until nothing else of it is left.
 const STATUS: &str = "status.json";
@@ -13,7 +13,7 @@ impl Directory {
     #[must_use]
     pub fn is_known(&self) -> bool {
         let missing = |error: io::Error| error.kind() == io::ErrorKind::NotFound;
-        let no_status = self.path().join(STATUS).symlink_metadata().is_err_and(missing);
+        let no_status = self.open().and_then(|dir| dir.open_file(STATUS)).is_err_and(missing);
         !no_status || self.keeper().map_or(true, |keeper| keeper.is_some())
     }
 
@@ -23,30 +23,23 @@ impl Directory {
     /// # Errors
     /// [`Taken::By`] where a keeper lives; what the system says.
     pub fn forget(&self) -> Result<bool, Taken> {
-        let _lock = match Lock::take(&self.lock_file()) {
-            Err(Taken::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            taken => taken?,
+        let dir = match self.open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other.map_err(Taken::Io)?,
         };
-        self.remove_files().map_err(Taken::Io)
+        let _lock = Lock::take_in(&dir)?;
+        remove_files(&dir).map_err(Taken::Io)
     }
+}
 
-    fn remove_files(&self) -> io::Result<bool> {
-        let mut files: Vec<PathBuf> = Vec::new();
-        for entry in std::fs::read_dir(self.path())? {
-            let entry = entry?;
-            if !entry.file_type()?.is_dir() && entry.file_name() != LOCK {
-                files.push(entry.path());
-            }
-        }
-        files.sort_by_key(|path| path.ends_with(STATUS));
-        for path in &files {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(!files.is_empty())
+fn remove_files(dir: &Dir) -> io::Result<bool> {
+    let mut names = dir.names()?;
+    names.retain(|name| name != LOCK && dir.below(name).is_err());
+    names.sort_by_key(|name| name == STATUS);
+    for name in &names {
+        dir.remove(name)?;
     }
+    Ok(!names.is_empty())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! The kernel drops the lock when the process ends, however it ends, and F_GETLK names the holder without taking anything.
 //! fcntl locks also go when *any* descriptor of the file is closed, so the keeper opens the file exactly once.
+use owner::Dir;
 use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock};
 use rustix::process::{Flock, FlockType, Pid, fcntl_getlk};
 use std::fs::File;
@@ -24,16 +25,24 @@ pub enum Taken {
 }
 
 impl Lock {
-    /// Take the lock, making the file where it does not exist.
+    /// Take the lock, making the file where it does not exist. For a keeper, in its own user's directory.
     ///
     /// # Errors
     /// [`Taken::By`] when another process holds it.
     pub fn take(path: &Path) -> Result<Self, Taken> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file =
-            File::from(rustix::fs::open(path, flags, Mode::from(0o644)).map_err(|e| Taken::Io(e.into()))?);
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = rustix::fs::open(path, flags, Mode::from(0o644)).map_err(|e| Taken::Io(e.into()))?;
         // Readers need to open it, whatever the umask. Somebody else's file would not be ours to lock either.
         rustix::fs::fchmod(&file, Mode::from(0o644)).map_err(|e| Taken::Io(e.into()))?;
+        Self::of(File::from(file))
+    }
+
+    /// The same with the rights of the user whose directory it is.
+    pub(crate) fn take_in(dir: &Dir) -> Result<Self, Taken> {
+        dir.open_or_make("lock", 0o644).map_err(Taken::Io).and_then(Self::of)
+    }
+
+    fn of(file: File) -> Result<Self, Taken> {
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { file }),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
@@ -61,13 +70,12 @@ impl Lock {
     }
 }
 
-/// The process that holds the lock at `path`, if any. Takes nothing.
-pub(crate) fn holder(path: &Path) -> io::Result<Option<u32>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(file) => holder_of(&File::from(file)),
-        Err(rustix::io::Errno::NOENT) => Ok(None),
-        Err(error) => Err(error.into()),
+/// The process that holds the lock of a state directory, if any. Takes nothing.
+pub(crate) fn holder(dir: &Dir) -> io::Result<Option<u32>> {
+    match dir.open_own("lock") {
+        Ok(file) => holder_of(&file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -76,14 +84,4 @@ fn holder_of(file: &File) -> io::Result<Option<u32>> {
     let found = fcntl_getlk(file, &Flock::from(FlockType::WriteLock))?;
     let pid = found.and_then(|lock| lock.pid).map(Pid::as_raw_nonzero);
     Ok(pid.and_then(|pid| u32::try_from(pid.get()).ok()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_missing_lock_file_has_no_holder() {
-        assert_eq!(holder(Path::new("/nonexistent/lock")).unwrap(), None);
-    }
 }

@@ -1,5 +1,6 @@
 //! The log that a keeper writes for its engine.
 use crate::Note;
+use owner::{Dir, Owner};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -11,13 +12,27 @@ const BYTES: u64 = 64 << 10;
 const EVIDENCE_BYTES: u64 = 256 << 10;
 const EVIDENCE_LINES: usize = 2000;
 
-/// The last 20 lines of a log, of the last start only; none where it cannot be read.
-#[must_use]
-pub fn log_tail(path: &Path) -> Vec<String> {
-    last_lines(&end_of(path))
+/// Open a log by its path, which is its user's word: with that user's rights, and only a file of his.
+///
+/// # Errors
+/// What the system says; that it is no regular file or somebody else's.
+pub fn open_log(user: &Owner, path: &Path) -> io::Result<File> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(rustix::io::Errno::INVAL.into());
+    };
+    if !path.is_absolute() {
+        return Err(rustix::io::Errno::INVAL.into());
+    }
+    Dir::open_as(user, folder)?.open_own(name)
 }
 
-/// What the engine itself has written since it was last started: the last 2000 lines among the last 256 KiB, also where the
+/// The last 20 lines of a user's log, of the last start only; none where it cannot be read.
+#[must_use]
+pub fn log_tail(user: &Owner, path: &Path) -> Vec<String> {
+    last_lines(&end_of(user, path))
+}
+
+/// What the engine of our own user has written since it was last started: the last 2000 lines among the last 256 KiB, also where the
 /// log was rotated in between. Read line by line, because a keeper that does so must stay small.
 #[must_use]
 pub fn log_since_start(path: &Path) -> Vec<String> {
@@ -35,7 +50,7 @@ pub fn log_since_start(path: &Path) -> Vec<String> {
 
 /// Add the engine's lines; a start empties what was gathered. Says whether the start was seen, or is too far back.
 fn take_lines(path: &Path, lines: &mut VecDeque<String>) -> io::Result<bool> {
-    let mut file = File::open(path)?;
+    let mut file = open_log(&Owner::current(), path)?;
     let skipped = file.metadata()?.len().saturating_sub(EVIDENCE_BYTES);
     file.seek(SeekFrom::Start(skipped))?;
     let mut known = skipped > 0;
@@ -61,9 +76,9 @@ fn take_lines(path: &Path, lines: &mut VecDeque<String>) -> io::Result<bool> {
 }
 
 /// The last bytes of a file; nothing where it cannot be read.
-fn end_of(path: &Path) -> String {
+fn end_of(user: &Owner, path: &Path) -> String {
     let mut text = Vec::new();
-    let read = File::open(path).and_then(|mut file| {
+    let read = open_log(user, path).and_then(|mut file| {
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(BYTES)))?;
         file.take(BYTES).read_to_end(&mut text)
@@ -104,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_log_that_is_not_there_has_no_lines() {
-        assert!(log_tail(Path::new("/nonexistent/log")).is_empty());
+        assert!(log_tail(&Owner::current(), Path::new("/nonexistent/log")).is_empty());
         assert!(log_since_start(Path::new("/nonexistent/log")).is_empty());
     }
 

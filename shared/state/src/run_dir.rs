@@ -1,7 +1,9 @@
 //! Where run directories are.
 use crate::Directory;
+use owner::{Dir, Owner};
 use rustix::fs::{Access, access};
 use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
@@ -21,18 +23,60 @@ pub fn preferred() -> PathBuf {
     }
 }
 
-/// All run directories that exist, or of which that cannot be told.
+/// All usual run directories that exist and are ours or root's, or of which that cannot be told. Anybody can have made one of
+/// these names below /tmp: nothing that we started is in it.
 pub(crate) fn existing() -> Vec<PathBuf> {
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
     let runtime = runtime.map(|dir| dir.join("infer-dev"));
     let mut found: Vec<PathBuf> = Vec::new();
     for dir in [Some("/run/infer-dev".into()), runtime, Some(of_user())].into_iter().flatten() {
-        let missing = std::fs::metadata(&dir).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-        if !missing && !found.contains(&dir) {
+        let is_ours = match Dir::open(&dir) {
+            Ok(open) => trusted(open).inspect_err(|error| log::warn!("{}: {error}", dir.display())).is_ok(),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        if is_ours && !found.contains(&dir) {
             found.push(dir);
         }
     }
     found
+}
+
+/// A run directory, if there is one.
+pub(crate) fn open(run_dir: &Path) -> io::Result<Option<Dir>> {
+    match Dir::open(run_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => trusted(other?).map(Some),
+    }
+}
+
+/// Whoever can write a run directory can have us believe in any instance.
+pub(crate) fn trusted(dir: Dir) -> io::Result<Dir> {
+    if dir.is_private() {
+        return Ok(dir);
+    }
+    let owner = dir.owner();
+    let why = if owner.is_trusted() {
+        format!("others may write {}, as no run directory may be", dir.path().display())
+    } else {
+        let us = Owner::current().uid();
+        format!("{} belongs to uid {}, not to root or uid {us}", dir.path().display(), owner.uid())
+    };
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+}
+
+/// Open a run directory, and make it where it is missing, with these permissions.
+///
+/// # Errors
+/// What the system says; that it is somebody else's.
+pub fn make(run_dir: &Path, mode: u32) -> io::Result<Dir> {
+    if let Some(there) = open(run_dir)? {
+        return Ok(there);
+    }
+    let us = Owner::current();
+    if let (Some(parent), Some(name)) = (run_dir.parent(), run_dir.file_name()) {
+        owner::make_folder(parent, &us)?.make(name, mode, &us)?;
+    }
+    open(run_dir)?.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// What was found in run directories.
@@ -49,10 +93,18 @@ pub struct Found {
 #[must_use]
 pub fn instances(run_dir: &Path) -> Found {
     let mut found = Found::default();
+    let open = match open(run_dir) {
+        Ok(Some(open)) => open,
+        Ok(None) => return found,
+        Err(error) => {
+            found.unread.push(unread(run_dir, &error));
+            return found;
+        }
+    };
     for engine in record::Engine::ENGINES.into_iter().chain([record::Engine::Bridge]) {
         let folder = run_dir.join(engine.id());
-        match folders_in(&folder) {
-            Ok(paths) => found.places.extend(paths.into_iter().map(Directory::at)),
+        match folders_in(&open, engine.id()) {
+            Ok(names) => found.places.extend(names.into_iter().map(|name| Directory::at(folder.join(name)))),
             Err(error) if found.unread.is_empty() => found.unread.push(unread(&folder, &error)),
             Err(_) => {}
         }
@@ -60,23 +112,22 @@ pub fn instances(run_dir: &Path) -> Found {
     found
 }
 
-fn folders_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    let entries = match std::fs::read_dir(folder) {
+fn folders_in(run_dir: &Dir, engine: &str) -> io::Result<Vec<OsString>> {
+    use io::ErrorKind::{InvalidData, NotADirectory, NotFound};
+    let missing = |error: &io::Error| error.kind() == NotFound;
+    let folder = match run_dir.below(engine) {
         Err(error) if missing(&error) => return Ok(Vec::new()),
-        entries => entries?,
+        other => trusted(other?)?,
     };
-    let mut paths = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        match std::fs::metadata(&path) {
-            Ok(found) if found.is_dir() => paths.push(path),
-            Err(error) if !missing(&error) => return Err(error),
-            _ => {}
+    let mut names = Vec::new();
+    for name in folder.names()? {
+        match folder.below(&name).map_err(|error| (error.kind(), error)) {
+            Ok(_) => names.push(name),
+            Err((NotFound | NotADirectory | InvalidData, _)) => {}
+            Err((_, error)) => return Err(error),
         }
     }
-    paths.sort();
-    Ok(paths)
+    Ok(names)
 }
 
 fn unread(folder: &Path, error: &io::Error) -> Failure {
@@ -92,6 +143,8 @@ fn unread(folder: &Path, error: &io::Error) -> Failure {
     }
 }
 
-fn of_user() -> PathBuf {
+/// Where the run directory of whoever has no other is: anybody can make one of this name.
+#[must_use]
+pub fn of_user() -> PathBuf {
     PathBuf::from(format!("/tmp/infer-dev-{}", rustix::process::geteuid().as_raw()))
 }

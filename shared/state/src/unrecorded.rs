@@ -1,5 +1,6 @@
 //! Engines that run and of which no state directory tells, because somebody has removed it.
 use crate::{Directory, Found, select};
+use owner::Owner;
 use record::Engine;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ pub struct Unrecorded {
     pub engine: Engine,
     /// The instance's name, from the path.
     pub instance: String,
-    /// User and group of its processes.
-    pub owner: (u32, u32),
+    /// Whose its processes are.
+    pub owner: Owner,
     /// Its keeper, where that lives: it writes the state directory again within seconds, or ends.
     pub keeper: Option<u32>,
     /// Its processes.
@@ -31,9 +32,9 @@ pub struct Unrecorded {
 pub fn unrecorded(run_dir: Option<&Path>) -> Vec<Unrecorded> {
     let chosen = run_dir.map(Path::to_owned).or_else(select::variable);
     let chosen = chosen.map(|path| std::path::absolute(&path).unwrap_or(path));
-    let mut groups: BTreeMap<(PathBuf, (u32, u32)), Vec<Kept>> = BTreeMap::new();
+    let mut groups: BTreeMap<(PathBuf, Owner), Vec<Kept>> = BTreeMap::new();
     for kept in tree::kept() {
-        groups.entry((kept.state_dir.clone(), kept.owner)).or_default().push(kept);
+        groups.entry((kept.state_dir.clone(), kept.owner.clone())).or_default().push(kept);
     }
     let among = |path: &Path| {
         let below = path.parent().and_then(Path::parent);
@@ -43,11 +44,11 @@ pub fn unrecorded(run_dir: Option<&Path>) -> Vec<Unrecorded> {
     found.filter_map(|((path, owner), kept)| of_group(path, owner, kept)).collect()
 }
 
-fn of_group(state_dir: PathBuf, owner: (u32, u32), mut kept: Vec<Kept>) -> Option<Unrecorded> {
+fn of_group(state_dir: PathBuf, owner: Owner, mut kept: Vec<Kept>) -> Option<Unrecorded> {
     let place = Directory::at(&state_dir);
     let (engine, instance) = (place.engine()?, place.instance()?.to_owned());
     // The path is what the process's user says: it is looked at with that user's rights.
-    let (alive, status) = tree::as_user(owner.0, owner.1, || (place.keeper(), place.status()))?;
+    let (alive, status) = owner.act(|| (place.keeper(), place.status())).ok()?;
     if !matches!(alive, Ok(None)) {
         return None;
     }

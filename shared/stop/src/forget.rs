@@ -16,15 +16,9 @@ pub(crate) fn is_damaged(place: &Directory) -> bool {
 /// As the instance's user, whose files they are. Says whether there was anything to forget.
 pub(crate) fn forget(place: &Directory) -> Result<bool, Failure> {
     let what = || format!("cannot forget {}", place.path().display());
-    let (uid, gid) = match place.owner() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        owner => owner.map_err(|error| one::unreadable(place, &error))?,
-    };
     let until = Instant::now() + one::MOMENT;
     let forgotten = loop {
-        let forgotten = tree::as_user(uid, gid, || place.forget())
-            .ok_or_else(|| Failure::new(Code::Unmet, what(), "cannot act as its user"))?;
-        match forgotten {
+        match place.forget() {
             // Somebody else is forgetting it.
             Err(Taken::By(pid)) if !one::is_keeper(pid) && Instant::now() < until => {
                 thread::sleep(one::PAUSE);

@@ -1,6 +1,7 @@
 //! One instance.
 use crate::{Meant, Request};
 use gpu::{Left, Meter};
+use owner::Owner;
 use record::{How, Keeper, Plan};
 use rustix::process::Signal;
 use state::Directory;
@@ -14,6 +15,8 @@ use tree::{Listening, Pinned};
 
 /// What the keeper needs beyond the engine's grace: the rest's, and its own end.
 pub(crate) const MARGIN: Duration = Duration::from_secs(10);
+/// As long as anybody waits for an engine, whatever its plan says.
+const LONGEST_S: u64 = 24 * 3600;
 /// The engine's grace where the plan cannot be read.
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// How long the kernel gets to take down what was killed. Drivers hold on to the dead for long.
@@ -63,7 +66,7 @@ pub(crate) fn stop(
     let processes = processes(place);
     let plan = place.plan().ok().flatten();
     let before = place.status().ok().flatten();
-    let grace = plan.as_ref().map(|plan| Duration::from_secs(plan.control.stop_timeout_s));
+    let grace = plan.as_ref().map(|plan| Duration::from_secs(plan.control.stop_timeout_s.min(LONGEST_S)));
     let ended = end_keeper(request, limit.unwrap_or(grace.unwrap_or(GRACE) + MARGIN))?;
     let Some((state, now)) = place.state().map_err(|error| unreadable(place, &error))? else {
         return Ok(None);
@@ -76,8 +79,8 @@ pub(crate) fn stop(
         (Some(ended), Some(before)) if now.keeper_pid != ended.keeper => before,
         _ => now,
     };
-    let owner = place.owner().map_err(|error| unreadable(place, &error))?;
-    let swept = status.mark.map(|mark| tree::sweep(&mark, owner, status.pid)).unwrap_or_default();
+    let user = place.user().map_err(|error| unreadable(place, &error))?;
+    let swept = status.mark.map(|mark| tree::sweep(&mark, &user, status.pid)).unwrap_or_default();
     if let Some(pid) = swept.stuck {
         return Err(stuck(place.path(), pid));
     }
@@ -114,25 +117,31 @@ fn end_keeper(request: &Request, limit: Duration) -> Result<Option<Ended>, Failu
         return Err(Failure::new(Code::Later, format!("did not stop {}", place.path().display()), cause));
     }
     let pid = keeper.pid();
-    let killed = end_pinned(place.path(), keeper, limit)?;
+    let user = place.user().map_err(|error| unreadable(place, &error))?;
+    let killed = end_pinned((place.path(), &user), keeper, limit)?;
     Ok(Some(Ended { keeper: pid, killed }))
 }
 
-/// TERM to a keeper, and KILL to it and its tree once `limit` has passed; says how many others were killed with it.
-pub(crate) fn end_pinned(path: &Path, keeper: Pinned, limit: Duration) -> Result<Option<u32>, Failure> {
-    match keeper.signal(Signal::TERM) {
+/// TERM to the keeper of a state directory and its user, and KILL to it and its tree once `limit` has passed; says how many
+/// others were killed with it.
+pub(crate) fn end_pinned(
+    (path, user): (&Path, &Owner),
+    keeper: Pinned,
+    limit: Duration,
+) -> Result<Option<u32>, Failure> {
+    match signal(user, &keeper, Signal::TERM) {
         Err(error) if error.raw_os_error() != Some(rustix::io::Errno::SRCH.raw_os_error()) => {
             let what = format!("cannot stop {}: process {} keeps it", path.display(), keeper.pid());
             return Err(refused(what, &error));
         }
         // One that was suspended is told nothing before it goes on.
-        _ => drop(keeper.signal(Signal::CONT)),
+        _ => drop(signal(user, &keeper, Signal::CONT)),
     }
     let keeper = [keeper];
     if tree::ended(&keeper, limit) {
         return Ok(None);
     }
-    kill_tree(path, &keeper).map(Some)
+    kill_tree((path, user), &keeper).map(Some)
 }
 
 /// The keeper, asked for again once it is pinned: what is signalled is what holds the lock.
@@ -172,12 +181,17 @@ pub(crate) fn is_keeper(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "ikeep")
 }
 
+/// With the rights of the instance's user: whatever he has made us take for his keeper, it is his.
+fn signal(user: &Owner, process: &Pinned, signal: Signal) -> io::Result<()> {
+    user.signal(process.pid(), || process.signal(signal))
+}
+
 /// KILL to the keeper, first, so that it starts nothing again, and to all that descend from it.
-fn kill_tree(path: &Path, keeper: &[Pinned; 1]) -> Result<u32, Failure> {
+fn kill_tree((path, user): (&Path, &Owner), keeper: &[Pinned; 1]) -> Result<u32, Failure> {
     let others: Vec<Pinned> = tree::descendants(keeper[0].pid()).into_iter().filter_map(Pinned::of).collect();
     for process in keeper.iter().chain(&others) {
         // Who has gone in the meantime cannot be signalled, and that is seen below.
-        drop(process.signal(Signal::KILL));
+        drop(signal(user, process, Signal::KILL));
     }
     if !tree::ended(keeper, DEATH) {
         return Err(stuck(path, keeper[0].pid()));
@@ -208,8 +222,7 @@ fn processes(place: &Directory) -> Vec<u32> {
     let kept = place.keeper().ok().flatten().map(tree::family);
     let left = || {
         let (_, status) = place.state().ok()??;
-        let (uid, gid) = place.owner().ok()?;
-        Some(tree::marked(&status.mark?, uid, gid))
+        Some(tree::marked(&status.mark?, &place.user().ok()?))
     };
     kept.or_else(left).unwrap_or_default().into_iter().map(|process| process.pid).collect()
 }

@@ -13,11 +13,12 @@ pub(crate) fn stop(found: &Unrecorded, limit: Option<Duration>) -> Result<Gone, 
     let begun = Instant::now();
     let mut gone = Gone::ALREADY;
     if let Some(keeper) = found.keeper.and_then(|pid| pin(pid, found)) {
-        let ended = one::end_pinned(&found.state_dir, keeper, limit.unwrap_or(GRACE + MARGIN))?;
+        let ended =
+            one::end_pinned((&found.state_dir, &found.owner), keeper, limit.unwrap_or(GRACE + MARGIN))?;
         (gone.how, gone.orphans) = ended.map_or((How::Term, 0), |others| (How::Kill, others));
     }
     for mark in &found.marks {
-        let swept = tree::sweep(mark, found.owner, None);
+        let swept = tree::sweep(mark, &found.owner, None);
         if let Some(pid) = swept.stuck {
             let what = format!("cannot stop what ran in {}", found.state_dir.display());
             return Err(Failure::new(

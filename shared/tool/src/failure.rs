@@ -1,4 +1,5 @@
 //! What went wrong, for a person and for a program.
+use crate::text::one_line;
 use std::io;
 
 /// The suite's exit codes; 0 is done, 126 and above belong to the program that `iseal` or a foreground instance ran.
@@ -76,14 +77,11 @@ impl Failure {
     /// Write it to stderr: `tool: what: cause`, and where there is one `tool: hint: …`.
     pub(crate) fn print(&self, name: &str) {
         let Self { what, cause, hint, log_tail, .. } = self;
-        let mut text = format!("{name}: {what}: {cause}\n");
-        for line in log_tail {
-            text.push_str(&format!("{name}: log: {line}\n"));
-        }
-        if let Some(hint) = hint {
-            text.push_str(&format!("{name}: hint: {hint}\n"));
-        }
-        say(&text);
+        let lines = [("", format!("{what}: {cause}"))].into_iter();
+        let lines = lines.chain(log_tail.iter().map(|line| ("log: ", line.clone())));
+        let lines = lines.chain(hint.iter().map(|hint| ("hint: ", hint.clone())));
+        // Each may hold words of others: no word begins a line, or tells the terminal anything.
+        say(&lines.map(|(of, line)| format!("{name}: {of}{}\n", one_line(&line))).collect::<String>());
     }
 }
 

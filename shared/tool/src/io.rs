@@ -1,5 +1,6 @@
 //! A tool's end of the wire, with the rules that hold for every tool.
 use crate::failure::say;
+use crate::text::one_line;
 use crate::{Code, Failure};
 use record::{Engine, Failed, Reader, Record, Skipped, Step, Warning, Writer};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -172,7 +173,8 @@ impl Io {
     /// # Errors
     /// As [`Io::write`].
     pub fn warn(&mut self, warning: Warning) -> Result<(), Failure> {
-        say(&format!("{}: warning: {}\n{0}: hint: {}\n", self.name, warning.what, warning.hint));
+        let (what, hint) = (one_line(&warning.what), one_line(&warning.hint));
+        say(&format!("{}: warning: {what}\n{0}: hint: {hint}\n", self.name));
         self.write(warning)
     }
 

@@ -7,6 +7,7 @@ mod failure;
 mod io;
 mod nearest;
 mod progress;
+mod text;
 pub mod thread;
 pub mod vars;
 
@@ -14,6 +15,7 @@ pub use failure::{Code, Failure, io_text};
 pub use io::{Io, Subject};
 pub use nearest::nearest;
 pub use progress::{bytes_bar, instance_line, lines};
+pub use text::{lines_of, one_line};
 
 use clap::ArgAction;
 use std::process::ExitCode;

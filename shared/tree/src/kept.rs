@@ -1,7 +1,7 @@
 //! Processes that a keeper has started, known by the state directory that their environment names, whoever they belong to.
 use crate::Process;
-use crate::marked::{as_user, environments, variable};
-use std::collections::HashMap;
+use crate::marked::{environments, variable};
+use owner::Owner;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -17,8 +17,8 @@ const GENERATIONS: usize = 64;
 pub struct Kept {
     /// Itself.
     pub process: Process,
-    /// User and group.
-    pub owner: (u32, u32),
+    /// Whose it is.
+    pub owner: Owner,
     /// The state directory that its environment names. Its user can have it name any.
     pub state_dir: PathBuf,
     /// The mark of its start.
@@ -29,25 +29,19 @@ pub struct Kept {
 /// everybody's, others at their own. A container's processes see other files, so that theirs are never among them.
 #[must_use]
 pub fn kept() -> Vec<Kept> {
-    let mut by_owner: HashMap<(u32, u32), Vec<Process>> = HashMap::new();
-    for process in Process::all().into_iter().filter(|process| !process.zombie && !process.kernel) {
-        if let Some(owner) = owner(process.pid) {
-            by_owner.entry(owner).or_default().push(process);
-        }
-    }
-    let own = rustix::process::geteuid();
-    by_owner.retain(|owner, _| own.is_root() || owner.0 == own.as_raw());
-    let of_owner = |(owner, processes): ((u32, u32), Vec<Process>)| {
-        as_user(owner.0, owner.1, || kept_among(processes, owner)).unwrap_or_default()
+    let own = Owner::current();
+    let may_be_seen = |process: &Process| {
+        let lives = !process.zombie && !process.kernel;
+        lives && (own.uid() == 0 || Owner::of_process(process.pid).is_ok_and(|owner| owner == own))
     };
-    by_owner.into_iter().flat_map(of_owner).collect()
+    kept_among(Process::all().into_iter().filter(may_be_seen).collect())
 }
 
 /// Of our own user's keepers, the one that is not ourselves and whose engine's environment names this state directory.
 #[must_use]
 pub fn other_keeper(state_dir: &Path) -> Option<u32> {
-    let (own, uid) = (std::process::id(), rustix::process::geteuid().as_raw());
-    let theirs = |pid: &u32| *pid != own && owner(*pid).is_some_and(|owner| owner.0 == uid);
+    let (own, us) = (std::process::id(), Owner::current());
+    let theirs = |pid: &u32| *pid != own && Owner::of_process(*pid).is_ok_and(|owner| owner == us);
     let keepers = named_like_a_keeper().into_iter().filter(theirs);
     let names_it = |process: &Process| {
         let environ = environments(vec![*process]).pop();
@@ -81,17 +75,15 @@ fn is_named_like_a_keeper(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_ascii_end() == KEEPER.as_bytes())
 }
 
-fn owner(pid: u32) -> Option<(u32, u32)> {
-    fs::metadata(format!("/proc/{pid}")).ok().map(|folder| (folder.uid(), folder.gid()))
-}
-
-fn kept_among(processes: Vec<Process>, owner: (u32, u32)) -> Vec<Kept> {
+fn kept_among(processes: Vec<Process>) -> Vec<Kept> {
     let carried = |(process, environ): (Process, Vec<u8>)| {
         let state_dir = variable(&environ, tool::vars::INFER_DEV_STATE_DIR)?;
         let mark = variable(&environ, tool::vars::INFER_DEV_INSTANCE)?;
         let mark = String::from_utf8(mark.to_vec()).ok()?;
         let state_dir = PathBuf::from(std::ffi::OsStr::from_bytes(state_dir));
-        sees_our_files(process.pid).then_some(Kept { process, owner, state_dir, mark })
+        let owner = Owner::of_process(process.pid).ok()?;
+        let sees_our_files = owner.act(|| sees_our_files(process.pid)).unwrap_or(false);
+        sees_our_files.then_some(Kept { process, owner, state_dir, mark })
     };
     environments(processes).into_iter().filter_map(carried).collect()
 }

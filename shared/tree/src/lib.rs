@@ -13,7 +13,7 @@ mod usage;
 pub use gone::{Pinned, ended};
 pub use kept::{Kept, keeper_of, kept, other_keeper};
 pub use listener::{Listening, holder, listening};
-pub use marked::{as_user, mark, marked};
+pub use marked::{mark, marked};
 pub use process::{Process, descendants, family, signal};
 pub use sweep::{Swept, sweep};
 pub use usage::{Usage, processor_time, usage};

@@ -1,53 +1,37 @@
 //! Processes that carry an instance's mark in their environment, wherever they have been reparented to.
 use crate::Process;
+use owner::Owner;
 use std::fs;
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 /// How often an environment that is empty is looked at, and the pause between: together far longer than an execve(2) takes.
 const LOOKS: usize = 10;
+/// More than the kernel lets a program start with.
+const LARGEST: usize = 8 << 20;
 const EXECUTING: Duration = Duration::from_millis(2);
 
-/// Read /proc as the user `uid`: on a thread of its own that has become the user as far as files are concerned.
-pub fn as_user<T: Send>(uid: u32, gid: u32, read: impl FnOnce() -> T + Send) -> Option<T> {
-    if rustix::process::geteuid().as_raw() == uid {
-        return Some(read());
-    }
-    let work = move || {
-        become_for_files(uid, gid);
-        read()
-    };
-    std::thread::scope(|scope| scope.spawn(work).join().ok())
-}
-
-/// Every live process of the user `uid` whose environment holds `INFER_DEV_INSTANCE=<mark>`, ourselves excepted.
+/// Every live process of this user whose environment holds `INFER_DEV_INSTANCE=<mark>`, ourselves excepted.
 ///
 /// Root without CAP_SYS_PTRACE, which is root in a container, cannot read another user's `/proc/PID/environ`; the user can.
-/// So it is read on a thread of its own that has become the user as far as files are concerned, and ends afterwards.
+/// So each is read with the rights of its own user.
 #[must_use]
-pub fn marked(mark: &str, uid: u32, gid: u32) -> Vec<Process> {
-    let wanted = mark.as_bytes().to_vec();
-    let search = move || {
-        become_for_files(uid, gid);
-        let own = std::process::id();
-        let theirs = |pid: u32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|folder| folder.uid() == uid);
-        let mut found = Process::all();
-        found.retain(|p| p.pid != own && !p.zombie && theirs(p.pid));
-        marks(found).into_iter().filter(|(_, mark)| *mark == wanted).map(|(process, _)| process).collect()
-    };
-    if rustix::process::geteuid().as_raw() == uid {
-        return search();
-    }
-    std::thread::spawn(search).join().unwrap_or_default()
+pub fn marked(mark: &str, user: &Owner) -> Vec<Process> {
+    let own = std::process::id();
+    let theirs = |pid: u32| Owner::of_process(pid).is_ok_and(|owner| owner == *user);
+    let mut found = Process::all();
+    found.retain(|p| p.pid != own && !p.zombie && theirs(p.pid));
+    marks(found)
+        .into_iter()
+        .filter(|(_, found)| found == mark.as_bytes())
+        .map(|(process, _)| process)
+        .collect()
 }
 
 /// The mark that a process carries, whoever's it is; `None` where it carries none or may not be looked at.
 #[must_use]
 pub fn mark(pid: u32) -> Option<String> {
-    let owner = fs::metadata(format!("/proc/{pid}")).ok()?;
-    let process = Process::read(pid)?;
-    let (_, mark) = as_user(owner.uid(), owner.gid(), || marks(vec![process]))?.pop()?;
+    let (_, mark) = marks(vec![Process::read(pid)?]).pop()?;
     String::from_utf8(mark).ok()
 }
 
@@ -94,23 +78,15 @@ pub(crate) fn environments(processes: Vec<Process>) -> Vec<(Process, Vec<u8>)> {
 /// In one read(2): what is read in pieces is cut short where the process executes another program between two of them.
 fn environment(pid: u32) -> std::io::Result<Vec<u8>> {
     let mut environ = vec![0; 256 << 10];
+    let owner = Owner::of_process(pid)?;
     loop {
-        let count = fs::File::open(format!("/proc/{pid}/environ"))?.read(&mut environ)?;
-        if count < environ.len() {
+        let mut file = owner.act(|| fs::File::open(format!("/proc/{pid}/environ")))??;
+        let count = file.read(&mut environ)?;
+        if count < environ.len() || count >= LARGEST {
             environ.truncate(count);
             return Ok(environ);
         }
         environ.resize(2 * count, 0);
-    }
-}
-
-/// Of this thread only. It cannot fail for root, and for others there is nothing to change.
-fn become_for_files(uid: u32, gid: u32) {
-    // SAFETY: both calls take plain numbers and change only the calling thread.
-    #[expect(unsafe_code, reason = "no safe wrapper of setfsuid(2) is at hand")]
-    unsafe {
-        libc::setfsgid(gid);
-        libc::setfsuid(uid);
     }
 }
 
@@ -125,8 +101,7 @@ mod tests {
             command.arg("60").env(tool::vars::INFER_DEV_INSTANCE, mark).spawn().unwrap()
         };
         let (mut ours, mut other) = (start("tree-test-1"), start("tree-test-2"));
-        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        let found: Vec<u32> = marked("tree-test-1", uid, gid).iter().map(|p| p.pid).collect();
+        let found: Vec<u32> = marked("tree-test-1", &Owner::current()).iter().map(|p| p.pid).collect();
         assert_eq!(mark(other.id()).as_deref(), Some("tree-test-2"));
         assert_eq!(mark(std::process::id()), None);
         for child in [&mut ours, &mut other] {
@@ -144,8 +119,7 @@ mod tests {
         let mut command = std::process::Command::new("sh");
         command.arg(&file).arg("0").env(tool::vars::INFER_DEV_INSTANCE, "tree-test-3");
         let mut child = command.spawn().unwrap();
-        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        let missed = (0..200).filter(|_| marked("tree-test-3", uid, gid).is_empty()).count();
+        let missed = (0..200).filter(|_| marked("tree-test-3", &Owner::current()).is_empty()).count();
         child.kill().unwrap();
         child.wait().unwrap();
         fs::remove_file(&file).unwrap();

@@ -1,5 +1,6 @@
 //! Ending what a keeper that was killed has left behind.
 use crate::{Pinned, ended, marked};
+use owner::Owner;
 use rustix::process::Signal;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -25,22 +26,21 @@ pub struct Swept {
 /// End every process of the user that carries the mark: TERM, a short grace, KILL, until none is left. `leader` gets no
 /// TERM: the kernel sent it one when its keeper died, and a second one kills some engines hard.
 #[must_use]
-pub fn sweep(mark: &str, (uid, gid): (u32, u32), leader: Option<u32>) -> Swept {
+pub fn sweep(mark: &str, user: &Owner, leader: Option<u32>) -> Swept {
     let mut met = HashSet::new();
     let mut swept = Swept::default();
     for round in 0..ROUNDS {
-        let found = marked(mark, uid, gid);
+        let found = marked(mark, user);
         if found.is_empty() {
             break;
         }
         met.extend(found.iter().map(|process| (process.pid, process.started)));
         let pinned: Vec<Pinned> = found.into_iter().filter_map(Pinned::of).collect();
-        // Who cannot be signalled has gone, or is found again below.
         if round == 0 {
             for process in pinned.iter().filter(|process| Some(process.pid()) != leader) {
-                drop(process.signal(Signal::TERM));
+                signal(user, process, Signal::TERM);
                 // One that was suspended would get that only when it goes on.
-                drop(process.signal(Signal::CONT));
+                signal(user, process, Signal::CONT);
             }
             if ended(&pinned, GRACE) {
                 continue;
@@ -48,15 +48,20 @@ pub fn sweep(mark: &str, (uid, gid): (u32, u32), leader: Option<u32>) -> Swept {
         }
         swept.killed = true;
         for process in &pinned {
-            drop(process.signal(Signal::KILL));
+            signal(user, process, Signal::KILL);
         }
         if !ended(&pinned, DEATH) {
             break;
         }
     }
-    swept.stuck = marked(mark, uid, gid).first().map(|process| process.pid);
+    swept.stuck = marked(mark, user).first().map(|process| process.pid);
     swept.ended = u32::try_from(met.len()).unwrap_or(u32::MAX);
     swept
+}
+
+/// With the user's rights. What cannot be signalled has gone, or is found again.
+fn signal(user: &Owner, process: &Pinned, signal: Signal) {
+    user.signal(process.pid(), || process.signal(signal)).ok();
 }
 
 #[cfg(test)]
@@ -70,15 +75,15 @@ mod tests {
         command.spawn().unwrap()
     }
 
-    fn own() -> (u32, u32) {
-        (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+    fn own() -> Owner {
+        Owner::current()
     }
 
     #[test]
     fn all_that_carry_the_mark_are_ended_and_nobody_else() {
         let mut children =
             [start("sweep-1", "sleep 60"), start("sweep-1", "sleep 60"), start("sweep-2", "sleep 60")];
-        let swept = sweep("sweep-1", own(), None);
+        let swept = sweep("sweep-1", &own(), None);
         assert_eq!(swept, Swept { ended: 2, killed: false, stuck: None });
         let alive = |child: &mut Child| child.try_wait().unwrap().is_none();
         assert!(alive(&mut children[2]));
@@ -86,13 +91,13 @@ mod tests {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        assert_eq!(sweep("sweep-1", own(), None), Swept::default());
+        assert_eq!(sweep("sweep-1", &own(), None), Swept::default());
     }
 
     #[test]
     fn one_that_ignores_term_is_killed() {
         let mut child = start("sweep-3", "trap '' TERM; echo; while :; do sleep 1; done");
-        let swept = sweep("sweep-3", own(), Some(child.id()));
+        let swept = sweep("sweep-3", &own(), Some(child.id()));
         child.wait().unwrap();
         assert!(swept.killed && swept.stuck.is_none(), "{swept:?}");
     }

@@ -1,4 +1,5 @@
 //! What keepers that were killed have left behind, ended before anything starts.
+use owner::Owner;
 use record::{Keeper, Plan, Warning};
 use state::{Directory, Unrecorded};
 use std::collections::BTreeSet;
@@ -51,7 +52,7 @@ fn sweep(plans: &[Plan]) -> Vec<Result<Swept, Failure>> {
 /// Starts whose keeper has gone without a last word.
 struct Lost {
     marks: Vec<String>,
-    owner: (u32, u32),
+    user: Owner,
     leader: Option<u32>,
 }
 
@@ -59,7 +60,7 @@ impl Lost {
     fn sweep(&self) -> Swept {
         let mut all = Swept::default();
         for mark in &self.marks {
-            let Swept { ended, killed, stuck } = tree::sweep(mark, self.owner, self.leader);
+            let Swept { ended, killed, stuck } = tree::sweep(mark, &self.user, self.leader);
             all = Swept { ended: all.ended + ended, killed: all.killed | killed, stuck: all.stuck.or(stuck) };
         }
         all
@@ -69,7 +70,7 @@ impl Lost {
 fn lost(plan: &Plan) -> Option<Lost> {
     let directory = Directory::at(&plan.state_dir);
     let Ok(Some((Keeper::Lost, status))) = directory.state() else { return None };
-    Some(Lost { marks: vec![status.mark?], owner: directory.owner().ok()?, leader: status.pid })
+    Some(Lost { marks: vec![status.mark?], user: directory.user().ok()?, leader: status.pid })
 }
 
 /// What runs below the run directories of those plans of which nothing is known. All processes are looked at for it.
@@ -83,5 +84,5 @@ fn unrecorded(plans: &[Plan]) -> Vec<Unrecorded> {
 fn unrecorded_of(plan: &Plan, unrecorded: &[Unrecorded]) -> Option<Lost> {
     let orphan = |found: &&Unrecorded| found.state_dir == plan.state_dir && found.keeper.is_none();
     let Unrecorded { marks, owner, .. } = unrecorded.iter().find(orphan)?;
-    Some(Lost { marks: marks.clone(), owner: *owner, leader: None })
+    Some(Lost { marks: marks.clone(), user: owner.clone(), leader: None })
 }

@@ -1,9 +1,10 @@
 //! How long is waited: a cap on the time that the engine ran, and a limit to the time without a sign of progress.
+use owner::Owner;
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tree::{Process, Usage};
 
@@ -38,8 +39,9 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    pub(crate) fn new(cap: Duration, stall: Duration, log: PathBuf) -> Self {
-        let progress = Progress { log, ..Progress::default() };
+    /// `log` is the log with the user whose it is.
+    pub(crate) fn new(cap: Duration, stall: Duration, log: (Owner, PathBuf)) -> Self {
+        let progress = Progress { log: Some(log), ..Progress::default() };
         let moved = Instant::now();
         Self {
             cap,
@@ -108,7 +110,7 @@ impl Patience {
 /// The furthest that each sign was seen.
 #[derive(Debug, Default)]
 struct Progress {
-    log: PathBuf,
+    log: Option<(Owner, PathBuf)>,
     log_inode: u64,
     log_bytes: u64,
     rss_bytes: u64,
@@ -140,11 +142,13 @@ impl Progress {
     }
 
     fn log_grew(&mut self) -> bool {
-        let Ok(now) = fs::metadata(&self.log) else { return false };
+        let Some((user, path)) = &self.log else { return false };
+        let Ok(log) = state::open_log(user, path) else { return false };
+        let Ok(now) = log.metadata() else { return false };
         let rotated = now.ino() != self.log_inode || now.len() < self.log_bytes;
         let from = if rotated { 0 } else { self.log_bytes };
         (self.log_inode, self.log_bytes) = (now.ino(), now.len());
-        now.len() > from && (rotated || says_more_than_ours(&self.log, from))
+        now.len() > from && (rotated || says_more_than_ours(log, from))
     }
 }
 
@@ -158,12 +162,9 @@ fn further(furthest: &mut u64, now: u64) -> bool {
 }
 
 /// Whether a log, from an offset on, holds a line that our own questions did not cause. What cannot be read counts.
-fn says_more_than_ours(log: &Path, from: u64) -> bool {
+fn says_more_than_ours(mut log: File, from: u64) -> bool {
     let mut text = Vec::new();
-    let read = File::open(log).and_then(|mut file| {
-        file.seek(SeekFrom::Start(from))?;
-        file.take(STEP_BYTES).read_to_end(&mut text)
-    });
+    let read = log.seek(SeekFrom::Start(from)).and_then(|_| log.take(STEP_BYTES).read_to_end(&mut text));
     let text = String::from_utf8_lossy(&text);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     read.is_err() || lines.any(|line| !OURS.iter().any(|path| line.contains(path)))
@@ -176,9 +177,13 @@ mod tests {
 
     const NOTHING: (Vec<Process>, Usage, u64) = (Vec::new(), Usage { rss_bytes: 0, read_bytes: 0 }, 0);
 
+    fn nowhere() -> (Owner, PathBuf) {
+        (Owner::current(), "/nonexistent/log".into())
+    }
+
     #[test]
     fn clocks_stand_still_while_the_engine_does_not_run() {
-        let mut patience = Patience::new(Duration::ZERO, Duration::from_secs(9), "/nonexistent".into());
+        let mut patience = Patience::new(Duration::ZERO, Duration::from_secs(9), nowhere());
         patience.rest();
         assert_eq!(patience.ran(), Duration::ZERO);
         patience.run(true);
@@ -188,7 +193,7 @@ mod tests {
     #[test]
     fn without_progress_patience_ends_and_a_rung_renews_it() {
         let stall = Duration::from_millis(20);
-        let mut patience = Patience::new(Duration::from_secs(9), stall, "/nonexistent".into());
+        let mut patience = Patience::new(Duration::from_secs(9), stall, nowhere());
         patience.run(true);
         patience.moved = Instant::now().checked_sub(stall).unwrap();
         assert_eq!(patience.check(|| NOTHING), Err(Enough::Stalled(stall)));
@@ -198,7 +203,7 @@ mod tests {
 
     #[test]
     fn memory_reading_and_new_processes_are_progress_but_small_change_is_not() {
-        let mut progress = Progress { log: "/nonexistent".into(), ..Progress::default() };
+        let mut progress = Progress { log: Some(nowhere()), ..Progress::default() };
         let usage = |rss_bytes, read_bytes| Usage { rss_bytes, read_bytes };
         assert!(progress.moved(&[], usage(STEP_BYTES, 0)));
         assert!(!progress.moved(&[], usage(STEP_BYTES + 9, 9)));
@@ -215,7 +220,7 @@ mod tests {
     fn a_log_that_only_repeats_our_questions_has_not_grown() {
         let path = std::env::temp_dir().join(format!("iprobe-log-{}", std::process::id()));
         let mut log = File::create(&path).unwrap();
-        let mut progress = Progress { log: path.clone(), ..Progress::default() };
+        let mut progress = Progress { log: Some((Owner::current(), path.clone())), ..Progress::default() };
         let mut said = |line: &str| {
             writeln!(log, "{line}").unwrap();
             progress.log_grew()
@@ -223,6 +228,6 @@ mod tests {
         assert!(said("loading shard 1"));
         assert!(!said("INFO: 127.0.0.1:1 - \"GET /health HTTP/1.1\" 503 Service Unavailable"));
         assert!(said("loading shard 2"));
-        fs::remove_file(path).unwrap();
+        std::fs::remove_file(path).unwrap();
     }
 }

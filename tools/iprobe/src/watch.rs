@@ -4,6 +4,7 @@ use crate::patience::{Enough, Patience};
 use ask::Target;
 use diagnose::Class;
 use gpu::Meter;
+use owner::Owner;
 use record::{Engine, Keeper, Plan, Ready, Rung};
 use state::{Directory, Status};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -19,6 +20,8 @@ const STRANGER: Duration = Duration::from_secs(5);
 /// How long a keeper needs at most to see what we have seen, and how often is looked whether it has.
 const KEEPER_SEES: Duration = Duration::from_secs(1);
 const GLANCE: Duration = Duration::from_millis(5);
+/// As long as anybody waits, whatever a plan says.
+const LONGEST_S: u64 = 30 * 24 * 3600;
 /// nvidia-smi takes a second and longer where there are many GPUs.
 const GPU_EVERY: Duration = Duration::from_secs(5);
 
@@ -43,7 +46,7 @@ pub(crate) struct Watch {
     engine: Engine,
     instance: String,
     directory: Directory,
-    owner: (u32, u32),
+    user: Owner,
     host: String,
     port: u16,
     climb: Climb,
@@ -64,21 +67,26 @@ impl Watch {
             Some(file) => Some(crate::read_key(file)?),
             None => directory.api_key().map_err(|error| unreadable(&directory, "api-key", &error))?,
         };
-        let owner = directory.owner().map_err(|error| unreadable(&directory, "", &error))?;
+        let user = directory.user().map_err(|error| unreadable(&directory, "", &error))?;
+        // Its user can write any plan: whose it is the path says.
+        let (Some(engine), Some(instance)) = (directory.engine(), directory.instance().map(str::to_owned))
+        else {
+            return Err(nothing_kept(&directory));
+        };
         let target = Target::at(&plan.host, plan.port).with_key(key);
         let expected = plan.served_name.map_or(Expected::Only(plan.model), Expected::Name);
         let goal = wanted.rung.unwrap_or(plan.control.ready_rung);
-        let cap = wanted.timeout.unwrap_or(Duration::from_secs(plan.control.ready_timeout_s));
-        let stall = Duration::from_secs(plan.control.stall_timeout_s);
+        let cap = wanted.timeout.unwrap_or(Duration::from_secs(plan.control.ready_timeout_s.min(LONGEST_S)));
+        let stall = Duration::from_secs(plan.control.stall_timeout_s.min(LONGEST_S));
         Ok(Self {
-            engine: plan.engine,
-            instance: plan.instance,
+            engine,
+            instance,
             directory,
-            owner,
             host: plan.host,
             port: plan.port,
-            climb: Climb::new(target, &engine::of(plan.engine).probe, expected, goal),
-            patience: Patience::new(cap, stall, plan.log_file),
+            climb: Climb::new(target, &engine::of(engine).probe, expected, goal),
+            patience: Patience::new(cap, stall, (user.clone(), plan.log_file)),
+            user,
             gpus: (plan.gpu_ids, plan.env_set.get(gpu::VISIBLE).cloned()),
             pid: None,
             why: "nothing was asked yet".to_owned(),
@@ -169,9 +177,9 @@ impl Watch {
         if status.pid.is_none() {
             return Ok(Step::Not("the engine is being started".to_owned()));
         }
-        let (host, port, owner) = (self.host.clone(), self.port, self.owner);
+        let (host, port, user) = (self.host.clone(), self.port, self.user.clone());
         let keeper = status.keeper_pid;
-        self.climb.step(self.patience.left(), &|| port_is_ours(&host, port, keeper, owner))
+        self.climb.step(self.patience.left(), &|| port_is_ours(&host, port, keeper, &user))
     }
 
     fn foreign(&mut self, who: String, status: &Status, meter: &Arc<Meter>) -> Result<(), Failure> {
@@ -184,9 +192,9 @@ impl Watch {
 
     fn not_yet(&mut self, why: String, status: &Status, meter: &Arc<Meter>) -> Result<(), Failure> {
         self.why = why;
-        let (keeper, owner) = (status.keeper_pid, self.owner);
+        let (keeper, user) = (status.keeper_pid, self.user.clone());
         let look = || {
-            let (processes, usage) = processes(keeper, owner);
+            let (processes, usage) = processes(keeper, &user);
             let gpu_bytes = gpu_bytes(meter, &processes, &self.gpus);
             (processes, usage, gpu_bytes)
         };
@@ -211,7 +219,7 @@ impl Watch {
         let whole = format!("the whole log is {}", status.log_file.display());
         let mut failure = Failure::new(Code::No, self.not_ready(), cause);
         failure.exit.clone_from(&status.last_exit);
-        failure.log_tail = state::log_tail(&status.log_file);
+        failure.log_tail = state::log_tail(&self.user, &status.log_file);
         if state != Keeper::Failed {
             return failure.hint(whole);
         }
@@ -245,7 +253,7 @@ impl Watch {
 }
 
 /// vLLM sets SO_REUSEPORT: that somebody answers on the port does not say that it is ours.
-fn port_is_ours(host: &str, port: u16, keeper: u32, owner: (u32, u32)) -> Result<(), String> {
+fn port_is_ours(host: &str, port: u16, keeper: u32, user: &Owner) -> Result<(), String> {
     let asked = match host.parse() {
         Ok(IpAddr::V4(all)) if all.is_unspecified() => Some(Ipv4Addr::LOCALHOST.into()),
         Ok(IpAddr::V6(all)) if all.is_unspecified() => Some(Ipv6Addr::LOCALHOST.into()),
@@ -253,7 +261,7 @@ fn port_is_ours(host: &str, port: u16, keeper: u32, owner: (u32, u32)) -> Result
         Err(_) => None,
     };
     let look = || tree::listening(asked, port, &tree::family(keeper));
-    let Some(Listening::Stranger(pid)) = tree::as_user(owner.0, owner.1, look) else { return Ok(()) };
+    let Ok(Listening::Stranger(pid)) = user.act(look) else { return Ok(()) };
     let who = pid.map(|pid| format!(" ({pid} {})", name_of(pid))).unwrap_or_default();
     Err(format!("another process{who} listens on port {port}"))
 }
@@ -262,13 +270,13 @@ fn name_of(pid: u32) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
-fn processes(keeper: u32, owner: (u32, u32)) -> (Vec<Process>, Usage) {
+fn processes(keeper: u32, user: &Owner) -> (Vec<Process>, Usage) {
     let look = || {
         let processes = tree::family(keeper);
         let usage = tree::usage(&processes);
         (processes, usage)
     };
-    tree::as_user(owner.0, owner.1, look).unwrap_or_default()
+    user.act(look).unwrap_or_default()
 }
 
 /// By the last answer; where the driver names nobody, what is used on the instance's GPUs.

@@ -1,5 +1,6 @@
 //! A log as it grows.
 use crate::since::{self, Since};
+use owner::Owner;
 use record::Keeper;
 use state::Directory;
 use std::fs::File;
@@ -13,6 +14,8 @@ use tool::{Code, Failure, Io};
 const LINES: usize = 20;
 /// Where the last lines are looked for.
 const TAIL_BYTES: u64 = 64 << 10;
+/// As much as is read at once.
+const MOST_BYTES: u64 = 1 << 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Write the last 20 lines of an instance's log, or those `since` a moment, and all that follow, across rotations, until
@@ -24,12 +27,13 @@ pub(crate) fn follow(place: &Directory, since: Option<Since>, io: &mut Io) -> Re
     let Some((state, status)) = state else {
         return Err(Failure::new(Code::Unmet, what(), "nothing was ever kept there"));
     };
+    let user = place.user().map_err(|error| cannot(&error))?;
     let mut log = if let Some(since) = since {
-        since::write(&status.log_file, since, is_live(state), io)?.map_err(|error| cannot(&error))?
+        since::write((user, &status.log_file), since, is_live(state), io)?.map_err(|error| cannot(&error))?
     } else {
-        let mut log = Log::open(&status.log_file).map_err(|error| cannot(&error))?;
+        let mut log = Log::open(user, &status.log_file).map_err(|error| cannot(&error))?;
         let begun = log.last_lines().map_err(|error| cannot(&error))?;
-        io.print(&begun)?;
+        io.print(&tool::lines_of(&begun))?;
         log
     };
     while !io.gone() {
@@ -37,7 +41,7 @@ pub(crate) fn follow(place: &Directory, since: Option<Since>, io: &mut Io) -> Re
         let live = place.state().is_ok_and(|state| state.is_some_and(|(state, _)| is_live(state)));
         let text = log.more(live).map_err(|error| cannot(&error))?;
         if !text.is_empty() {
-            io.print(&text)?;
+            io.print(&tool::lines_of(&text))?;
         } else if !live {
             break;
         } else {
@@ -52,6 +56,8 @@ fn is_live(state: Keeper) -> bool {
 }
 
 pub(crate) struct Log {
+    /// Whose it is.
+    pub(crate) user: Owner,
     path: PathBuf,
     pub(crate) file: File,
     inode: u64,
@@ -59,15 +65,11 @@ pub(crate) struct Log {
     pub(crate) begun: Vec<u8>,
 }
 
-pub(crate) fn open(path: &Path) -> io::Result<File> {
-    File::open(path)
-}
-
 impl Log {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = open(path)?;
+    pub(crate) fn open(user: Owner, path: &Path) -> io::Result<Self> {
+        let file = state::open_log(&user, path)?;
         let inode = file.metadata()?.ino();
-        Ok(Self { path: path.to_owned(), file, inode, begun: Vec::new() })
+        Ok(Self { user, path: path.to_owned(), file, inode, begun: Vec::new() })
     }
 
     fn last_lines(&mut self) -> io::Result<String> {
@@ -80,24 +82,28 @@ impl Log {
 
     /// What was written since. When the keeper has gone on to another file, so do we, once ours is read to its end.
     fn more(&mut self, live: bool) -> io::Result<String> {
-        let rotated = std::fs::metadata(&self.path).is_ok_and(|now| now.ino() != self.inode);
+        let now = Self::open(self.user.clone(), &self.path);
+        let next = now.ok().filter(|now| now.inode != self.inode);
         let mut text = self.read()?;
-        if rotated {
-            if let Ok(next) = Self::open(&self.path) {
-                text.push_str(&String::from_utf8_lossy(&std::mem::take(&mut self.begun)));
-                *self = next;
-                text.push_str(&self.read()?);
-            }
+        if self.file.stream_position()? < self.file.metadata()?.len() {
+            return Ok(text);
+        }
+        if let Some(next) = next {
+            text.push_str(&String::from_utf8_lossy(&std::mem::take(&mut self.begun)));
+            *self = next;
+            text.push_str(&self.read()?);
         } else if !live {
             text.push_str(&String::from_utf8_lossy(&std::mem::take(&mut self.begun)));
         }
         Ok(text)
     }
 
-    /// Whole lines up to the end of the file.
+    /// Whole lines, and what is too long for one, up to the end of the file or as much as is read at once.
     fn read(&mut self) -> io::Result<String> {
-        self.file.read_to_end(&mut self.begun)?;
+        (&self.file).take(MOST_BYTES).read_to_end(&mut self.begun)?;
         let whole = self.begun.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let whole =
+            if self.begun.len() as u64 >= MOST_BYTES && whole == 0 { self.begun.len() } else { whole };
         let rest = self.begun.split_off(whole);
         let lines = std::mem::replace(&mut self.begun, rest);
         Ok(String::from_utf8_lossy(&lines).into_owned())
@@ -115,7 +121,7 @@ mod tests {
         let rotated = path.with_extension("1");
         let mut file = File::create(&path).unwrap();
         file.write_all(b"one\ntwo\nthr").unwrap();
-        let mut log = Log::open(&path).unwrap();
+        let mut log = Log::open(Owner::current(), &path).unwrap();
         assert_eq!(log.last_lines().unwrap(), "one\ntwo\n");
         assert_eq!(log.more(true).unwrap(), "");
         file.write_all(b"ee\nfour\n").unwrap();

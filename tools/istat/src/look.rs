@@ -40,12 +40,10 @@ pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
     let keeper = place.keeper().map_err(unreadable("lock"))?;
     let Some((state, kept)) = place.state().map_err(unreadable("status.json"))? else { return Ok(None) };
     let plan = place.plan().map_err(unreadable("plan.json"))?;
+    let user = place.user().map_err(unreadable(""))?;
     let processes = match (keeper, &kept.mark) {
         (Some(keeper), _) => tree::family(keeper),
-        (None, Some(mark)) if state == Keeper::Lost => {
-            let (uid, gid) = place.owner().map_err(unreadable(""))?;
-            tree::marked(mark, uid, gid)
-        }
+        (None, Some(mark)) if state == Keeper::Lost => tree::marked(mark, &user),
         _ => Vec::new(),
     };
     let pid = kept.pid.filter(|pid| processes.iter().any(|process| process.pid == *pid));
@@ -63,7 +61,7 @@ pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
         pid,
         restarts: kept.restarts,
         up_s: kept.started_unix.filter(|_| runs).map(since),
-        stale: plan.as_ref().is_some_and(is_stale),
+        stale: plan.as_ref().is_some_and(|plan| user.act(|| is_stale(plan)).unwrap_or(false)),
         log_file: kept.log_file.clone(),
         rss_bytes: (!processes.is_empty()).then(|| tree::usage(&processes).rss_bytes),
         gpu_bytes: None,

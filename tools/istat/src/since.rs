@@ -2,7 +2,8 @@
 //!
 //! Only the keeper's lines have a time. What stands after one is of that time or later, and so is all of a file whose
 //! predecessor was last written then: the log begins at the first line of which that is known.
-use crate::follow::{Log, open};
+use crate::follow::Log;
+use owner::Owner;
 use state::Note;
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
@@ -70,12 +71,12 @@ fn moment(text: &str) -> Option<u64> {
 /// Write what is known to be of `since` or later, up to the end of the log as it is now; what follows is read from the log
 /// that comes back. `live`: more may follow.
 pub(crate) fn write(
-    path: &Path,
+    log: (Owner, &Path),
     Since(at): Since,
     live: bool,
     io: &mut Io,
 ) -> Result<io::Result<Log>, Failure> {
-    let (mut log, older) = match files(path, at) {
+    let (mut log, older) = match files(log, at) {
         Ok(files) => files,
         Err(error) => return Ok(Err(error)),
     };
@@ -100,13 +101,13 @@ pub(crate) fn write(
 
 /// The log, and the files before it that were written at `at` or later, the oldest first. Opened from the newest on: one
 /// that is rotated meanwhile is met twice, and none is missed.
-fn files(path: &Path, at: u64) -> io::Result<(Log, Vec<File>)> {
-    let log = Log::open(path)?;
+fn files((user, path): (Owner, &Path), at: u64) -> io::Result<(Log, Vec<File>)> {
+    let log = Log::open(user, path)?;
     let id = |metadata: &Metadata| (metadata.dev(), metadata.ino());
     let mut met = vec![id(&log.file.metadata()?)];
     let mut older = Vec::new();
     for number in 1_u32.. {
-        let file = match open(&PathBuf::from(format!("{}.{number}", path.display()))) {
+        let file = match state::open_log(&log.user, &PathBuf::from(format!("{}.{number}", path.display()))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => break,
             file => file?,
         };
@@ -142,7 +143,7 @@ fn copy(
         let ended = piece.ends_with(b"\n");
         let last = !ended && (piece.len() as u64) < PIECE_BYTES;
         if last || io.gone() {
-            io.print(&String::from_utf8_lossy(&text))?;
+            io.print(&tool::lines_of(&String::from_utf8_lossy(&text)))?;
             return Ok(Ok(piece));
         }
         if !*known && !within_a_line {
@@ -154,7 +155,7 @@ fn copy(
             text.extend_from_slice(&piece);
         }
         if text.len() as u64 > PIECE_BYTES {
-            io.print(&String::from_utf8_lossy(&std::mem::take(&mut text)))?;
+            io.print(&tool::lines_of(&String::from_utf8_lossy(&std::mem::take(&mut text))))?;
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) fn of(looked: &[Looked]) -> String {
     let head = with_dir(HEAD.map(str::to_owned).to_vec(), "RUN DIRECTORY");
     let rows = looked.iter().map(|looked| {
         let row = with_dir(row(&looked.status).to_vec(), &looked.run_dir.to_string_lossy());
+        // The plan and the status are what the instance's user says.
+        let row = row.iter().map(|cell| tool::one_line(cell)).collect();
         (row, why::line(&looked.status))
     });
     let rows: Vec<(Vec<String>, Option<String>)> = std::iter::once((head, None)).chain(rows).collect();

@@ -53,10 +53,7 @@ fn is_class(word: &str) -> bool {
 
 /// One line: no control characters, nor those that turn the direction of what follows; at most so many characters.
 fn clean(text: &str, longest: usize) -> String {
-    let turns =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let text = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
-    let mut text: String = text.filter(|c| !c.is_control() && !turns(*c)).take(longest + 1).collect();
+    let mut text = tool::one_line(text);
     if let Some((cut, _)) = text.char_indices().nth(longest) {
         text.truncate(cut);
         text.push('…');
