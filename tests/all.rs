@@ -5,6 +5,7 @@
     clippy::print_stderr,
     reason = "a test says what it cannot run, and its seed"
 )]
+mod boundary;
 mod bounds;
 mod differ;
 mod entry;

@@ -121,6 +121,25 @@ impl Owner {
         is_trusted(self.uid())
     }
 
+    /// Send a signal, if this user could send it himself. That is asked here: the kernel also lets pass what the real user
+    /// may, who stays root in [`Owner::act`]. `send` sends it to the process `pid`, which cannot come to be another one.
+    ///
+    /// # Errors
+    /// EPERM where the user could not; what the system says.
+    pub fn signal(&self, pid: u32, send: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        if self.is_current() || !is_root() {
+            return send();
+        }
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let ids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+        // Real, effective, saved.
+        let mut ids = ids.split_ascii_whitespace().step_by(2).take(2);
+        if !ids.any(|id| id.parse() == Ok(self.uid())) {
+            return Err(rustix::io::Errno::PERM.into());
+        }
+        self.act(send)?
+    }
+
     /// Do something with this user's rights and no others: the calling thread has them until `act` returns or panics. Who
     /// is not root acts with his own. Start no thread and no process in it: they would have these rights, and root's within
     /// reach.

@@ -99,6 +99,35 @@ fn a_thread_has_the_users_rights_and_others_keep_theirs() {
 }
 
 #[test]
+fn a_user_signals_his_own_processes_and_not_roots() {
+    let Some(ground) = Ground::new("signal") else { return };
+    let user = ground.user("u");
+    let start = |uid: u32| {
+        let mut command = Command::new("sleep");
+        std::os::unix::process::CommandExt::uid(command.arg("60"), uid).spawn().unwrap()
+    };
+    for (uid, sent) in [(0, false), (V, false), (U, true)] {
+        let mut child = start(uid);
+        let send = || {
+            Ok(rustix::process::kill_process(
+                rustix::process::Pid::from_child(&child),
+                rustix::process::Signal::TERM,
+            )?)
+        };
+        let result = user.signal(child.id(), send);
+        assert_eq!(
+            result.map_err(|error| error.kind()),
+            if sent { Ok(()) } else { Err(io::ErrorKind::PermissionDenied) }
+        );
+        if !sent {
+            assert!(child.try_wait().unwrap().is_none());
+            child.kill().unwrap();
+        }
+        child.wait().unwrap();
+    }
+}
+
+#[test]
 fn a_panic_gives_the_rights_back() {
     let Some(ground) = Ground::new("panic") else { return };
     let user = ground.user("u");

@@ -60,10 +60,13 @@ impl Directory {
         let (Some(engine), Some(run_dir)) = (folder.file_name(), folder.parent()) else {
             return Err(rustix::io::Errno::INVAL.into());
         };
-        run_dir::open(run_dir)?.map_or_else(
-            || Err(rustix::io::Errno::NOENT.into()),
-            |run_dir| run_dir::trusted(run_dir.below(engine)?)?.below(instance),
-        )
+        let run_dir = Dir::open(run_dir)?;
+        let engine = run_dir.below(engine)?;
+        let dir = engine.below(instance)?;
+        // What is not there is nobody's.
+        run_dir::trusted(run_dir)?;
+        run_dir::trusted(engine)?;
+        Ok(dir)
     }
 
     /// Whose instance it is.

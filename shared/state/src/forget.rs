@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn all_goes_but_the_lock_and_what_is_kept_stays() {
-        let folder = std::env::temp_dir().join(format!("state-forget-{}", std::process::id()));
+        let run_dir = std::env::temp_dir().join(format!("state-forget-{}", std::process::id()));
+        let folder = run_dir.join("llama-cpp/a");
         fs::create_dir_all(&folder).unwrap();
         for name in ["status.json", "plan.json", "secrets.json", "config.yaml", ".plan.json.new", "lock"] {
             fs::write(folder.join(name), "{").unwrap();
@@ -62,5 +63,6 @@ mod tests {
         assert!(!place.is_known() && !place.forget().unwrap());
         fs::remove_dir_all(&folder).unwrap();
         assert!(!place.is_known() && !place.forget().unwrap());
+        fs::remove_dir_all(run_dir).unwrap();
     }
 }

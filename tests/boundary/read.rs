@@ -1,0 +1,137 @@
+//! What root's readers take from a state directory, and from whom.
+use super::{Boundary, PATIENT, SECRET, U, V};
+use crate::kit::{Keeping, root};
+use serde_json::json;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_link_in_place_of_the_key_has_root_send_no_key() {
+    let Some(boundary) = Boundary::new() else { return };
+    let heard = boundary.keeping.sandbox.text("heard");
+    fs::write(&heard, "").unwrap();
+    chown(&heard, Some(U), Some(U)).unwrap();
+    let server = format!(
+        "exec python3 -u -c '
+import http.server
+class Engine(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        open(\"{heard}\", \"a\").write(str(self.headers) + \"\\n\")
+        body = b\"{{\\\"data\\\": [{{\\\"id\\\": \\\"m\\\"}}]}}\"
+        self.send_response(200)
+        self.send_header(\"Content-Length\", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_POST = do_GET
+server = http.server.ThreadingHTTPServer((\"127.0.0.1\", PORT), Engine)
+print(\"up\", flush=True)
+server.serve_forever()'"
+    );
+    let port = crate::kit::free_port();
+    let mut plan = boundary.keeping.plan("a", &server.replace("PORT", &port.to_string()));
+    (plan["user"], plan["port"]) = (json!("nobody"), json!(port));
+    plan["control"]["ready_timeout_s"] = json!(2);
+    boundary.keeping.sandbox.write("plan.jsonl", format!("{plan}\n"));
+    drop(boundary.keeping.sandbox.sh("tools/ilaunch < plan.jsonl > a.jsonl").exits(0));
+    boundary.keeping.wait_for_log("a", "up\n");
+    boundary.link("api-key", "secret");
+    drop(boundary.keeping.sandbox.sh("istat a || true"));
+    let probed = boundary.keeping.sandbox.sh("iprobe < a.jsonl || true");
+    assert!(probed.stderr.contains("api-key: it is a symbolic link"), "{}", probed.transcript());
+    let heard = fs::read_to_string(heard).unwrap();
+    assert!(heard.contains("host:") && !heard.contains(SECRET), "{heard}");
+    // His own key is sent.
+    boundary.plant("api-key", "his key\n");
+    drop(boundary.keeping.sandbox.sh("istat a || true"));
+    assert!(fs::read_to_string(boundary.keeping.sandbox.path("heard")).unwrap().contains("Bearer his key"));
+}
+
+#[test]
+fn what_is_no_small_file_in_place_of_one_holds_nobody_up() {
+    let Some(boundary) = Boundary::new() else { return };
+    boundary.start(PATIENT);
+    boundary.keeping.wait_for_state("a", "running");
+    boundary.keeping.signal_keeper("a", rustix::process::Signal::KILL);
+    boundary.keeping.wait_until_left("a");
+    let limits = "ulimit -v 2000000; timeout 20";
+    for name in ["status.json", "plan.json", "api-key", "lock"] {
+        let path = boundary.state(name);
+        let before = fs::read(&path).ok();
+        for plant in ["mkfifo", "truncate -s 20G", "ln -s /dev/zero", "mkdir"] {
+            drop(fs::remove_file(&path));
+            let mut command: Vec<&str> = plant.split(' ').collect();
+            command.push(path.to_str().unwrap());
+            boundary.run_as(U, &command);
+            let begun = Instant::now();
+            for tool in [
+                "istat",
+                "istop",
+                "iprobe --once --state run/llama-cpp/a",
+                "iprobe < a.jsonl",
+                "ilaunch < plan.jsonl",
+            ] {
+                let output = boundary.keeping.sandbox.sh(&format!("{limits} {tool}"));
+                let said = format!("{tool} with {plant} {name}: {}", output.transcript());
+                assert!([0, 1, 65, 69, 75].contains(&output.code), "{said}");
+                // What is read first decides; a key alone is not asked for here.
+                if name == "status.json" && tool != "ilaunch < plan.jsonl" {
+                    assert!(output.code != 0, "{said}");
+                }
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "{plant} {name}");
+            drop(boundary.keeping.sandbox.sh("istop || true"));
+            if path.is_dir() { fs::remove_dir(&path).unwrap() } else { drop(fs::remove_file(&path)) }
+        }
+        if let Some(before) = before {
+            boundary.plant(name, &String::from_utf8(before).unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_run_directory_that_others_can_write_is_no_run_directory() {
+    let Some(boundary) = Boundary::new() else { return };
+    boundary.start(PATIENT);
+    let run = boundary.keeping.sandbox.path("run");
+    let tools = ["istat", "istop", "istat --run-dir $PWD/run", "iprobe < a.jsonl", "ilaunch < plan.jsonl"];
+    let all_refuse = |why: &str| {
+        for tool in tools {
+            let output = boundary.keeping.sandbox.sh(tool).exits(69);
+            assert!(output.stderr.contains(why), "{tool}: {}", output.transcript());
+        }
+        assert!(boundary.keeping.log("a").contains("up"));
+    };
+    chown(&run, Some(V), Some(V)).unwrap();
+    all_refuse("belongs to uid 1, not to root or uid 0");
+    chown(&run, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&run, Permissions::from_mode(0o777)).unwrap();
+    all_refuse("others may write");
+    fs::set_permissions(&run, Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(boundary.keeping.status("a")["state"], "running");
+    assert_eq!(boundary.keeping.sandbox.sh("istat").exits(1).one("status")["state"], "running");
+}
+
+#[test]
+fn what_somebody_planted_in_tmp_is_not_looked_into() {
+    let Some(_) = Boundary::new() else { return };
+    let keeping = Keeping::new();
+    // Its own /tmp and /run, in which V is first.
+    let script = "
+        mount -t tmpfs -o mode=1777 none /tmp && mount -t tmpfs -o mode=755 none /run
+        setpriv --reuid=1 --regid=1 --clear-groups sh -c '
+            mkdir -p /tmp/infer-dev-0/llama-cpp/x && echo {} > /tmp/infer-dev-0/llama-cpp/x/status.json'
+        unset AUTO_INFER_RUN_DIR
+        istat; istop; istop --forget; istat --table";
+    let tools = crate::kit::tools();
+    assert!(!tools.starts_with("/tmp") && !root().starts_with("/tmp"));
+    let mut command = keeping.sandbox.command("unshare");
+    command.args(["-m", "--propagation=private", "/bin/bash", "-euc", script]).current_dir("/");
+    let output = keeping.sandbox.finish(&mut command).exits(0);
+    assert!(
+        output.stderr.contains("/tmp/infer-dev-0 belongs to uid 1, not to root or uid 0"),
+        "{}",
+        output.transcript()
+    );
+    assert!(!output.stdout.contains("\"kind\""), "{}", output.transcript());
+}
