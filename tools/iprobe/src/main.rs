@@ -4,6 +4,7 @@
 //! that it is, else `failed`. With `--state` it reads no records; with `--url` it neither reads nor writes any.
 mod climb;
 mod patience;
+mod processes;
 mod several;
 mod watch;
 

@@ -1,19 +1,19 @@
 //! One instance, followed through its state directory until it is ready or will not be.
 use crate::climb::{Climb, Expected, Step};
 use crate::patience::{Enough, Patience};
+use crate::processes::{port_is_ours, processes};
 use ask::Target;
 use diagnose::Class;
 use gpu::Meter;
 use owner::Owner;
 use record::{Engine, Keeper, Plan, Ready, Rung};
 use state::{Directory, Status};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
-use tree::{Listening, Process, Usage};
+use tree::Process;
 
 /// A stranger on our port may be on its way out; after this it is not.
 const STRANGER: Duration = Duration::from_secs(5);
@@ -250,33 +250,6 @@ impl Watch {
             model_id: self.climb.model,
         }
     }
-}
-
-/// vLLM sets SO_REUSEPORT: that somebody answers on the port does not say that it is ours.
-fn port_is_ours(host: &str, port: u16, keeper: u32, user: &Owner) -> Result<(), String> {
-    let asked = match host.parse() {
-        Ok(IpAddr::V4(all)) if all.is_unspecified() => Some(Ipv4Addr::LOCALHOST.into()),
-        Ok(IpAddr::V6(all)) if all.is_unspecified() => Some(Ipv6Addr::LOCALHOST.into()),
-        Ok(address) => Some(address),
-        Err(_) => None,
-    };
-    let look = || tree::listening(asked, port, &tree::family(keeper));
-    let Ok(Listening::Stranger(pid)) = user.act(look) else { return Ok(()) };
-    let who = pid.map(|pid| format!(" ({pid} {})", name_of(pid))).unwrap_or_default();
-    Err(format!("another process{who} listens on port {port}"))
-}
-
-fn name_of(pid: u32) -> String {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
-}
-
-fn processes(keeper: u32, user: &Owner) -> (Vec<Process>, Usage) {
-    let look = || {
-        let processes = tree::family(keeper);
-        let usage = tree::usage(&processes);
-        (processes, usage)
-    };
-    user.act(look).unwrap_or_default()
 }
 
 /// By the last answer; where the driver names nobody, what is used on the instance's GPUs.
