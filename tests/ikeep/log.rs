@@ -132,7 +132,7 @@ impl<'a> Small<'a> {
     pub(super) fn mount(at: &'a Path, size: &str) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", &format!("size={size}"), "infer-dev-test"]).arg(at);
+        command.args(["-t", "tmpfs", "-o", &format!("size={size},mode=755"), "infer-dev-test"]).arg(at);
         command.status().unwrap().success().then_some(Self(at))
     }
 

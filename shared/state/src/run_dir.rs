@@ -56,7 +56,10 @@ pub(crate) fn trusted(dir: Dir) -> io::Result<Dir> {
     }
     let owner = dir.owner();
     let why = if owner.is_trusted() {
-        format!("others may write {}, as no run directory may be", dir.path().display())
+        format!(
+            "others may write {}, and so make up instances: chmod go-w takes that away",
+            dir.path().display()
+        )
     } else {
         let us = Owner::current().uid();
         format!("{} belongs to uid {}, not to root or uid {us}", dir.path().display(), owner.uid())
