@@ -140,7 +140,8 @@ fn a_pipe_or_a_file_without_end_in_the_place_of_any_file_hangs_nothing_and_takes
         format!("{TINYLIB}/info/paths.json"),
         format!("{TINYLIB}.lock"),
     );
-    let files: [(&str, i32); 8] = [
+    assert_eq!(sandbox.sh("mkdir template/.pixi").exits(0).stderr, "");
+    let files: [(&str, i32); 9] = [
         ("template/pixi.lock", 69),
         (manifest, 69),
         (SIX_POINTER, 1),
@@ -149,6 +150,8 @@ fn a_pipe_or_a_file_without_end_in_the_place_of_any_file_hangs_nothing_and_takes
         (&sidecar, 1),
         (&record, 1),
         ("note", 69),
+        // Only what it says would have been told.
+        ("template/.pixi/config.toml", 0),
     ];
     for make in ["mkfifo $file", "truncate -s 20G $file", "ln -s /dev/zero $file"] {
         for (file, code) in files {

@@ -134,7 +134,7 @@ fn a_copy_of_the_archive_is_written_over_nothing_that_is_elsewhere() {
 }
 
 #[test]
-fn in_the_place_of_the_marker_where_root_looks_for_what_a_user_has_installed() {
+fn in_the_place_of_the_marker_and_the_configuration_where_root_looks_for_what_a_user_has_installed() {
     let mut sandbox = Sandbox::new();
     for (name, value) in [("SGLANG_PROJECT_DIR", "theirs"), ("LLAMA_CPP_INSTALL_DIR", "theirs")] {
         let value = sandbox.text(value);
@@ -144,6 +144,9 @@ fn in_the_place_of_the_marker_where_root_looks_for_what_a_user_has_installed() {
     let config = sandbox.text("c.toml");
     sandbox.set("AUTO_INFER_LLAMA_CPP_CONFIG", &config);
     drop(sandbox.sh("mkdir theirs; chmod 755 .").exits(0));
+    with_odd(&sandbox, &sandbox.path("c.toml"), "ienv llama-cpp | timeout 20 iplan", |make, output| {
+        assert!([65, 69].contains(&output.code), "{make}: {}", output.transcript());
+    });
     let marker = sandbox.path("theirs/.installed-from.json");
     for script in ["timeout 20 ienv sglang", "ienv llama-cpp | timeout 20 iplan"] {
         with_odd(&sandbox, &marker, script, |make, output| {

@@ -29,7 +29,8 @@ impl Document {
         let cannot = |error: &std::io::Error| {
             Failure::io(Code::Unmet, format!("cannot read {}", path.display()), error)
         };
-        let file = std::fs::File::open(path).map_err(|error| cannot(&error))?;
+        // A pipe in its place is not waited for.
+        let file = owner::open_file(path).map_err(|error| cannot(&error))?;
         let mut bytes = Vec::new();
         file.take(CEILING + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
         if bytes.len() as u64 > CEILING {

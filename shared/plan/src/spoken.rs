@@ -8,6 +8,7 @@ use crate::install::Install;
 use crate::{Input, Options, rules};
 use child::User;
 use log::{debug, info};
+use owner::Dir;
 use record::{Engine, Plan, Warning};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -94,12 +95,13 @@ fn kept_in(run_dir: &Path, engine: Engine, program: &Path, module: Option<&str>)
 
 /// A vocabulary's file; `None` where there is none that can be used.
 fn read(file: &Path) -> Option<Vocabulary> {
-    let size = fs::metadata(file).ok().filter(fs::Metadata::is_file)?.len();
-    if size > MAX_BYTES {
-        return None;
-    }
-    let read = fs::read(file).and_then(|bytes| Vocabulary::from_json(&bytes));
-    match read {
+    // With the rights of whoever has the folder: the install is a user's.
+    let (folder, name) = (file.parent()?, file.file_name()?);
+    let bytes = match Dir::open(folder).and_then(|folder| folder.read_through_links(name, MAX_BYTES)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        read => read,
+    };
+    match bytes.and_then(|bytes| Vocabulary::from_json(&bytes)) {
         Ok(vocabulary) => {
             debug!("{} lists {} options", file.display(), vocabulary.flags.len());
             Some(vocabulary)

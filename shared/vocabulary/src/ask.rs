@@ -104,7 +104,7 @@ fn answer(child: &mut Child, limit: Duration) -> io::Result<String> {
             0 => return String::from_utf8(text).map_err(|_| io::Error::other("its answer is no text")),
             read => text.extend_from_slice(&buffer[..read]),
         }
-        if text.len() as u64 > MAX_BYTES {
+        if text.len() > MAX_BYTES {
             return Err(io::Error::other("its answer does not end"));
         }
     }

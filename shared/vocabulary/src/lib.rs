@@ -19,7 +19,7 @@ use std::io;
 /// The file beside an install's `installed.json`.
 pub const FILE: &str = "vocabulary.json";
 /// The largest answer and file that is read, in bytes: ten times what the longest engine writes.
-pub const MAX_BYTES: u64 = 8 << 20;
+pub const MAX_BYTES: usize = 8 << 20;
 
 /// Which answer the options were read from: each kind of parser has rules of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 const VARIABLES: [&str; 4] =
     ["PIXI_CACHE_DIR", "RATTLER_CACHE_DIR", "PIXI_CACHE_CONDA_PACKAGES_DIR", "PIXI_CACHE_PYPI_WHEELS_DIR"];
 
+/// More than any configuration of pixi has.
+const CONFIG_BYTES: usize = 4 << 20;
+
 /// Keys of `[cache]` in pixi's configuration that do.
 const KEYS: [&str; 3] = ["root", "conda-packages", "pypi-wheels"];
 
@@ -73,7 +76,8 @@ impl<'a> Setting<'a> {
         ];
         for file in files.into_iter().flatten() {
             // What cannot be read or is not TOML is pixi's to complain of.
-            let Ok(text) = std::fs::read_to_string(&file) else { continue };
+            let Ok(bytes) = owner::read_file(&file, CONFIG_BYTES) else { continue };
+            let text = String::from_utf8_lossy(&bytes);
             let Ok(config) = text.parse::<toml::Table>() else { continue };
             let Some(cache) = config.get("cache").and_then(toml::Value::as_table) else { continue };
             let keys: Vec<&str> = KEYS.into_iter().filter(|key| cache.contains_key(*key)).collect();
