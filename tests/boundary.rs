@@ -3,6 +3,7 @@
 mod kill;
 mod log;
 mod read;
+mod secrets;
 mod words;
 
 use crate::kit::{Keeping, send};

@@ -114,14 +114,14 @@ impl Dir {
         read_capped(file, cap).map(Some)
     }
 
-    /// What stands in a file of at most `cap` bytes, whoever's it is, where a link in its place is followed: with the rights
-    /// that this folder is touched with, so that it leads nowhere that its owner could not go.
+    /// What stands in a file of at most `cap` bytes, whoever's it is, where a link in its place is followed as [`Dir::open`]
+    /// follows one: it leads nowhere that its owner could not go.
     ///
     /// # Errors
-    /// As [`read_file`](crate::read_file).
+    /// As [`Dir::open_file`]; that it is larger.
     pub fn read_through_links(&self, name: impl AsRef<OsStr>, cap: usize) -> io::Result<Vec<u8>> {
         let name = one_name(name.as_ref())?;
-        self.actor.act(|| crate::file::read_at(&self.fd, Path::new(name), cap))?
+        read_capped(walk::open_through_links(self, name)?, cap)
     }
 
     /// The names of all entries, sorted.
@@ -149,6 +149,12 @@ impl Dir {
     /// As [`Owner::act`].
     pub fn act<T>(&self, act: impl FnOnce() -> T) -> io::Result<T> {
         self.actor.act(act)
+    }
+
+    /// The same folder once more.
+    pub(crate) fn again(&self) -> io::Result<Self> {
+        let (path, actor) = (self.path.clone(), self.actor.clone());
+        Ok(Self { fd: self.fd.try_clone()?, path, actor, stat: self.stat, expected: self.expected })
     }
 
     pub(crate) fn open_regular(&self, name: &OsStr, how: OFlags, mode: Mode) -> io::Result<(File, Stat)> {

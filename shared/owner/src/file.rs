@@ -1,10 +1,10 @@
 //! A file by its path, for whoever has the right to it anyway.
+use crate::Dir;
 use crate::dir::read_capped;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 
 /// Open a regular file to read, links followed, with the rights that the calling thread has. A pipe in its place is not
@@ -13,14 +13,10 @@ use std::path::Path;
 /// # Errors
 /// What the system says; that it is no regular file.
 pub fn open_file(path: &Path) -> io::Result<File> {
-    open_at(CWD, path)
-}
-
-fn open_at(folder: impl AsFd, path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let not_regular = || io::Error::other("it is not a regular file");
     // A socket cannot be opened, and a device may have nothing behind it.
-    let file = File::from(openat(folder, path, flags, Mode::empty()).map_err(|error| match error {
+    let file = File::from(openat(CWD, path, flags, Mode::empty()).map_err(|error| match error {
         Errno::NXIO | Errno::NODEV => not_regular(),
         other => other.into(),
     })?);
@@ -35,9 +31,15 @@ pub fn read_file(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
     read_capped(open_file(path)?, cap)
 }
 
-/// The same, from a folder on.
-pub(crate) fn read_at(folder: impl AsFd, path: &Path, cap: usize) -> io::Result<Vec<u8>> {
-    read_capped(open_at(folder, path)?, cap)
+/// What stands in a file of at most `cap` bytes that the operator has named, links followed: with our rights as far as nobody
+/// but root can have made a step of the path, then with those of whoever could have. Who is not root uses his own.
+///
+/// # Errors
+/// What the system says; that it is no regular file, or larger.
+pub fn read_named(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
+    let name = path.file_name().ok_or(Errno::ISDIR)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Dir::open(parent)?.read_through_links(name, cap)
 }
 
 #[cfg(test)]

@@ -14,6 +14,6 @@ mod walk;
 mod write;
 
 pub use dir::Dir;
-pub use file::{open_file, read_file};
+pub use file::{open_file, read_file, read_named};
 pub use make::make_folder;
 pub use owner::Owner;

@@ -47,6 +47,16 @@ impl Dir {
         Ok(rustix::fs::chownat(&self.fd, "", uid, gid, AtFlags::EMPTY_PATH)?)
     }
 
+    /// Give this folder these permissions.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let set = || fchmod(openat(&self.fd, ".", flags, Mode::empty())?, Mode::from(mode));
+        Ok(self.actor.act(set)??)
+    }
+
     /// Only of a folder that whoever acts here has made: in a user's folder the user can have put another in its place.
     fn hand_over(&self, draft: &OsStr, mode: u32, owner: &Owner) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

@@ -5,6 +5,7 @@ use crate::{Dir, Owner};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
@@ -26,8 +27,29 @@ pub(crate) enum Step {
 /// Go to the folder at `path`, with the rights of `actor` or less. Whatever is missing is made for this owner: the last
 /// folder is his, those above it are whoever's the folder is that they are made in.
 pub(crate) fn walk(actor: &Owner, path: &Path, make_for: Option<&Owner>) -> io::Result<Dir> {
-    let mut at = start(path, actor)?;
-    let mut names = components(path);
+    let dir = go(start(path, actor)?, components(path), make_for)?;
+    Ok(Dir { path: path.to_owned(), ..dir })
+}
+
+/// Open the regular file of this name, or what a link of that name leads to, with rights that become less on the way.
+pub(crate) fn open_through_links(from: &Dir, name: &OsStr) -> io::Result<File> {
+    let (mut at, mut name) = (from.again()?, name.to_owned());
+    for _ in 0..LINKS {
+        let (target, actor) = match step(&at, &name)? {
+            Step::Folder(_) => break,
+            Step::Other => return at.open_file(&name),
+            Step::Link(target, actor) => (target, actor),
+        };
+        let Some(last) = target.file_name() else { break };
+        name = last.to_owned();
+        let parent = target.parent().unwrap_or(Path::new(""));
+        let begin = if target.is_absolute() { start(&target, &actor)? } else { Dir { actor, ..at } };
+        at = go(begin, components(parent), None)?;
+    }
+    Err(refused("it is no regular file"))
+}
+
+fn go(mut at: Dir, mut names: Vec<OsString>, make_for: Option<&Owner>) -> io::Result<Dir> {
     let mut links = 0;
     while let Some(name) = names.pop() {
         let found = match (step(&at, &name), make_for) {
@@ -54,7 +76,7 @@ pub(crate) fn walk(actor: &Owner, path: &Path, make_for: Option<&Owner>) -> io::
             Step::Other => return Err(Errno::NOTDIR.into()),
         }
     }
-    Ok(Dir { path: path.to_owned(), ..at })
+    Ok(at)
 }
 
 /// Look at one entry of a folder.

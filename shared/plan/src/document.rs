@@ -1,14 +1,13 @@
 //! A TOML file with its overrides merged in.
 use crate::value::{Entry, Merge, Node, Place, Table, Value};
 use sha2::{Digest, Sha256};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use tool::{Code, Failure};
 
 /// A file above this is none that anybody wrote.
-const CEILING: u64 = 4 << 20;
+const CEILING: usize = 4 << 20;
 
 /// The parsed file, and what it takes to say where something stands in it.
 #[derive(Debug)]
@@ -29,15 +28,14 @@ impl Document {
         let cannot = |error: &std::io::Error| {
             Failure::io(Code::Unmet, format!("cannot read {}", path.display()), error)
         };
-        // A pipe in its place is not waited for.
-        let file = owner::open_file(path).map_err(|error| cannot(&error))?;
-        let mut bytes = Vec::new();
-        file.take(CEILING + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
-        if bytes.len() as u64 > CEILING {
+        let bytes = owner::read_named(path, CEILING).map_err(|error| {
+            if error.kind() != std::io::ErrorKind::FileTooLarge {
+                return cannot(&error);
+            }
             let cause = format!("it is larger than {} MiB", CEILING >> 20);
             let failure = Failure::new(Code::Input, format!("cannot read {}", path.display()), cause);
-            return Err(failure.hint("a configuration has some kilobytes: is this the file that is meant?"));
-        }
+            failure.hint("a configuration has some kilobytes: is this the file that is meant?")
+        })?;
         let sha256 = hash(&bytes, overrides.map(|(_, json)| json));
         let text = String::from_utf8(bytes).map_err(|error| {
             let start = error.utf8_error().valid_up_to();

@@ -17,6 +17,7 @@ mod install;
 mod instance;
 mod leaving;
 mod leftover;
+mod login;
 mod options;
 mod port;
 mod preflight;

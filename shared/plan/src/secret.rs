@@ -1,5 +1,6 @@
 //! Secrets: which values are, and how each reaches its engine without standing in an argument, a record or a log.
 use crate::arguments::{Argument, Arguments};
+use crate::login::logins;
 use engine::{Lists, Traits};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
@@ -81,7 +82,8 @@ pub(crate) fn take(
     let mut secrets = Vec::new();
     let is_secret = |argument: &Argument| {
         let named = is_name(&argument.flag) && !argument.values.is_empty();
-        argument.holds_secret || named || argument.values.iter().any(|value| !leaves(value).is_empty())
+        let within = |value: &String| !leaves(value).is_empty() || !logins(value).is_empty();
+        argument.holds_secret || named || argument.values.iter().any(within)
     };
     for list in [&mut arguments.written, &mut arguments.extra] {
         for argument in list.extract_if(.., |argument| is_secret(argument)) {
@@ -94,7 +96,7 @@ pub(crate) fn take(
         let (name, way) = (file.name.clone(), Way::KeyFile(path.into()));
         secrets.push(Secret { name, way, values: Vec::new(), api_key: true });
     }
-    for (name, value) in env.extract_if(.., |(name, _)| is_name(name)) {
+    for (name, value) in env.extract_if(.., |(name, value)| is_name(name) || !logins(value).is_empty()) {
         let api_key = traits.key_variable() == Some(name.as_str());
         let way = Way::Variable(name.clone());
         secrets.push(Secret { name: format!("env.{name}"), way, values: vec![value], api_key });

@@ -3,6 +3,7 @@ use crate::Options;
 use crate::config;
 use crate::document::Document;
 use crate::instance::{Separated, separate};
+use crate::login::logins;
 use crate::secret::{CONFIG_FILE, Way, config_text, leaves};
 use crate::spoken;
 use record::Plan;
@@ -21,6 +22,8 @@ pub fn secrets(plan: &Plan, options: &Options) -> Result<Secrets, Failure> {
     }
     let Separated { secrets, their_config, .. } = read_again(plan, options)?;
     for secret in &secrets {
+        // An engine prints them with and without the rest of the URL.
+        given.values.extend(secret.values.iter().flat_map(|value| logins(value)));
         let own_key = match &secret.way {
             Way::Variable(name) => {
                 let value = secret.values.first().cloned().unwrap_or_default();
@@ -53,6 +56,9 @@ pub fn secrets(plan: &Plan, options: &Options) -> Result<Secrets, Failure> {
     Ok(given)
 }
 
+/// The largest file of secrets that is read.
+const LARGEST: usize = 4 << 20;
+
 fn read_again(plan: &Plan, options: &Options) -> Result<Separated, Failure> {
     let changed = |cause: &str| {
         let what = format!(
@@ -77,7 +83,8 @@ fn read_again(plan: &Plan, options: &Options) -> Result<Separated, Failure> {
 
 fn read_text(path: &Path) -> Result<String, Failure> {
     let what = || format!("cannot read {}", path.display());
-    std::fs::read_to_string(path).map_err(|error| Failure::io(Code::Unmet, what(), &error))
+    let bytes = owner::read_named(path, LARGEST).map_err(|error| Failure::io(Code::Unmet, what(), &error))?;
+    String::from_utf8(bytes).map_err(|_| Failure::new(Code::Unmet, what(), "not UTF-8"))
 }
 
 /// The first key of a key file: one on each line, comments after '#'.

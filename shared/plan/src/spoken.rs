@@ -24,15 +24,15 @@ pub(crate) fn of(
     options: &Options,
 ) -> Result<Vocabulary, Option<Warning>> {
     let engine = input.env.engine;
-    if let Some(kept) = install.path.as_deref().and_then(|path| read(&path.join(FILE))) {
+    if let Some(kept) = install.path.as_deref().and_then(|path| read(&Dir::open(path).ok()?, FILE)) {
         return Ok(kept);
     }
     let default = engine::of(engine).module.map(|(_, module)| module);
     let module = config.master.module.as_deref().or(default);
     let program = if module.is_some() { &install.python } else { &install.executable };
     let Some(program) = program.as_deref() else { return Err(None) };
-    let kept = kept_in(&input.env.run_dir, engine, program, module);
-    if let Some(known) = kept.as_deref().and_then(read) {
+    let (run_dir, kept) = (&input.env.run_dir, kept_as(engine, program, module));
+    if let Some(known) = kept.as_deref().and_then(|name| read(&state::vocabulary_dir(run_dir).ok()??, name)) {
         return Ok(known);
     }
     let asked = as_whom(input).and_then(|user| {
@@ -49,8 +49,8 @@ pub(crate) fn of(
     });
     match asked {
         Ok(vocabulary) => {
-            if let Some(file) = kept {
-                keep(&file, &vocabulary);
+            if let Some(name) = kept {
+                keep(run_dir, &name, &vocabulary);
             }
             Ok(vocabulary)
         }
@@ -73,7 +73,7 @@ fn seal(options: &Options) -> Option<PathBuf> {
 
 /// The options by which a plan was written, for who reads its configuration again.
 pub(crate) fn of_plan(plan: &Plan) -> Option<Vocabulary> {
-    if let Some(kept) = plan.install_path.as_deref().and_then(|path| read(&path.join(FILE))) {
+    if let Some(kept) = plan.install_path.as_deref().and_then(|path| read(&Dir::open(path).ok()?, FILE)) {
         return Some(kept);
     }
     let run_dir = plan.state_dir.parent()?.parent()?;
@@ -81,26 +81,22 @@ pub(crate) fn of_plan(plan: &Plan) -> Option<Vocabulary> {
         Some("-m") => plan.args.get(1).map(String::as_str),
         _ => None,
     };
-    read(&kept_in(run_dir, plan.engine, &plan.program, module)?)
+    read(&state::vocabulary_dir(run_dir).ok()??, &kept_as(plan.engine, &plan.program, module)?)
 }
 
 /// The file that keeps a program's answer: named by what makes it another program, or another list.
-fn kept_in(run_dir: &Path, engine: Engine, program: &Path, module: Option<&str>) -> Option<PathBuf> {
+fn kept_as(engine: Engine, program: &Path, module: Option<&str>) -> Option<String> {
     let meta = fs::metadata(program).ok()?;
     let times = (meta.len(), meta.mtime(), meta.mtime_nsec());
     let key = format!("{}\0{times:?}\0{}", program.display(), module.unwrap_or_default());
     let name = hex(&Sha256::digest(key.as_bytes())[..8]);
-    Some(run_dir.join("vocabulary").join(format!("{engine}-{name}.json")))
+    Some(format!("{engine}-{name}.json"))
 }
 
 /// A vocabulary's file; `None` where there is none that can be used.
-fn read(file: &Path) -> Option<Vocabulary> {
-    // With the rights of whoever has the folder: the install is a user's.
-    let (folder, name) = (file.parent()?, file.file_name()?);
-    let bytes = match Dir::open(folder).and_then(|folder| folder.read_through_links(name, MAX_BYTES)) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-        read => read,
-    };
+fn read(folder: &Dir, name: &str) -> Option<Vocabulary> {
+    let file = folder.path().join(name);
+    let bytes = folder.read(name, MAX_BYTES).transpose()?;
     match bytes.and_then(|bytes| Vocabulary::from_json(&bytes)) {
         Ok(vocabulary) => {
             debug!("{} lists {} options", file.display(), vocabulary.flags.len());
@@ -114,15 +110,11 @@ fn read(file: &Path) -> Option<Vocabulary> {
 }
 
 /// The next plan asks again where this does not succeed.
-fn keep(file: &Path, vocabulary: &Vocabulary) {
-    let Some(folder) = file.parent() else { return };
-    let kept = fs::create_dir_all(folder).and_then(|()| {
-        let mut draft = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut draft, &vocabulary.to_json())?;
-        draft.persist(file).map_err(|error| error.error)
-    });
+fn keep(run_dir: &Path, name: &str, vocabulary: &Vocabulary) {
+    let folder = state::make_vocabulary_dir(run_dir);
+    let kept = folder.and_then(|folder| folder.replace(name, 0o644, &vocabulary.to_json()));
     if let Err(error) = kept {
-        info!("cannot keep {}: {error}", file.display());
+        info!("cannot keep {name} in {}: {error}", run_dir.display());
     }
 }
 

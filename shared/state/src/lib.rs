@@ -18,7 +18,9 @@ pub use handover::{Order, Report, Secrets};
 pub use lock::{Lock, Taken};
 pub use log::{log_since_start, log_tail, open_log};
 pub use note::Note;
-pub use run_dir::{Found, instances, make as make_run_dir, of_user, preferred};
+pub use run_dir::{
+    Found, instances, make as make_run_dir, make_vocabulary_dir, of_user, preferred, vocabulary_dir,
+};
 pub use select::{everywhere, named};
 pub use status::Status;
 pub use unrecorded::{Unrecorded, meant, unrecorded};

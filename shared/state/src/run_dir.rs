@@ -8,6 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
+const VOCABULARY: &str = "vocabulary";
+
 /// The run directory that something started now uses: `/run/infer-dev` if it can be written (or made), else
 /// `$XDG_RUNTIME_DIR/infer-dev`, else `/tmp/infer-dev-<uid>`. `AUTO_INFER_RUN_DIR` is the caller's business.
 #[must_use]
@@ -80,6 +82,29 @@ pub fn make(run_dir: &Path, mode: u32) -> io::Result<Dir> {
         owner::make_folder(parent, &us)?.make(name, mode, &us)?;
     }
     open(run_dir)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// Where what programs say of their options is kept, if anything is.
+///
+/// # Errors
+/// What the system says; that the run directory is somebody else's.
+pub fn vocabulary_dir(run_dir: &Path) -> io::Result<Option<Dir>> {
+    let Some(run_dir) = open(run_dir)? else { return Ok(None) };
+    match run_dir.below(VOCABULARY) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => trusted(other?).map(Some),
+    }
+}
+
+/// The same, made where it is missing.
+///
+/// # Errors
+/// As [`vocabulary_dir`].
+pub fn make_vocabulary_dir(run_dir: &Path) -> io::Result<Dir> {
+    // As ilaunch makes it where nobody else's keeper has to reach into it; it opens it to all where one has to.
+    let mode = if run_dir == of_user() { 0o700 } else { 0o755 };
+    make(run_dir, mode)?.make(VOCABULARY, 0o755, &Owner::current())?;
+    vocabulary_dir(run_dir)?.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// What was found in run directories.

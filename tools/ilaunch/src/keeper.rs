@@ -90,6 +90,15 @@ impl Starting {
             command.arg("--after").arg(other);
         }
         command.args(replace.then_some("--replace"));
+        // Settings and secrets of all engines: what this one needs is in the order.
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(tool::vars::PREFIX.as_bytes()) {
+                command.env_remove(name);
+            }
+        }
+        for name in &order.plan.env_dropped {
+            command.env_remove(name);
+        }
         let stderr = if front { Stdio::inherit() } else { Stdio::null() };
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
         let keep = vec![theirs.as_raw_fd()];

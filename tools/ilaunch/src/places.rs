@@ -35,8 +35,11 @@ fn make_state_dir(state_dir: &Path, whose: &Owner) -> io::Result<()> {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     // The fallback below /tmp is private, unless another user's keeper has to reach into it.
-    let mode = if run_dir == state::of_user() && whose.is_current() { 0o700 } else { 0o755 };
-    let run_dir = state::make_run_dir(run_dir, mode)?;
+    let private = run_dir == state::of_user();
+    let run_dir = state::make_run_dir(run_dir, if private { 0o700 } else { 0o755 })?;
+    if private && !whose.is_current() {
+        run_dir.set_mode(0o755)?;
+    }
     let engine = make_below(&run_dir, engine, &Owner::current())?;
     make_below(&engine, instance, whose).map(drop)
 }
