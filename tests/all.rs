@@ -36,4 +36,5 @@ mod soak;
 mod standin;
 mod templates;
 mod tree;
+mod verbose;
 mod wire;

@@ -150,7 +150,7 @@ fn the_template_is_copied_before_the_cache_is_warm() {
 }
 
 /// pixi on PATH, a whole template and cache, and a bundle of it for both engines.
-fn with_pixi() -> Sandbox {
+pub(crate) fn with_pixi() -> Sandbox {
     let mut sandbox = Sandbox::new();
     fixture::tiny(&sandbox.path(""));
     let path = format!("{}:{}:/usr/local/bin:/usr/bin:/bin", tools().display(), Pixi::get().bin.display());

@@ -3,7 +3,7 @@ use crate::control::{self, Settings};
 use crate::document::Document;
 use crate::extra::Word;
 use crate::port;
-use crate::problems::{Problems, unquoted};
+use crate::problems::Problems;
 use crate::value::{Entry, Merge, Node, Table, Value};
 use record::Engine;
 use std::collections::HashSet;
@@ -253,12 +253,7 @@ fn check_server(server: &Table, problems: &mut Problems<'_>) {
         };
         if !good {
             let shown = value.word().map_or_else(|| value.type_name().to_owned(), |word| format!("'{word}'"));
-            let hint = match (key, value) {
-                ("port", _) => unquoted(value, "it is a whole number from 1 to 65535".to_owned()),
-                (_, Value::List(_)) => port::ONE_ADDRESS.to_owned(),
-                _ => "it is an address or the name of one".to_owned(),
-            };
-            problems.at(entry.node.place, format!("server.{key} is {shown}"), Some(hint));
+            problems.at(entry.node.place, format!("server.{key} is {shown}"), Some(port::hint(key, value)));
         }
         // A backslash of the operator's own is doubled in JSON.
         if entry.node.value.json().replace(r"\\", "").contains(r"\u0000") {

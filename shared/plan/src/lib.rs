@@ -251,7 +251,10 @@ fn read(input: &Input, options: &Options) -> Result<Document, Failure> {
         let hint = format!("set {variable} to the TOML file, or leave {} out: ienv ENGINE", env.engine);
         return Err(Failure::new(Code::Unmet, what, format!("{variable} is not set")).hint(hint));
     };
-    Document::read(config, options.overrides(env.engine)).map_err(|failure| match failure.hint {
+    let overrides = options.overrides(env.engine);
+    let merged = if overrides.is_some() { ", with the overrides merged over it" } else { "" };
+    log::info!("{} is configured by {}{merged}", env.engine, config.display());
+    Document::read(config, overrides).map_err(|failure| match failure.hint {
         None if failure.code == Code::Unmet => failure.hint(format!("{variable} names it")),
         _ => failure,
     })

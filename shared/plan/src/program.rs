@@ -35,10 +35,16 @@ impl Caller<'_> {
 
 /// The one program of an engine, however many instances it has.
 pub(crate) fn find(input: &Input, master: &Master, caller: &Caller<'_>) -> Result<Install, Failure> {
-    match input.env.engine {
+    let install = match input.env.engine {
         Engine::LlamaCpp => find_llama(input, master, caller),
         _ => find_python(input, master),
+    }?;
+    for program in install.executable.iter().chain(&install.python) {
+        let said =
+            if input.installed.is_some() { "the stream says what is installed" } else { "it was looked for" };
+        log::info!("{} is served by {}: {said}", input.env.engine, program.display());
     }
+    Ok(install)
 }
 
 fn find_llama(input: &Input, master: &Master, caller: &Caller<'_>) -> Result<Install, Failure> {

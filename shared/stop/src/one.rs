@@ -72,6 +72,7 @@ pub(crate) fn stop(
         return Ok(None);
     };
     if ended.is_none() && state != Keeper::Lost {
+        log::info!("nothing of {} runs", place.path().display());
         return Ok(None);
     }
     // Somebody may have started the instance again by now: that start is not ours to end.
@@ -80,6 +81,7 @@ pub(crate) fn stop(
         _ => now,
     };
     let user = place.user().map_err(|error| unreadable(place, &error))?;
+    log::info!("looks for what is left of {}", place.path().display());
     let swept = status.mark.map(|mark| tree::sweep(&mark, &user, status.pid)).unwrap_or_default();
     if let Some(pid) = swept.stuck {
         return Err(stuck(place.path(), pid));
@@ -118,6 +120,8 @@ fn end_keeper(request: &Request, limit: Duration) -> Result<Option<Ended>, Failu
     }
     let pid = keeper.pid();
     let user = place.user().map_err(|error| unreadable(place, &error))?;
+    let path = place.path().display();
+    log::info!("{path} is kept by process {pid}: sends it TERM and waits {} s at most", limit.as_secs());
     let killed = end_pinned((place.path(), &user), keeper, limit)?;
     Ok(Some(Ended { keeper: pid, killed }))
 }

@@ -1,6 +1,7 @@
 //! A tool's end of the wire, with the rules that hold for every tool.
 use crate::failure::say;
 use crate::text::one_line;
+use crate::words::{named, pipeline};
 use crate::{Code, Failure};
 use record::{Engine, Failed, Reader, Record, Skipped, Step, Warning, Writer};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -27,15 +28,6 @@ impl From<Engine> for Subject<'_> {
 impl<'a> From<(Engine, &'a str)> for Subject<'a> {
     fn from((engine, instance): (Engine, &'a str)) -> Self {
         Self { engine, instance: Some(instance) }
-    }
-}
-
-/// The pipeline that brings a tool all that it reads, for a person who has left something out.
-fn pipeline(tool: &str) -> String {
-    const STAGES: [&str; 5] = ["iinstall", "iplan", "ilaunch", "iprobe", "ichat"];
-    match STAGES.iter().position(|stage| *stage == tool) {
-        Some(at) => format!("ienv llama-cpp | {}", STAGES[..=at].join(" | ")),
-        None => format!("ienv sglang | {tool}"),
     }
 }
 
@@ -86,6 +78,7 @@ impl Io {
                 self.note_write(written)?;
             }
             if let Some(record) = line.record {
+                log::info!("read {}", named(&record));
                 self.observe(&record);
                 return Ok(Some(record));
             }
@@ -164,8 +157,12 @@ impl Io {
         why: impl Into<String>,
     ) -> Result<(), Failure> {
         let Subject { engine, instance } = subject.into();
-        let instance = instance.map(str::to_owned);
-        self.write(Skipped { engine, instance, by: self.name.to_owned(), why: why.into() })
+        let (instance, why) = (instance.map(str::to_owned), why.into());
+        log::info!(
+            "{engine}{} is passed by: {why}",
+            instance.as_ref().map_or(String::new(), |it| format!(" {it}"))
+        );
+        self.write(Skipped { engine, instance, by: self.name.to_owned(), why })
     }
 
     /// Say on stderr and on the wire what an operator should know.

@@ -10,6 +10,7 @@ mod progress;
 mod text;
 pub mod thread;
 pub mod vars;
+mod words;
 
 pub use failure::{Code, Failure, io_text};
 pub use io::{Io, Subject};
@@ -122,14 +123,20 @@ fn said(name: &str, printed: std::io::Result<()>) -> u8 {
     }
 }
 
+/// Libraries that log.
+const LIBRARIES: [&str; 3] = ["ureq", "rustls", "hyper"];
+
 /// `INFER_DEV_LOG` says what is logged (default `warn`); each `-v` raises the level. One line each, `tool: level: text`.
 fn start_logging(name: &'static str, verbosity: u8) {
     use std::io::Write;
     let mut builder = env_logger::Builder::new();
     builder.filter_level(log::LevelFilter::Warn);
-    if let Ok(filter) = std::env::var(vars::INFER_DEV_LOG) {
-        builder.parse_filters(&filter);
+    let filter = std::env::var(vars::INFER_DEV_LOG).unwrap_or_default();
+    // What a library says of its own doings helps nobody who did not ask for it by name.
+    for library in LIBRARIES.into_iter().filter(|library| !filter.contains(library)) {
+        builder.filter_module(library, log::LevelFilter::Warn);
     }
+    builder.parse_filters(&filter);
     match verbosity {
         0 => {}
         1 => drop(builder.filter_level(log::LevelFilter::Info)),
@@ -137,7 +144,7 @@ fn start_logging(name: &'static str, verbosity: u8) {
     }
     builder.format(move |out, entry| {
         let level = entry.level().as_str().to_ascii_lowercase();
-        writeln!(out, "{name}: {level}: {}", entry.args())
+        writeln!(out, "{name}: {level}: {}", one_line(&entry.args().to_string()))
     });
     builder.init();
 }

@@ -128,10 +128,18 @@ impl<'a> Survey<'a> {
         if self.record && !self.blocked(faults) {
             replaceable(path).map_err(|error| unrecorded(path, &error))?;
         }
+        let why = match (self.args.record, self.record) {
+            (true, _) => "as --record asks",
+            (false, true) => "as it was filled just now",
+            (false, false) => "as the command line asks",
+        };
+        log::info!("hashes the files of {} packages, {why}", found.len());
         let mut proof = Proof::of(found, &self.effort())?;
+        log::info!("{} of {} bytes had to be read", proof.hashed_bytes, proof.bytes());
         (hashed.bytes, hashed.read_bytes) = (proof.bytes(), Some(proof.hashed_bytes));
         faults.extend(proof.faults(manifest)?);
         if self.record && !self.blocked(faults) {
+            log::info!("no gap blocks: writes the manifest {}", path.display());
             self.record(path, &proof)?;
             hashed.recorded = true;
         }
@@ -155,6 +163,8 @@ impl<'a> Survey<'a> {
         let look = |(): &mut (), (_, package, place): &mut (usize, &Package, Option<_>)| {
             *place = Some(look_up(&self.stores, package));
         };
+        let (count, stores) = (looked.len(), self.cache_root.display());
+        log::info!("looks {count} packages of {} up in {stores}", self.locked.environment);
         let done = self.pool().each(&mut looked, || (), look);
         done.map_err(|error| self.reader.refused(&error))?;
         let mut found = Vec::new();

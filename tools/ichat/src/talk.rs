@@ -65,6 +65,8 @@ impl Question {
         let (silence, total) = (self.silence, self.total);
         let chat = Chat { model: &model, prompt, max_tokens: self.max_tokens, silence, total };
         let what = || format!("no answer from {}", target.url());
+        let from = if self.model.is_some() { "as asked for" } else { "as it is listed" };
+        log::info!("asks {} for at most {} tokens of {model}, {from}", target.url(), self.max_tokens);
         let said = target.chat(&chat, &mut |_| {}).map_err(|error| failure(what(), &error))?;
         let first = said.first;
         let first = first.ok_or_else(|| Failure::new(Code::No, what(), "the model ended without a word"))?;

@@ -119,6 +119,14 @@ impl<'a> Ledger<'a> {
         set
     }
 
+    /// Log what is not a default, and why it is as it is.
+    pub(crate) fn tell(&self, subject: &str) {
+        for row in self.rows.iter().filter(|row| row.origin != Origin::Default) {
+            let value = row.value.as_deref().map_or("unset".to_owned(), printable);
+            log::info!("{subject}: {} is {value}, as {} says", row.field, printable(&row.source));
+        }
+    }
+
     /// The row of a field that was read.
     pub(crate) fn row(&mut self, field: &str) -> Option<&mut Row> {
         self.rows.iter_mut().find(|row| row.field == field)

@@ -57,10 +57,12 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         io.warn(warning)?;
     }
     let general = General::resolve(&environment);
+    general.ledger.tell("all engines");
     let mut subjects = Vec::new();
     for engine in engines {
         let mut ledger = Ledger::new(&environment);
         let record = args.resolve(engine, &general, &mut ledger);
+        ledger.tell(engine.id());
         subjects.push(Subject { engine, ledger, record });
     }
     report(&general, &subjects, io)?;

@@ -194,7 +194,7 @@ fn install(args: &Args, wanted: &Wanted<'_>, handed: Handed) -> Result<Found, Fa
             let road = cache::CacheRoad::new(order, wanted.verified)?;
             home::within(folder, patience, |home, lock| road.install(home, lock))?
         }
-        None => match lookup::installed(env, folder, begun)?.filter(|_| !only_install(env)) {
+        None => match looked_up(env, folder, begun)?.filter(|_| !only_install(env)) {
             Some(installed) => (installed, Vec::new()),
             None => return nothing(env, folder),
         },
@@ -214,6 +214,13 @@ fn roll_back(args: &Args, folder: &Path) -> Result<Found, Failure> {
     let mut installed = target.record;
     installed.seconds = begun.elapsed().as_secs_f64();
     Ok(Found::Installed(Box::new(installed), warnings))
+}
+
+/// What is there, where nothing is to be installed.
+fn looked_up(env: &Env, folder: &Path, begun: Instant) -> Result<Option<Installed>, Failure> {
+    let why = if env.wants(Step::Install) { "no source is set" } else { "step install was not asked for" };
+    log::info!("looks up what is in {}: {why}", folder.display());
+    lookup::installed(env, folder, begun)
 }
 
 /// An install is all that was asked for: what is there already is no answer to that.

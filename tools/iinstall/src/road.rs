@@ -55,8 +55,14 @@ pub(crate) fn install(
     });
     let existing = if order.env.force { None } else { road.existing(home)? };
     let (install, mut warnings) = match existing {
-        Some(install) => reuse(road, install, home, current.as_ref(), lock)?,
+        Some(install) => {
+            log::info!("{} was made from this very source: it is used again", install.path.display());
+            reuse(road, install, home, current.as_ref(), lock)?
+        }
         None => {
+            let why =
+                if order.env.force { "a fresh one is asked for" } else { "none was made from this source" };
+            log::info!("makes an install in {}: {why}", home.path.display());
             let (install, warnings) = road.build(home, current.as_ref(), lock)?;
             home.activate(&install, lock)?;
             (install, warnings)

@@ -49,6 +49,7 @@ fn run(Args { paths, check, into, whole }: Args) -> Result<u8, Failure> {
         return Err(Failure::new(Code::Usage, "standard output is a terminal", "not for data").hint(hint));
     }
     let set = Set::gather(&paths, whole.as_deref())?;
+    log::info!("parts of {} were found, which has {} of them", set.whole.name, set.whole.count());
     if let Some(file) = into {
         return join_into(&set, &file);
     }

@@ -73,12 +73,14 @@ fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Eng
     let order = read_order()?;
     let unmet = |what: &str, error: io::Error| Failure::io(Code::Unmet, what, &error);
     let plan = &order.plan;
+    ::log::info!("keeps {} {}, its state in {}", plan.engine, plan.instance, plan.state_dir.display());
     let place = Place::take(Directory::at(&plan.state_dir), replace)?;
     let install = plan.install_path.as_deref().map(hold_install).transpose()?;
     processes::adopt_orphans().map_err(|error| unmet("cannot become a subreaper", error))?;
     processes::leave_closed_folder();
     let events = Events::listen().map_err(|error| unavailable("cannot listen to signals", &error))?;
     place.write_order(&order)?;
+    ::log::info!("holds the lock; from here on its log {} says what happens", plan.log_file.display());
     let log = open_log(&order, &events)?;
     let status = first_status(plan);
     let restarts = Restarts::of(&plan.control);

@@ -104,10 +104,19 @@ impl Launch {
 
 fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Step, Failure> {
     if let Some(pid) = keeper::living(&Directory::at(&plan.state_dir))? {
+        log::info!("{} {} is kept by process {pid} already", plan.engine, plan.instance);
         return if plan.reused { Ok(Step::Reused(pid)) } else { Err(keeper::busy(plan, pid)) };
     }
     let order = order(plan, options)?;
     let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
+    let who = user.as_ref().map_or("this user", |user| &user.name);
+    log::info!(
+        "starts a keeper for {} {} as {who}, its state in {}, its log {}",
+        plan.engine,
+        plan.instance,
+        plan.state_dir.display(),
+        plan.log_file.display()
+    );
     places::make_folders(plan, user.as_ref())?;
     places::hand_over(plan, user.as_ref())?;
     Starting::start(ikeep, &order, user.as_ref()).map(Step::Starting)

@@ -84,6 +84,13 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let begun = Instant::now();
     let order = Order::of(args)?;
     let caches = Caches::open(&order)?;
+    log::info!(
+        "packs environment {} of {} for {} into {}",
+        order.environment,
+        order.template.display(),
+        order.platform,
+        order.output.display()
+    );
     let staging = Staging::open(&order.output)?;
     let runner = Runner::new(&order, &caches, &staging);
     let mut project = Project::copy(&order, &staging)?;

@@ -94,10 +94,20 @@ impl Climb {
             Rung::Listed => self.list(short, port_is_ours),
             Rung::Answering => self.answer(limit),
         };
+        let (url, rung) = (self.target.url(), next.id());
         match answer {
-            Ok(()) => self.reached.push(self.began.elapsed()),
-            Err(Why::NotYet(why)) => return Ok(Step::Not(why)),
-            Err(Why::Foreign(who)) => return Ok(Step::Foreign(who)),
+            Ok(()) => {
+                self.reached.push(self.began.elapsed());
+                log::info!("{url} is {rung}");
+            }
+            Err(Why::NotYet(why)) => {
+                log::debug!("{url} is not {rung}: {why}");
+                return Ok(Step::Not(why));
+            }
+            Err(Why::Foreign(who)) => {
+                log::info!("{url} is somebody else's: {who}");
+                return Ok(Step::Foreign(who));
+            }
             Err(Why::Never(failure)) => return Err(failure),
         }
         Ok(if *next == self.goal { Step::There } else { Step::Higher })

@@ -40,8 +40,11 @@ fn main() -> std::process::ExitCode {
 fn run(Args { file, size, directory, name }: Args) -> Result<u8, Failure> {
     let mut source = Source::open(file.as_deref(), name)?;
     let split_bytes = split_of(size);
+    log::info!("cuts {} into parts with {split_bytes} bytes of it each", source.name);
     let target = Target::open(&directory, &source.name)?;
     target.admit(source.size_bytes, split_bytes)?;
+    let folder = directory.display();
+    log::info!("{folder} takes them; writes, hashes, and gives the names when all are there");
     let (whole, parts) = cut::cut(&mut source, &target, split_bytes)?;
     target.publish(&whole, &parts)?;
     let (name, sha256, made) = (&whole.name, &whole.sha256, parts.len());

@@ -92,6 +92,10 @@ struct Seen {
 /// All at once: one that does not answer holds up no other.
 fn look_at_all(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<Seen, Failure> {
     let (Found { places, unread }, unrecorded) = unrecorded::settled(run_dir, names)?;
+    for place in &places {
+        log::info!("looks at {}", place.path().display());
+    }
+    log::info!("{} instances have a state directory, {} run without one", places.len(), unrecorded.len());
     let holders = || if places.is_empty() { Vec::new() } else { gpu::holders().unwrap_or_default() };
     let (held, looks) = thread::scope(|scope| {
         let held = tool::thread::start_scoped(scope, "holders", holders);

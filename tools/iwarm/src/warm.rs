@@ -18,6 +18,7 @@ pub(crate) fn warm(patience: Duration, env: &Env, io: &mut Io) -> Result<Warmed,
     place.must_outlive_container(env)?;
     let template = Template::open(&template)?;
     let lock_version = lock_version(env, &template)?;
+    log::info!("read the template {}: pixi.lock of version {lock_version}", template.dir().display());
     let pixi = Pixi::find()?;
     for short in pixi.shortfalls(lock_version, env.cache_layout.as_deref(), Network::Connected)? {
         let engine = Some(env.engine);
@@ -29,6 +30,7 @@ pub(crate) fn warm(patience: Duration, env: &Env, io: &mut Io) -> Result<Warmed,
             hint: short.hint,
         })?;
     }
+    log::info!("{} {} fills {}", pixi.program.display(), pixi.version, place.root.display());
     place.make()?;
     Run { env, place: &place, template: &template, pixi: &pixi, patience }.fill()?;
     Ok(Warmed {

@@ -1,0 +1,19 @@
+//! How messages speak of records and of pipelines.
+use record::Record;
+
+/// A record's kind and whom it is about.
+pub(crate) fn named(record: &Record) -> String {
+    let (engine, instance) = record.subject();
+    let engine = engine.map_or(String::new(), |engine| format!(" of {engine}"));
+    let instance = instance.map_or(String::new(), |instance| format!(" {instance}"));
+    format!("'{}'{engine}{instance}", record.kind())
+}
+
+/// The pipeline that brings a tool all that it reads, for a person who has left something out.
+pub(crate) fn pipeline(tool: &str) -> String {
+    const STAGES: [&str; 5] = ["iinstall", "iplan", "ilaunch", "iprobe", "ichat"];
+    match STAGES.iter().position(|stage| *stage == tool) {
+        Some(at) => format!("ienv llama-cpp | {}", STAGES[..=at].join(" | ")),
+        None => format!("ienv sglang | {tool}"),
+    }
+}
