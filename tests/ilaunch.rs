@@ -4,7 +4,7 @@ mod orphans;
 mod prune;
 mod replace;
 
-use crate::kit::{Keeping, alive, wait_for};
+use crate::kit::{Keeping, alive, as_root, wait_for};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -143,14 +143,9 @@ fn two_at_once_start_every_instance_once() {
     assert!(records.iter().filter(|r| r["kind"] == "failed").all(|r| r["code"] == 75), "{both}");
 }
 
-/// Whether a user is there to run as, and we may.
-fn may_become_nobody() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 #[test]
 fn an_instance_of_another_user_runs_as_that_user() {
-    if !may_become_nobody() {
+    if !as_root() {
         return;
     }
     let keeping = Keeping::new();
@@ -234,7 +229,7 @@ fn a_plan_for_another_user_than_its_env_names_is_refused_whoever_wrote_it() {
 
 #[test]
 fn a_state_directory_goes_over_to_another_user_when_nobody_keeps_it() {
-    if !may_become_nobody() {
+    if !as_root() {
         return;
     }
     let keeping = Keeping::new();

@@ -1,5 +1,5 @@
 //! Waiting until instances are ready, and never saying so too early.
-use crate::kit::{Fake, Keeping, Sandbox, free_port, send, wait_for};
+use crate::kit::{Fake, Keeping, Sandbox, as_root, free_port, send, wait_for};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -138,7 +138,7 @@ while True:
 
 #[test]
 fn what_another_users_engine_holds_is_seen_without_the_right_to_trace() {
-    if !rustix::process::geteuid().is_root() {
+    if !as_root() {
         return;
     }
     let weak = "setpriv --bounding-set=-sys_ptrace,-perfmon,-sys_admin,-checkpoint_restore --inh-caps=-all";

@@ -1,7 +1,7 @@
 //! Stopping instances, whatever their keepers and engines have come to.
 mod forget;
 
-use crate::kit::{Fake, Keeping, Sandbox, alive, send, tools, wait_for};
+use crate::kit::{Fake, Keeping, Sandbox, alive, as_root, send, tools, wait_for};
 use rustix::process::Signal;
 use serde_json::json;
 use std::net::TcpListener;
@@ -135,7 +135,7 @@ fn another_listener_on_the_port_is_warned_of() {
 
 #[test]
 fn somebody_elses_instance_is_left_running_and_said() {
-    if !rustix::process::geteuid().is_root() {
+    if !as_root() {
         return;
     }
     let keeping = Keeping::new();
@@ -150,7 +150,7 @@ fn somebody_elses_instance_is_left_running_and_said() {
 
 #[test]
 fn orphans_of_another_user_are_found_without_the_right_to_trace() {
-    if !rustix::process::geteuid().is_root() {
+    if !as_root() {
         return;
     }
     let keeping = Keeping::new();

@@ -3,7 +3,7 @@ mod refused;
 mod rights;
 mod served;
 
-use crate::kit::{Output, Pixi, Sandbox, fixture, root, tools, wait_for};
+use crate::kit::{Output, Pixi, Sandbox, as_root, fixture, root, tools, wait_for};
 use served::Served;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -274,8 +274,8 @@ fn killed_in_the_middle_it_takes_pixi_with_it_and_the_next_run_finishes() {
 
 #[test]
 fn for_another_user_the_cache_is_that_users() {
-    if !am_root() {
-        return; // Only root becomes another user.
+    if !as_root() {
+        return;
     }
     let mut connected = Connected::new();
     let bin = Pixi::get().copied(&connected.sandbox.path("programs"));
@@ -316,7 +316,8 @@ fn for_another_user_the_cache_is_that_users() {
 #[test]
 fn an_old_pixi_is_refused_or_told_what_it_cannot_promise() {
     if Pixi::get().real {
-        return; // It has the version that it has.
+        println!("not run: the real pixi has the version that it has");
+        return;
     }
     let mut connected = Connected::new();
     connected.sandbox.set("STANDIN_PIXI_VERSION", "0.67.2");

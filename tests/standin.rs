@@ -1,5 +1,5 @@
 //! The tests' own pixi, pixi-pack and pixi-unpack: they do what the real ones do, on what the real ones made.
-use crate::kit::{Loopback, Output, Pixi, Sandbox, fixture};
+use crate::kit::{Loopback, Output, Pixi, Sandbox, as_root, fixture};
 
 /// A sandbox with the programs on PATH, and the variables of a cache below it.
 fn with_programs() -> Sandbox {
@@ -66,8 +66,7 @@ fn the_packed_python_loads_only_what_was_packed_with_it_and_the_systems_c_librar
 
 #[test]
 fn another_user_installs_and_unpacks_too() {
-    if !rustix::process::geteuid().is_root() {
-        println!("not run: only root can become another user");
+    if !as_root() {
         return;
     }
     let sandbox = offline();

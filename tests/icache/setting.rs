@@ -1,6 +1,6 @@
 //! What is around a cache: who may use it, what it lies on, what else points pixi somewhere.
 use super::{PKGS, SIX, gaps, kinds, real, verify};
-use crate::kit::{Output, Sandbox};
+use crate::kit::{Output, Sandbox, as_root, is_root, not_run};
 use serde_json::Value;
 
 /// The warnings of one rule.
@@ -19,10 +19,6 @@ fn look(sandbox: &Sandbox) -> String {
     sandbox.sh("find cache -printf '%p %i %s %m %U %T@ %C@ %l\\n' | sort").exits(0).stdout
 }
 
-fn am_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
 #[test]
 fn verifying_changes_nothing_in_the_cache_and_needs_not_to() {
     let sandbox = real();
@@ -31,7 +27,7 @@ fn verifying_changes_nothing_in_the_cache_and_needs_not_to() {
     for options in ["", "--deep", "--since note", "--since note"] {
         let output = verify(&sandbox, options).exits(0);
         assert_eq!(kinds(&output), ["env", "cache"]);
-        if !am_root() {
+        if !is_root() {
             let refused = warnings(&output, "cache_not_writable");
             assert!(refused[0].starts_with("this user cannot write $SANDBOX/cache/"), "{refused:?}");
         }
@@ -50,7 +46,7 @@ fn a_read_only_mount_is_told_with_what_pixi_will_do() {
         "unshare -rm bash -c '{mounted} && ienv sglang | icache --platform linux-64 --deep' || [ $? = 0 ]"
     );
     if sandbox.sh(&format!("unshare -rm bash -c '{mounted}'")).code != 0 {
-        return;
+        return not_run("this user may not mount");
     }
     let output = sandbox.sh(&script).exits(0);
     let refused = warnings(&output, "cache_not_writable");
@@ -70,8 +66,8 @@ fn a_read_only_mount_is_told_with_what_pixi_will_do() {
 
 #[test]
 fn a_cache_of_somebody_else_is_told_to_who_installs() {
-    if !am_root() {
-        return; // Only root installs for another user.
+    if !as_root() {
+        return;
     }
     let mut sandbox = real();
     sandbox.set("AUTO_INFER_SGLANG_USER", "nobody");
@@ -138,8 +134,8 @@ fn what_else_points_pixi_somewhere_is_told_and_followed_nowhere() {
 
 #[test]
 fn what_may_not_be_read_is_told_from_what_is_broken() {
-    if !am_root() {
-        return; // Only root gives a cache to somebody else.
+    if !as_root() {
+        return;
     }
     let mut sandbox = real();
     sandbox.set("AUTO_INFER_SGLANG_USER", "nobody");
@@ -167,7 +163,7 @@ fn what_could_not_be_written_in_the_end_is_told_before_anything_is_read() {
     let read_only =
         "for folder in cache notes; do mount --bind $folder $folder; mount -o remount,bind,ro $folder; done";
     if sandbox.sh(&format!("unshare -rm bash -euc '{read_only}'")).code != 0 {
-        return;
+        return not_run("this user may not mount");
     }
     for (option, what) in
         [("--record", "cannot write the manifest "), ("--since notes/a", "cannot write the note ")]

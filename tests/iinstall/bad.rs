@@ -1,7 +1,7 @@
 //! What bad input gets: each archive is refused by name, and leaves nothing behind.
 use super::Site;
 use super::pack::{Pack, SERVER, zip};
-use crate::kit::{Output, tools};
+use crate::kit::{Output, not_run, tools};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -353,8 +353,7 @@ impl Disk {
             Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output().unwrap();
         if !status.status.success() {
             let why = String::from_utf8_lossy(&status.stderr).into_owned();
-            assert!(std::env::var_os("CI").is_none(), "CI must mount a tmpfs: {why}");
-            eprintln!("skipped: no tmpfs: {why}");
+            not_run(&format!("no tmpfs can be mounted: {why}"));
             return None;
         }
         site.set("install_dir", path.join("llama").to_str().unwrap());

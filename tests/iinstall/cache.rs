@@ -1,6 +1,6 @@
 //! Installing from a template and a cache: by the tests' pixi, on what the real one wrote.
 use crate::fuzz::Luck;
-use crate::kit::{Output, Pixi, Sandbox, alive, fixture, full, send, tools, wait_for};
+use crate::kit::{Output, Pixi, Sandbox, alive, as_root, fixture, full, send, tools, wait_for};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::fs;
@@ -406,8 +406,7 @@ fn killed_at_any_moment_current_is_whole_and_no_pixi_goes_on() {
 
 #[test]
 fn root_installs_for_another_user() {
-    if !rustix::process::geteuid().is_root() {
-        println!("not run: only root becomes another user");
+    if !as_root() {
         return;
     }
     let mut site = Cached::new();

@@ -1,7 +1,7 @@
 //! Keepers that are killed, and run directories that cannot be written.
 use super::LIMIT;
 use super::log::Small;
-use crate::kit::{Fake, Keeping, alive, full, send, tools, wait_for};
+use crate::kit::{Fake, Keeping, alive, as_root, full, send, tools, wait_for};
 use rustix::process::Signal;
 use std::fs;
 use std::process::Stdio;
@@ -58,7 +58,7 @@ fn fill(keeping: &Keeping, folder: &str) {
 
 #[test]
 fn on_a_full_run_directory_nothing_starts_and_what_runs_is_stopped_and_told() {
-    if !rustix::process::geteuid().is_root() {
+    if !as_root() {
         return;
     }
     let keeping = Keeping::new();
@@ -134,7 +134,7 @@ fn an_engine_that_writes_over_its_title_keeps_its_mark() {
 
 #[test]
 fn on_a_read_only_run_directory_nothing_starts() {
-    if !rustix::process::geteuid().is_root() {
+    if !as_root() {
         return;
     }
     let keeping = Keeping::new();
@@ -157,7 +157,7 @@ fn on_a_read_only_run_directory_nothing_starts() {
 #[test]
 fn a_state_directory_that_can_be_written_no_more_keeps_no_instance_from_being_stopped() {
     use std::os::unix::fs::chown;
-    if !rustix::process::geteuid().is_root() {
+    if !as_root() {
         return;
     }
     let keeping = Keeping::new();

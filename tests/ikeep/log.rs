@@ -1,6 +1,6 @@
 //! What becomes of the engine's output.
 use super::{LIMIT, PATIENT};
-use crate::kit::{Keeping, full, wait_for};
+use crate::kit::{Keeping, as_root, full, wait_for};
 use serde_json::json;
 use std::fs;
 use std::io::Write;
@@ -152,7 +152,7 @@ impl Drop for Small<'_> {
 
 #[test]
 fn a_full_disk_costs_lines_that_are_counted_and_never_stops_the_engine() {
-    if !rustix::process::geteuid().is_root() {
+    if !as_root() {
         return;
     }
     let keeping = Keeping::new();

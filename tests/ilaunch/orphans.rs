@@ -1,6 +1,6 @@
 //! What a killed keeper leaves behind is ended before anything starts.
 use super::{LIMIT, PATIENT};
-use crate::kit::{Keeping, alive, wait_for};
+use crate::kit::{Keeping, alive, as_root, wait_for};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -39,7 +39,7 @@ fn orphans_are_found_by_their_mark_and_ended() {
 
 #[test]
 fn orphans_of_another_user_are_found_without_the_right_to_trace() {
-    if rustix::process::geteuid().is_root() {
+    if as_root() {
         let root = "setpriv --bounding-set=-sys_ptrace,-perfmon,-sys_admin ilaunch";
         killed_and_started_again(Some("nobody"), root);
     }

@@ -1,13 +1,11 @@
 //! Root fills a cache for another user, who plants links: nothing is read or made that the user could not.
-use super::{Connected, am_root};
-use crate::kit::{Pixi, tools};
+use super::Connected;
+use crate::kit::{Pixi, as_root, tools};
 use std::os::unix::fs::PermissionsExt;
 
 /// A connected machine on which the cache is nobody's.
 fn connected() -> Option<Connected> {
-    assert!(am_root() || std::env::var_os("CI").is_none(), "CI must run this as root");
-    if !am_root() {
-        println!("skipped: only root fills a cache for another user");
+    if !as_root() {
         return None;
     }
     let mut connected = Connected::new();

@@ -22,7 +22,9 @@ impl<'a> Fake<'a> {
     pub(crate) fn plan_on(keeping: &'a Keeping, name: &str, host: &str) -> Self {
         let folder = keeping.sandbox.path(&format!("fake-{name}"));
         std::fs::create_dir_all(&folder).unwrap();
-        let script = root().join("tests/data/engine.py");
+        // A copy: the engine's user may be one who cannot reach ours.
+        let script = folder.join("engine.py");
+        std::fs::copy(root().join("tests/data/engine.py"), &script).unwrap();
         let port = free_port();
         let command = format!("exec python3 {} {port} {} {host}", script.display(), folder.display());
         let mut plan = keeping.plan(name, &command);

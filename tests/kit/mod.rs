@@ -18,8 +18,13 @@ pub(crate) use sandbox::Sandbox;
 pub(crate) use speaking::speaking;
 pub(crate) use tiny::Tiny;
 
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -28,12 +33,56 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// Where cargo put the tools. A separate test package does not build them: `scripts/test` does, first.
+/// Where the tools are: where cargo put them, or copies that every user can run, where only root may enter a folder on the
+/// way there and could give them to nobody else. A separate test package does not build them: `scripts/test` does, first.
 pub(crate) fn tools() -> PathBuf {
-    let exe = std::env::current_exe().unwrap();
-    let dir = exe.parent().unwrap().parent().unwrap().to_owned();
-    assert!(dir.join("ienv").exists(), "no ienv in {}: run cargo build --workspace first", dir.display());
-    dir
+    static TOOLS: OnceLock<PathBuf> = OnceLock::new();
+    let made = || {
+        let exe = std::env::current_exe().unwrap();
+        let dir = exe.parent().unwrap().parent().unwrap().to_owned();
+        assert!(dir.join("ienv").exists(), "no ienv in {}: run cargo build --workspace first", dir.display());
+        if is_root() && !anybody_may_enter(&dir) { copied(&dir) } else { dir }
+    };
+    TOOLS.get_or_init(made).clone()
+}
+
+/// Whether every user may enter a folder, and all folders on the way there.
+fn anybody_may_enter(dir: &Path) -> bool {
+    let open = |dir: &Path| std::fs::metadata(dir).unwrap().permissions().mode() & 0o001 != 0;
+    dir.ancestors().all(open)
+}
+
+/// A copy of the tools. A static is never dropped: a shell that reads from us to our end takes it away.
+fn copied(dir: &Path) -> PathBuf {
+    let copy = tempfile::Builder::new().prefix("infer-dev-tools-").tempdir().unwrap().keep();
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "read -r _; exec rm -r \"$0\""]).arg(&copy).stdin(Stdio::piped()).process_group(0);
+    std::mem::forget(shell.spawn().unwrap());
+    std::fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
+    let tools = std::fs::read_dir(root().join("tools")).unwrap();
+    let tools = tools.map(|tool| dir.join(tool.unwrap().file_name()));
+    // By a process of its own: what we write to while another test starts a child cannot be executed.
+    assert!(Command::new("cp").arg("-t").arg(&copy).args(tools).status().unwrap().success());
+    copy
+}
+
+/// Whether root runs the tests.
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether root runs the test, as it has to; else says that it was not run.
+pub(crate) fn as_root() -> bool {
+    if !is_root() {
+        not_run("only root can do this");
+    }
+    is_root()
+}
+
+/// Say that the test was not run, and why. In CI everything is run, but for what needs a GPU.
+pub(crate) fn not_run(why: &str) {
+    println!("not run: {why}");
+    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI runs every test: {why}");
 }
 
 /// Whether this is the long run, `scripts/test --full`.
