@@ -189,6 +189,58 @@ fn files_and_the_lock_file_stay_below_their_ceilings() {
     assert!(packages <= LOCK_CEILING, "{packages} packages in Cargo.lock, at most {LOCK_CEILING}");
 }
 
+/// Files that reach others by their paths and not through shared/owner, and in how many of their modules: those of tools that
+/// only ever act as their caller, or as a user whom they have become, and what reads the kernel's own files. Each says why.
+const BY_PATH: [(&str, usize); 18] = [
+    ("shared/child/src/descriptors.rs", 1),
+    ("shared/owner/src/lib.rs", 1),
+    ("shared/pixi/src/lib.rs", 1),
+    ("shared/plan/src/port.rs", 1),
+    ("shared/privsep/src/lib.rs", 1),
+    ("shared/state/src/lock.rs", 1),
+    ("shared/tool/src/thread.rs", 1),
+    ("shared/tree/src/lib.rs", 1),
+    ("tools/icache/src/main.rs", 2),
+    ("tools/ienv/src/cache.rs", 1),
+    ("tools/iinstall/src/main.rs", 8),
+    ("tools/iinstall/src/source.rs", 1),
+    ("tools/ijoin/src/main.rs", 1),
+    ("tools/ikeep/src/main.rs", 1),
+    ("tools/ipack/src/main.rs", 1),
+    ("tools/iseal/src/main.rs", 1),
+    ("tools/isplit/src/main.rs", 1),
+    ("tools/iwarm/src/main.rs", 3),
+];
+
+#[test]
+fn no_tool_reaches_a_users_files_but_with_that_users_rights() {
+    let lint = text(".clippy.toml");
+    for function in
+        ["std::fs::File::open", "std::fs::OpenOptions::open", "std::fs::read", "rustix::fs::openat"]
+    {
+        assert!(lint.contains(&format!("path = \"{function}\"")), ".clippy.toml does not forbid {function}");
+    }
+    let name = concat!("clippy::", "disallowed_methods");
+    let mut found = Vec::new();
+    for path in tracked().iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
+        let content = text(path);
+        let lines: Vec<&str> = content.lines().collect();
+        let of_code = |at: &usize| {
+            // Of tests alone, on the same line or the one before.
+            let of_tests = |line: &&str| line.contains("cfg_attr(test");
+            lines[*at].contains(name) && !lines[at.saturating_sub(2)..=*at].iter().any(of_tests)
+        };
+        let count = (0..lines.len()).filter(of_code).count();
+        if count > 0 && !path.starts_with("tests") {
+            found.push((path.to_str().unwrap().to_owned(), count));
+        }
+    }
+    let mut known: Vec<_> = BY_PATH.iter().map(|(file, count)| ((*file).to_owned(), *count)).collect();
+    known.sort();
+    found.sort();
+    assert_eq!(found, known, "files that reach others by path (left), those that may (right)");
+}
+
 #[test]
 fn nothing_secret_and_nothing_of_one_machine_is_tracked() {
     for path in tracked() {

@@ -119,7 +119,7 @@ fn a_copy_of_the_archive_is_written_over_nothing_that_is_elsewhere() {
     assert!(copy.is_file());
     let plants: [&dyn Fn(); 3] =
         [&|| symlink(&victim, &draft).unwrap(), &|| fs::hard_link(&victim, &draft).unwrap(), &|| {
-            drop(site.sandbox.sh(&format!("mkfifo {}", draft.display())).exits(0))
+            drop(site.sandbox.sh(&format!("mkfifo {}", draft.display())).exits(0));
         }];
     for plant in plants {
         fs::remove_file(&copy).unwrap();

@@ -1,4 +1,5 @@
 //! All descriptors of this process, also where close_range(2) is refused: before Linux 5.9, under some container filters.
+#![expect(clippy::disallowed_methods, reason = "/proc is the kernel's")]
 use rustix::fs::{Mode, OFlags, RawDir};
 use std::io;
 use std::mem::MaybeUninit;

@@ -9,6 +9,7 @@ mod outputs;
 mod program;
 mod redact;
 mod shortfall;
+#[expect(clippy::disallowed_methods, reason = "copies as the user whose cache or project it fills")]
 mod template;
 mod why;
 

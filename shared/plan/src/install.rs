@@ -126,8 +126,8 @@ fn held(path: &Path) -> Option<PathBuf> {
 }
 
 fn holds_libraries(dir: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(dir) else { return false };
-    let mut names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let names = Dir::open(dir).and_then(|dir| dir.names()).unwrap_or_default();
+    let mut names = names.into_iter().filter_map(|name| name.into_string().ok());
     names.any(|name| name.starts_with("libllama") || name.starts_with("libggml"))
 }
 

@@ -128,6 +128,7 @@ struct Socket {
 }
 
 /// The sockets whose own port is `port`. One that is bound and does not listen is in none of these lists.
+#[expect(clippy::disallowed_methods, reason = "/proc/net is the kernel's")]
 fn sockets_on(port: u16) -> Vec<Socket> {
     let lists = ["/proc/net/tcp", "/proc/net/tcp6"].map(|list| fs::read_to_string(list).unwrap_or_default());
     lists.iter().flat_map(|list| list.lines().skip(1)).filter_map(|line| socket(line, port)).collect()
@@ -149,15 +150,10 @@ fn holder(sockets: &[Socket]) -> String {
     let held = listening.chain(others).filter(|socket| socket.inode != 0);
     let owner = held.map(|socket| socket.inode).find_map(tree::holder);
     match owner {
-        Some(pid) => format!("pid {pid} has it: {}", name(pid)),
+        // Its name alone: a command line may hold secrets, and records are kept.
+        Some(pid) => format!("pid {pid} has it: {}", tree::Process::name(pid).unwrap_or_default()),
         None => "it cannot be seen from here who has it".to_owned(),
     }
-}
-
-/// A process's name alone: a command line may hold secrets, and records are kept.
-fn name(pid: u32) -> String {
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    name.trim().to_owned()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! `<run_dir>/<engine>/<instance>/` holds `lock`, `status.json`, `plan.json`, `secrets.json` and `api-key`. `ikeep` is the
 //! only writer. Nothing here decides anything; it finds, reads and asks the lock.
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod directory;
 mod forget;
 mod handover;

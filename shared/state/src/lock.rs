@@ -2,6 +2,7 @@
 //!
 //! The kernel drops the lock when the process ends, however it ends, and F_GETLK names the holder without taking anything.
 //! fcntl locks also go when *any* descriptor of the file is closed, so the keeper opens the file exactly once.
+#![expect(clippy::disallowed_methods, reason = "a keeper takes the lock in its own user's directory")]
 use owner::Dir;
 use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock};
 use rustix::process::{Flock, FlockType, Pid, fcntl_getlk};

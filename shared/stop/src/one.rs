@@ -11,7 +11,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
-use tree::{Listening, Pinned};
+use tree::{Listening, Pinned, Process};
 
 /// What the keeper needs beyond the engine's grace: the rest's, and its own end.
 pub(crate) const MARGIN: Duration = Duration::from_secs(10);
@@ -182,7 +182,7 @@ fn pin_keeper(place: &Directory) -> Result<Option<Pinned>, Failure> {
 
 /// Whether it is one of ours. Whoever ends the memory of an instance holds its lock too, for a moment.
 pub(crate) fn is_keeper(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "ikeep")
+    Process::name(pid).is_some_and(|name| name == "ikeep")
 }
 
 /// With the rights of the instance's user: whatever he has made us take for his keeper, it is his.

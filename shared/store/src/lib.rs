@@ -2,6 +2,7 @@
 //!
 //! Owns the layout of rattler's package cache (rattler_cache 0.10 to 0.12) and of uv's wheel cache (uv 0.11) as pixi uses
 //! them, what a cache lies on, and reads what is there. Judges nothing: what a gap is, `icache` says.
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod conda;
 mod hash;
 mod key;

@@ -29,6 +29,13 @@ impl Process {
         Self::parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
 
+    /// What its program is called, on one line; any user's process can call itself anything.
+    #[must_use]
+    pub fn name(pid: u32) -> Option<String> {
+        let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+        Some(tool::one_line(String::from_utf8_lossy(&name).trim_end()))
+    }
+
     /// Every process that we can see.
     #[must_use]
     pub fn all() -> Vec<Self> {

@@ -5,7 +5,9 @@
 mod gap;
 mod locked;
 mod pool;
+#[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
 mod proof;
+#[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
 mod quick;
 mod reader;
 mod setting;

@@ -1,4 +1,5 @@
 //! The pre-warmed cache: how it is laid out, as the disk says, and what points pixi at it.
+#![expect(clippy::disallowed_methods, reason = "says whether a folder holds any, and reads none of them")]
 use crate::check;
 use crate::ledger::{Ledger, Row};
 use record::{Engine, Env, Origin, Road, Warning};

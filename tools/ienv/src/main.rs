@@ -3,6 +3,7 @@
 //! Reads the environment variables and what the disk says of installs and caches; changes nothing. Writes one `env` record
 //! per engine, llama.cpp first, and where it is asked for one `bridge` record; `skipped` for what boot did not ask for,
 //! `failed` for an engine with a bad variable, `warning` for a variable that nobody knows.
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod bridge;
 mod cache;
 mod check;

@@ -2,20 +2,28 @@
 //!
 //! Reads `env` records, and `cache` for what was verified. Writes one `installed` record per engine, `skipped` where there is nothing to do and nothing to
 //! find, `warning` records, and `failed`.
+#[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod archive;
+#[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod bundle;
+#[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod cache;
+#[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod copy;
 mod environment;
 mod handed;
+#[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod home;
 mod lookup;
 mod other_user;
+#[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod package;
+#[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod prepare;
 mod road;
 mod sealed;
 mod source;
+#[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod unpack;
 mod vocabulary;
 

@@ -1,4 +1,5 @@
 //! The file that an install is made from: opened once, by whoever may, and known by its looks.
+#![expect(clippy::disallowed_methods, reason = "opens for ourselves; for another user privsep does")]
 use crate::unpack;
 use child::User;
 use privsep::Links;

@@ -2,6 +2,7 @@
 //!
 //! Reads one order, `{"plan": …, "secrets": …}`, on standard input. Writes no records: it reports on a pipe once the
 //! instance is kept, and afterwards speaks through `status.json` in the state directory.
+#![expect(clippy::disallowed_methods, reason = "runs as the instance's user, on that user's files")]
 mod activity;
 mod cause;
 mod events;

@@ -5,8 +5,8 @@ use plan::{GPU_MEMORY, Options};
 use record::{Plan, Warning};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 use tool::{Code, Failure, Io};
 use tree::Process;
 
@@ -188,8 +188,7 @@ fn refused(mut failure: Failure) -> Objection {
 
 /// A process by id and name. Its command line may hold secrets.
 fn name(holder: &Holder) -> String {
-    let command = fs::read_to_string(format!("/proc/{}/comm", holder.pid));
-    let command = command.map_or("not to be seen from here".to_owned(), |name| name.trim_end().to_owned());
+    let command = Process::name(holder.pid).unwrap_or_else(|| "not to be seen from here".to_owned());
     let bytes = holder.bytes.map(|bytes| format!(", {} MiB", bytes >> 20)).unwrap_or_default();
     format!("process {} ({command}{bytes})", holder.pid)
 }
@@ -211,8 +210,7 @@ fn ours(plans: &[Plan]) -> BTreeSet<u32> {
 fn is_kept(pid: u32) -> bool {
     let mut next = Process::read(pid);
     while let Some(process) = next {
-        let comm = fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
-        if comm.trim_end() == "ikeep" {
+        if Process::name(process.pid).is_some_and(|name| name == "ikeep") {
             return true;
         }
         next = Process::read(process.parent);

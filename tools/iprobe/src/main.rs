@@ -2,6 +2,7 @@
 //!
 //! Reads `instance` as they come and follows each through its state directory. Writes one `ready` per instance the moment
 //! that it is, else `failed`. With `--state` it reads no records; with `--url` it neither reads nor writes any.
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod climb;
 mod patience;
 mod processes;

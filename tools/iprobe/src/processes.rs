@@ -13,12 +13,9 @@ pub(crate) fn port_is_ours(host: &str, port: u16, keeper: u32, user: &Owner) -> 
     };
     let look = || tree::listening(asked, port, &tree::family(keeper));
     let Ok(Listening::Stranger(pid)) = user.act(look) else { return Ok(()) };
-    let who = pid.map(|pid| format!(" ({pid} {})", name_of(pid))).unwrap_or_default();
+    let who =
+        pid.map(|pid| format!(" ({pid} {})", Process::name(pid).unwrap_or_default())).unwrap_or_default();
     Err(format!("another process{who} listens on port {port}"))
-}
-
-fn name_of(pid: u32) -> String {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default().trim_end().to_owned()
 }
 
 /// What descends from the keeper, and what it holds.

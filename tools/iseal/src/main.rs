@@ -2,6 +2,7 @@
 //!
 //! Reads no records and writes none: it takes the network from this process, proves it, says on a descriptor how it was
 //! done, and becomes the command.
+#![expect(clippy::disallowed_methods, reason = "/proc and /sys are the kernel's")]
 mod environment;
 mod filter;
 mod namespace;

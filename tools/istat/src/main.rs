@@ -1,6 +1,7 @@
 //! istat: tell what is running.
 //!
 //! Reads no records. Writes one `status` per instance that was ever kept; with `--table` a table, with `--log` a log.
+#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod follow;
 mod look;
 mod since;

@@ -3,9 +3,12 @@
 //! Reads `env` records. Writes one `warmed` record per engine whose cache was filled, `skipped` where that was not asked
 //! for or nothing is installed from a cache, `warning` records, and `failed`.
 mod other_user;
+#[expect(clippy::disallowed_methods, reason = "runs as the user whose cache it is")]
 mod place;
+#[expect(clippy::disallowed_methods, reason = "runs as the user whose cache it is")]
 mod warm;
 mod why;
+#[expect(clippy::disallowed_methods, reason = "runs as the user whose cache it is")]
 mod workshop;
 
 use child::User;
