@@ -137,3 +137,17 @@ fn what_somebody_planted_in_tmp_is_not_looked_into() {
     );
     assert!(!output.stdout.contains("\"kind\""), "{}", output.transcript());
 }
+
+#[test]
+fn a_configuration_that_is_no_small_file_is_refused_at_once() {
+    let mut keeping = Keeping::new();
+    keeping.sandbox.set("AUTO_INFER_LLAMA_CPP_CONFIG", &keeping.sandbox.text("c.toml"));
+    keeping.sandbox.set("AUTO_INFER_LLAMA_CPP_OVERRIDES", "{}");
+    for plant in ["mkfifo c.toml", "truncate -s 20G c.toml", "ln -s /dev/zero c.toml", "mkdir c.toml"] {
+        let run = "ulimit -v 2000000; timeout 20 iplan < env.jsonl";
+        let output =
+            keeping.sandbox.sh(&format!("rm -rf c.toml; {plant}; ienv llama-cpp > env.jsonl; {run}"));
+        assert!([65, 69].contains(&output.code), "{plant}: {}", output.transcript());
+        assert!(output.stderr.contains("c.toml"), "{plant}: {}", output.transcript());
+    }
+}

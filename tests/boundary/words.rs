@@ -1,5 +1,6 @@
 //! Words of U's, on root's terminal.
 use super::{Boundary, PATIENT};
+use crate::kit::{Fake, Keeping};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -44,4 +45,26 @@ fn control_characters_of_the_users_files_reach_no_terminal_and_forge_no_line() {
     // Words that serde quotes.
     broken("state");
     all_are_clean();
+}
+
+#[test]
+fn what_an_engine_answers_tells_the_terminal_nothing() {
+    let keeping = Keeping::new();
+    let words = "a\\u001b[2Jb\\u009b31m\\u202ec";
+    let stream = format!(
+        "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{words}\"}},\"finish_reason\":\"stop\"}}]}}\n\ndata: [DONE]\n\n"
+    );
+    let fake = Fake::plan(&keeping, "a").says("healthy", "").says("stream", &stream).launched();
+    let url = fake.url();
+    let answer = keeping.sandbox.sh(&format!("ichat --url {url} hello")).exits(0);
+    assert!(
+        !answer.stdout.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'),
+        "{answer:?}"
+    );
+    assert_eq!(answer.one("answer")["content"], "a\u{1b}[2Jb\u{9b}31m\u{202e}c");
+    fake.now_says("chat", &format!("500\n{{\"error\":{{\"message\":\"x\\nistop: all is well {words}\"}}}}"));
+    let failed = keeping.sandbox.sh(&format!("ichat --url {url} hello")).transcript();
+    assert!(failed.contains("all is well"), "{failed}");
+    assert!(!failed.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{failed:?}");
+    assert!(!failed.lines().any(|line| line.starts_with("istop:")), "{failed}");
 }

@@ -127,11 +127,25 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// What the system says.
     pub fn write(&mut self, record: &Record) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
-        self.output.write_all(&line)?;
+        let mut line = speakable(serde_json::to_string(record)?);
+        line.push('\n');
+        self.output.write_all(line.as_bytes())?;
         self.output.flush()
     }
+}
+
+/// The same JSON, with what a terminal would obey and JSON may hold as it is written as `\u....`: control characters beyond
+/// ASCII, and those that turn the direction of what follows. A record is read by people, too.
+fn speakable(json: String) -> String {
+    let obeyed = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !json.contains(obeyed) {
+        return json;
+    }
+    let written = |c: char| if obeyed(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    json.chars().map(written).collect()
 }
 
 #[cfg(test)]
@@ -145,6 +159,15 @@ mod tests {
             Writer::new(&mut output).forward(&line).unwrap();
         }
         Ok(output)
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_written_in_ascii_and_means_the_same() {
+        let json = "{\"a\":\"\u{9b}31m \u{202e} \\n é\"}".to_owned();
+        let written = speakable(json.clone());
+        assert_eq!(written, "{\"a\":\"\\u009b31m \\u202e \\n é\"}");
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(read(&written), read(&json));
     }
 
     #[test]
