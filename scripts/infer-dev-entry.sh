@@ -244,7 +244,7 @@ judge_boot() {
 
 case ${1-} in
     -h | --help)
-        usage
+        usage || exit 69
         exit
         ;;
     -*)

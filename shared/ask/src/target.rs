@@ -204,13 +204,20 @@ fn authority(host: &str) -> String {
         Ok(IpAddr::V4(v4)) if v4.is_unspecified() => "127.0.0.1".to_owned(),
         Ok(IpAddr::V6(v6)) if v6.is_unspecified() => "[::1]".to_owned(),
         Ok(IpAddr::V6(v6)) => format!("[{v6}]"),
-        _ => host.to_owned(),
+        // It may come from a file that the instance's user wrote.
+        _ => host.chars().filter(|c| c.is_ascii_graphic()).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_holds_nothing_that_a_terminal_obeys() {
+        let url = Target::at("a\u{1b}[31m\nistop: \u{202e}b", 1).url().to_owned();
+        assert_eq!(url, "http://a[31mistop:b:1");
+    }
 
     #[test]
     fn all_interfaces_are_asked_on_loopback_and_ipv6_is_bracketed() {

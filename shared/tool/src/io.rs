@@ -172,7 +172,7 @@ impl Io {
     pub fn warn(&mut self, warning: Warning) -> Result<(), Failure> {
         let (what, hint) = (one_line(&warning.what), one_line(&warning.hint));
         say(&format!("{}: warning: {what}\n{0}: hint: {hint}\n", self.name));
-        self.write(warning)
+        self.write(Warning { what, hint, ..warning })
     }
 
     /// Write a table or a text for a person to stdout, in place of records.
@@ -255,9 +255,10 @@ impl Io {
             engine: subject.engine,
             instance: subject.instance.map(str::to_owned),
             by: self.name.to_owned(),
-            what: failure.what,
-            cause: failure.cause,
-            hint: failure.hint,
+            // What a user's process or file said is in them: a record is read by eyes too.
+            what: one_line(&failure.what),
+            cause: one_line(&failure.cause),
+            hint: failure.hint.as_deref().map(one_line),
             class: failure.class,
             exit: failure.exit,
             log_tail: failure.log_tail,
