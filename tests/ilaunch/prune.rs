@@ -71,6 +71,28 @@ fn an_instance_that_got_another_name_takes_the_port_of_the_old_one_in_one_go() {
 }
 
 #[test]
+fn a_plan_that_is_wrong_spares_what_it_may_be_meant_to_succeed() {
+    let sandbox = sandbox_with_engine(&[free_port()]);
+    drop(sandbox.sh(&format!("{PIPELINE} | iprobe")).exits(0));
+    let good = sandbox.read("llama.toml").replace("tiny0", "renamed");
+    sandbox.write("llama.toml", good.replace("tiny.gguf", "gone.gguf"));
+    for options in ["--prune", "--prune --replace"] {
+        let output = sandbox.sh(&format!("{PIPELINE} {options}")).exits(69);
+        assert_eq!((output.all("stopped").len(), states(&sandbox)), (0, vec![running("tiny0")]));
+        assert!(
+            output.stderr.contains(
+                "ilaunch: warning: --prune leaves llama-cpp tiny0 alone: a plan of llama-cpp failed\n"
+            ),
+            "{}",
+            output.stderr
+        );
+    }
+    sandbox.write("llama.toml", good);
+    drop(sandbox.sh(&format!("{PIPELINE} --prune | iprobe")).exits(0));
+    assert_eq!(states(&sandbox), [running("renamed")]);
+}
+
+#[test]
 fn what_is_only_remembered_is_forgotten_where_no_file_names_it() {
     let sandbox = sandbox_with_engine(&[free_port(), free_port()]);
     drop(sandbox.sh(PIPELINE).exits(0));

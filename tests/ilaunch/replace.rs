@@ -105,6 +105,32 @@ fn two_that_swap_their_ports_are_both_replaced() {
 }
 
 #[test]
+fn whoever_needs_the_port_of_a_refused_plan_is_refused_before_anything_is_stopped() {
+    let keeping = Keeping::new();
+    let fakes = ["a", "b", "c"].map(|name| Fake::plan(&keeping, name).launched());
+    let keepers = ["a", "b", "c"].map(|name| keeping.keeper(name).unwrap());
+    for wrong in 0..3 {
+        // Each is to have the port of the one before it.
+        let mut new: Vec<Value> = fakes.iter().map(|fake| again(&fake.plan, "2")).collect();
+        for (at, plan) in new.iter_mut().enumerate() {
+            plan["port"] = fakes[(at + 2) % 3].plan["port"].clone();
+        }
+        new[wrong]["model"] = json!("/nonexistent/model.gguf");
+        let output = replace(&keeping, &new).exits(69);
+        assert_eq!((output.all("failed").len(), output.all("stopped").len()), (3, 0), "{output:?}");
+        for name in ["a", "b", "c"] {
+            let said = format!("ilaunch: did not replace llama-cpp {name}, which goes on as it is: ");
+            assert!(output.stderr.contains(&said), "{}", output.stderr);
+        }
+        assert_eq!(["a", "b", "c"].map(|name| keeping.keeper(name).unwrap()), keepers);
+        let up = |name: &str| keeping.log(name).matches("up\n").count();
+        assert_eq!(["a", "b", "c"].map(up), [1, 1, 1]);
+        // Keepers that waited for their turn have gone.
+        wait_for("peace", LIMIT, || keeping.processes().len() == 2 * fakes.len());
+    }
+}
+
+#[test]
 fn a_new_plan_that_does_not_start_says_that_the_old_one_is_gone() {
     let keeping = Keeping::new();
     let plan = keeping.start("a", PATIENT);

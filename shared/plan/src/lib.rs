@@ -35,7 +35,7 @@ mod value;
 pub use gathered::{Gathered, Plans};
 pub use options::Options;
 pub use recheck::{Staying, recheck};
-pub use rules::GPU_MEMORY;
+pub use rules::{GPU_MEMORY, UNPLANNED};
 pub use secrets::secrets;
 
 use document::Document;

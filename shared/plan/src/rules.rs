@@ -18,7 +18,7 @@ pub(crate) const PORT_IN_USE: &str = "port_in_use";
 pub(crate) const PORT_SHARED: &str = "port_shared";
 pub(crate) const STALE: &str = "stale";
 /// Not for `allow`: who is not in the file has no `allow`.
-pub(crate) const UNPLANNED: &str = "unplanned";
+pub const UNPLANNED: &str = "unplanned";
 /// Not for `allow`: that is what `--lenient` is for.
 pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
 

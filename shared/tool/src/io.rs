@@ -198,6 +198,12 @@ impl Io {
             || instance.is_some_and(|name| self.ended.contains(&(engine, Some(name.to_owned()))))
     }
 
+    /// Whether a `failed` ended this engine or any instance of it, read or our own.
+    #[must_use]
+    pub fn any_ended(&self, engine: Engine) -> bool {
+        self.ended.iter().any(|(ended, _)| *ended == engine)
+    }
+
     /// Whether this step was asked for: `env` lists it, or nothing is gated, or no `env` came by.
     #[must_use]
     pub fn wants(&self, engine: Engine, step: Step) -> bool {

@@ -3,6 +3,7 @@
 //! Reads `plan` records, or `env` records where iplan left no trace: it then plans itself. Acts at the end of input. Writes
 //! one `instance` record for each instance that is kept, and with `--prune` and `--replace` one `stopped` for each that had
 //! to go.
+mod agree;
 mod gpu;
 mod input;
 mod keeper;
@@ -15,11 +16,8 @@ mod replace;
 
 use clap::Parser;
 use launch::Launch;
-use plan::{Options, Staying};
+use plan::Options;
 use record::Plan;
-use state::Directory;
-use std::path::Path;
-use stop::Request;
 use tool::{Failure, Io, Outcome};
 
 #[derive(Clone, Copy, Parser)]
@@ -50,7 +48,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         requests.extend(replace::find(&mut plans));
     }
     let mut replacements = replace::prepare(&plans, &mut requests, (&ikeep, &options), io)?;
-    let plans = without_taken_ports(alive(plans, io), &requests, io)?;
+    let plans = agree::settle(plans, &mut requests, &mut replacements, io)?;
     replace::stop(requests, &mut replacements, io)?;
     let plans = orphans::end(alive(plans, io), io)?;
     let plans = gpu::check(plans, gpu::When::BeforeAStart(&replacements), &options, io)?;
@@ -89,26 +87,4 @@ fn finish(launches: Vec<Launch>, io: &mut Io) -> Result<Outcome, Failure> {
         }
     }
     Ok(outcome)
-}
-
-/// Fail those whose port an instance has that goes on running: `iplan` let them pass because we could have stopped it.
-fn without_taken_ports(plans: Vec<Plan>, requests: &[Request], io: &mut Io) -> Result<Vec<Plan>, Failure> {
-    let mut run_dirs: Vec<&Path> =
-        plans.iter().filter_map(|plan| plan.state_dir.parent().and_then(Path::parent)).collect();
-    run_dirs.sort_unstable();
-    run_dirs.dedup();
-    let goes = |place: &Directory| requests.iter().any(|request| request.place == *place);
-    let places = run_dirs
-        .into_iter()
-        .flat_map(|run_dir| state::instances(run_dir).places)
-        .filter(|place| !goes(place));
-    let staying = Staying::of(places);
-    let mut may_start = Vec::new();
-    for plan in plans {
-        match staying.taken(&plan).filter(|_| !plan.reused) {
-            Some(failure) => io.fail((plan.engine, plan.instance.as_str()), failure)?,
-            None => may_start.push(plan),
-        }
-    }
-    Ok(may_start)
 }

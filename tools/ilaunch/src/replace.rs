@@ -81,7 +81,8 @@ pub(crate) fn prepare(
     Ok(replacements)
 }
 
-fn refuse(plan: &Plan, mut failure: Failure, io: &mut Io) -> Result<(), Failure> {
+/// Say that a new plan is refused, and that what runs goes on.
+pub(crate) fn refuse(plan: &Plan, mut failure: Failure, io: &mut Io) -> Result<(), Failure> {
     let Plan { engine, instance, .. } = plan;
     failure.what = format!("did not replace {engine} {instance}, which goes on as it is: {}", failure.what);
     io.fail((*engine, instance.as_str()), failure)
