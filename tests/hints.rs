@@ -219,7 +219,7 @@ fn what_is_no_record_is_told_without_the_names_of_types() {
         ("hello", "it is not JSON, from column 1 on"),
         ("5", "it is JSON, but not an object"),
         ("{}", "it has no 'kind'"),
-        (r#"{"kind":"env"}"#, "a record of kind 'env' needs 'engine'"),
+        (r#"{"kind":"env"}"#, "missing field `engine` in a record of kind 'env'"),
     ] {
         says(sandbox.sh(&format!("echo '{line}' | iplan")), 65, what, hint);
     }

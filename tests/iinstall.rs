@@ -332,6 +332,7 @@ fn an_engine_that_failed_before_is_left_alone_and_no_env_at_all_is_an_error() {
     insta::assert_snapshot!(site.sandbox.sh("iinstall < /dev/null").transcript(), @r"
     -- stderr --
     iinstall: no 'env' record on standard input: the stream ended without one, or the tool before this one died
+    iinstall: hint: the whole pipeline is: ienv llama-cpp | iinstall
     [exit 65]
     ");
 }

@@ -33,7 +33,10 @@ fn what_is_no_whole_archive() {
     let mut site = Site::new();
     fs::create_dir_all(site.home().join(".installs")).unwrap();
     let output = site.install("/nonexistent/a.tar.gz").exits(69);
-    insta::assert_snapshot!(output.stderr, @"iinstall: cannot read /nonexistent/a.tar.gz: No such file or directory");
+    insta::assert_snapshot!(output.stderr, @r"
+    iinstall: cannot read /nonexistent/a.tar.gz: No such file or directory
+    iinstall: hint: AUTO_INFER_LLAMA_CPP_PKG_PATH names it
+    ");
     assert_eq!(site.install("/").exits(69).one("failed")["cause"], "Is a directory");
     assert_eq!(refused(""), "the file is empty");
     assert_eq!(refused("hello"), "it is not an archive: it begins as none of them does");

@@ -83,10 +83,10 @@ fn in_plain_words(text: &str, error: &serde_json::Error) -> String {
     let Some(kind) = value.get("kind") else { return "it has no 'kind'".to_owned() };
     let Some(kind) = kind.as_str() else { return "its 'kind' is not a string".to_owned() };
     let said = error.to_string();
-    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said).replace('`', "'");
-    match said.strip_prefix("missing field ") {
-        Some(field) => format!("a record of kind '{kind}' needs {field}"),
-        None => format!("in a record of kind '{kind}', column {}: {said}", error.column()),
+    let said = said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said);
+    match said.starts_with("missing field ") {
+        true => format!("{said} in a record of kind '{kind}'"),
+        false => format!("in a record of kind '{kind}', column {}: {said}", error.column()),
     }
 }
 
@@ -206,7 +206,7 @@ mod tests {
             ("[1]", "it is JSON, but not an object"),
             ("{}", "it has no 'kind'"),
             ("{\"kind\":5}", "its 'kind' is not a string"),
-            ("{\"kind\":\"env\"}", "a record of kind 'env' needs 'engine'"),
+            ("{\"kind\":\"env\"}", "missing field `engine` in a record of kind 'env'"),
             (
                 "{\"kind\":\"skipped\",\"engine\":7}",
                 "in a record of kind 'skipped', column 28: expected value",

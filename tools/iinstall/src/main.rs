@@ -56,6 +56,9 @@ struct Args {
     /// Make the install directory, copy the template into it, and install nothing
     #[arg(long, conflicts_with_all = ["rehash", "rollback", "run_sh"])]
     prepare: bool,
+    /// Fail where nothing says what to install, whatever is installed already
+    #[arg(long, conflicts_with = "rollback")]
+    insist: bool,
     #[command(flatten)]
     handed: handed::Descriptors,
 }
@@ -68,6 +71,7 @@ impl Args {
         args.extend(self.rollback.then(|| "--rollback".to_owned()));
         args.extend(self.run_sh.then(|| "--run-sh".to_owned()));
         args.extend(self.prepare.then(|| "--prepare".to_owned()));
+        args.extend(self.insist.then(|| "--insist".to_owned()));
         args.extend(handed.arguments());
         args
     }
@@ -202,7 +206,7 @@ fn install(args: &Args, wanted: &Wanted<'_>, handed: Handed) -> Result<Found, Fa
             let road = cache::CacheRoad::new(order, wanted.verified)?;
             home::within(folder, patience, |home, lock| road.install(home, lock))?
         }
-        None => match looked_up(env, folder, begun)?.filter(|_| !only_install(env)) {
+        None => match looked_up(env, folder, begun)?.filter(|_| !args.insist) {
             Some(installed) => (installed, Vec::new()),
             None => return nothing(env, folder),
         },
@@ -229,11 +233,6 @@ fn looked_up(env: &Env, folder: &Path, begun: Instant) -> Result<Option<Installe
     let why = if env.wants(Step::Install) { "no source is set" } else { "step install was not asked for" };
     log::info!("looks up what is in {}: {why}", folder.display());
     lookup::installed(env, folder, begun)
-}
-
-/// An install is all that was asked for: what is there already is no answer to that.
-fn only_install(env: &Env) -> bool {
-    env.steps.as_deref().is_some_and(|steps| steps.contains(&Step::Install) && !steps.contains(&Step::Serve))
 }
 
 /// Nothing is installed: why that is as it was asked for, or a failure where it is not.
