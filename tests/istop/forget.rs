@@ -81,6 +81,26 @@ fn a_damaged_status_is_forgotten_too() {
 }
 
 #[test]
+fn a_folder_in_the_place_of_a_file_is_named_with_the_way_out_and_forgotten_too() {
+    let keeping = Keeping::new();
+    for name in ["status.json", "plan.json"] {
+        keeping.start("a", PATIENT);
+        keeping.stop("a");
+        let path = keeping.state_dir("a").join(name);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir_all(path.join("in/it")).unwrap();
+        std::fs::write(path.join("in/file"), "").unwrap();
+        let failed = keeping.launch(&[keeping.plan("a", PATIENT)]).exits(69).one("failed");
+        let hint = "istop --forget llama-cpp/a removes what stands there";
+        assert_eq!((&failed["cause"], &failed["hint"]), (&json!("Is a directory"), &json!(hint)), "{failed}");
+        let stopped = keeping.sandbox.sh("istop --forget").exits(0).one("stopped");
+        assert_eq!(stopped["forgotten"], true, "{stopped}");
+        assert_eq!(left(&keeping, "a"), ["lock"]);
+        assert_eq!(keeping.sandbox.sh("istat").exits(0).transcript(), "");
+    }
+}
+
+#[test]
 fn another_users_memory_is_not_ours_to_end() {
     if !rustix::process::geteuid().is_root() {
         println!("not run: becoming another user needs root");

@@ -1,5 +1,5 @@
 //! Writing and removing files.
-use crate::dir::{Dir, one_name};
+use crate::dir::{Dir, one_name, refused};
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, renameat, unlinkat};
 use rustix::rand::{GetRandomFlags, getrandom};
 use std::ffi::{OsStr, OsString};
@@ -9,6 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 
 /// How the name of a file ends that is not finished yet.
 const DRAFT: &str = ".new";
+/// How deep folders are removed. Each level holds a descriptor.
+const DEPTH: usize = 64;
 
 impl Dir {
     /// Replace a file in one step, with these permissions whatever the umask.
@@ -93,6 +95,32 @@ impl Dir {
     pub fn remove(&self, name: impl AsRef<OsStr>) -> io::Result<bool> {
         let name = one_name(name.as_ref())?;
         match self.actor.act(|| unlinkat(&self.fd, name, AtFlags::empty()))? {
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            other => Ok(other.map(|()| true)?),
+        }
+    }
+
+    /// Remove whatever has this name: a file, a link but not what it leads to, a folder with all that is in it. Says whether
+    /// there was anything.
+    ///
+    /// # Errors
+    /// What the system says; that folders lie in it too deep.
+    pub fn remove_all(&self, name: impl AsRef<OsStr>) -> io::Result<bool> {
+        self.remove_down(name.as_ref(), DEPTH)
+    }
+
+    fn remove_down(&self, name: &OsStr, depth: usize) -> io::Result<bool> {
+        let folder = match crate::walk::step(self, one_name(name)?) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Ok(crate::walk::Step::Folder(folder)) => folder,
+            // A link that is not to be followed can be removed.
+            _ => return self.remove(name),
+        };
+        let Some(depth) = depth.checked_sub(1) else { return Err(refused("folders lie in it too deep")) };
+        for below in folder.names()? {
+            folder.remove_down(&below, depth)?;
+        }
+        match self.actor.act(|| unlinkat(&self.fd, name, AtFlags::REMOVEDIR))? {
             Err(rustix::io::Errno::NOENT) => Ok(false),
             other => Ok(other.map(|()| true)?),
         }

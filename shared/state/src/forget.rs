@@ -17,7 +17,7 @@ impl Directory {
         !no_status || self.keeper().map_or(true, |keeper| keeper.is_some())
     }
 
-    /// Remove all files here but the lock, whatever they hold; says whether there were any. The lock is taken for as long
+    /// Remove all that is here but the lock, whatever it is; says whether there was anything. The lock is taken for as long
     /// as that takes, so that nobody starts the instance in between.
     ///
     /// # Errors
@@ -28,16 +28,16 @@ impl Directory {
             other => other.map_err(Taken::Io)?,
         };
         let _lock = Lock::take_in(&dir)?;
-        remove_files(&dir).map_err(Taken::Io)
+        remove_all(&dir).map_err(Taken::Io)
     }
 }
 
-fn remove_files(dir: &Dir) -> io::Result<bool> {
+fn remove_all(dir: &Dir) -> io::Result<bool> {
     let mut names = dir.names()?;
-    names.retain(|name| name != LOCK && dir.below(name).is_err());
+    names.retain(|name| name != LOCK);
     names.sort_by_key(|name| name == STATUS);
     for name in &names {
-        dir.remove(name)?;
+        dir.remove_all(name)?;
     }
     Ok(!names.is_empty())
 }
@@ -48,18 +48,27 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn all_goes_but_the_lock_and_what_is_kept_stays() {
+    fn all_goes_but_the_lock_folders_too_and_no_link_is_followed() {
         let run_dir = std::env::temp_dir().join(format!("state-forget-{}", std::process::id()));
         let folder = run_dir.join("llama-cpp/a");
         fs::create_dir_all(&folder).unwrap();
         for name in ["status.json", "plan.json", "secrets.json", "config.yaml", ".plan.json.new", "lock"] {
             fs::write(folder.join(name), "{").unwrap();
         }
+        let elsewhere = run_dir.join("elsewhere");
+        fs::create_dir_all(&elsewhere).unwrap();
+        fs::write(elsewhere.join("kept"), "").unwrap();
+        fs::create_dir_all(folder.join("api-key/in/it")).unwrap();
+        fs::write(folder.join("api-key/in/file"), "").unwrap();
+        for link in ["link", "api-key/in/it/link"] {
+            std::os::unix::fs::symlink(&elsewhere, folder.join(link)).unwrap();
+        }
         let place = Directory::at(&folder);
         assert!(place.is_known());
         assert!(place.forget().unwrap());
         let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["lock"]);
+        assert!(elsewhere.join("kept").exists(), "links are not followed");
         assert!(!place.is_known() && !place.forget().unwrap());
         fs::remove_dir_all(&folder).unwrap();
         assert!(!place.is_known() && !place.forget().unwrap());

@@ -64,7 +64,7 @@ impl Keeper {
             self.place.restore(&self.order, &self.status)?;
         }
         let written = self.place.write_status(&self.status);
-        written.map_err(|e| Failure::io(Code::Unmet, self.place.cannot_write("status.json"), &e))?;
+        written.map_err(|error| self.place.not_written("status.json", &error))?;
         let plan = &self.order.plan;
         // In the file before the engine runs: what follows this line is of this start.
         self.log.note(&Note::start_of(&plan.program));

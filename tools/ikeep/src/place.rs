@@ -48,7 +48,7 @@ impl Place {
     pub(crate) fn write_order(&self, order: &Order) -> Result<(), Failure> {
         let write = |name: &str, mode: u32, content: &[u8]| {
             let written = self.directory.replace(name, mode, content);
-            written.map_err(|error| Failure::io(Code::Unmet, self.cannot_write(name), &error))
+            written.map_err(|error| self.not_written(name, &error))
         };
         let json = |value: serde_json::Result<Vec<u8>>| value.unwrap_or_default();
         write("plan.json", 0o644, &json(serde_json::to_vec(&order.plan)))?;
@@ -72,6 +72,17 @@ impl Place {
         self.directory.replace("status.json", 0o644, &text).or_else(|error| {
             over(&text).or_else(|_| over(&serde_json::to_vec(&brief(status))?)).map_err(|_| error)
         })
+    }
+
+    /// That, why, and the way out where something stands in its place.
+    pub(crate) fn not_written(&self, name: &str, error: &io::Error) -> Failure {
+        let failure = Failure::io(Code::Unmet, self.cannot_write(name), error);
+        match (error.kind(), self.directory.engine(), self.directory.instance()) {
+            (io::ErrorKind::IsADirectory, Some(engine), Some(instance)) => {
+                failure.hint(format!("istop --forget {engine}/{instance} removes what stands there"))
+            }
+            _ => failure,
+        }
     }
 
     pub(crate) fn cannot_write(&self, name: &str) -> String {
@@ -105,8 +116,7 @@ impl Place {
             }
         }
         self.write_order(order)?;
-        let written = self.write_status(status);
-        written.map_err(|error| Failure::io(Code::Unmet, self.cannot_write("status.json"), &error))
+        self.write_status(status).map_err(|error| self.not_written("status.json", &error))
     }
 }
 
