@@ -143,6 +143,50 @@ fn an_engine_whose_state_cannot_be_written_again_is_stopped_by_its_keeper() {
     assert!(log.contains(": Permission denied\n"), "{log}");
 }
 
+/// The state is removed and a file stands in the place of the run directory, or of a folder in it.
+fn put_a_file(keeping: &Keeping, at: &str) {
+    let path = keeping.sandbox.path(at);
+    // The keeper may write it again in between.
+    let put = || {
+        fs::remove_dir_all(&path).ok();
+        fs::write(&path, "").is_ok()
+    };
+    wait_for("the file to stand there", LIMIT, put);
+}
+
+#[test]
+fn an_engine_is_seen_and_stopped_though_a_file_stands_where_its_state_was() {
+    for at in ["run", "run/llama-cpp", "run/llama-cpp/a"] {
+        let keeping = Keeping::new();
+        keeping.start("a", PATIENT);
+        let engine = pid(&keeping);
+        put_a_file(&keeping, at);
+        // Whichever run directory is chosen, or none.
+        for choice in ["istat", "unset AUTO_INFER_RUN_DIR; istat", "istat --run-dir run"] {
+            let warnings = keeping.sandbox.sh(choice).all("warning");
+            let told =
+                |warning: &&Value| warning["what"].as_str().unwrap().contains(&format!("process {engine},"));
+            let warning =
+                warnings.iter().find(told).unwrap_or_else(|| panic!("{at}: {choice}: {warnings:?}"));
+            assert_eq!(warning["rule"], "unrecorded", "{at}: {choice}");
+        }
+        let stopped = keeping.sandbox.sh("istop a").exits(0).one("stopped");
+        assert_eq!((&stopped["how"], &stopped["orphans"]), (&json!("term"), &json!(0)));
+        assert!(!alive(engine) && keeping.processes().is_empty());
+    }
+}
+
+#[test]
+fn a_keeper_stops_where_a_file_stands_in_the_place_of_its_run_directory_and_says_so() {
+    let keeping = Keeping::new();
+    keeping.start("a", PATIENT);
+    put_a_file(&keeping, "run");
+    wait_for("the keeper and its engine to go", LIMIT, || keeping.processes().is_empty());
+    let log = keeping.log("a");
+    assert!(log.contains("failed: its state directory is gone: cannot make "), "{log}");
+    assert!(log.contains("/run is not a folder\n"), "{log}");
+}
+
 #[test]
 fn a_launch_that_makes_the_run_directory_gives_it_back_to_the_keeper() {
     let keeping = Keeping::new();

@@ -165,7 +165,7 @@ fn unread(folder: &Path, error: &io::Error) -> Failure {
             failure.hint("run as root or as its owner, or name another run directory with --run-dir")
         }
         io::ErrorKind::NotADirectory => {
-            failure.hint("a run directory is a folder: correct AUTO_INFER_RUN_DIR, or --run-dir")
+            failure.hint("a run directory holds folders and is one: remove what stands there, or correct AUTO_INFER_RUN_DIR or --run-dir")
         }
         _ => failure,
     }

@@ -3,6 +3,7 @@ use crate::{Directory, Found, select};
 use owner::Owner;
 use record::Engine;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use tool::Failure;
 use tree::Kept;
@@ -48,11 +49,7 @@ fn of_group(state_dir: PathBuf, owner: Owner, mut kept: Vec<Kept>) -> Option<Unr
     let place = Directory::at(&state_dir);
     let (engine, instance) = (place.engine()?, place.instance()?.to_owned());
     // The path is what the process's user says: it is looked at with that user's rights.
-    let (alive, status) = owner.act(|| (place.keeper(), place.status())).ok()?;
-    if !matches!(alive, Ok(None)) {
-        return None;
-    }
-    let known = status.ok()?.and_then(|status| status.mark);
+    let known = owner.act(|| known(&place)).ok()??;
     kept.retain(|kept| Some(&kept.mark) != known.as_ref());
     let keeper = kept.iter().find_map(|kept| tree::keeper_of(kept.process)).map(|keeper| keeper.pid);
     let mut marks: Vec<String> = kept.iter().map(|kept| kept.mark.clone()).collect();
@@ -62,15 +59,38 @@ fn of_group(state_dir: PathBuf, owner: Owner, mut kept: Vec<Kept>) -> Option<Unr
     (!pids.is_empty()).then_some(Unrecorded { state_dir, engine, instance, owner, keeper, pids, marks })
 }
 
+/// The mark that its state directory tells of, if it is there and tells of any; `None` where nobody can be sure that it
+/// tells of nothing that runs.
+fn known(place: &Directory) -> Option<Option<String>> {
+    match place.open() {
+        // Something else stands in its place, or in that of a folder above it.
+        Err(error) if is_missing(&error) || is_other(&error) => return Some(None),
+        _ => {}
+    }
+    if !matches!(place.keeper(), Ok(None)) {
+        return None;
+    }
+    place.status().ok().map(|status| status.and_then(|status| status.mark))
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
+
+/// A file, or a link where none is followed.
+fn is_other(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotADirectory | io::ErrorKind::InvalidData)
+}
+
 /// What a command line means: the state directories, and what runs without one.
 ///
 /// # Errors
 /// As [`crate::everywhere`] and [`crate::named`].
 pub fn meant(run_dir: Option<&Path>, names: &[String]) -> Result<(Found, Vec<Unrecorded>), Failure> {
     let mut unrecorded = unrecorded(run_dir);
-    let mut everywhere = match run_dir {
-        // It was removed with all that ran in it.
-        Some(gone) if !unrecorded.is_empty() && !gone.exists() => Found::default(),
+    let mut everywhere = match run_dir.map(Path::to_owned).or_else(select::variable) {
+        // It was removed with all that ran in it, whatever stands there now.
+        Some(gone) if !unrecorded.is_empty() && !gone.is_dir() => Found::default(),
         _ => select::everywhere(run_dir)?,
     };
     let is_meant = |found: &Unrecorded, name: &str| select::is_meant(&Directory::at(&found.state_dir), name);

@@ -141,8 +141,15 @@ fn make_folders(state_dir: &Path) -> io::Result<()> {
             Err(error) => return Err(error),
         }
         let found = folder.symlink_metadata()?;
-        if !found.is_dir() || ![own, 0].contains(&found.uid()) {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"));
+        let wrong = if !found.is_dir() {
+            Some((io::ErrorKind::NotADirectory, "is not a folder".to_owned()))
+        } else if ![own, 0].contains(&found.uid()) {
+            Some((io::ErrorKind::PermissionDenied, format!("belongs to uid {}", found.uid())))
+        } else {
+            None
+        };
+        if let Some((kind, why)) = wrong {
+            return Err(io::Error::new(kind, format!("{} {why}", folder.display())));
         }
     }
     Ok(())
