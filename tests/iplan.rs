@@ -614,7 +614,7 @@ fn an_instance_that_runs_is_reused_and_its_port_is_its_own() {
     assert_eq!(
         stale.stderr,
         "iplan: warning: llama-cpp a runs already, from another plan\n\
-         iplan: hint: it goes on as it is; ilaunch --replace restarts it from the new plan\n"
+         iplan: hint: only ilaunch --replace restarts it from the new plan\n"
     );
     status(&sandbox.text("w"), &stale.one("plan")["hash"]);
     let same = plan(&sandbox, "llama-cpp", &toml).exits(0);

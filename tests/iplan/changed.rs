@@ -63,6 +63,9 @@ fn what_differs_is_named_field_by_field_without_values_of_variables_and_secrets(
     assert!(warning["hint"].as_str().unwrap().contains("ilaunch --replace"), "{warning}");
     assert_eq!((&output.one("plan")["reused"], &output.one("plan")["stale"]), (&json!(true), &json!(true)));
     assert!(!output.transcript().contains("sk-"), "{}", output.transcript());
+    // A plan that failed restarts nothing, so what it would change is not said.
+    let typo = plan(&sandbox, "llama-cpp", &old.replace("ctx_size", "ctx_sise")).exits(65);
+    assert_eq!((typo.all("failed").len(), typo.all("warning").len()), (1, 0), "{typo:?}");
     drop(kept);
 }
 

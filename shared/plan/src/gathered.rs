@@ -1,4 +1,5 @@
 //! The `env` and `installed` records of a stream, and planning from them.
+use crate::rules::STALE;
 use crate::{Input, Item, Options, plan_all, vocabulary_of};
 use record::{Engine, Plan, Record, Step};
 use tool::{Code, Failure, Io, vars};
@@ -115,6 +116,7 @@ impl Gathered {
                     io.fail((engine, name.as_str()), failure)?;
                 }
                 Item::Failed { engine, instance: None, failure } => io.fail(engine, failure)?,
+                Item::Warning(warning) if options.replace && warning.rule == STALE => {}
                 Item::Warning(warning) => io.warn(warning)?,
             }
         }

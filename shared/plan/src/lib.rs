@@ -143,7 +143,10 @@ fn finish(draft: Draft) -> Vec<Item> {
     let allowed = |warning: &Warning| plan.control.allow.contains(&warning.rule);
     let mut items: Vec<Item> =
         warnings.into_iter().filter(|warning| !allowed(warning)).map(Item::Warning).collect();
-    if failures.is_empty() {
+    if !failures.is_empty() {
+        // A plan that is none cannot be what restarts anything, and what it lacks is not what changed.
+        items.retain(|item| !matches!(item, Item::Warning(warning) if warning.rule == rules::STALE));
+    } else {
         items.push(Item::Plan(Box::new(plan)));
         return items;
     }

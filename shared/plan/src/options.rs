@@ -9,6 +9,8 @@ use tool::{Code, Failure, vars};
 pub struct Options {
     /// Unknown TOML keys warn instead of failing.
     pub lenient: bool,
+    /// What runs from another plan is about to be restarted: that it does so is not worth a warning.
+    pub replace: bool,
     /// The caller's environment: what servers inherit, and where overrides stand.
     pub environment: BTreeMap<String, String>,
 }
@@ -24,7 +26,7 @@ impl Options {
         };
         let environment: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
         let lenient = lenient || boolean(vars::LENIENT_CONFIG, &environment)?;
-        Ok(Self { lenient, environment })
+        Ok(Self { lenient, replace: false, environment })
     }
 
     /// The variable with an engine's overrides, and its value, where it is set.

@@ -102,11 +102,7 @@ fn find_running(draft: &mut Draft) -> Result<(), Failure> {
     draft.plan.reused = true;
     draft.plan.stale = stale;
     if stale {
-        draft.warn(
-            rules::STALE,
-            what,
-            "it goes on as it is; ilaunch --replace restarts it from the new plan",
-        );
+        draft.warn(rules::STALE, what, "only ilaunch --replace restarts it from the new plan");
     }
     Ok(())
 }
