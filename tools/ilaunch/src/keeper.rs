@@ -139,6 +139,11 @@ impl Starting {
         pipe::end(&mut self.child, Instant::now() + DEATH);
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Wait for the report: the keeper's process id, and the keeper itself where we wait for its end.
     pub(crate) fn reported(mut self) -> Result<(u32, Option<Foreground>), Failure> {
         let what = "cannot keep the instance";

@@ -6,7 +6,13 @@ use plan::Options;
 use record::{Instance, Plan};
 use state::{Directory, Order};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 use tool::{Code, Failure, vars};
+
+/// How long another keeper has to say which plan it keeps, and how often it is asked.
+const TOLD: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// One instance on its way.
 pub(crate) struct Launch {
@@ -26,6 +32,8 @@ enum Step {
     Starting(Starting),
     /// Its keeper has reported.
     Kept(u32, Option<Foreground>),
+    /// Somebody else's keeper was there first.
+    Busy(u32),
     /// It will not run.
     Failed(Failure),
 }
@@ -70,6 +78,12 @@ impl Launch {
         }
     }
 
+    /// Whether somebody else has started the instance from this very plan.
+    pub(crate) fn is_kept(&self) -> bool {
+        let keeper = keeper::living(&Directory::at(&self.plan.state_dir)).ok().flatten();
+        keeper.is_some_and(|pid| matches!(kept_already(&self.plan, pid), Step::Reused(_)))
+    }
+
     pub(crate) fn state_dir(&self) -> &Path {
         &self.plan.state_dir
     }
@@ -79,10 +93,20 @@ impl Launch {
         // What stands there in between is never seen.
         let step = std::mem::replace(&mut self.step, Step::Reused(0));
         self.step = match step {
-            Step::Starting(starting) => match starting.reported() {
-                Ok((keeper_pid, foreground)) => Step::Kept(keeper_pid, foreground),
-                Err(failure) => Step::Failed(failure),
-            },
+            Step::Starting(starting) => {
+                let own = starting.pid();
+                match starting.reported() {
+                    Ok((keeper_pid, foreground)) => Step::Kept(keeper_pid, foreground),
+                    Err(failure) => {
+                        let other = (failure.code == Code::Later).then(|| other(&self.plan, own)).flatten();
+                        match other {
+                            Some(pid) if self.replaces || self.plan.reused => kept_already(&self.plan, pid),
+                            Some(pid) => Step::Busy(pid),
+                            None => Step::Failed(failure),
+                        }
+                    }
+                }
+            }
             settled => settled,
         };
     }
@@ -93,6 +117,7 @@ impl Launch {
         match self.step {
             Step::Failed(failure) if self.replaces => Err(not_replaced(&self.plan, failure)),
             Step::Failed(failure) => Err(failure),
+            Step::Busy(pid) => Err(keeper::busy(&self.plan, pid)),
             Step::Kept(keeper_pid, foreground) => Ok((instance(keeper_pid, self.plan), foreground)),
             Step::Reused(keeper_pid) => reused(keeper_pid, &self.plan).map(|instance| (instance, None)),
             Step::Starting(_) | Step::Waiting(..) => {
@@ -105,7 +130,11 @@ impl Launch {
 fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Step, Failure> {
     if let Some(pid) = keeper::living(&Directory::at(&plan.state_dir))? {
         log::info!("{} {} is kept by process {pid} already", plan.engine, plan.instance);
-        return if plan.reused { Ok(Step::Reused(pid)) } else { Err(keeper::busy(plan, pid)) };
+        return Ok(match plan.reused {
+            true => Step::Reused(pid),
+            false if options.replace => kept_already(plan, pid),
+            false => Step::Busy(pid),
+        });
     }
     let order = order(plan, options)?;
     let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
@@ -120,6 +149,26 @@ fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Step, Failure> 
     places::make_folders(plan, user.as_ref())?;
     places::hand_over(plan, user.as_ref())?;
     Starting::start(ikeep, &order, user.as_ref()).map(Step::Starting)
+}
+
+/// The keeper of the instance, where it is another process than ours.
+fn other(plan: &Plan, own: u32) -> Option<u32> {
+    keeper::living(&Directory::at(&plan.state_dir)).ok()?.filter(|pid| *pid != own)
+}
+
+/// Somebody else restarted the instance at the same time. Where it runs from the very plan that came, all is well; it may
+/// only just have begun to say from which.
+fn kept_already(plan: &Plan, pid: u32) -> Step {
+    let directory = Directory::at(&plan.state_dir);
+    let is_ours = || matches!(directory.plan(), Ok(Some(running)) if running.hash == plan.hash);
+    let until = Instant::now() + TOLD;
+    while plan.control.background && Instant::now() < until {
+        if is_ours() {
+            return Step::Reused(pid);
+        }
+        thread::sleep(PAUSE);
+    }
+    Step::Busy(pid)
 }
 
 fn order(plan: &Plan, options: &Options) -> Result<Order, Failure> {

@@ -36,7 +36,7 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let options = Options::of_process(false)?;
+    let options = Options { replace: args.replace, ..Options::of_process(false)? };
     let mut input = input::read(io, &options)?;
     let mut requests = if args.prune && !io.gone() { prune::find(&input, io)? } else { Vec::new() };
     let mut plans = input::only_one_in_front(std::mem::take(&mut input.plans), io)?;

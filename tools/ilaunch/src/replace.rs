@@ -103,7 +103,11 @@ pub(crate) fn stop(
             Ok(None) => {}
             Err(failure) => {
                 if let Some(launch) = replacements.take(place.path()) {
+                    let is_kept = launch.is_kept();
                     launch.abandon();
+                    if is_kept {
+                        continue;
+                    }
                 }
                 io.fail((engine, instance), failure)?;
             }
