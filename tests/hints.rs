@@ -244,3 +244,63 @@ fn only_who_lacks_permission_is_told_to_run_as_another() {
     let output = sandbox.sh("istat");
     assert!(output.code != 0 && !output.stderr.contains("as root"), "{}", output.transcript());
 }
+
+#[test]
+fn values_that_mean_nothing_here_are_told_before_anything_starts() {
+    plan_says(
+        "",
+        "log_file = '/tmp'",
+        69,
+        "cannot write log file /tmp: Is a directory",
+        "it is a folder: name a file in it",
+    );
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    let pipeline = "ienv llama-cpp | iinstall | iplan";
+    let toml = sandbox.read("llama.toml");
+    let model = toml.lines().find(|line| line.starts_with("model")).unwrap().to_owned();
+    sandbox.write("llama.toml", toml.replace(&model, "model = ''"));
+    let refused = sandbox.sh(pipeline).exits(65);
+    assert_eq!(refused.one("failed")["class"], "model_unset");
+    assert!(refused.stderr.contains("server.model is empty"), "{}", refused.transcript());
+    sandbox.write("llama.toml", toml.replace(&model, "model = '~/x.gguf'"));
+    let warned = sandbox.sh(pipeline);
+    assert!(
+        warned.stderr.contains("'~' is not expanded here; write the whole path"),
+        "{}",
+        warned.transcript()
+    );
+    sandbox.write("llama.toml", format!("{toml}[instance.tiny0.control]\nlog_dir = '/proc'\n"));
+    let hint = "set log_dir or AUTO_INFER_LOG_DIR to another";
+    says(sandbox.sh(&format!("{pipeline} | ilaunch")), 69, "cannot open the log /proc/", hint);
+    sandbox.write("llama.toml", &toml);
+    sandbox.write("plain", "");
+    sandbox.set("AUTO_INFER_LOG_DIR", &sandbox.text("plain"));
+    says(sandbox.sh(pipeline), 69, "Not a directory", "set log_dir or AUTO_INFER_LOG_DIR to a folder");
+    sandbox.write("llama.toml", format!("[master]\nllama_cpp_path = '/nowhere'\n{toml}"));
+    says(
+        sandbox.sh(pipeline),
+        69,
+        "llama.toml:2:18: master.llama_cpp_path: cannot run /nowhere",
+        "correct it",
+    );
+    sandbox.set("AUTO_INFER_LLAMA_CPP_OVERRIDES", "{\"bogus\":1}");
+    says(sandbox.sh(pipeline), 69, "AUTO_INFER_LLAMA_CPP_OVERRIDES: unknown key 'bogus'", "its keys are");
+    let said = sandbox.sh(pipeline).stderr;
+    assert!(!said.contains("in the file"), "{said}");
+}
+
+#[test]
+fn a_keeper_that_is_started_by_hand_says_who_starts_it() {
+    let sandbox = Sandbox::new();
+    for (order, what) in [
+        ("", "it is empty"),
+        ("hello", "it is not JSON, from line 1 column 1 on"),
+        ("[1]", "it is JSON, but not an object"),
+        ("{}", "it has no 'plan'"),
+        (r#"{"plan":[]}"#, "its 'plan' is not an object"),
+    ] {
+        says(sandbox.sh(&format!("echo '{order}' | ikeep")), 65, what, "it is written for ilaunch");
+    }
+    let terminal = sandbox.sh("script -qec ikeep /dev/null </dev/null").exits(2);
+    assert!(terminal.stdout.contains("it is written for ilaunch"), "{}", terminal.stdout);
+}

@@ -354,7 +354,19 @@ fn a_file_that_is_wrong_is_refused_with_file_line_column_and_the_nearest_name() 
             "[instance.a.server]\nextra_args = '--x'\n",
             ":2:14",
             "server.extra_args is a string, not a list of strings",
-            "",
+            "write it as [\"--x\"]",
+        ),
+        (
+            "[instance.a.server]\nextra_args = ['-c', 512]\n",
+            ":2:21",
+            "server.extra_args holds a number, not a string",
+            "write it in quotes: \"512\"",
+        ),
+        (
+            "[instance.a.control]\nliveness = true\n",
+            ":2:12",
+            "control.liveness is a boolean, not a string",
+            "it is one of off, health, answer",
         ),
         (
             "[instance.a.server]\n'--model' = 'x'\n",

@@ -52,6 +52,7 @@ fn what_llama_cpp_would_not_take_is_refused_before_it_starts() {
     for (lines, expected) in [
         ("mmap = false", "server.mmap: this llama-server has no such flag | it is load_mode now"),
         ("ctx_sizes = 1", "server.ctx_sizes: this llama-server has no such flag | did you mean ctx_size?"),
+        ("model_path = '/m'", "server.model_path: this llama-server has no such flag | did you mean model?"),
         (
             "draft_max = 4",
             "server.draft_max: this engine no longer has --draft | the argument has been removed",

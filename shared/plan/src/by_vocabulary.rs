@@ -3,6 +3,7 @@ use crate::arguments::{Argument, Dialect, Refusal, holds_secret, single};
 use crate::typed::{self, Word};
 use crate::value::{Entry, Node, Value};
 use engine::Lists;
+use record::Engine;
 use vocabulary::{Flag, List, Parser, Takes, Type, Vocabulary};
 
 /// One entry of `server`; `None` where it is written by leaving it out.
@@ -55,6 +56,13 @@ pub(crate) fn unknown(dialect: Dialect<'_>) -> String {
 /// Where it went, else what is spelt like it.
 pub(crate) fn unknown_hint(key: &str, vocabulary: &Vocabulary, dialect: Dialect<'_>) -> Option<String> {
     let name = key.trim_start_matches('-').replace('_', "-");
+    let ours = dialect.traits.model;
+    // Every engine names its model otherwise; what is spelt like another's is not what is meant.
+    let is_model =
+        || [Engine::LlamaCpp, Engine::Vllm, Engine::Sglang].map(|e| engine::of(e).model).contains(&&*name);
+    if name != ours && is_model() && vocabulary.named(ours).is_some() {
+        return Some(format!("did you mean {}?", ours.replace('-', "_")));
+    }
     let went = dialect.traits.successors.iter().find(|(gone, _)| *gone == name);
     let near = || {
         Some(format!("did you mean {}?", vocabulary.nearest(key)?.trim_start_matches('-').replace('-', "_")))

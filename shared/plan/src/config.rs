@@ -1,10 +1,10 @@
 //! The shape of the TOML file: which tables and keys there are, and the defaults under each instance.
 use crate::control::{self, Settings};
 use crate::document::Document;
-use crate::extra::Word;
+use crate::extra::{self, Word};
 use crate::port;
 use crate::problems::Problems;
-use crate::value::{Entry, Merge, Node, Table, Value};
+use crate::value::{Entry, Merge, Place, Table, Value};
 use record::Engine;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -26,6 +26,7 @@ impl Config {
         let master = Master {
             enable: true,
             llama_cpp_path: None,
+            llama_cpp_place: None,
             project_dir: None,
             pixi_environment: None,
             python_path: None,
@@ -40,6 +41,8 @@ impl Config {
 pub(crate) struct Master {
     pub(crate) enable: bool,
     pub(crate) llama_cpp_path: Option<PathBuf>,
+    /// Where that stands.
+    pub(crate) llama_cpp_place: Option<Place>,
     pub(crate) project_dir: Option<PathBuf>,
     pub(crate) pixi_environment: Option<String>,
     pub(crate) python_path: Option<PathBuf>,
@@ -66,7 +69,7 @@ const RESERVED: [&str; 3] = ["control", "env", "server"];
 /// All that is wrong with the file, or the file.
 pub(crate) fn read(document: &Document, engine: Engine, lenient: bool) -> Result<Config, Vec<Failure>> {
     let mut problems = Problems::new(document, lenient);
-    problems.only_known("the file", &document.root, &["master", "instance"]);
+    problems.only_known(None, &document.root, &["master", "instance"]);
     let empty = Table::default();
     let master =
         read_master(problems.table(&document.root, "master").unwrap_or(&empty), engine, &mut problems);
@@ -100,7 +103,7 @@ fn read_master(table: &Table, engine: Engine, problems: &mut Problems<'_>) -> Ma
             vec!["enable", "project_dir", "pixi_project_dir", "pixi_environment", "python_path", key]
         }
     };
-    problems.only_known("[master]", table, &known);
+    problems.only_known(Some("[master]"), table, &known);
     let mut path = |key| problems.path(table, "master", key);
     let llama_cpp_path = path("llama_cpp_path");
     let (project_dir, kept) = (path("project_dir"), path("pixi_project_dir"));
@@ -112,6 +115,7 @@ fn read_master(table: &Table, engine: Engine, problems: &mut Problems<'_>) -> Ma
     }
     Master {
         enable: problems.flag(table, "master", "enable", true),
+        llama_cpp_place: table.get("llama_cpp_path").map(|node| node.place),
         llama_cpp_path,
         project_dir: project_dir.or(kept),
         pixi_environment: problems.text(table, "master", "pixi_environment"),
@@ -215,30 +219,14 @@ fn read_instance(
         problems.at(entry.place, cause, Some(hint));
         return None;
     };
-    problems.only_known(&format!("[instance.{}]", entry.key), table, &RESERVED);
+    problems.only_known(Some(&format!("[instance.{}]", entry.key)), table, &RESERVED);
     let mut parts = defaults.under(Parts::of(table, problems));
     let settings = control::read(&parts.control, engine, problems);
     let extra = parts.server.0.iter().position(|entry| entry.key == "extra_args");
-    let extra_args = extra.map(|at| read_extra(&parts.server.0.remove(at), problems)).unwrap_or_default();
+    let extra_args = extra.map(|at| extra::read(&parts.server.0.remove(at), problems)).unwrap_or_default();
     check_server(&parts.server, problems);
     let env = read_env(&parts.env, problems);
     Some(Instance { name: entry.key.clone(), settings, server: parts.server, extra_args, env })
-}
-
-fn read_extra(entry: &Entry, problems: &mut Problems<'_>) -> Vec<Word> {
-    let Value::List(nodes) = &entry.node.value else {
-        let cause = format!("server.extra_args is {}, not a list of strings", entry.node.value.type_name());
-        problems.at(entry.node.place, cause, None);
-        return Vec::new();
-    };
-    let mut word = |node: &Node| match node.value.word() {
-        Some(word) if !word.contains('\0') => Some(Word { text: word.to_owned(), place: node.place }),
-        _ => {
-            problems.at(node.place, "server.extra_args holds something that is no plain string", None);
-            None
-        }
-    };
-    nodes.iter().filter_map(&mut word).collect()
 }
 
 /// What no command line can hold, and the two arguments whose meaning is ours as well.

@@ -73,7 +73,7 @@ impl Settings {
 const LONGEST_S: u64 = 30 * 86_400;
 
 pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -> Settings {
-    problems.only_known("control", table, &KEYS);
+    problems.only_known(Some("control"), table, &KEYS);
     let Settings { control: default, .. } = Settings::default_of(engine);
     let mut number = |key, range, default| problems.number(table, key, range).unwrap_or(default);
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);

@@ -163,22 +163,25 @@ pub(crate) fn left_behind(state_dir: &Path) -> bool {
 
 fn check_model(draft: &mut Draft) {
     let traits = engine::of(draft.plan.engine);
-    let Some(model) = draft.plan.model.clone() else {
-        if !draft.model_elsewhere {
+    let named = draft.plan.model.clone();
+    let Some(model) = named.clone().filter(|model| !model.trim().is_empty()) else {
+        if named.is_some() || !draft.model_elsewhere {
             let what = format!("instance {} names no model", draft.plan.instance);
-            let failure = Failure::new(
-                Code::Input,
-                what,
-                format!("server.{} is not set", traits.model.replace('-', "_")),
-            );
-            draft.object(rules::MODEL_UNSET, failure);
+            let how = if named.is_some() { "empty" } else { "not set" };
+            let cause = format!("server.{} is {how}", traits.model.replace('-', "_"));
+            draft.object(rules::MODEL_UNSET, Failure::new(Code::Input, what, cause));
         }
         return;
     };
     let path = Path::new(&model);
     if !path.is_absolute() {
         let what = format!("model '{model}' of {} is not an absolute path", draft.plan.instance);
-        draft.warn(rules::MODEL_NOT_LOCAL, what, "offline it is found only if the engine's own cache has it");
+        let hint = if model.starts_with('~') {
+            "'~' is not expanded here; write the whole path, from /"
+        } else {
+            "offline it is found only if the engine's own cache has it"
+        };
+        draft.warn(rules::MODEL_NOT_LOCAL, what, hint);
         return;
     }
     let what = format!("model {model} of instance {}", draft.plan.instance);
@@ -204,11 +207,13 @@ fn check_log(plan: &Plan) -> Result<(), Failure> {
     let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
     let folder = plan.log_file.parent().unwrap_or(Path::new("/"));
     let file = plan.log_file.as_path();
+    let elsewhere = format!("set log_dir or {} to a folder that can be made and written", vars::LOG_DIR);
+    if file.is_dir() {
+        let hint = "it is a folder: name a file in it, or set log_dir to it";
+        return Err(cannot(&rustix::io::Errno::ISDIR.into()).hint(hint));
+    }
     if folder.exists() {
         let try_it = || {
-            if file.is_dir() {
-                return Err(rustix::io::Errno::ISDIR);
-            }
             let target = if file.exists() {
                 (file, Access::WRITE_OK)
             } else {
@@ -222,15 +227,20 @@ fn check_log(plan: &Plan) -> Result<(), Failure> {
         };
         return tried.map_err(|error| {
             let who = plan.user.as_deref().unwrap_or("this user");
-            cannot(&error.into()).hint(format!("let {who} write in {}, or set log_dir", folder.display()))
+            cannot(&error.into()).hint(format!("let {who} write in {}, or {elsewhere}", folder.display()))
         });
     }
     let above = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     if !above.is_dir() {
-        return Err(cannot(&rustix::io::Errno::NOTDIR.into()));
+        let hint = format!("{} is not a folder; {elsewhere}", above.display());
+        return Err(cannot(&rustix::io::Errno::NOTDIR.into()).hint(hint));
     }
     permitted(above, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
-        cannot(&error.into()).hint(format!("{} cannot be made in {}", folder.display(), above.display()))
+        cannot(&error.into()).hint(format!(
+            "{} cannot be made in {}; {elsewhere}",
+            folder.display(),
+            above.display()
+        ))
     })
 }
 

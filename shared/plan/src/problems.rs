@@ -41,12 +41,17 @@ impl<'a> Problems<'a> {
     }
 
     /// Complain about every key of a closed table that is not known.
-    pub(crate) fn only_known(&mut self, table_name: &str, table: &Table, known: &[&str]) {
+    pub(crate) fn only_known(&mut self, table_name: Option<&str>, table: &Table, known: &[&str]) {
         for entry in &table.0 {
             if known.contains(&entry.key.as_str()) {
                 continue;
             }
-            let cause = format!("unknown key '{}' in {table_name}", entry.key);
+            // The outermost table is the file, or else the variable that the failure names already.
+            let cause = match (table_name, entry.place) {
+                (Some(table_name), _) => format!("unknown key '{}' in {table_name}", entry.key),
+                (None, Place::File(_)) => format!("unknown key '{}' in the file", entry.key),
+                (None, Place::Overrides) => format!("unknown key '{}'", entry.key),
+            };
             let hint = match nearest(entry.key.as_str(), known.iter().copied()) {
                 Some(near) => format!("did you mean '{near}'?"),
                 None => format!("its keys are {}", known.join(", ")),
@@ -121,11 +126,18 @@ impl<'a> Problems<'a> {
         key: &str,
         words: &[&'static str],
     ) -> Option<&'static str> {
+        let hint = format!("it is one of {}", words.join(", "));
+        if let Some(node) = table.get(key)
+            && !matches!(node.value, Value::Text(_))
+        {
+            let cause = format!("control.{key} is {}, not a string", node.value.type_name());
+            self.at(node.place, cause, Some(hint));
+            return None;
+        }
         let text = self.text(table, "control", key)?;
         let found = words.iter().find(|word| **word == text).copied();
         if found.is_none() {
             let place = table.get(key).map_or(Place::Overrides, |node| node.place);
-            let hint = format!("it is one of {}", words.join(", "));
             self.at(place, format!("control.{key} is '{text}'"), Some(hint));
         }
         found

@@ -49,7 +49,8 @@ pub(crate) fn find(input: &Input, master: &Master, caller: &Caller<'_>) -> Resul
 
 fn find_llama(input: &Input, master: &Master, caller: &Caller<'_>) -> Result<Install, Failure> {
     if let Some(path) = &master.llama_cpp_path {
-        executable(path, "master.llama_cpp_path")?;
+        let hint = "correct it, or leave it out to run what is installed";
+        executable(path, "master.llama_cpp_path").map_err(|failure| failure.hint(hint))?;
         return Ok(Install::of_executable(path));
     }
     if let Some(install) = installed(input, "default")?

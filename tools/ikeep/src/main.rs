@@ -29,11 +29,11 @@ use record::{Keeper as State, Plan};
 use rustix::fs::FlockOperation;
 use state::{Directory, Order, Report, Status};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use tool::thread::unavailable;
-use tool::{Code, Failure};
+use tool::{Code, Failure, vars};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -101,16 +101,38 @@ fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Eng
 }
 
 fn read_order() -> Result<Order, Failure> {
+    let wanted = "it is written for ilaunch, which starts ikeep with a plan: ienv llama-cpp | iinstall | iplan | ilaunch";
     let mut text = Vec::new();
+    if io::stdin().is_terminal() {
+        let cause = "it is a terminal, and an order is wanted, {\"plan\": …, \"secrets\": …}";
+        return Err(Failure::new(Code::Usage, "cannot read the order on standard input", cause).hint(wanted));
+    }
     let read = io::stdin().read_to_end(&mut text);
     read.map_err(|error| Failure::io(Code::Input, "cannot read the order on standard input", &error))?;
-    let order = serde_json::from_slice(&text)
-        .map_err(|error| Failure::new(Code::Input, "standard input is not an order", error.to_string()))?;
+    let order = order_of(&text)
+        .map_err(|cause| Failure::new(Code::Input, "standard input is not an order", cause).hint(wanted))?;
     if let Ok(null) = File::open("/dev/null") {
         // Whoever wrote the order may go on holding the other end.
         rustix::stdio::dup2_stdin(&null).ok();
     }
     Ok(order)
+}
+
+/// What is wrong is said without the names of our types.
+fn order_of(text: &[u8]) -> Result<Order, String> {
+    if text.trim_ascii().is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    let json: serde_json::Value = serde_json::from_slice(text).map_err(|error| {
+        format!("it is not JSON, from line {} column {} on", error.line(), error.column())
+    })?;
+    match json.as_object().map(|fields| fields.get("plan")) {
+        None => return Err("it is JSON, but not an object".to_owned()),
+        Some(None) => return Err("it has no 'plan'".to_owned()),
+        Some(Some(plan)) if !plan.is_object() => return Err("its 'plan' is not an object".to_owned()),
+        Some(Some(_)) => {}
+    }
+    serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 
 /// A shared lock, so that the pruner leaves the install alone; then it must still be there.
@@ -134,8 +156,15 @@ fn open_log(Order { plan, secrets }: &Order, events: &Events) -> Result<Log, Fai
     let max_bytes = control.log_max_mib.saturating_mul(1 << 20).max(1);
     let (keep, aloud, time_every) = (control.log_keep, !control.background, log::TIME_EVERY);
     let options = log::Options { max_bytes, keep, secrets, aloud, time_every };
-    Log::open(&plan.log_file, options, events.sender())
-        .map_err(|error| unavailable(format!("cannot open the log {}", plan.log_file.display()), &error))
+    Log::open(&plan.log_file, options, events.sender()).map_err(|error| {
+        let failure = unavailable(format!("cannot open the log {}", plan.log_file.display()), &error);
+        let folder = plan.log_file.parent().unwrap_or(Path::new("/")).display();
+        let hint = format!(
+            "no file can be made or written in {folder}; set log_dir or {} to another",
+            vars::LOG_DIR
+        );
+        if failure.hint.is_some() { failure } else { failure.hint(hint) }
+    })
 }
 
 fn first_status(plan: &Plan) -> Status {
