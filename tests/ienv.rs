@@ -518,7 +518,7 @@ fn explain_shows_value_origin_and_what_was_overridden_and_no_secret() {
       lenient_config  0            default
       boot_wait       1            default
       log             warn         default
-      keep            -            -
+      keep            -            unset: INFER_DEV_KEEP
 
     llama-cpp: skipped, no ON_BOOT variable asks for it
       field            value  origin   overrode
@@ -526,25 +526,25 @@ fn explain_shows_value_origin_and_what_was_overridden_and_no_secret() {
       on_boot          0      default
 
     sglang
-      field                          value                        origin                         overrode
+      field                          value                        origin                                    overrode
       cache_warm_on_boot             0                            default
       install_on_boot                0                            default
       bundle_on_boot                 0                            default
-      on_boot                        1                            AUTO_INFER_SGLANG_ON_BOOT      0
-      template_dir                   -                            -
+      on_boot                        1                            AUTO_INFER_SGLANG_ON_BOOT                 0
+      template_dir                   -                            unset: AUTO_INFER_SGLANG_TEMPLATE_DIR
       bundle                         /media/sglang.tar            AUTO_INFER_SGLANG_BUNDLE_PATH
-      sha256                         -                            -
-      project_dir                    /srv/sglang                  AUTO_INFER_SGLANG_PROJECT_DIR  /srv/w/sglang-infer
+      sha256                         -                            unset: AUTO_INFER_SGLANG_BUNDLE_SHA256
+      project_dir                    /srv/sglang                  AUTO_INFER_SGLANG_PROJECT_DIR             /srv/w/sglang-infer
       pixi_env                       default                      default
-      pixi_unpack                    -                            -
-      python                         -                            -
+      pixi_unpack                    -                            unset: AUTO_INFER_SGLANG_PIXI_UNPACK_BIN
+      python                         -                            unset: AUTO_INFER_SGLANG_PYTHON
       force                          0                            default
-      road                           cache                        --road                         bundle (AUTO_INFER_SGLANG_BUNDLE_PATH)
-      cache_root                     /cache                       AUTO_INFER_SGLANG_CACHE_ROOT   /srv/w/.cache/sglang-infer
+      road                           cache                        --road                                    bundle (AUTO_INFER_SGLANG_BUNDLE_PATH)
+      cache_root                     /cache                       AUTO_INFER_SGLANG_CACHE_ROOT              /srv/w/.cache/sglang-infer
       cache_layout                   split                        default
       conda_pkgs_dir                 /cache/conda/rattler/pkgs    default
       uv_cache_dir                   /cache/pypi/uv               default
-      config                         -                            -
+      config                         -                            unset: AUTO_INFER_SGLANG_CONFIG
       overrides_variable             AUTO_INFER_SGLANG_OVERRIDES  AUTO_INFER_SGLANG_OVERRIDES
       PIP_CACHE_DIR                  /cache/pypi/pip              for pixi
       PIXI_CACHE_CONDA_PACKAGES_DIR  /cache/conda/rattler/pkgs    for pixi

@@ -385,3 +385,21 @@ fn screen(text: &str) -> Vec<String> {
     }
     lines
 }
+
+/// README's way to a model of one's own, line by line, on the tiny package and model.
+#[test]
+fn the_readmes_five_commands_serve_a_model_of_ones_own() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let section = readme.split("## Your own model\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let lines: Vec<&str> = section.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    let (tiny, port, sandbox) = (Tiny::get(), free_port().to_string(), Sandbox::new());
+    let script = lines
+        .join("\n")
+        .replace("/media/llama-cpp.tar.gz", tiny.archive.to_str().unwrap())
+        .replace("/models/own.gguf", tiny.model.to_str().unwrap())
+        .replace("8080", &port);
+    let output = sandbox.sh(&script).exits(0);
+    assert_eq!(output.one("ready")["instance"], "own", "{}", output.transcript());
+    assert!(output.one("answer")["content"].as_str().is_some_and(|answer| !answer.is_empty()));
+}

@@ -205,7 +205,7 @@ fn authority(host: &str) -> String {
         Ok(IpAddr::V6(v6)) if v6.is_unspecified() => "[::1]".to_owned(),
         Ok(IpAddr::V6(v6)) => format!("[{v6}]"),
         // It may come from a file that the instance's user wrote.
-        _ => host.chars().filter(|c| c.is_ascii_graphic()).collect(),
+        _ => host.chars().filter(char::is_ascii_graphic).collect(),
     }
 }
 

@@ -180,7 +180,9 @@ pub(crate) fn table(title: &str, rows: &[Row], environment: &BTreeMap<String, St
         let value = row.value.as_deref().map_or("-".to_owned(), printable);
         let origin = match row.origin {
             Origin::Default if !row.source.is_empty() => row.source.clone(),
-            Origin::Default if row.value.is_none() => "-".to_owned(),
+            Origin::Default if row.value.is_none() => {
+                row.variable.as_ref().map_or("-".to_owned(), |name| format!("unset: {name}"))
+            }
             Origin::Default => "default".to_owned(),
             Origin::Disk => format!("disk {}", printable(&row.source)),
             Origin::Variable | Origin::Option => row.source.clone(),
