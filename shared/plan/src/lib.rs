@@ -218,8 +218,7 @@ fn draft_engine(input: &Input, options: &Options) -> Result<Vec<Slot>, Vec<Failu
     let mut slots: Vec<Slot> = config.unknown.iter().map(|unknown| unknown_key(engine, unknown)).collect();
     let caller = Caller(&options.environment);
     let install = if config.instances.iter().any(|instance| why(instance).is_none()) {
-        let found = program::find(input, &config.master, &caller);
-        found.map_err(|failure| vec![placed(failure, &document, &config.master)])?
+        program::find(input, &config.master, &caller).map_err(|f| placed(f, &document, &config.master))?
     } else {
         install::Install::default()
     };
@@ -266,11 +265,11 @@ fn read(input: &Input, options: &Options) -> Result<Document, Failure> {
 }
 
 /// Where the file or the overrides name the very program that cannot be run, the place.
-fn placed(mut failure: Failure, document: &Document, master: &config::Master) -> Failure {
+fn placed(mut failure: Failure, document: &Document, master: &config::Master) -> Vec<Failure> {
     if let Some(place) = master.llama_cpp_place {
         failure.what = format!("{}: {}", document.failure(place, "").what, failure.what);
     }
-    failure
+    vec![failure]
 }
 
 fn skipped(engine: Engine, instance: Option<&str>, why: &str) -> Slot {
