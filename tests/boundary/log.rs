@@ -1,9 +1,11 @@
 //! Root's way to the engine's log.
 use super::{Boundary, PATIENT, SECRET, U};
+use crate::kit::wait_for;
 use rustix::process::Signal;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
+use std::time::Duration;
 
 /// U's instance, killed, whose log, or what its status says is the log, leads to a file of root's.
 fn nothing_leaks(plant: impl Fn(&Boundary)) {
@@ -69,7 +71,35 @@ fn a_log_folder_whose_parents_are_the_users_leads_to_no_folder_of_roots() {
     }
 }
 
-/// U replaces the new folder by a link to a file of root's, over and over, while root makes it.
+/// U has a maze of links on the way, so that a path takes its time, and puts a link to a file of root's in the place of every
+/// folder that root makes, over and over.
+const RACER: &str = "import os, sys
+folder, target = sys.argv[1:]
+os.chdir(folder)
+os.symlink('.', 'maze0')
+for n in range(1, 35):
+    os.symlink('./' * 1500 + f'maze{n - 1}', f'maze{n}')
+print('ready', flush=True)
+def swap(name):
+    try:
+        os.rename(name, '..gone')
+        os.symlink(target, name)
+    except OSError:
+        pass
+    try:
+        os.rmdir('..gone')
+    except OSError:
+        pass
+for n in range(10 ** 9):
+    swap('logs')
+    if n % 20 == 0:
+        for name in os.listdir('.'):
+            if name.startswith('.logs'):
+                swap(name)
+            if os.path.islink(name) and not name.startswith('maze'):
+                os.unlink(name)
+";
+
 #[test]
 fn a_race_for_the_log_folder_gives_away_nothing_of_roots() {
     let Some(boundary) = Boundary::new() else { return };
@@ -77,31 +107,16 @@ fn a_race_for_the_log_folder_gives_away_nothing_of_roots() {
     let theirs = sandbox.path("theirs");
     fs::create_dir(&theirs).unwrap();
     chown(&theirs, Some(U), Some(U)).unwrap();
-    let racer = "import os, sys
-folder, target = sys.argv[1:]
-link = os.path.join(folder, 'logs')
-print('ready', flush=True)
-while True:
-    for name in os.listdir(folder):
-        path = os.path.join(folder, name)
-        try:
-            if os.path.isdir(path) and not os.path.islink(path):
-                os.rename(path, os.path.join(folder, '..gone' + name)) if not name.startswith('..gone') else os.rmdir(path)
-                os.symlink(target, path)
-            elif os.path.islink(path):
-                os.unlink(path)
-        except OSError:
-            pass
-";
-    let script = sandbox.write("racer.py", racer);
-    let (folder, target) = (sandbox.text("theirs"), sandbox.text("secret"));
+    let (script, folder) = (sandbox.write("racer.py", RACER), sandbox.text("theirs"));
+    let target = sandbox.text("secret");
     let mut command = boundary.as_user(U, &["python3", script.to_str().unwrap(), &folder, &target]);
     let _racer = super::Running::start(command.stdout(std::process::Stdio::null()));
+    wait_for("the maze", Duration::from_secs(20), || theirs.join("maze34").is_symlink());
     let mut plan = boundary.keeping.plan("a", "exit 0");
-    (plan["user"], plan["log_file"]) = (json!("nobody"), json!(sandbox.text("theirs/logs/a.log")));
+    (plan["user"], plan["log_file"]) = (json!("nobody"), json!(sandbox.text("theirs/maze34/logs/a.log")));
     sandbox.write("plan.jsonl", format!("{plan}\n"));
     for _ in 0..if crate::kit::full() { 200 } else { 20 } {
-        let output = sandbox.sh("tools/ilaunch < plan.jsonl");
+        let output = sandbox.sh("timeout 60 tools/ilaunch < plan.jsonl");
         assert!([0, 1, 69, 75].contains(&output.code), "{}", output.transcript());
         let secret = sandbox.path("secret").metadata().unwrap();
         assert_eq!((secret.uid(), secret.mode() & 0o7777), (0, 0o600));
