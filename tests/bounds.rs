@@ -5,6 +5,7 @@ mod joining;
 mod keeper;
 mod old_kernel;
 mod output;
+mod sweep;
 mod threads;
 mod unread;
 

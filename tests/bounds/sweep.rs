@@ -1,0 +1,206 @@
+//! An error in each system call of a whole run, every tool, every thread: no success that is none, no hang, no half state.
+//!
+//! strace lets the n-th call of a kind fail, in each process and thread that the tool starts too. Which kinds and errors is a
+//! table; which n is chance with a seed. What a run must come to is said for each tool: exit 0 only where all of its work is
+//! there, else one of the suite's codes, and the same command afterwards, undisturbed, does the work.
+mod cases;
+
+use crate::fuzz::Luck;
+use crate::kit::{Output, full, tools};
+use cases::Case;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// Calls, and the errors that each may come to. What asks for memory is left out, because without it a process aborts, and
+/// close(2), because the standard library asks for no answer.
+const CALLS: [(&str, &[&str]); 35] = [
+    ("openat", &["EIO", "EMFILE", "ENOMEM", "EINTR"]),
+    ("read", &["EIO", "EINTR", "ENOMEM"]),
+    ("pread64", &["EIO", "EINTR"]),
+    ("write", &["EIO", "ENOSPC", "EINTR"]),
+    ("pwrite64", &["EIO", "ENOSPC"]),
+    ("lseek", &["EIO"]),
+    ("fstat", &["EIO"]),
+    ("statx", &["EIO", "ENOMEM"]),
+    ("newfstatat", &["EIO"]),
+    ("getdents64", &["EIO"]),
+    ("readlink", &["EIO"]),
+    ("rename", &["EIO", "ENOSPC"]),
+    ("renameat2", &["EIO", "ENOSPC"]),
+    ("unlink", &["EIO"]),
+    ("unlinkat", &["EIO"]),
+    ("mkdir", &["EIO", "ENOSPC"]),
+    ("mkdirat", &["EIO", "ENOSPC"]),
+    ("symlink", &["EIO", "ENOSPC"]),
+    ("symlinkat", &["EIO", "ENOSPC"]),
+    ("ftruncate", &["EIO", "ENOSPC"]),
+    ("fsync", &["EIO", "ENOSPC"]),
+    ("fchmod", &["EIO"]),
+    ("flock", &["EIO", "EINTR", "ENOLCK"]),
+    ("fcntl", &["EIO", "ENOLCK", "EMFILE"]),
+    ("ioctl", &["EIO"]),
+    ("pipe2", &["EMFILE"]),
+    ("socket", &["EMFILE"]),
+    ("connect", &["EIO", "EINTR"]),
+    ("sendto", &["EIO", "EINTR"]),
+    ("recvfrom", &["ECONNRESET", "EINTR"]),
+    ("poll", &["EINTR", "ENOMEM"]),
+    ("clone3", &["EAGAIN", "ENOMEM"]),
+    ("wait4", &["EINTR"]),
+    ("kill", &["EPERM"]),
+    ("pidfd_open", &["ENOSYS", "EMFILE"]),
+];
+
+/// Longer than any of these runs takes, and all of its own limits together.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// What came of one run: its exit code, 128 and more for a signal, 255 where it had not ended.
+struct Run {
+    output: Output,
+    hung: bool,
+}
+
+#[test]
+fn whatever_the_system_refuses_once_no_tool_lies_hangs_or_leaves_half_of_it() {
+    let each: usize = match std::env::var("INFER_DEV_TEST_SWEEP") {
+        Ok(each) => each.parse().unwrap(),
+        Err(_) if full() => 4,
+        Err(_) => return println!("skipped: only the long run sweeps over all tools"),
+    };
+    let only = std::env::var("INFER_DEV_TEST_SWEEP_ONLY").unwrap_or_default();
+    let mut luck = Luck::new();
+    let mut tally: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+    let mut broken = Vec::new();
+    for case in cases::all() {
+        if !case.name.contains(&only) {
+            continue;
+        }
+        for (inject, call) in injections(&case, each, &mut luck) {
+            let begun = Instant::now();
+            let wrong = judge(&case, &inject, call);
+            let (tried, held) = tally.entry(case.name).or_default();
+            *tried += 1;
+            match wrong {
+                None => *held += 1,
+                Some(wrong) => {
+                    println!("{}: {inject}: {:?}: {wrong}", case.name, begun.elapsed());
+                    broken.push(format!("{}: {inject}", case.name));
+                }
+            }
+        }
+        println!("{}: tried and held {:?}", case.name, tally.get(case.name));
+    }
+    let (tried, held) = tally.values().fold((0, 0), |sum, (tried, held)| (sum.0 + tried, sum.1 + held));
+    println!("{tried} injected errors, {held} held");
+    assert!(broken.is_empty(), "{} of {tried} did not hold: {broken:#?}", broken.len());
+}
+
+/// `inject` expressions of strace: for each call that the tool makes and each error a few of its occasions.
+fn injections(case: &Case, each: usize, luck: &mut Luck) -> Vec<(String, &'static str)> {
+    (case.before)(&case.world);
+    let names: Vec<&str> = CALLS.iter().map(|(call, _)| *call).collect();
+    let run = strace(case, &["-e", &format!("trace={}", names.join(","))], "trace");
+    let undisturbed = run.output.transcript();
+    assert_eq!((run.output.code, run.hung), (0, false), "{}: {undisturbed}", case.name);
+    (case.done)(&case.world, &run.output).unwrap_or_else(|why| panic!("{}: {why}: {undisturbed}", case.name));
+    (case.after)(&case.world);
+    let trace = case.world.sandbox().read("trace");
+    let mut found = Vec::new();
+    for (call, errors) in CALLS {
+        let most = most_of(&trace, call);
+        for error in errors {
+            let mut occasions: Vec<usize> = (0..each).map(|_| 1 + luck.below(most)).collect();
+            occasions.sort_unstable();
+            occasions.dedup();
+            // A socket between two processes of ours, by which the standard library starts programs, is never reset.
+            if error == &"ECONNRESET" && !case.asks {
+                continue;
+            }
+            let of = |when| (format!("{call}:error={error}:when={when}"), call);
+            found.extend(occasions.into_iter().filter(|_| most > 0).map(of));
+        }
+    }
+    found
+}
+
+/// How often the busiest thread of a trace makes a call.
+fn most_of(trace: &str, call: &str) -> usize {
+    let mut by_thread: BTreeMap<&str, usize> = BTreeMap::new();
+    let begins = format!("{call}(");
+    for line in trace.lines() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        if rest.trim_start().starts_with(&begins) {
+            *by_thread.entry(thread).or_default() += 1;
+        }
+    }
+    by_thread.into_values().max().unwrap_or(0)
+}
+
+/// What is wrong with what came of it.
+fn judge(case: &Case, inject: &str, call: &str) -> Option<String> {
+    (case.before)(&case.world);
+    let run = strace(case, &["-e", &format!("trace={call}"), "-e", &format!("inject={inject}")], "/dev/null");
+    let said = run.output.transcript();
+    let mut wrong = None;
+    if run.hung {
+        wrong = Some("it hangs".to_owned());
+    } else if run.output.code == 0 {
+        wrong = (case.done)(&case.world, &run.output).err().map(|why| format!("exit 0, but {why}"));
+    } else if !is_ours(run.output.code, &run.output.stderr) {
+        wrong = Some(format!("exit {}", run.output.code));
+    }
+    (case.after)(&case.world);
+    // Whatever it left: undisturbed, the same does the work.
+    (case.before)(&case.world);
+    let again = case.world.sandbox().sh(case.command);
+    let whole = if again.code == 0 { (case.done)(&case.world, &again) } else { Err(again.transcript()) };
+    if let Err(why) = whole {
+        wrong.get_or_insert(format!("afterwards: {why}"));
+    }
+    (case.after)(&case.world);
+    wrong.map(|wrong| format!("{wrong}\n{said}"))
+}
+
+/// A code of the suite, or the end of a process in which our code has not begun: the loader's and the C library's own.
+fn is_ours(code: i32, stderr: &str) -> bool {
+    let before_main = code == 127 && stderr.contains("error while loading shared libraries");
+    [1, 2, 65, 69, 75].contains(&code) || before_main
+}
+
+/// Run the command under strace, which stands aside: what the tool leaves running is traced on, and not waited for.
+fn strace(case: &Case, options: &[&str], trace: &str) -> Run {
+    let sandbox = case.world.sandbox();
+    let (out, err) = (sandbox.path("out"), sandbox.path("err"));
+    let mut words = case.command.split_whitespace();
+    let mut command = sandbox.command("strace");
+    command.args(["-D", "-f", "-qq", "-o", trace]).args(options);
+    let mut input = Stdio::null();
+    let mut output = File::create(&out).unwrap();
+    command.arg(tools().join(words.next().unwrap()));
+    while let Some(word) = words.next() {
+        match word {
+            "<" => input = File::open(sandbox.path(words.next().unwrap())).unwrap().into(),
+            ">" => output = File::create(sandbox.path(words.next().unwrap())).unwrap(),
+            word => drop(command.arg(word)),
+        }
+    }
+    let mut child = command.stdin(input).stdout(output).stderr(File::create(&err).unwrap()).spawn().unwrap();
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break Some(status),
+            None if begun.elapsed() > LIMIT => break None,
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    if status.is_none() {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let code = status.map_or(255, |status| status.code().unwrap_or_else(|| 128 + status.signal().unwrap()));
+    let text = |path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    Run { output: Output { stdout: text(out), stderr: text(err), code }, hung: status.is_none() }
+}
