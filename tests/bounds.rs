@@ -3,6 +3,7 @@ mod answers;
 mod config;
 mod joining;
 mod keeper;
+mod kills;
 mod old_kernel;
 mod output;
 mod sweep;

@@ -3,7 +3,7 @@
 //! strace lets the n-th call of a kind fail, in each process and thread that the tool starts too. Which kinds and errors is a
 //! table; which n is chance with a seed. What a run must come to is said for each tool: exit 0 only where all of its work is
 //! there, else one of the suite's codes, and the same command afterwards, undisturbed, does the work.
-mod cases;
+pub(super) mod cases;
 
 use crate::fuzz::Luck;
 use crate::kit::{Output, full, tools};

@@ -1,16 +1,19 @@
 //! Writing and removing files.
 use crate::dir::{Dir, one_name, refused};
-use rustix::fs::{AtFlags, Mode, OFlags, fchmod, renameat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, renameat, statat, unlinkat};
 use rustix::rand::{GetRandomFlags, getrandom};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// How the name of a file ends that is not finished yet.
 const DRAFT: &str = ".new";
 /// How deep folders are removed. Each level holds a descriptor.
 const DEPTH: usize = 64;
+/// No file takes this long to write that is replaced as a whole.
+const ABANDONED: Duration = Duration::from_secs(600);
 
 impl Dir {
     /// Replace a file in one step, with these permissions whatever the umask.
@@ -21,15 +24,33 @@ impl Dir {
         self.replace_with(name.as_ref(), mode, |file| file.write_all(content))
     }
 
-    /// The same for good: what it says must be on the disk before the name is.
+    /// The same for good: what it says must be on the disk before the name is. Drafts that killed processes have left, old
+    /// enough that nobody writes to them any more, go.
     ///
     /// # Errors
     /// As [`Dir::replace`].
     pub fn replace_for_good(&self, name: impl AsRef<OsStr>, mode: u32, content: &[u8]) -> io::Result<()> {
+        // Who was killed while it wrote may have left its own; that is in nobody's way.
+        drop(self.remove_abandoned(name.as_ref()));
         self.replace_with(name.as_ref(), mode, |file| {
             file.write_all(content)?;
             file.sync_all()
         })
+    }
+
+    fn remove_abandoned(&self, name: &OsStr) -> io::Result<()> {
+        let begins = [b".", name.as_bytes(), b"."].concat();
+        for draft in self.names()? {
+            let bytes = draft.as_bytes();
+            if bytes.starts_with(&begins) && bytes.ends_with(DRAFT.as_bytes()) {
+                let stat = self.act(|| statat(&self.fd, &draft, AtFlags::SYMLINK_NOFOLLOW))??;
+                let written = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
+                if written.elapsed().is_ok_and(|age| age > ABANDONED) {
+                    self.remove(&draft)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn replace_with(

@@ -5,7 +5,7 @@ use record::Engine;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use tool::Failure;
+use tool::{Code, Failure};
 use tree::Kept;
 
 /// What runs of one instance.
@@ -29,12 +29,15 @@ pub struct Unrecorded {
 
 /// Every such instance, below `run_dir` where an option names it, else below AUTO_INFER_RUN_DIR where that is set, else
 /// wherever it was.
-#[must_use]
-pub fn unrecorded(run_dir: Option<&Path>) -> Vec<Unrecorded> {
+///
+/// # Errors
+/// Processes cannot be looked at: code 69.
+pub fn unrecorded(run_dir: Option<&Path>) -> Result<Vec<Unrecorded>, Failure> {
     let chosen = run_dir.map(Path::to_owned).or_else(select::variable);
     let chosen = chosen.map(|path| std::path::absolute(&path).unwrap_or(path));
     let mut groups: BTreeMap<(PathBuf, Owner), Vec<Kept>> = BTreeMap::new();
-    for kept in tree::kept() {
+    let unseen = |error| Failure::io(Code::Unmet, "cannot look at processes in /proc", &error);
+    for kept in tree::kept().map_err(unseen)? {
         groups.entry((kept.state_dir.clone(), kept.owner.clone())).or_default().push(kept);
     }
     let among = |path: &Path| {
@@ -42,7 +45,7 @@ pub fn unrecorded(run_dir: Option<&Path>) -> Vec<Unrecorded> {
         chosen.as_deref().is_none_or(|chosen| below == Some(chosen))
     };
     let found = groups.into_iter().filter(|((path, _), _)| among(path));
-    found.filter_map(|((path, owner), kept)| of_group(path, owner, kept)).collect()
+    Ok(found.filter_map(|((path, owner), kept)| of_group(path, owner, kept)).collect())
 }
 
 fn of_group(state_dir: PathBuf, owner: Owner, mut kept: Vec<Kept>) -> Option<Unrecorded> {
@@ -87,7 +90,11 @@ fn is_other(error: &io::Error) -> bool {
 /// # Errors
 /// As [`crate::everywhere`] and [`crate::named`].
 pub fn meant(run_dir: Option<&Path>, names: &[String]) -> Result<(Found, Vec<Unrecorded>), Failure> {
-    let mut unrecorded = unrecorded(run_dir);
+    // What is recorded is told all the same.
+    let (mut unrecorded, unseen) = match unrecorded(run_dir) {
+        Ok(found) => (found, None),
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
     let mut everywhere = match run_dir.map(Path::to_owned).or_else(select::variable) {
         // It was removed with all that ran in it, whatever stands there now.
         Some(gone) if !unrecorded.is_empty() && !gone.is_dir() => Found::default(),
@@ -98,5 +105,7 @@ pub fn meant(run_dir: Option<&Path>, names: &[String]) -> Result<(Found, Vec<Unr
         names.iter().filter(|name| !unrecorded.iter().any(|found| is_meant(found, name))).cloned().collect();
     select::check(&mut everywhere, &others)?;
     unrecorded.retain(|found| names.is_empty() || names.iter().any(|name| is_meant(found, name)));
-    Ok((select::among(everywhere, names), unrecorded))
+    let mut meant = select::among(everywhere, names);
+    meant.unread.extend(unseen);
+    Ok((meant, unrecorded))
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
-use tree::{Listening, Pinned, Process};
+use tree::{Listening, Pinned, Process, Swept};
 
 /// What the keeper needs beyond the engine's grace: the rest's, and its own end.
 pub(crate) const MARGIN: Duration = Duration::from_secs(10);
@@ -82,7 +82,9 @@ pub(crate) fn stop(
     };
     let user = place.user().map_err(|error| unreadable(place, &error))?;
     log::info!("looks for what is left of {}", place.path().display());
-    let swept = status.mark.map(|mark| tree::sweep(&mark, &user, status.pid)).unwrap_or_default();
+    let swept =
+        status.mark.map_or_else(|| Ok(Swept::default()), |mark| tree::sweep(&mark, &user, status.pid));
+    let swept = swept.map_err(|error| unseen(place.path(), &error))?;
     if let Some(pid) = swept.stuck {
         return Err(stuck(place.path(), pid));
     }
@@ -244,6 +246,11 @@ fn stuck(path: &Path, pid: u32) -> Failure {
     let what = format!("cannot stop {}", path.display());
     let failure = Failure::new(Code::Later, what, format!("process {pid} was killed and has not ended"));
     failure.hint("the kernel is still taking it down, often in a driver; try again")
+}
+
+pub(crate) fn unseen(place: &Path, error: &io::Error) -> Failure {
+    let what = format!("cannot look for what is left of {}", place.display());
+    Failure::io(Code::Unmet, what, error).hint("it may still run: try again")
 }
 
 pub(crate) fn unreadable(place: &Directory, error: &io::Error) -> Failure {

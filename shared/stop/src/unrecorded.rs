@@ -19,6 +19,7 @@ pub(crate) fn stop(found: &Unrecorded, limit: Option<Duration>) -> Result<Gone, 
     }
     for mark in &found.marks {
         let swept = tree::sweep(mark, &found.owner, None);
+        let swept = swept.map_err(|error| one::unseen(&found.state_dir, &error))?;
         if let Some(pid) = swept.stuck {
             let what = format!("cannot stop what ran in {}", found.state_dir.display());
             return Err(Failure::new(

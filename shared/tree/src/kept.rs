@@ -2,10 +2,10 @@
 use crate::Process;
 use crate::marked::{environments, variable};
 use owner::Owner;
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// What a keeper's program is called.
 const KEEPER: &str = "ikeep";
@@ -27,14 +27,16 @@ pub struct Kept {
 
 /// Every process that a keeper has started and that sees the same files as we do, as far as we may look: root at
 /// everybody's, others at their own. A container's processes see other files, so that theirs are never among them.
-#[must_use]
-pub fn kept() -> Vec<Kept> {
+///
+/// # Errors
+/// /proc cannot be read, or not what it says of a process that is there.
+pub fn kept() -> io::Result<Vec<Kept>> {
     let own = Owner::current();
     let may_be_seen = |process: &Process| {
         let lives = !process.zombie && !process.kernel;
         lives && (own.uid() == 0 || Owner::of_process(process.pid).is_ok_and(|owner| owner == own))
     };
-    kept_among(Process::all().into_iter().filter(may_be_seen).collect())
+    kept_among(Process::listed()?.into_iter().filter(may_be_seen).collect())
 }
 
 /// Of our own user's keepers, the one that is not ourselves and whose engine's environment names this state directory.
@@ -44,7 +46,7 @@ pub fn other_keeper(state_dir: &Path) -> Option<u32> {
     let theirs = |pid: &u32| *pid != own && Owner::of_process(*pid).is_ok_and(|owner| owner == us);
     let keepers = named_like_a_keeper().into_iter().filter(theirs);
     let names_it = |process: &Process| {
-        let environ = environments(vec![*process]).pop();
+        let environ = environments(vec![*process], &mut None).pop();
         let named =
             environ.as_ref().and_then(|(_, environ)| variable(environ, tool::vars::INFER_DEV_STATE_DIR));
         named == Some(state_dir.as_os_str().as_bytes())
@@ -75,7 +77,8 @@ fn is_named_like_a_keeper(pid: u32) -> bool {
     fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_ascii_end() == KEEPER.as_bytes())
 }
 
-fn kept_among(processes: Vec<Process>) -> Vec<Kept> {
+fn kept_among(processes: Vec<Process>) -> io::Result<Vec<Kept>> {
+    let mut unread = None;
     let carried = |(process, environ): (Process, Vec<u8>)| {
         let state_dir = variable(&environ, tool::vars::INFER_DEV_STATE_DIR)?;
         let mark = variable(&environ, tool::vars::INFER_DEV_INSTANCE)?;
@@ -85,7 +88,8 @@ fn kept_among(processes: Vec<Process>) -> Vec<Kept> {
         let sees_our_files = owner.act(|| sees_our_files(process.pid)).unwrap_or(false);
         sees_our_files.then_some(Kept { process, owner, state_dir, mark })
     };
-    environments(processes).into_iter().filter_map(carried).collect()
+    let found = environments(processes, &mut unread).into_iter().filter_map(carried).collect();
+    unread.map_or(Ok(found), Err)
 }
 
 /// Whether a path means to it what it means to us: the same root, and the same mounts.
@@ -108,7 +112,7 @@ mod tests {
         let mut command = Command::new("sleep");
         command.arg("60").env(INFER_DEV_INSTANCE, "kept-test").env(INFER_DEV_STATE_DIR, "/run/x/vllm/a");
         let mut child = command.spawn().unwrap();
-        let found = kept().into_iter().find(|kept| kept.process.pid == child.id());
+        let found = kept().unwrap().into_iter().find(|kept| kept.process.pid == child.id());
         child.kill().unwrap();
         child.wait().unwrap();
         let found = found.unwrap();

@@ -1,8 +1,9 @@
 //! Processes that carry an instance's mark in their environment, wherever they have been reparented to.
 use crate::Process;
+use crate::process::is_hidden;
 use owner::Owner;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::time::Duration;
 
 /// How often an environment that is empty is looked at, and the pause between: together far longer than an execve(2) takes.
@@ -17,31 +18,46 @@ const EXECUTING: Duration = Duration::from_millis(2);
 /// So each is read with the rights of its own user.
 #[must_use]
 pub fn marked(mark: &str, user: &Owner) -> Vec<Process> {
+    all_marked(mark, user).unwrap_or_default()
+}
+
+/// The same for whoever must miss none.
+///
+/// # Errors
+/// /proc cannot be read, or not what it says of a process that is there.
+pub(crate) fn all_marked(mark: &str, user: &Owner) -> io::Result<Vec<Process>> {
     let own = std::process::id();
-    let theirs = |pid: u32| Owner::of_process(pid).is_ok_and(|owner| owner == *user);
-    let mut found = Process::all();
-    found.retain(|p| p.pid != own && !p.zombie && theirs(p.pid));
-    marks(found)
-        .into_iter()
-        .filter(|(_, found)| found == mark.as_bytes())
-        .map(|(process, _)| process)
-        .collect()
+    let mut theirs = Vec::new();
+    for process in Process::listed()?.into_iter().filter(|p| p.pid != own && !p.zombie) {
+        match Owner::of_process(process.pid) {
+            Ok(owner) if owner == *user => theirs.push(process),
+            Err(error) if !is_hidden(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    let mut unread = None;
+    let found = marks(environments(theirs, &mut unread));
+    match unread {
+        Some(error) => Err(error),
+        None => {
+            Ok(found.into_iter().filter(|(_, m)| m == mark.as_bytes()).map(|(process, _)| process).collect())
+        }
+    }
 }
 
 /// The mark that a process carries, whoever's it is; `None` where it carries none or may not be looked at.
 #[must_use]
 pub fn mark(pid: u32) -> Option<String> {
-    let (_, mark) = marks(vec![Process::read(pid)?]).pop()?;
+    let (_, mark) = marks(environments(vec![Process::read(pid)?], &mut None)).pop()?;
     String::from_utf8(mark).ok()
 }
 
 /// Those that carry a mark, each with its own.
-fn marks(processes: Vec<Process>) -> Vec<(Process, Vec<u8>)> {
-    let environments = environments(processes).into_iter();
+fn marks(environments: Vec<(Process, Vec<u8>)>) -> Vec<(Process, Vec<u8>)> {
     let carried = |(process, environ): (Process, Vec<u8>)| {
         Some((process, variable(&environ, tool::vars::INFER_DEV_INSTANCE)?.to_vec()))
     };
-    environments.filter_map(carried).collect()
+    environments.into_iter().filter_map(carried).collect()
 }
 
 /// A variable's value.
@@ -51,8 +67,12 @@ pub(crate) fn variable<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 /// The environments of those that may be looked at. A process that is just executing another program shows an empty one
-/// for a moment, so those are looked at again; a kernel thread never has one.
-pub(crate) fn environments(processes: Vec<Process>) -> Vec<(Process, Vec<u8>)> {
+/// for a moment, so those are looked at again; a kernel thread never has one. `unread`: why one of them is missing that is
+/// there and may be looked at.
+pub(crate) fn environments(
+    processes: Vec<Process>,
+    unread: &mut Option<io::Error>,
+) -> Vec<(Process, Vec<u8>)> {
     let mut found = Vec::new();
     let mut unclear = processes;
     for look in 0..LOOKS {
@@ -64,7 +84,8 @@ pub(crate) fn environments(processes: Vec<Process>) -> Vec<(Process, Vec<u8>)> {
             match environment(process.pid) {
                 Ok(environ) if environ.is_empty() && !process.kernel => empty.push(process),
                 Ok(environ) => found.push((process, environ)),
-                Err(_) => {}
+                Err(error) if is_hidden(&error) => {}
+                Err(error) => drop(unread.get_or_insert(error)),
             }
         }
         unclear = empty;
@@ -76,7 +97,7 @@ pub(crate) fn environments(processes: Vec<Process>) -> Vec<(Process, Vec<u8>)> {
 }
 
 /// In one read(2): what is read in pieces is cut short where the process executes another program between two of them.
-fn environment(pid: u32) -> std::io::Result<Vec<u8>> {
+fn environment(pid: u32) -> io::Result<Vec<u8>> {
     let mut environ = vec![0; 256 << 10];
     let owner = Owner::of_process(pid)?;
     loop {

@@ -2,7 +2,7 @@
 use crate::Pinned;
 use rustix::process::Signal;
 use std::collections::HashMap;
-use std::fs;
+use std::{fs, io};
 
 /// The flag of the kernel's threads. Their ids tell nothing: a container has its own 2.
 const PF_KTHREAD: u32 = 0x0020_0000;
@@ -36,12 +36,27 @@ impl Process {
         Some(tool::one_line(String::from_utf8_lossy(&name).trim_end()))
     }
 
-    /// Every process that we can see.
+    /// Every process that we can see, for a look: none where /proc cannot be read.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter_map(Self::read).collect()
+        Self::listed().unwrap_or_default()
+    }
+
+    /// The same for whoever must miss none.
+    ///
+    /// # Errors
+    /// /proc cannot be read, or not what it says of a process that is there.
+    pub(crate) fn listed() -> io::Result<Vec<Self>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            match fs::read_to_string(format!("/proc/{pid}/stat")) {
+                Ok(stat) => found.extend(Self::parse(pid, &stat)),
+                Err(error) if is_hidden(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 
     /// The name in parentheses may hold anything, parentheses too: the fields are counted from the last one.
@@ -57,6 +72,12 @@ impl Process {
         let zombie = ended && threads <= 1;
         Some(Self { pid, parent, zombie, started, kernel: flags & PF_KTHREAD != 0 })
     }
+}
+
+/// Whether an error of /proc/PID says that the process has gone, or is nobody's business of ours.
+pub(crate) fn is_hidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
 
 /// Every process that descends from `ancestor`, zombies and itself excepted, nearest first. Whoever is reparented to a

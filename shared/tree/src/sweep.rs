@@ -1,8 +1,10 @@
 //! Ending what a keeper that was killed has left behind.
-use crate::{Pinned, ended, marked};
+use crate::marked::all_marked;
+use crate::{Pinned, ended};
 use owner::Owner;
 use rustix::process::Signal;
 use std::collections::HashSet;
+use std::io;
 use std::time::Duration;
 
 /// How long those get that are told to go.
@@ -25,12 +27,14 @@ pub struct Swept {
 
 /// End every process of the user that carries the mark: TERM, a short grace, KILL, until none is left. `leader` gets no
 /// TERM: the kernel sent it one when its keeper died, and a second one kills some engines hard.
-#[must_use]
-pub fn sweep(mark: &str, user: &Owner, leader: Option<u32>) -> Swept {
+///
+/// # Errors
+/// Processes cannot be looked at, so that nobody knows whether one is left.
+pub fn sweep(mark: &str, user: &Owner, leader: Option<u32>) -> io::Result<Swept> {
     let mut met = HashSet::new();
     let mut swept = Swept::default();
     for round in 0..ROUNDS {
-        let found = marked(mark, user);
+        let found = all_marked(mark, user)?;
         if found.is_empty() {
             break;
         }
@@ -54,9 +58,9 @@ pub fn sweep(mark: &str, user: &Owner, leader: Option<u32>) -> Swept {
             break;
         }
     }
-    swept.stuck = marked(mark, user).first().map(|process| process.pid);
+    swept.stuck = all_marked(mark, user)?.first().map(|process| process.pid);
     swept.ended = u32::try_from(met.len()).unwrap_or(u32::MAX);
-    swept
+    Ok(swept)
 }
 
 /// With the user's rights. What cannot be signalled has gone, or is found again.
@@ -83,7 +87,7 @@ mod tests {
     fn all_that_carry_the_mark_are_ended_and_nobody_else() {
         let mut children =
             [start("sweep-1", "sleep 60"), start("sweep-1", "sleep 60"), start("sweep-2", "sleep 60")];
-        let swept = sweep("sweep-1", &own(), None);
+        let swept = sweep("sweep-1", &own(), None).unwrap();
         assert_eq!(swept, Swept { ended: 2, killed: false, stuck: None });
         let alive = |child: &mut Child| child.try_wait().unwrap().is_none();
         assert!(alive(&mut children[2]));
@@ -91,13 +95,13 @@ mod tests {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        assert_eq!(sweep("sweep-1", &own(), None), Swept::default());
+        assert_eq!(sweep("sweep-1", &own(), None).unwrap(), Swept::default());
     }
 
     #[test]
     fn one_that_ignores_term_is_killed() {
         let mut child = start("sweep-3", "trap '' TERM; echo; while :; do sleep 1; done");
-        let swept = sweep("sweep-3", &own(), Some(child.id()));
+        let swept = sweep("sweep-3", &own(), Some(child.id())).unwrap();
         child.wait().unwrap();
         assert!(swept.killed && swept.stuck.is_none(), "{swept:?}");
     }

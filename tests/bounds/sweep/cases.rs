@@ -5,13 +5,13 @@ use std::fs;
 use std::time::Duration;
 
 /// Where a tool runs.
-pub(super) enum World {
+pub(crate) enum World {
     Alone(Sandbox),
     Kept(Keeping),
 }
 
 impl World {
-    pub(super) fn sandbox(&self) -> &Sandbox {
+    pub(crate) fn sandbox(&self) -> &Sandbox {
         match self {
             Self::Alone(sandbox) => sandbox,
             Self::Kept(keeping) => &keeping.sandbox,
@@ -29,16 +29,18 @@ impl World {
 type Check = fn(&World, &Output) -> Result<(), String>;
 
 /// One tool, one way to call it.
-pub(super) struct Case {
-    pub(super) name: &'static str,
-    pub(super) world: World,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) world: World,
     /// It asks servers, and starts no program.
-    pub(super) asks: bool,
+    pub(crate) asks: bool,
     /// Words, with `< FILE` and `> FILE`.
-    pub(super) command: &'static str,
-    pub(super) before: fn(&World),
-    pub(super) done: Check,
-    pub(super) after: fn(&World),
+    pub(crate) command: &'static str,
+    pub(crate) before: fn(&World),
+    pub(crate) done: Check,
+    /// The same for a run after one that was killed, which may have done some of it.
+    pub(crate) finished: Check,
+    pub(crate) after: fn(&World),
 }
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -46,7 +48,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 const PATIENT: &str = "trap '' TERM; echo up; exec sleep 1000";
 const BYTES: usize = 300_000;
 
-pub(super) fn all() -> Vec<Case> {
+pub(crate) fn all() -> Vec<Case> {
     let mut cases = vec![
         kept("istop", "istop", start, stopped, clear),
         kept("istop of orphans", "istop", leave, stopped, clear),
@@ -70,6 +72,7 @@ pub(super) fn all() -> Vec<Case> {
     cases
 }
 
+#[expect(clippy::too_many_arguments, reason = "the columns of a table")]
 fn case(
     name: &'static str,
     world: World,
@@ -79,7 +82,8 @@ fn case(
     after: fn(&World),
 ) -> Case {
     let asks = ["iprobe", "ichat"].iter().any(|tool| name.starts_with(tool));
-    Case { name, world, asks, command, before, done, after }
+    let finished = if name == "istop" { gone } else { done };
+    Case { name, world, asks, command, before, done, finished, after }
 }
 
 fn nothing(_: &World) {}
@@ -159,6 +163,10 @@ fn clear(world: &World) {
 
 fn stopped(world: &World, output: &Output) -> Result<(), String> {
     exactly(output, "stopped", 2)?;
+    gone(world, output)
+}
+
+fn gone(world: &World, _: &Output) -> Result<(), String> {
     // strace itself may be on its way out.
     let begun = std::time::Instant::now();
     while !world.keeping().processes().is_empty() && begun.elapsed() < Duration::from_secs(2) {
@@ -266,11 +274,14 @@ fn caching() -> Vec<Case> {
 
 fn manifests(world: &World) -> Vec<std::path::PathBuf> {
     let entries = fs::read_dir(world.sandbox().path("cache")).unwrap().flatten();
-    let ours = |name: &str| name.contains("infer-dev-manifest");
+    // A draft that was left goes when it is ten minutes old: until then somebody may be at it.
+    let ours = |name: &str| name.starts_with("infer-dev-manifest");
     entries.filter(|entry| ours(&entry.file_name().to_string_lossy())).map(|entry| entry.path()).collect()
 }
 
 fn unrecorded(world: &World) {
+    let aged = "find cache -maxdepth 1 -name '.infer-dev-manifest*' -exec touch -d '20 minutes ago' {} +";
+    drop(world.sandbox().sh(aged).exits(0));
     manifests(world).into_iter().for_each(|path| fs::remove_file(path).unwrap());
 }
 
@@ -278,6 +289,8 @@ fn recorded(world: &World, output: &Output) -> Result<(), String> {
     exactly(output, "cache", 1)?;
     let found = manifests(world);
     must(found.len() == 1, &format!("the manifests are {found:?}"))?;
+    let old = world.sandbox().sh("find cache -maxdepth 1 -name '.infer-dev-manifest*' -mmin +15").stdout;
+    must(old.is_empty(), &format!("an old draft was left: {old}"))?;
     let manifest: Value = serde_json::from_slice(&fs::read(&found[0]).unwrap()).map_err(|e| e.to_string())?;
     let packages = manifest["packages"].as_array().map_or(0, Vec::len);
     must(packages == 6, &format!("{packages} packages of 6 are recorded"))?;

@@ -3,6 +3,7 @@ use owner::Owner;
 use record::{Keeper, Plan, Warning};
 use state::{Directory, Unrecorded};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 use tool::{Code, Failure, Io};
 use tree::Swept;
@@ -44,9 +45,18 @@ pub(crate) fn end(plans: Vec<Plan>, io: &mut Io) -> Result<Vec<Plan>, Failure> {
 /// Sweep what is left of those plans whose keeper was lost, all at once: some engines take their time.
 fn sweep(plans: &[Plan]) -> Vec<Result<Swept, Failure>> {
     let unrecorded = unrecorded(plans);
-    let lost: Vec<Option<Lost>> =
-        plans.iter().map(|plan| lost(plan).or_else(|| unrecorded_of(plan, &unrecorded))).collect();
-    tool::thread::each("sweep", &lost, |lost| lost.as_ref().map(Lost::sweep).unwrap_or_default())
+    let all: Vec<Result<Option<Lost>, Failure>> = plans
+        .iter()
+        .map(|plan| match lost(plan)? {
+            None => unrecorded.as_ref().map(|all| unrecorded_of(plan, all)).map_err(Clone::clone),
+            found => Ok(found),
+        })
+        .collect();
+    let swept = tool::thread::each("sweep", &all, |lost| match lost {
+        Ok(lost) => lost.as_ref().map_or_else(|| Ok(Swept::default()), Lost::sweep),
+        Err(failure) => Err(failure.clone()),
+    });
+    swept.into_iter().map(|swept| swept.and_then(|swept| swept)).collect()
 }
 
 /// Starts whose keeper has gone without a last word.
@@ -57,27 +67,42 @@ struct Lost {
 }
 
 impl Lost {
-    fn sweep(&self) -> Swept {
+    fn sweep(&self) -> Result<Swept, Failure> {
         let mut all = Swept::default();
         for mark in &self.marks {
-            let Swept { ended, killed, stuck } = tree::sweep(mark, &self.user, self.leader);
+            let Swept { ended, killed, stuck } =
+                tree::sweep(mark, &self.user, self.leader).map_err(|error| {
+                    Failure::io(Code::Unmet, "cannot look for what an earlier start left", &error)
+                })?;
             all = Swept { ended: all.ended + ended, killed: all.killed | killed, stuck: all.stuck.or(stuck) };
         }
-        all
+        Ok(all)
     }
 }
 
-fn lost(plan: &Plan) -> Option<Lost> {
+fn lost(plan: &Plan) -> Result<Option<Lost>, Failure> {
     let directory = Directory::at(&plan.state_dir);
-    let Ok(Some((Keeper::Lost, status))) = directory.state() else { return None };
-    Some(Lost { marks: vec![status.mark?], user: directory.user().ok()?, leader: status.pid })
+    let cannot =
+        |error| Failure::io(Code::Unmet, format!("cannot read {}", plan.state_dir.display()), &error);
+    let status = match directory.state() {
+        Ok(Some((Keeper::Lost, status))) => status,
+        // What is damaged tells nothing of what ran, and is written anew.
+        Err(error) if error.kind() != io::ErrorKind::InvalidData && error.raw_os_error().is_some() => {
+            return Err(cannot(error));
+        }
+        _ => return Ok(None),
+    };
+    let user = directory.user().map_err(cannot)?;
+    Ok(status.mark.map(|mark| Lost { marks: vec![mark], user, leader: status.pid }))
 }
 
 /// What runs below the run directories of those plans of which nothing is known. All processes are looked at for it.
-fn unrecorded(plans: &[Plan]) -> Vec<Unrecorded> {
+fn unrecorded(plans: &[Plan]) -> Result<Vec<Unrecorded>, Failure> {
     let unknown = plans.iter().filter(|plan| matches!(Directory::at(&plan.state_dir).status(), Ok(None)));
     let run_dirs: BTreeSet<&Path> = unknown.filter_map(|plan| plan.state_dir.parent()?.parent()).collect();
-    run_dirs.into_iter().flat_map(|run_dir| state::unrecorded(Some(run_dir))).collect()
+    let found: Result<Vec<_>, _> =
+        run_dirs.into_iter().map(|run_dir| state::unrecorded(Some(run_dir))).collect();
+    Ok(found?.into_iter().flatten().collect())
 }
 
 /// One whose state directory was removed too. A keeper that lives writes its own again, and no second one starts beside it.
