@@ -35,16 +35,22 @@ impl Ordinary {
     /// A sandbox that is his, with the tools in `bin`, first on PATH.
     pub(crate) fn keeping(&self) -> Keeping {
         use std::os::unix::fs::chown;
+        let keeping = Self::guests();
+        let folders = ["", "home", "tmp", "run", "w", "bin"].map(|folder| keeping.sandbox.path(folder));
+        for folder in folders {
+            chown(folder, Some(self.uid), Some(self.uid)).unwrap();
+        }
+        keeping
+    }
+
+    /// One that is root's, and that he can look into.
+    pub(crate) fn guests() -> Keeping {
         let mut keeping = Keeping::new();
         for tool in tool_names() {
             keeping.sandbox.own_tool(&tool, &format!("bin/{tool}"));
         }
         let path = format!("{}:{}", keeping.sandbox.text("bin"), "/usr/local/bin:/usr/bin:/bin");
         keeping.sandbox.set("PATH", &path);
-        let folders = ["", "home", "tmp", "run", "w", "bin"].map(|folder| keeping.sandbox.path(folder));
-        for folder in folders {
-            chown(folder, Some(self.uid), Some(self.uid)).unwrap();
-        }
         keeping
     }
 

@@ -10,11 +10,10 @@ const PATIENT: &str = "echo up; exec sleep 1000";
 #[test]
 fn somebody_elses_private_run_directory_is_named_and_never_nothing() {
     let Some(user) = Ordinary::new() else { return };
-    let keeping = user.keeping();
+    let keeping = Ordinary::guests();
     keeping.start("a", PATIENT);
     for closed in ["run", "run/llama-cpp"] {
         set_permissions(keeping.sandbox.path(closed), Permissions::from_mode(0o700)).unwrap();
-        std::os::unix::fs::chown(keeping.sandbox.path(closed), Some(0), Some(0)).unwrap();
         for command in
             ["istat", "istat --table", "istat a", "istat --log a", "istop", "istop a", "istop llama-cpp"]
         {

@@ -34,7 +34,13 @@ impl Staging {
     }
 
     fn remove(&self) {
-        drop(std::fs::remove_dir_all(&self.path));
+        match std::fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                // The next run removes it.
+                log::warn!("{} is left: {}", self.path.display(), tool::io_text(&error));
+            }
+            _ => {}
+        }
         if let Some(dir) = &self.made {
             // Only an empty folder goes.
             drop(std::fs::remove_dir(dir));
