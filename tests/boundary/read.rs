@@ -151,3 +151,19 @@ fn a_configuration_that_is_no_small_file_is_refused_at_once() {
         assert!(output.stderr.contains("c.toml"), "{plant}: {}", output.transcript());
     }
 }
+
+#[test]
+fn the_root_of_a_user_namespace_acts_as_nobody_it_does_not_know() {
+    let Some(boundary) = Boundary::new() else { return };
+    boundary.start(PATIENT);
+    // To that root both the folder's owner and we are nobody.
+    fs::set_permissions(boundary.keeping.sandbox.path(""), Permissions::from_mode(0o777)).unwrap();
+    let tools = boundary.keeping.sandbox.path("tools");
+    for tool in ["istat", "istop"] {
+        boundary.keeping.sandbox.own_tool(tool, &format!("tools/{tool}"));
+        let command = ["unshare", "-r", &tools.join(tool).display().to_string()];
+        let output = boundary.keeping.sandbox.finish(&mut boundary.as_user(V, &command)).exits(69);
+        assert!(output.stderr.contains("cannot act as uid 65534"), "{}", output.transcript());
+    }
+    assert_eq!(boundary.keeping.status("a")["state"], "running");
+}

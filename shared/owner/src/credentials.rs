@@ -31,12 +31,18 @@ impl Credentials {
         Ok(assumed)
     }
 
-    /// Root first: nobody else may set groups.
+    /// Root first: nobody else may set groups. What is so already is not set: who may not set anything, as the root of some
+    /// user namespaces, has then nothing to take back either.
     fn set(&self) -> io::Result<()> {
         set_thread_res_uid(None, Uid::ROOT, None)?;
-        let groups: Vec<Gid> = self.groups.iter().copied().map(Gid::from_raw).collect();
-        set_thread_groups(&groups)?;
-        set_thread_res_gid(None, Gid::from_raw(self.gid), None)?;
+        let now = Self::of_thread()?;
+        if now.groups != self.groups {
+            let groups: Vec<Gid> = self.groups.iter().copied().map(Gid::from_raw).collect();
+            set_thread_groups(&groups)?;
+        }
+        if now.gid != self.gid {
+            set_thread_res_gid(None, Gid::from_raw(self.gid), None)?;
+        }
         set_thread_res_uid(None, Uid::from_raw(self.uid), None)?;
         // A process may have told the kernel to leave it its capabilities at a change of user.
         if self.uid != 0 && !capabilities(None)?.effective.is_empty() {
