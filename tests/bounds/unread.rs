@@ -2,7 +2,7 @@
 use super::Ordinary;
 use crate::kit::{Keeping, Sandbox, tools};
 use std::fs::{Permissions, set_permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::process::Command;
 
 const PATIENT: &str = "echo up; exec sleep 1000";
@@ -11,6 +11,7 @@ const PATIENT: &str = "echo up; exec sleep 1000";
 fn somebody_elses_private_run_directory_is_named_and_never_nothing() {
     let Some(user) = Ordinary::new() else { return };
     let keeping = Ordinary::guests();
+    chown(keeping.sandbox.path("run"), Some(0), Some(0)).unwrap();
     keeping.start("a", PATIENT);
     for closed in ["run", "run/llama-cpp"] {
         set_permissions(keeping.sandbox.path(closed), Permissions::from_mode(0o700)).unwrap();
