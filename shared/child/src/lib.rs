@@ -1,17 +1,19 @@
 //! How a child process of ours is started: as whom, and tied to whom.
 //!
 //! Owns the change of user, what a user may do with a path, the process group or session, the death signal, that no stray
-//! descriptor is handed down, and what to do about one that does not start.
+//! descriptor is handed down, what to do about one that does not start, and where another tool of the suite is.
 //! Nothing here knows what is run.
 mod descriptors;
 mod inherited;
 mod permission;
+mod sibling;
 mod start;
 mod unable;
 mod user;
 
 pub use inherited::{only_inherited, only_inherited_all, only_inherited_and};
 pub use permission::permitted;
+pub use sibling::sibling;
 pub use start::{Leader, Start};
 pub use unable::not_run;
 pub use user::User;

@@ -123,27 +123,15 @@ impl Line<'_> {
         let words = [("on", "off"), ("1", "0"), ("true", "false"), ("True", "False"), ("yes", "no")];
         let known = |word: &str| self.flag.choices.iter().any(|choice| choice == word);
         let pair = words.iter().find(|(yes, no)| known(yes) && known(no));
-        let word = match (pair, self.flag.kind) {
-            (Some((yes, no)), _) => {
-                if on {
-                    yes
-                } else {
-                    no
-                }
+        let (yes, no) = match (pair, self.flag.kind) {
+            (Some(pair), _) => *pair,
+            (None, Type::Boolean | Type::Json) if self.flag.choices.is_empty() => ("true", "false"),
+            (None, _) if self.flag.takes == Takes::Optional => {
+                return Ok(on.then(|| (vec![self.flag.name().to_owned()], Vec::new())));
             }
-            (None, Type::Boolean | Type::Json) if self.flag.choices.is_empty() => {
-                if on {
-                    "true"
-                } else {
-                    "false"
-                }
-            }
-            (None, _) if self.flag.takes == Takes::Optional && on => {
-                return Ok(Some((vec![self.flag.name().to_owned()], Vec::new())));
-            }
-            (None, _) if self.flag.takes == Takes::Optional => return Ok(None),
             _ => return Err(self.wrong("it takes a value, not true or false", &self.takes_hint())),
         };
+        let word = if on { yes } else { no };
         Ok(Some((self.pair(word), vec![word.to_owned()])))
     }
 
@@ -213,7 +201,10 @@ impl Line<'_> {
     }
 
     fn pair(&self, value: &str) -> Vec<String> {
-        let name = self.flag.name();
+        self.tokens(self.flag.name(), value)
+    }
+
+    fn tokens(&self, name: &str, value: &str) -> Vec<String> {
         match self.looks_like_a_flag(value) {
             true => vec![format!("{name}={value}")],
             false => vec![name.to_owned(), value.to_owned()],
@@ -233,18 +224,11 @@ impl Line<'_> {
             return Err(self.wrong("it is no JSON option, and has no keys of its own", &self.takes_hint()));
         }
         let name = format!("{}.{subkey}", self.flag.name());
-        let word = single(node);
         let word = match &node.value {
             Value::Null => return Ok(None),
-            Value::List(_) | Value::Table(_) => node.value.json(),
-            Value::Flag(on) => on.to_string(),
-            _ => word,
+            _ => single(node),
         };
-        let tokens = match self.looks_like_a_flag(&word) {
-            true => vec![format!("{name}={word}")],
-            false => vec![name, word.clone()],
-        };
-        Ok(Some((tokens, vec![word])))
+        Ok(Some((self.tokens(&name, &word), vec![word])))
     }
 
     fn word(&self, node: &Node) -> Result<String, Wrong> {

@@ -100,7 +100,7 @@ fn vocabulary_of(input: &Input, options: &Options) -> Result<Vocabulary, Failure
         None => config::Config::empty(),
     };
     let install = program::find(input, &config.master, &Caller(&options.environment))?;
-    spoken::of(&install, &config, input, options)
+    spoken::of(&install, &config, input)
         .map_err(|warning| unsaid(engine, warning.map_or_else(String::new, |warning| warning.what)))
 }
 
@@ -223,7 +223,7 @@ fn draft_engine(input: &Input, options: &Options) -> Result<Vec<Slot>, Vec<Failu
         install::Install::default()
     };
     let vocabulary = match config.instances.iter().any(|instance| why(instance).is_none()) {
-        true => spoken::of(&install, &config, input, options),
+        true => spoken::of(&install, &config, input),
         false => Err(None),
     };
     let vocabulary = vocabulary

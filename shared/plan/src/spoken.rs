@@ -5,7 +5,7 @@
 use crate::config::Config;
 use crate::document::hex;
 use crate::install::Install;
-use crate::{Input, Options, rules};
+use crate::{Input, rules};
 use child::User;
 use log::{debug, info};
 use owner::Dir;
@@ -13,16 +13,11 @@ use record::{Engine, Plan, Warning};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use vocabulary::{FILE, MAX_BYTES, Speaker, Vocabulary};
 
 /// The options, or why there are none, as a warning.
-pub(crate) fn of(
-    install: &Install,
-    config: &Config,
-    input: &Input,
-    options: &Options,
-) -> Result<Vocabulary, Option<Warning>> {
+pub(crate) fn of(install: &Install, config: &Config, input: &Input) -> Result<Vocabulary, Option<Warning>> {
     let engine = input.env.engine;
     if let Some(kept) = install.path.as_deref().and_then(|path| read(&Dir::open(path).ok()?, FILE)) {
         return Ok(kept);
@@ -36,13 +31,11 @@ pub(crate) fn of(
         return Ok(known);
     }
     let asked = as_whom(input).and_then(|user| {
-        let iseal = seal(options);
         let speaker = Speaker {
             program,
             library_dir: install.library_dir.as_deref(),
             module,
             activation: install.activation.as_ref(),
-            iseal: iseal.as_deref(),
             user: user.as_ref(),
         };
         speaker.ask()
@@ -62,13 +55,6 @@ pub(crate) fn of(
 fn as_whom(input: &Input) -> Result<Option<User>, String> {
     let variable = tool::vars::of(input.env.engine, "USER");
     User::other(input.env.user.as_deref(), &variable).map_err(|failure| failure.cause)
-}
-
-/// `iseal`, beside our own executable, else in PATH.
-fn seal(options: &Options) -> Option<PathBuf> {
-    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("iseal"));
-    let on_path = || which::which_in("iseal", options.environment.get("PATH"), "/").ok();
-    beside.filter(|path| path.is_file()).or_else(on_path)
 }
 
 /// The options by which a plan was written, for who reads its configuration again.

@@ -25,8 +25,6 @@ pub struct Speaker<'a> {
     pub module: Option<&'a str>,
     /// Variables that it needs, and folders before PATH.
     pub activation: Option<&'a record::Activation>,
-    /// `iseal`, where it is at hand: an engine that is asked has no business on the network.
-    pub iseal: Option<&'a Path>,
     /// As whom, where that is somebody else.
     pub user: Option<&'a User>,
 }
@@ -55,13 +53,14 @@ impl Speaker<'_> {
     }
 
     fn command(&self) -> Command {
-        let mut command = match self.iseal {
-            Some(iseal) => {
+        // An engine that is asked has no business on the network.
+        let mut command = match child::sibling("iseal") {
+            Ok(iseal) => {
                 let mut sealed = Command::new(iseal);
                 sealed.args(["--best-effort", "--"]).arg(self.program);
                 sealed
             }
-            None => Command::new(self.program),
+            Err(_) => Command::new(self.program),
         };
         match self.module {
             Some(module) => command.args(["-c", DUMP, module]),
@@ -116,7 +115,7 @@ mod tests {
 
     fn speaker<'a>(program: &'a str, module: Option<&'a str>) -> Speaker<'a> {
         let program = Path::new(program);
-        Speaker { program, library_dir: None, module, activation: None, iseal: None, user: None }
+        Speaker { program, library_dir: None, module, activation: None, user: None }
     }
 
     #[test]

@@ -22,14 +22,7 @@ pub(crate) struct Sealed<'a> {
 impl<'a> Sealed<'a> {
     /// With the `iseal` beside our own executable, else in PATH. What runs holds `lock` as long as it lives.
     pub(crate) fn new(lock: &'a HomeLock) -> Result<Self, Failure> {
-        let beside = std::env::current_exe().ok().map(|own| own.with_file_name("iseal"));
-        let iseal = match beside.filter(|path| path.is_file()) {
-            Some(beside) => beside,
-            None => which::which("iseal").map_err(|error| {
-                let hint = "install the tools of infer-dev into one folder";
-                Failure::new(Code::Unmet, "cannot find iseal", error.to_string()).hint(hint)
-            })?,
-        };
+        let iseal = child::sibling("iseal")?;
         Ok(Self { iseal, lock, held: Cell::new(None) })
     }
 

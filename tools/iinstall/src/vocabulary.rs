@@ -15,13 +15,11 @@ pub(crate) fn ask(install: &Install) {
     let module = profile.module.map(|(_, module)| module);
     let program = if module.is_some() { &record.python } else { &record.executable };
     let Some(program) = program.as_deref().filter(|_| !lacks && !file.exists()) else { return };
-    let iseal = std::env::current_exe().ok().map(|own| own.with_file_name("iseal"));
     let speaker = Speaker {
         program,
         library_dir: record.library_dir.as_deref(),
         module,
         activation: record.activation.as_ref(),
-        iseal: iseal.as_deref().filter(|path| path.is_file()),
         user: None,
     };
     match speaker.ask() {

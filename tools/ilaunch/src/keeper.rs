@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
@@ -20,18 +20,6 @@ use tool::{Code, Failure};
 const REPORT_LIMIT: Duration = Duration::from_secs(60);
 /// How long one is waited for that was killed, or has closed its pipe.
 const DEATH: Duration = Duration::from_secs(5);
-
-/// `ikeep`, beside our own executable, else in PATH.
-pub(crate) fn program() -> Result<PathBuf, Failure> {
-    let beside = std::env::current_exe().ok().map(|own| own.with_file_name("ikeep"));
-    if let Some(beside) = beside.filter(|path| path.is_file()) {
-        return Ok(beside);
-    }
-    which::which("ikeep").map_err(|error| {
-        let hint = "install the tools of infer-dev into one folder";
-        Failure::new(Code::Unmet, "cannot find ikeep", error.to_string()).hint(hint)
-    })
-}
 
 /// The keeper that lives, if one does.
 pub(crate) fn living(directory: &Directory) -> Result<Option<u32>, Failure> {

@@ -43,7 +43,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     if plans.is_empty() && requests.is_empty() {
         return Ok(Outcome::Done);
     }
-    let ikeep = keeper::program()?;
+    let ikeep = child::sibling("ikeep")?;
     if args.replace {
         requests.extend(replace::find(&mut plans));
     }

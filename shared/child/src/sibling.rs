@@ -1,0 +1,18 @@
+//! Another tool of the suite.
+use std::path::PathBuf;
+use tool::{Code, Failure};
+
+/// The tool of this name: beside our own executable, else in PATH.
+///
+/// # Errors
+/// Code 69: it is in neither.
+pub fn sibling(name: &str) -> Result<PathBuf, Failure> {
+    let beside = std::env::current_exe().ok().map(|own| own.with_file_name(name));
+    if let Some(beside) = beside.filter(|path| path.is_file()) {
+        return Ok(beside);
+    }
+    which::which(name).map_err(|error| {
+        let hint = "install the tools of infer-dev into one folder";
+        Failure::new(Code::Unmet, format!("cannot find {name}"), error.to_string()).hint(hint)
+    })
+}
