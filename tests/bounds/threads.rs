@@ -1,7 +1,8 @@
 //! No thread and no process to be had: what needs only one goes on with the one that it has, what needs more says so.
 use super::Ordinary;
-use crate::kit::{Keeping, Output, Tiny, free_port, wait_for};
-use serde_json::Value;
+use crate::kit::{Keeping, Loopback, Output, Tiny, free_port, wait_for};
+use serde_json::{Value, json};
+use std::process::Stdio;
 use std::time::Duration;
 
 const PATIENT: &str = "echo up; exec sleep 1000";
@@ -80,6 +81,45 @@ fn with_no_process_to_spare_all_are_stopped_and_told() {
     let stopped = user.sh(&keeping, &format!("ulimit -u {few}; exec istop")).exits(0);
     assert_eq!(stopped.all("stopped").len(), 3, "{}", stopped.transcript());
     assert!(keeping.processes().is_empty());
+}
+
+#[test]
+fn a_keeper_that_had_no_thread_to_ask_for_health_finds_one_later() {
+    let Some(user) = Ordinary::new() else { return };
+    let keeping = user.keeping();
+    keeping.sandbox.write("site/health", "{}");
+    let server = Loopback::channel(&keeping.sandbox.path("site"));
+    let port = server.url().rsplit(':').next().unwrap().parse::<u16>().unwrap();
+    let mut plan = keeping.plan("a", PATIENT);
+    plan["port"] = port.into();
+    keeping.sandbox.write("order", json!({ "plan": plan }).to_string());
+    for folder in [keeping.state_dir("a"), keeping.sandbox.path("logs")] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    drop(keeping.sandbox.sh(&format!("chown -R {} run logs", user.uid)).exits(0));
+    let keeps = |most: u32| {
+        let mut keeper = keeping.sandbox.command("setpriv");
+        keeper.args([format!("--reuid={0}", user.uid), format!("--regid={0}", user.uid)]);
+        keeper.args(["--clear-groups", "prlimit"]);
+        keeper.args([&format!("--nproc={most}:"), "ikeep"]).stderr(Stdio::null());
+        keeper.stdin(std::fs::File::open(keeping.sandbox.path("order")).unwrap());
+        let mut keeper = keeper.spawn().unwrap();
+        let mut ended = false;
+        wait_for("the engine or the end", Duration::from_secs(20), || {
+            ended = keeper.try_wait().unwrap().is_some();
+            ended || keeping.status("a")["pid"].is_u64()
+        });
+        (!ended).then_some(keeper)
+    };
+    // Enough for all that there is before the engine, and for the engine.
+    let mut keeper = (1..20).find_map(keeps).unwrap();
+    keeping.wait_for_log("a", "cannot ask the engine for its health yet: ");
+    assert!(!keeping.status("a")["healthy_unix"].is_f64());
+    drop(user.sh(&keeping, &format!("prlimit --pid {} --nproc=1000:", keeper.id())).exits(0));
+    wait_for("the health", Duration::from_secs(20), || keeping.status("a")["healthy_unix"].is_f64());
+    assert_eq!(keeping.log("a").matches("cannot ask the engine").count(), 1, "{}", keeping.log("a"));
+    drop(keeping.stop("a"));
+    keeper.wait().unwrap();
 }
 
 #[test]

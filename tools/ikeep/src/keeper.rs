@@ -5,7 +5,7 @@ use crate::log::Log;
 use crate::place::Place;
 use crate::processes::{Engine, code, mark, words};
 use crate::restart::{Restarts, luck, now};
-use crate::tend::Tended;
+use crate::tend::{ASK_AGAIN, Tended};
 use diagnose::{Class, Diagnosis};
 use record::{How, Keeper as State};
 use rustix::process::WaitStatus;
@@ -73,11 +73,7 @@ impl Keeper {
         let mut engine = Engine::start(plan, &self.order.secrets, mark, self.log.input.as_fd())?;
         self.status.pid = u32::try_from(engine.leader.as_raw_nonzero().get()).ok();
         self.save();
-        let key = self.order.secrets.api_key.as_deref();
-        match self.events.watch_health(engine.leader, &self.order.plan, key) {
-            Ok(asked) => engine.asked = Some(asked),
-            Err(error) => self.log.note(&format!("cannot ask the engine for its health: {error}")),
-        }
+        self.ask_health(&mut engine);
         Ok(engine)
     }
 
@@ -180,7 +176,12 @@ impl Keeper {
     /// Until there is a reason to end the engine, or it ends by itself.
     fn watch(&mut self, engine: &mut Engine) -> Over {
         while !self.events.told_to_stop() {
-            let event = match self.next(None) {
+            let again = engine.asked.is_none().then(|| Instant::now() + ASK_AGAIN);
+            let event = match self.next(again) {
+                Ok(None) => {
+                    self.ask_health(engine);
+                    continue;
+                }
                 Ok(event) => event,
                 Err(failure) => return Over::Unrecorded(failure),
             };

@@ -25,6 +25,8 @@ pub(crate) struct Engine {
     pub(crate) exit: Option<WaitStatus>,
     /// For as long as this is here, it is asked how it is.
     pub(crate) asked: Option<Sender<()>>,
+    /// It was told that it cannot be asked yet.
+    pub(crate) unasked_told: bool,
     /// How many processes the kernel had killed for memory when it started.
     oom_kills: Option<u64>,
 }
@@ -59,7 +61,7 @@ impl Engine {
             .map_err(|error| refusal(&plan.program, what(), &error, !plan.control.background))?;
         // It is reaped with all the others, by wait(2) for anybody.
         let leader = Pid::from_child(&child);
-        Ok(Self { leader, exit: None, asked: None, oom_kills })
+        Ok(Self { leader, exit: None, asked: None, unasked_told: false, oom_kills })
     }
 
     /// Whether the kernel has killed something for memory since it started.

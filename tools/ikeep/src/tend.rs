@@ -1,6 +1,8 @@
-//! Waiting, with an eye on the state directory: without it nobody sees the engine or can stop it.
+//! Waiting, with an eye on what is missing meanwhile: the state directory, without which nobody sees the engine or can stop
+//! it, and a thread that asks the engine how it is.
 use crate::events::Event;
 use crate::keeper::Keeper;
+use crate::processes::Engine;
 use std::time::{Duration, Instant};
 use tool::Failure;
 
@@ -8,6 +10,8 @@ use tool::Failure;
 const TEND_EVERY: Duration = Duration::from_secs(1);
 /// How long an engine runs on that nobody can see, while its state directory cannot be made again.
 const GONE_LIMIT: Duration = Duration::from_secs(10);
+/// How long after the system had no thread to give it is asked for one again.
+pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// When the state directory was last looked after, and since when it has been gone.
 pub(crate) struct Tended {
@@ -58,6 +62,19 @@ impl Keeper {
             Err(_) => {}
         }
         Ok(())
+    }
+
+    /// Have the engine asked how it is. That takes a thread; where there is none, said once, it is not asked yet.
+    pub(crate) fn ask_health(&mut self, engine: &mut Engine) {
+        let key = self.order.secrets.api_key.as_deref();
+        match self.events.watch_health(engine.leader, &self.order.plan, key) {
+            Ok(asked) => engine.asked = Some(asked),
+            Err(error) if !engine.unasked_told => {
+                engine.unasked_told = true;
+                self.log.note(&format!("cannot ask the engine for its health yet: {error}"));
+            }
+            Err(_) => {}
+        }
     }
 
     /// `false` when told to stop first.
