@@ -1,4 +1,5 @@
 //! iplan: every rule of the TOML file, and everything that is checked before anything starts.
+mod address;
 mod changed;
 mod spoken;
 

@@ -191,7 +191,7 @@ fn walked(engine: &str, dump: &str, model: &str) {
             let instance = format!("o{number}-{what}");
             writeln!(
                 toml,
-                "[instance.{instance}.control]\nallow = ['gpu_count']\n[instance.{instance}.server]\n\
+                "[instance.{instance}.control]\nallow = ['gpu_count', 'address']\n[instance.{instance}.server]\n\
                  {model} = '$M/folder'\nport = {}\n{key} = {value}",
                 free_port()
             )

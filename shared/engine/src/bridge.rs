@@ -21,6 +21,9 @@ pub(crate) static TRAITS: Traits = Traits {
     switches: &[],
     spellings: &[],
     successors: &[],
+    tls: None,
+    path_prefix: None,
+    unreachable: &[],
     stop_timeout_s: 10,
     stall_timeout_s: 300,
     probe: Probe {

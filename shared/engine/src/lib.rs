@@ -63,6 +63,19 @@ pub enum Activity {
     Unknown,
 }
 
+/// The flags by which a server is made to speak TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The file with its key.
+    pub key: &'static str,
+    /// The file with its certificate.
+    pub certificate: &'static str,
+    /// The certificate's file may hold the key too.
+    pub one_file: bool,
+    /// The flag whose value 2 makes it demand a certificate of whoever asks.
+    pub client_certificates: Option<&'static str>,
+}
+
 /// One engine's facts. Flags are named without leading dashes, words joined by hyphens.
 #[derive(Debug)]
 pub struct Traits {
@@ -102,6 +115,12 @@ pub struct Traits {
     pub spellings: &'static [(&'static str, &'static str)],
     /// Flags that newer versions do not have, and what to write in place of them.
     pub successors: &'static [(&'static str, &'static str)],
+    /// How it is made to speak TLS.
+    pub tls: Option<Tls>,
+    /// The flag with what stands before each of its paths. One that only tells it what a proxy takes away is none.
+    pub path_prefix: Option<&'static str>,
+    /// Flags that put it where no client of ours gets, with the reason and what to do.
+    pub unreachable: &'static [(&'static str, &'static str, &'static str)],
     /// Grace between TERM and KILL.
     pub stop_timeout_s: u64,
     /// Longest wait without a sign of progress.

@@ -1,5 +1,5 @@
 //! llama.cpp's `llama-server`.
-use crate::{Activity, Lists, Probe, Traits, Weights};
+use crate::{Activity, Lists, Probe, Tls, Traits, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -92,6 +92,14 @@ pub(crate) static TRAITS: Traits = Traits {
         ("mlock", "it is load_mode now: load_mode = \"mlock\", or \"mmap+mlock\""),
         ("direct-io", "it is load_mode now: load_mode = \"dio\""),
     ],
+    tls: Some(Tls {
+        key: "ssl-key-file",
+        certificate: "ssl-cert-file",
+        one_file: false,
+        client_certificates: None,
+    }),
+    path_prefix: Some("api-prefix"),
+    unreachable: &[],
     stop_timeout_s: 10,
     stall_timeout_s: 300,
     // It answers from the first moment on, 503 while it loads. Long prompts can stall it, on forks for minutes.

@@ -1,5 +1,5 @@
 //! SGLang's server.
-use crate::{Activity, Lists, Probe, Traits, Weights};
+use crate::{Activity, Lists, Probe, Tls, Traits, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -34,6 +34,18 @@ pub(crate) static TRAITS: Traits = Traits {
         ("--expert-parallel-size", "ep-size"),
     ],
     successors: &[],
+    tls: Some(Tls {
+        key: "ssl-keyfile",
+        certificate: "ssl-certfile",
+        one_file: false,
+        client_certificates: None,
+    }),
+    // Its root path is for a proxy that takes it away: it answers without.
+    path_prefix: None,
+    unreachable: &[
+        ("grpc-mode", "it speaks gRPC, and is asked by HTTP", "leave it out"),
+        ("smg-grpc-mode", "it speaks gRPC, and is asked by HTTP", "leave it out"),
+    ],
     stop_timeout_s: 30,
     stall_timeout_s: 1200,
     // Its health check generates a token: a second or more each, and up to 20 while it is busy.

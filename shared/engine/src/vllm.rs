@@ -1,5 +1,5 @@
 //! vLLM's OpenAI-compatible server.
-use crate::{Activity, Lists, Probe, Traits, Weights};
+use crate::{Activity, Lists, Probe, Tls, Traits, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -72,6 +72,22 @@ pub(crate) static TRAITS: Traits = Traits {
         ("enable-reasoning", "reasoning_parser alone turns it on; leave it out"),
         ("cuda-graph-sizes", "it is cudagraph_capture_sizes now"),
         ("compilation-mode", "it is part of compilation_config now"),
+    ],
+    tls: Some(Tls {
+        key: "ssl-keyfile",
+        certificate: "ssl-certfile",
+        one_file: true,
+        client_certificates: Some("ssl-cert-reqs"),
+    }),
+    // Its root path is for a proxy that takes it away: it answers without.
+    path_prefix: None,
+    unreachable: &[
+        (
+            "uds",
+            "it listens on a socket in the file system, which is not supported",
+            "leave it out: server.host and server.port say where it listens",
+        ),
+        ("grpc", "it speaks gRPC, and is asked by HTTP", "leave it out"),
     ],
     stop_timeout_s: 30,
     stall_timeout_s: 1200,

@@ -13,6 +13,8 @@ pub(crate) struct Argument {
     pub(crate) flag: String,
     /// As `plan.secrets` would call it.
     pub(crate) name: String,
+    /// Where it stands; `None` where nobody wrote it.
+    pub(crate) place: Option<Place>,
     pub(crate) tokens: Vec<String>,
     pub(crate) values: Vec<String>,
     /// A JSON object with a secret somewhere in it.
@@ -22,7 +24,8 @@ pub(crate) struct Argument {
 /// An argument that this engine would not take as it is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    pub(crate) place: Place,
+    /// `None`: in no file.
+    pub(crate) place: Option<Place>,
     pub(crate) cause: String,
     pub(crate) hint: Option<String>,
 }
@@ -56,7 +59,14 @@ impl Arguments {
                 let values = vec![value];
                 let tokens = by_table::tokens(flag, &values, Lists::Values, dialect.traits);
                 let (flag, name) = (flag.to_owned(), format!("server.{flag}"));
-                arguments.written.push(Argument { flag, name, tokens, values, holds_secret: false });
+                arguments.written.push(Argument {
+                    flag,
+                    name,
+                    place: None,
+                    tokens,
+                    values,
+                    holds_secret: false,
+                });
             }
         }
         (arguments, refusals)
@@ -76,7 +86,7 @@ impl Arguments {
                     Some(other) if dialect.vocabulary.is_some() => {
                         let cause =
                             format!("{} and {other} are one flag, --{}", argument.name, argument.flag);
-                        refusals.push(Refusal { place: entry.place, cause, hint: None });
+                        refusals.push(Refusal { place: Some(entry.place), cause, hint: None });
                     }
                     _ => {
                         names.entry(argument.flag.clone()).or_insert_with(|| argument.name.clone());

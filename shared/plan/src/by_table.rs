@@ -33,7 +33,8 @@ pub(crate) fn write(entry: &Entry, traits: &Traits, repeat: bool) -> Option<Argu
         }
     };
     let holds_secret = holds_secret(&entry.node);
-    Some(Argument { flag, name: format!("server.{}", entry.key), tokens, values, holds_secret })
+    let (name, place) = (format!("server.{}", entry.key), Some(entry.place));
+    Some(Argument { flag, name, place, tokens, values, holds_secret })
 }
 
 pub(crate) fn tokens(typed: &str, values: &[String], lists: Lists, traits: &Traits) -> Vec<String> {

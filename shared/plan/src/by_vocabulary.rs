@@ -12,7 +12,7 @@ pub(crate) fn write(
     vocabulary: &Vocabulary,
     dialect: Dialect<'_>,
 ) -> Result<Option<Argument>, Refusal> {
-    let refuse = |cause: String, hint: Option<String>| Refusal { place: entry.place, cause, hint };
+    let refuse = |cause: String, hint: Option<String>| Refusal { place: Some(entry.place), cause, hint };
     let key = format!("server.{}", entry.key);
     // vLLM takes one key of a JSON option by itself, after a dot.
     let (head, subkey) = match entry.key.split_once('.') {
@@ -34,6 +34,7 @@ pub(crate) fn write(
     Ok(written.map(|(tokens, values)| Argument {
         flag: canonical(flag, dialect),
         name: key,
+        place: Some(entry.place),
         tokens,
         values,
         holds_secret: holds_secret(&entry.node),

@@ -56,7 +56,7 @@ pub(crate) fn parse(words: &[Word], dialect: Dialect<'_>, refusals: &mut Vec<Ref
                 if is_flag {
                     refusals.extend(refused(word, dialect));
                 }
-                arguments.push(begin(&word.text, is_flag, dialect));
+                arguments.push(begin(word, is_flag, dialect));
             }
         }
     }
@@ -74,7 +74,8 @@ fn looks_like_a_flag(token: &str) -> bool {
     token.len() > 1 && token.starts_with('-') && token.parse::<f64>().is_err()
 }
 
-fn begin(token: &str, is_flag: bool, dialect: Dialect<'_>) -> Argument {
+fn begin(word: &Word, is_flag: bool, dialect: Dialect<'_>) -> Argument {
+    let token = word.text.as_str();
     let typed = token.split('=').next().unwrap_or(token);
     let known = dialect.vocabulary.and_then(|vocabulary| find(vocabulary, typed));
     let flag = match known {
@@ -84,7 +85,7 @@ fn begin(token: &str, is_flag: bool, dialect: Dialect<'_>) -> Argument {
     };
     let values = token.split_once('=').map(|(_, value)| value.to_owned()).into_iter().collect();
     let (name, tokens) = (format!("extra_args.{typed}"), vec![token.to_owned()]);
-    Argument { flag, name, tokens, values, holds_secret: false }
+    Argument { flag, name, place: Some(word.place), tokens, values, holds_secret: false }
 }
 
 /// Whether the next word is the value of this flag whatever it begins with: a secret's, or one that llama.cpp's parser takes
@@ -109,7 +110,7 @@ fn refused(word: &Word, dialect: Dialect<'_>) -> Option<Refusal> {
     }
     let cause = format!("extra_args: {typed}: {}", unknown(dialect));
     let hint = said.or_else(|| unknown_hint(typed, vocabulary, dialect));
-    Some(Refusal { place: word.place, cause, hint })
+    Some(Refusal { place: Some(word.place), cause, hint })
 }
 
 /// By its spelling, that of its opposite, the part before a dot, as argparse takes it shortened, or with a value right behind one

@@ -1,4 +1,5 @@
 //! One instance, from its tables to a plan.
+use crate::address::Address;
 use crate::arguments::{Arguments, Dialect, Refusal};
 use crate::config::{Config, Instance};
 use crate::document::{Document, hex};
@@ -80,6 +81,8 @@ impl Shared<'_> {
         let names: Vec<&str> = instance.env.iter().map(|(name, _)| name.as_str()).collect();
         let env_set = environment::set(program.env, engine, control, &own);
         let served_name = arguments.value(traits.served_name);
+        let Address { scheme, path_prefix, ca_file, refusals: unreachable } =
+            Address::of(&arguments, &env_set, traits);
         let mut plan = Plan {
             engine,
             instance: instance.name.clone(),
@@ -94,6 +97,9 @@ impl Shared<'_> {
             user: env.user.clone(),
             host: arguments.value("host").unwrap_or_default().to_owned(),
             port: port(&arguments, &instance.name)?,
+            scheme,
+            path_prefix,
+            ca_file,
             model: arguments.value(traits.model).map(str::to_owned),
             // Of several names joined by commas the first is listed first.
             served_name: served_name.and_then(|names| names.split(',').next()).map(str::to_owned),
@@ -113,12 +119,20 @@ impl Shared<'_> {
         let gpus_needed = gpus_needed(&arguments, traits);
         let visible = self.visible(&plan);
         let failures = refusals.into_iter().map(|refusal| self.refused(refusal)).collect();
-        Ok(Draft { plan, gpus_needed, visible, model_elsewhere, warnings, failures })
+        let mut draft = Draft { plan, gpus_needed, visible, model_elsewhere, warnings, failures };
+        for refusal in unreachable {
+            draft.object(rules::ADDRESS, self.refused(refusal));
+        }
+        Ok(draft)
     }
 
     fn refused(&self, refusal: Refusal) -> Failure {
         let Refusal { place, cause, hint } = refusal;
-        Failure { hint, ..self.document.failure(place, cause) }
+        let failure = match place {
+            Some(place) => self.document.failure(place, cause),
+            None => Failure::new(Code::Input, self.document.path.display().to_string(), cause),
+        };
+        Failure { hint, ..failure }
     }
 
     fn log_file(&self, instance: &Instance) -> std::path::PathBuf {

@@ -4,6 +4,7 @@
 //! checked before anything starts, and where a secret goes. Plans all engines at once, because ports and GPUs are checked
 //! across all. Starts nothing and writes nothing; `iplan` and `ilaunch` are its callers.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
+mod address;
 mod arguments;
 mod by_table;
 mod by_vocabulary;

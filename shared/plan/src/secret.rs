@@ -147,7 +147,14 @@ pub(crate) fn point_to_config(
     }
     let Some(argument) = theirs.into_iter().next() else {
         let (flag, name) = (flag.to_owned(), format!("server.{flag}"));
-        arguments.written.push(Argument { flag, name, tokens, values: Vec::new(), holds_secret: false });
+        arguments.written.push(Argument {
+            flag,
+            name,
+            place: None,
+            tokens,
+            values: Vec::new(),
+            holds_secret: false,
+        });
         return Ok(None);
     };
     let path = argument.values.first().map(PathBuf::from);

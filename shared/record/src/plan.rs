@@ -143,6 +143,16 @@ pub struct Plan {
     pub host: String,
     /// What it listens on.
     pub port: u16,
+    /// `https` where it speaks TLS; absent: `http`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub scheme: Option<String>,
+    /// What stands before each of its paths, as `/llm`: it begins with a slash and ends without one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub path_prefix: Option<String>,
+    /// With `https`: a PEM file with the certificate that the server shows. Whoever asks it trusts that very certificate,
+    /// whatever name is in it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ca_file: Option<PathBuf>,
     /// Path or name of the model; absent where the engine is told elsewhere.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<String>,
