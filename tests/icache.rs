@@ -1,7 +1,9 @@
 //! icache: a real cache of pixi 0.77.0, whole and damaged in every way that has been seen.
 pub(crate) mod locks;
+mod modes;
 mod proof;
 mod rights;
+mod sdists;
 mod setting;
 
 use crate::kit::{Output, Sandbox, root};

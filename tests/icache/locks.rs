@@ -149,6 +149,9 @@ fn a_source_distribution_is_missing_until_its_source_is_there_and_then_unprovabl
     assert_eq!(details(&sandbox).0, "missing");
     let place = "cache/pypi/uv/sdists-v9/pypi/source/1.0.0";
     sandbox.write(&format!("{place}/revision.http"), "");
+    assert_eq!(details(&sandbox), ("damaged".to_owned(), "it is cut short".to_owned()));
+    sandbox.write(&format!("{place}/revision.http"), super::sdists::revision("Ab12", &[]));
+    assert_eq!(details(&sandbox).0, "missing");
     sandbox.write(&format!("{place}/Ab12/src/x.whl"), "");
     let (reason, detail) = details(&sandbox);
     assert!(reason == "unprovable" && detail.ends_with("to be built at install"), "{detail}");

@@ -7,10 +7,13 @@ mod conda;
 mod hash;
 mod key;
 mod place;
+mod pointer;
+mod source;
 mod wheel;
 
 pub use conda::{About, Entry, ListedPath, Listing, PathType};
 pub use hash::hash_from_hex;
 pub use key::normalised;
 pub use place::on_container_layer;
+pub use source::Revision;
 pub use wheel::{Pointer, Wheels};

@@ -1,16 +1,13 @@
 //! uv's cache as pixi uses it: pointers in `wheels-v6`, unpacked wheels in `archive-v0`.
 use crate::key::{self, WheelName};
+use crate::pointer;
 use lock::{Origin, Pypi};
-use owner::read_file;
 use serde::Deserialize;
-use std::io::{self, Cursor};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The index that has a folder of its own, by uv's default; all others go by digest.
 const DEFAULT_INDEX: &str = "https://pypi.org/simple";
-
-/// A pointer has some hundred bytes and the headers of an answer.
-const POINTER_BYTES: usize = 16 << 20;
 
 /// The wheel cache below one folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,24 +103,13 @@ fn index_folders(index: Option<&str>) -> Vec<String> {
 }
 
 impl Pointer {
-    /// Read a pointer: msgpack, then a cache policy, then the policy's length as a little-endian u64.
+    /// Read a pointer.
     ///
     /// # Errors
     /// What the system says, or what is wrong with the file.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let bytes = read_file(path, POINTER_BYTES)?;
-        let short = || io::Error::other("it is cut short");
-        let (body, length) = bytes.split_last_chunk::<8>().ok_or_else(short)?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
-        let payload = body.len().checked_sub(length).map(|end| &body[..end]).ok_or_else(short)?;
-        let mut payload = Cursor::new(payload);
-        let Archive(archive, hashes, wheel, version) = rmp_serde::from_read(&mut payload)
-            .map_err(|error| io::Error::other(format!("it is not a pointer: {error}")))?;
-        // What is left of a file that was cut short may end in a length, too: of nothing, where it ends in zeros.
-        if length == 0 || payload.position() != payload.get_ref().len() as u64 {
-            return Err(short());
-        }
-        if version != 0 || archive.is_empty() || archive.contains(['/', '.']) {
+        let Archive(archive, hashes, wheel, version) = pointer::read(path)?;
+        if version != 0 || !pointer::is_name(&archive) {
             return Err(io::Error::other(format!("it names the archive '{archive}' of version {version}")));
         }
         Ok(Self { archive, hashes, wheel })

@@ -47,21 +47,20 @@ impl Fault {
         }
     }
 
-    /// The record of what concerns the environment and not one package.
-    pub(crate) fn of_find_links(engine: Engine, strict: bool) -> Gap {
-        let fault = Self::unprovable("the environment has find-links, which pixi reads before it installs");
+    /// The record of what concerns the environment or the cache and not one package.
+    pub(crate) fn of_none(self, engine: Engine, (package, source): (&str, &str), strict: bool) -> Gap {
         Gap {
             engine,
-            package: "find-links".to_owned(),
+            package: package.to_owned(),
             version: None,
-            source: "pypi".to_owned(),
-            reason: fault.reason.to_owned(),
-            blocks: fault.blocks(strict),
+            source: source.to_owned(),
+            reason: self.reason.to_owned(),
+            blocks: self.blocks(strict),
             url: None,
             sha256: None,
             size_bytes: None,
-            path: None,
-            detail: Some(fault.detail),
+            path: self.path,
+            detail: Some(self.detail),
         }
     }
 }

@@ -6,10 +6,14 @@ mod gap;
 mod locked;
 mod pool;
 #[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
+mod program;
+#[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
 mod proof;
 #[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
 mod quick;
 mod reader;
+#[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
+mod sdist;
 mod setting;
 mod survey;
 

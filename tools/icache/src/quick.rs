@@ -1,6 +1,8 @@
 //! Whether pixi would find each package, by the rules of its old and its new versions: nothing is hashed.
 use crate::gap::Fault;
+use crate::{program, sdist};
 use lock::{Conda, Origin, Package, Pypi};
+use rustix::fs::Access;
 use std::io;
 use std::path::{Path, PathBuf};
 use store::{Entry, Pointer, Wheels};
@@ -21,6 +23,17 @@ pub(crate) enum Found {
     Conda(Entry),
     /// An unpacked wheel, and the pointer that led to it.
     Wheel { archive: PathBuf, pointer: PathBuf },
+    /// The folder of a source distribution and of the wheels built from it, and the file that led to it.
+    Source { folder: PathBuf, revision: PathBuf },
+    /// What was unpacked from a wheel built here, and the link that led to it.
+    Built { archive: PathBuf, link: PathBuf },
+}
+
+/// What a look-up came to.
+#[derive(Debug, Default)]
+pub(crate) struct Lookup {
+    pub(crate) found: Vec<Found>,
+    pub(crate) fault: Option<Fault>,
 }
 
 impl Found {
@@ -28,7 +41,8 @@ impl Found {
     pub(crate) fn root(&self) -> &Path {
         match self {
             Self::Conda(entry) => &entry.folder,
-            Self::Wheel { archive, .. } => archive,
+            Self::Wheel { archive, .. } | Self::Built { archive, .. } => archive,
+            Self::Source { folder, .. } => folder,
         }
     }
 
@@ -37,27 +51,56 @@ impl Found {
         match self {
             Self::Conda(entry) => &entry.sidecar,
             Self::Wheel { pointer, .. } => pointer,
+            Self::Source { revision, .. } => revision,
+            Self::Built { link, .. } => link,
         }
     }
 }
 
 /// Look a package up.
-pub(crate) fn look_up(stores: &Stores, package: &Package) -> Result<Found, Fault> {
-    match package {
+pub(crate) fn look_up(stores: &Stores, package: &Package) -> Lookup {
+    let looked = match package {
         Package::Conda(conda) => look_up_conda(stores, conda).map(Found::Conda),
-        Package::Pypi(pypi) => look_up_pypi(stores, pypi),
+        Package::Pypi(pypi) => match &pypi.origin {
+            Origin::Sdist { .. } | Origin::DirectSdist { .. } => return sdist::look_up(&stores.wheels, pypi),
+            _ => look_up_pypi(stores, pypi),
+        },
+    };
+    match looked {
+        Ok(found) => Lookup { found: vec![found], fault: None },
+        Err(fault) => Lookup { found: Vec::new(), fault: Some(fault) },
     }
 }
 
 /// Whether a folder is there; what keeps us from knowing is a fault of the package.
-fn is_folder(path: &Path) -> Result<bool, Fault> {
+pub(crate) fn is_folder(path: &Path) -> Result<bool, Fault> {
     match std::fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.is_dir()),
+        Ok(metadata) if !metadata.is_dir() => Ok(false),
+        Ok(_) => match child::permitted(path, Access::READ_OK | Access::EXEC_OK) {
+            Ok(()) => Ok(true),
+            Err(error) => Err(closed(path, &error.into())),
+        },
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(false)
         }
-        Err(error) => Err(Fault::new("damaged", path, format!("cannot be read: {}", tool::io_text(&error)))),
+        Err(error) => Err(closed(path, &error)),
     }
+}
+
+fn closed(path: &Path, error: &io::Error) -> Fault {
+    Fault::new("damaged", path, format!("cannot be read: {}", tool::io_text(error)))
+}
+
+/// What keeps rattler from the file that it locks: it makes one where none is.
+pub(crate) fn cache_lock(stores: &Stores) -> Option<Fault> {
+    let path = stores.pkgs.join(".cache.lock");
+    path.symlink_metadata().ok()?;
+    let detail = match path.metadata() {
+        Ok(stat) if stat.is_file() => return None,
+        Ok(_) => "it is no regular file, and pixi locks one there".to_owned(),
+        Err(error) => format!("pixi locks a file there: {}", tool::io_text(&error)),
+    };
+    Some(Fault::new("damaged", path, detail))
 }
 
 /// A file or folder of the template is taken as it is then, from where it is then; that it is there can be told.
@@ -105,6 +148,7 @@ fn look_up_conda(stores: &Stores, package: &Conda) -> Result<Entry, Fault> {
     }
     let listing = entry.listing().and_then(|listing| listing.map_or(Ok(()), |it| it.paths().map(drop)));
     listing.map_err(|error| damaged("info/paths.json", error))?;
+    program::look_at(&entry.folder)?;
     Ok(entry)
 }
 
@@ -140,36 +184,11 @@ fn seconds(timestamp: u64) -> u64 {
 fn look_up_pypi(stores: &Stores, package: &Pypi) -> Result<Found, Fault> {
     match &package.origin {
         Origin::Wheel { .. } | Origin::DirectWheel { .. } => look_up_wheel(&stores.wheels, package),
-        Origin::Sdist { .. } | Origin::DirectSdist { .. } => Err(source(&stores.wheels, package)),
-        Origin::Git { .. } => Err(Fault::unprovable("it is a git checkout, built at install")),
+        Origin::Sdist { .. } | Origin::DirectSdist { .. } | Origin::Git { .. } => {
+            Err(Fault::unprovable("it is a git checkout, built at install"))
+        }
         Origin::Path { path } => Err(in_template(stores, path)),
     }
-}
-
-/// A wheel that was built from source stands under a fingerprint of all conda packages of its environment, so that only
-/// a trial install can tell whether it is the one that pixi looks for. Without any trace of the source pixi must fetch it.
-fn source(wheels: &Wheels, package: &Pypi) -> Fault {
-    let places = wheels.sources(package);
-    let Some(place) = places.iter().find(|place| place.join("revision.http").exists()) else {
-        let detail = "it is a source distribution, and neither it nor a wheel built from it is in the cache";
-        return Fault { reason: "missing", path: places.into_iter().next(), detail: detail.to_owned() };
-    };
-    let detail = if holds_built_wheel(place, 3) {
-        "it is a source distribution; a wheel built from it is in the cache, maybe for another environment"
-    } else {
-        "it is a source distribution, to be built at install"
-    };
-    Fault { path: Some(place.clone()), ..Fault::unprovable(detail) }
-}
-
-/// `<revision>/<fingerprint>/<wheel>.whl`, without the fingerprint where plain uv built it.
-fn holds_built_wheel(folder: &Path, depth: u32) -> bool {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| {
-        let path = entry.path();
-        path.extension() == Some("whl".as_ref())
-            || depth > 1 && entry.file_name() != "src" && path.is_dir() && holds_built_wheel(&path, depth - 1)
-    })
 }
 
 fn look_up_wheel(wheels: &Wheels, package: &Pypi) -> Result<Found, Fault> {
@@ -185,7 +204,7 @@ fn look_up_wheel(wheels: &Wheels, package: &Pypi) -> Result<Found, Fault> {
     if !pointer.stands_for(&file, package) {
         return Err(Fault::new("wrong_hash", path, format!("it stands for {}", pointer.wheel)));
     }
-    if let Some(detail) = unchecked(&pointer, package) {
+    if let Some(detail) = unchecked(&pointer.hashes, package) {
         return Err(Fault::new("wrong_hash", path, detail));
     }
     let archive = wheels.archive(&pointer);
@@ -200,12 +219,12 @@ fn look_up_wheel(wheels: &Wheels, package: &Pypi) -> Result<Found, Fault> {
     Ok(Found::Wheel { archive, pointer: path.clone() })
 }
 
-/// Why pixi would fetch the wheel again: the hash in the lock is not one that was checked when it was fetched. A lock
+/// Why pixi would fetch it again: the hash in the lock is not one that was checked when it was fetched. A lock
 /// without a hash takes any. Of several algorithms only the strongest counts.
-fn unchecked(pointer: &Pointer, package: &Pypi) -> Option<String> {
+pub(crate) fn unchecked(hashes: &[(String, String)], package: &Pypi) -> Option<String> {
     let sha256 = package.sha256.as_ref().map(|hex| ("Sha256", hex));
     let (kind, wanted) = sha256.or(package.md5.as_ref().map(|hex| ("Md5", hex)))?;
-    let mut of_kind = pointer.hashes.iter().filter(|(has, _)| has == kind).map(|(_, hex)| hex).peekable();
+    let mut of_kind = hashes.iter().filter(|(has, _)| has == kind).map(|(_, hex)| hex).peekable();
     let first = of_kind.peek().copied();
     if of_kind.any(|hex| hex == wanted) {
         return None;

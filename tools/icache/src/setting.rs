@@ -95,9 +95,7 @@ impl<'a> Setting<'a> {
         let stores = [self.env.conda_pkgs_dir.clone(), self.env.uv_cache_dir.clone()];
         let mut written: Vec<PathBuf> = stores.into_iter().flatten().collect();
         written.extend(self.env.conda_pkgs_dir.as_ref().map(|pkgs| pkgs.join(".cache.lock")));
-        let mut read = Vec::new();
         for found in found {
-            read.extend([found.root().to_owned(), found.label().to_owned()]);
             // Up to rattler_cache 0.10 it opens these to write, even to read them.
             written.extend(matches!(found, Found::Conda(_)).then(|| found.label().to_owned()));
         }
@@ -109,17 +107,6 @@ impl<'a> Setting<'a> {
                 _ => format!("{hint}; or give the cache to who installs, with chown -R"),
             };
             self.warn("cache_not_writable", what, hint);
-        }
-        self.readable(read);
-    }
-
-    fn readable(&mut self, paths: Vec<PathBuf>) {
-        if self.warnings.iter().any(|warning| warning.rule == "cache_not_readable") {
-            return;
-        }
-        if let Some((what, _)) = self.refused("read", paths, Access::READ_OK) {
-            let hint = "pixi fails when it comes to them; make them readable, with chmod -R a+rX";
-            self.warn("cache_not_readable", what, hint);
         }
     }
 
@@ -142,6 +129,12 @@ impl<'a> Setting<'a> {
         let more = if others == 0 { String::new() } else { format!(", nor {others} more") };
         let what = format!("{who} cannot {verb} {}{more}: {}", path.display(), tool::io_text(&error));
         Some((what, error.kind()))
+    }
+
+    pub(crate) fn manifest_old(&mut self, manifest: &Path) {
+        let what = format!("the manifest {} does not know which files may be run", manifest.display());
+        let hint = "an older icache wrote it; where the cache is known to be whole, run icache --record";
+        self.warn("manifest_old", what, hint);
     }
 
     pub(crate) fn manifest_lacks(&mut self, manifest: &Path, count: usize) {

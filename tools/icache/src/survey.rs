@@ -3,7 +3,7 @@ use crate::gap::Fault;
 use crate::locked::{Locked, required};
 use crate::pool::Pool;
 use crate::proof::{Effort, Manifest, Proof, replaceable};
-use crate::quick::{Found, Stores, look_up};
+use crate::quick::{self, Found, Lookup, Stores, look_up};
 use crate::reader::Reader;
 use crate::setting::Setting;
 use lock::Package;
@@ -89,6 +89,7 @@ impl<'a> Survey<'a> {
     pub(crate) fn run(&self) -> Result<Outcome, Failure> {
         let mut setting = self.reader.must_act(|| Setting::of(self.env, &self.reader, &self.cache_root))?;
         let (found, mut faults) = self.look_up()?;
+        let cache_lock = self.reader.must_act(|| quick::cache_lock(&self.stores))?;
         setting.places(found.iter().map(|(.., found)| found));
         let path = Manifest::path(&self.cache_root, &self.locked.sha256);
         // What is recorded now replaces what was.
@@ -102,17 +103,22 @@ impl<'a> Survey<'a> {
             false => Ok(()),
         };
         let used = manifest.is_some() || hashed.recorded;
-        let lacking =
-            manifest.map_or(0, |manifest| manifest.lacks(found.iter().map(|(_, package, _)| *package)));
+        let lacking = manifest.as_ref().map_or(0, |manifest| manifest.lacks(locked_of(&found)));
         if lacking > 0 {
             setting.manifest_lacks(&path, lacking);
         }
-        faults.sort_by_key(|(index, _)| *index);
+        if manifest.is_some_and(|manifest| manifest.knows_no_modes()) {
+            setting.manifest_old(&path);
+        }
+        settle(&mut faults);
         let (engine, strict) = (self.env.engine, self.args.strict);
         let gap =
             |(index, fault): (usize, Fault)| Some(fault.of(engine, self.locked.packages.get(index)?, strict));
         let mut gaps: Vec<Gap> = faults.into_iter().filter_map(gap).collect();
-        gaps.extend(self.locked.find_links.then(|| Fault::of_find_links(engine, strict)));
+        let find_links = "the environment has find-links, which pixi reads before it installs";
+        let find_links = self.locked.find_links.then(|| Fault::unprovable(find_links));
+        gaps.extend(find_links.map(|fault| fault.of_none(engine, ("find-links", "pypi"), strict)));
+        gaps.extend(cache_lock.map(|fault| fault.of_none(engine, (".cache.lock", "conda"), strict)));
         let cache = self.cache(&hashed, gaps.len() as u64, used.then_some(path));
         Ok(Outcome { warnings: setting.warnings(), gaps, cache, failure: unusable.or(proved.err()) })
     }
@@ -158,22 +164,19 @@ impl<'a> Survey<'a> {
         let packages = self.locked.packages.iter().enumerate();
         let mut looked: Vec<_> = packages
             .filter(|(index, _)| !collided.contains(index))
-            .map(|(index, package)| (index, package, None::<Result<Found, Fault>>))
+            .map(|(index, package)| (index, package, Lookup::default()))
             .collect();
-        let look = |(): &mut (), (_, package, place): &mut (usize, &Package, Option<_>)| {
-            *place = Some(look_up(&self.stores, package));
+        let look = |(): &mut (), (_, package, place): &mut (usize, &Package, Lookup)| {
+            *place = look_up(&self.stores, package);
         };
         let (count, stores) = (looked.len(), self.cache_root.display());
         log::info!("looks {count} packages of {} up in {stores}", self.locked.environment);
         let done = self.pool().each(&mut looked, || (), look);
         done.map_err(|error| self.reader.refused(&error))?;
         let mut found = Vec::new();
-        for (index, package, place) in looked {
-            match place {
-                Some(Ok(place)) => found.push((index, package, place)),
-                Some(Err(fault)) => faults.push((index, fault)),
-                None => {}
-            }
+        for (index, package, Lookup { found: places, fault }) in looked {
+            found.extend(places.into_iter().map(|place| (index, package, place)));
+            faults.extend(fault.map(|fault| (index, fault)));
         }
         Ok((found, faults))
     }
@@ -227,6 +230,18 @@ impl<'a> Survey<'a> {
             seconds: self.started.elapsed().as_secs_f64(),
         }
     }
+}
+
+/// Packages of the lock file, without what was built of them.
+fn locked_of<'p>(found: &'p [Place<'p>]) -> impl Iterator<Item = (&'p Package, &'p Found)> {
+    let of_lock = |found: &&Found| !matches!(found, Found::Built { .. });
+    found.iter().map(|(_, package, found)| (*package, found)).filter(move |(_, found)| of_lock(found))
+}
+
+/// In the order of the lock file; what cannot be proved of a package is not told where something is wrong with it.
+fn settle(faults: &mut Vec<(usize, Fault)>) {
+    faults.sort_by_key(|(index, fault)| (*index, !fault.blocks(false)));
+    faults.dedup_by(|later, earlier| later.0 == earlier.0);
 }
 
 fn unrecorded(path: &Path, error: &std::io::Error) -> Failure {

@@ -1,6 +1,8 @@
 //! Whether every file of a package is what the package says it is: `paths.json` for conda, `RECORD` for wheels.
+use super::source;
 use super::tree::{Item, Kind, Stat, Tree};
 use crate::gap::Fault;
+use crate::program::{cannot_run as cannot_be_run, may_run};
 use crate::quick::{Found, dist_info};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,12 +27,17 @@ pub(super) fn compare(found: &Found, tree: &Tree) -> Result<(), Fault> {
                 let detail = "it has no info/paths.json, and info/files has no hashes";
                 return Err(Fault { path: Some(file), ..Fault::unprovable(detail) });
             };
-            differences(tree, &listing.paths().map_err(damaged)?)
+            let listed = listing.paths().map_err(damaged)?;
+            differences(tree, &listed)?;
+            cannot_run(tree, &listed)
         }
-        Found::Wheel { archive, .. } => {
+        Found::Source { .. } => source::compare(tree),
+        Found::Wheel { archive, .. } | Found::Built { archive, .. } => {
             let (record, text) = record_of(archive)?;
             let listed = record_lines(&record, &text)?;
-            differences(tree, &listed).and_then(|()| unlisted(tree, &record, &listed))
+            differences(tree, &listed)?;
+            unlisted(tree, &record, &listed)?;
+            cannot_run(tree, &listed)
         }
     }
 }
@@ -48,7 +55,11 @@ pub(super) fn leave_out_unlisted(found: &Found, tree: &mut Tree) {
         return;
     }
     // What keeps us from reading the list is told where the two are compared. An old package has none.
-    let listless = matches!(found, Found::Conda(entry) if matches!(entry.listing(), Ok(None)));
+    let listless = match found {
+        Found::Conda(entry) => matches!(entry.listing(), Ok(None)),
+        Found::Source { .. } => true,
+        Found::Wheel { .. } | Found::Built { .. } => false,
+    };
     let sizes = sizes(found).unwrap_or_default();
     for item in tree.items.iter_mut().filter(large) {
         let Kind::File { stat: Stat { size, .. }, .. } = item.kind else { continue };
@@ -67,14 +78,15 @@ fn sizes(found: &Found) -> Option<HashMap<PathBuf, Option<u64>>> {
     let size = |listed: &ListedPath<'_>| (plain(&listed.path), listed.size_in_bytes);
     match found {
         Found::Conda(entry) => Some(entry.listing().ok()??.paths().ok()?.iter().map(size).collect()),
-        Found::Wheel { archive, .. } => {
+        Found::Source { .. } => None,
+        Found::Wheel { archive, .. } | Found::Built { archive, .. } => {
             let (record, text) = record_of(archive).ok()?;
             Some(record_lines(&record, &text).ok()?.iter().map(size).collect())
         }
     }
 }
 
-fn differences(tree: &Tree, listed: &[ListedPath<'_>]) -> Result<(), Fault> {
+pub(super) fn differences(tree: &Tree, listed: &[ListedPath<'_>]) -> Result<(), Fault> {
     let items = tree.items.iter().map(|item| (item.path.as_os_str().as_bytes(), item));
     let items: HashMap<&[u8], &Item> = items.collect();
     let find =
@@ -87,6 +99,28 @@ fn differences(tree: &Tree, listed: &[ListedPath<'_>]) -> Result<(), Fault> {
     let others = faults.count();
     let more = if others == 0 { String::new() } else { format!(", and {others} more files") };
     Err(Fault::new("damaged", tree.root.join(&**path), format!("{detail}{more}")))
+}
+
+/// No list has the modes. What is at fault for certain without them: a program where programs are, or any, where no file of
+/// the package may be run at all.
+fn cannot_run(tree: &Tree, listed: &[ListedPath<'_>]) -> Result<(), Fault> {
+    let none_runs = std::cell::OnceCell::new();
+    let mut at_fault = tree.items.iter().filter_map(|item| {
+        let Kind::File { mode, program: Some(program), .. } = &item.kind else { return None };
+        if may_run(*mode) || !program.may_be_at_fault(&item.path) {
+            return None;
+        }
+        let lost = program.must_run(&item.path) || *none_runs.get_or_init(|| tree.executables().is_empty());
+        lost.then_some((item, *mode))
+    });
+    // What a conda package does not list is not installed; a wheel has been found to list all.
+    let is_listed = |item: &Item| listed.iter().any(|listed| plain(&listed.path) == item.path);
+    let Some((item, mode)) = at_fault.find(|(item, _)| is_listed(item)) else { return Ok(()) };
+    let more = match at_fault.count() {
+        0 => String::new(),
+        others => format!(", and {others} more files"),
+    };
+    Err(Fault::new("damaged", tree.root.join(&item.path), format!("{}{more}", cannot_be_run(mode))))
 }
 
 /// With `.` or empty parts in it, it is the same path.
@@ -121,12 +155,18 @@ fn differs(wanted: &ListedPath<'_>, item: Option<&Item>) -> Option<String> {
     let Some(item) = item else { return Some("it is missing".to_owned()) };
     match (wanted.path_type, &item.kind) {
         (PathType::SoftLink, Kind::Link(_)) | (PathType::Directory, Kind::Folder) => None,
-        (PathType::HardLink, Kind::File { stat, sha256 }) => {
+        (PathType::HardLink, Kind::File { stat, mode, sha256, .. }) => {
             if let Some(size) = wanted.size_in_bytes.filter(|size| *size != stat.size) {
                 return Some(format!("it has {} bytes instead of {size}", stat.size));
             }
-            let same = wanted.sha256.is_none_or(|wanted| *sha256 == Some(wanted));
-            (!same).then(|| "its content is not what the package lists".to_owned())
+            if wanted.sha256.is_some_and(|wanted| *sha256 != Some(wanted)) {
+                return Some("its content is not what the package lists".to_owned());
+            }
+            // Root reads it all the same, and installs a file that nobody else reads.
+            let closed = mode & 0o400 == 0;
+            closed.then(|| {
+                format!("its owner may not read it, its mode is {mode:04o}: a copy has lost the modes")
+            })
         }
         (PathType::HardLink, Kind::Unlisted { size }) => {
             let listed = wanted.size_in_bytes.unwrap_or_default();
@@ -149,7 +189,7 @@ fn record_of(archive: &Path) -> Result<(PathBuf, String), Fault> {
 
 /// `RECORD`: `path,sha256=<base64 without padding>,<size>`. RECORD itself and its signatures have no hash, nor have lines
 /// that uv mended.
-fn record_lines<'a>(record: &Path, text: &'a str) -> Result<Vec<ListedPath<'a>>, Fault> {
+pub(super) fn record_lines<'a>(record: &Path, text: &'a str) -> Result<Vec<ListedPath<'a>>, Fault> {
     let damaged = |cause: &str| Fault::new("damaged", record, cause);
     // Folders are listed by some, for nothing.
     let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.ends_with("/,,"));

@@ -1,9 +1,11 @@
 //! `infer-dev-manifest-<lock hash>.json` in the cache's root: what a cache that was proved whole looked like.
 //!
 //! A lock file has no hash of an unpacked package, only of the archive it came from; the manifest has.
+use super::source::{self, Content};
 use super::tree::Tree;
 use super::{identity, now, place, replace};
 use crate::locked::Locked;
+use crate::quick::Found;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -44,15 +46,24 @@ pub(crate) struct Package {
     pub(super) bytes: u64,
     /// Over the unpacked tree.
     pub(super) tree_sha256: String,
+    /// The files that may be run; absent where that was not looked at when it was recorded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) executables: Option<Vec<String>>,
+    /// Of a source distribution the files that stay as they are; the tree does not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) contents: Option<Vec<Content>>,
 }
 
 impl Package {
     /// What a hashed tree looks like in a manifest.
-    pub(super) fn of(package: &lock::Package, tree: &Tree) -> Self {
+    pub(super) fn of(package: &lock::Package, found: &Found, tree: &Tree) -> Self {
         let (files, bytes) = tree.extent();
-        let (name, version, sha256, file) = identity(package);
+        let (name, version, sha256, file) = identity(package, found);
+        let contents = matches!(found, Found::Source { .. }).then(|| source::contents(tree));
         let (version, sha256) = (version.map(str::to_owned), sha256.map(str::to_owned));
-        Self { name: name.to_owned(), version, sha256, file, files, bytes, tree_sha256: tree.sha256() }
+        let (tree_sha256, executables) = (tree.sha256(), Some(tree.executables()));
+        let name = name.to_owned();
+        Self { name, version, sha256, file, files, bytes, tree_sha256, executables, contents }
     }
 
     fn identity(&self) -> (&str, Option<&str>, Option<&str>, String) {
@@ -117,13 +128,18 @@ impl Manifest {
     }
 
     /// What was recorded of a package.
-    pub(super) fn package(&self, package: &lock::Package) -> Option<&Package> {
-        let wanted = identity(package);
+    pub(super) fn package(&self, package: &lock::Package, found: &Found) -> Option<&Package> {
+        let wanted = identity(package, found);
         self.packages.iter().find(|recorded| recorded.name == wanted.0 && recorded.identity() == wanted)
     }
 
+    /// Whether it was written before it was known which files may be run.
+    pub(crate) fn knows_no_modes(&self) -> bool {
+        self.packages.iter().any(|package| package.executables.is_none())
+    }
+
     /// How many of the packages were never recorded.
-    pub(crate) fn lacks<'a>(&self, packages: impl Iterator<Item = &'a lock::Package>) -> usize {
-        packages.filter(|package| self.package(package).is_none()).count()
+    pub(crate) fn lacks<'a>(&self, found: impl Iterator<Item = (&'a lock::Package, &'a Found)>) -> usize {
+        found.filter(|(package, found)| self.package(package, found).is_none()).count()
     }
 }

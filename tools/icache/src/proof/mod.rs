@@ -4,6 +4,7 @@ mod listing;
 mod manifest;
 mod note;
 mod read;
+mod source;
 mod tree;
 mod walk;
 
@@ -131,7 +132,7 @@ impl<'a> Proof<'a> {
     pub(crate) fn recorded(&self) -> Result<Vec<manifest::Package>, (PathBuf, String)> {
         let of = |hashed: &Hashed<'_>| match hashed.tree.unread() {
             Some(unread) => Err(unread),
-            None => Ok(manifest::Package::of(hashed.package, &hashed.tree)),
+            None => Ok(manifest::Package::of(hashed.package, hashed.found, &hashed.tree)),
         };
         self.packages.iter().map(of).collect()
     }
@@ -140,11 +141,14 @@ impl<'a> Proof<'a> {
 impl Hashed<'_> {
     /// Whether the manifest vouches for it; a fault where that has another tree.
     fn is_as_recorded(&self, manifest: Option<&Manifest>) -> Result<bool, Fault> {
-        let recorded = manifest.and_then(|manifest| manifest.package(self.package));
+        let recorded = manifest.and_then(|manifest| manifest.package(self.package, self.found));
         if let (Some(_), Some((path, cause))) = (recorded, self.tree.unread()) {
             return Err(Fault::new("damaged", path, format!("it cannot be read: {cause}")));
         }
         match recorded {
+            Some(manifest::Package { contents: Some(contents), .. }) => {
+                source::is_as_recorded(&self.tree, contents).map(|()| true)
+            }
             Some(recorded) if recorded.tree_sha256 != self.tree.sha256() => {
                 let (files, bytes) = self.tree.extent();
                 let detail = format!(
@@ -154,8 +158,25 @@ impl Hashed<'_> {
                 );
                 Err(Fault::new("damaged", &self.tree.root, detail))
             }
-            recorded => Ok(recorded.is_some()),
+            Some(recorded) => self.runs_as_recorded(recorded).map(|()| true),
+            None => Ok(false),
         }
+    }
+
+    /// A fault where a file may not be run any more; that others may be now breaks nothing.
+    fn runs_as_recorded(&self, recorded: &manifest::Package) -> Result<(), Fault> {
+        let Some(recorded) = recorded.executables.as_deref().filter(|recorded| !recorded.is_empty()) else {
+            return Ok(());
+        };
+        let run = self.tree.executables();
+        let mut lost = recorded.iter().filter(|path| run.binary_search(path).is_err());
+        let Some(first) = lost.next() else { return Ok(()) };
+        let more = match lost.count() {
+            0 => String::new(),
+            others => format!(", nor {others} more files"),
+        };
+        let detail = format!("it may not be run any more{more}: a copy has lost the modes");
+        Err(Fault::new("damaged", self.tree.root.join(first), detail))
     }
 }
 
@@ -170,11 +191,18 @@ fn hash(packages: &mut [Hashed<'_>], pool: Pool<'_>) -> std::io::Result<u64> {
 }
 
 /// What tells a package from all others of its lock file: name, version, archive hash and archive name. The last tells
-/// builds of one wheel for several machines apart where the lock has no hash.
-fn identity(package: &Package) -> (&str, Option<&str>, Option<&str>, String) {
-    let file = match package {
-        Package::Conda(conda) => format!("{}/{}", conda.subdir.as_deref().unwrap_or_default(), conda.entry()),
-        Package::Pypi(pypi) => pypi.wheel_name().unwrap_or_default(),
+/// builds of one wheel for several machines apart where the lock has no hash; of what was built here it is where it was.
+fn identity<'a>(package: &'a Package, found: &Found) -> (&'a str, Option<&'a str>, Option<&'a str>, String) {
+    let file = match (package, found) {
+        (_, Found::Built { link, .. }) => {
+            // The fingerprint of an environment, and the wheel.
+            let parts: Vec<_> = link.iter().rev().take(2).map(std::ffi::OsStr::to_string_lossy).collect();
+            format!("built/{}", parts.into_iter().rev().collect::<Vec<_>>().join("/"))
+        }
+        (Package::Conda(conda), _) => {
+            format!("{}/{}", conda.subdir.as_deref().unwrap_or_default(), conda.entry())
+        }
+        (Package::Pypi(pypi), _) => pypi.wheel_name().unwrap_or_default(),
     };
     (gap::name(package), gap::version(package), gap::sha256(package), file)
 }

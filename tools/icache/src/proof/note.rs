@@ -1,5 +1,6 @@
 //! The note of an earlier pass, for `--since`: how each file looked and what it hashed to.
 use super::tree::{Item, Kind, Stat, Tree};
+use crate::program::may_run;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::io::{self, BufRead, Write};
@@ -56,7 +57,7 @@ impl Note {
         let mut next = || Entry::next(&mut rest);
         let mut entry = next()?;
         for Item { path, kind } in &mut tree.items {
-            let Kind::File { stat, sha256 } = kind else { continue };
+            let Kind::File { stat, sha256, .. } = kind else { continue };
             let path = path.as_os_str().as_bytes();
             while let Some(known) = &entry {
                 match order(known.path, path) {
@@ -93,7 +94,11 @@ impl Note {
         for tree in trees {
             lines.clear();
             for item in &tree.items {
-                let Kind::File { stat, sha256: Some(hash) } = &item.kind else { continue };
+                let Kind::File { stat, mode, program, sha256: Some(hash) } = &item.kind else { continue };
+                // What may be at fault for its mode is looked at again.
+                if program.is_some_and(|program| !may_run(*mode) && program.may_be_at_fault(&item.path)) {
+                    continue;
+                }
                 if stat.mtime_ns.max(stat.ctime_ns) < settled {
                     write_entry(&mut lines, &item.path, stat, hash)?;
                 }

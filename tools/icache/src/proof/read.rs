@@ -2,6 +2,7 @@
 use super::tree::{Item, Kind, Tree};
 use super::walk::open_folder;
 use crate::pool::Pool;
+use crate::program::Program;
 use rustix::fs::{Advice, CWD, Mode, OFlags, fadvise, openat};
 use rustix::io::{Errno, read};
 use sha2::{Digest, Sha256};
@@ -41,7 +42,7 @@ pub(super) fn read_all(
         let mut small = Vec::new();
         for item in &mut tree.items {
             match &item.kind {
-                Kind::File { stat, sha256: None } if stat.size >= LARGE_BYTES => {
+                Kind::File { stat, sha256: None, .. } if stat.size >= LARGE_BYTES => {
                     work.push(Work { root: &tree.root, bytes: stat.size, items: vec![item] });
                 }
                 Kind::File { sha256: None, .. } => small.push(item),
@@ -71,7 +72,9 @@ impl Work<'_> {
                 Err(error) => Err(unreadable(*error)),
             };
             match (hashed, &mut item.kind) {
-                (Ok(hash), Kind::File { sha256, .. }) => *sha256 = Some(hash),
+                (Ok((hash, is)), Kind::File { sha256, program, .. }) => {
+                    (*sha256, *program) = (Some(hash), is);
+                }
                 (Ok(_), _) => {}
                 (Err(cause), kind) => *kind = Kind::Unreadable(cause),
             }
@@ -84,8 +87,13 @@ fn unreadable(error: Errno) -> String {
     tool::io_text(&io::Error::from(error))
 }
 
-/// Hash so many bytes of a file; one that goes on is being written, maybe without end.
-fn hash_file(root: &OwnedFd, path: &Path, size: u64, buffer: &mut [u8]) -> Result<[u8; 32], String> {
+/// Hash so many bytes of a file, and see whether it is a program; one that goes on is being written, maybe without end.
+fn hash_file(
+    root: &OwnedFd,
+    path: &Path,
+    size: u64,
+    buffer: &mut [u8],
+) -> Result<([u8; 32], Option<Program>), String> {
     // Something else may be in the place of the file by now, and is not waited for.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = openat(root, path, flags, Mode::empty()).map_err(unreadable)?;
@@ -94,19 +102,22 @@ fn hash_file(root: &OwnedFd, path: &Path, size: u64, buffer: &mut [u8]) -> Resul
         fadvise(&file, 0, Some(large), Advice::Sequential).ok();
     }
     let mut hash = Sha256::new();
-    let mut left = size;
+    let (mut left, mut program) = (size, None);
     loop {
         match read(&file, &mut *buffer) {
-            Ok(0) => return Ok(hash.finalize().into()),
+            Ok(0) => return Ok((hash.finalize().into(), program)),
             Ok(length) => {
                 let Some(rest) = left.checked_sub(length as u64) else {
                     return Err("it grew while it was read".to_owned());
                 };
+                if left == size {
+                    program = Program::of(&buffer[..length]);
+                }
                 hash.update(&buffer[..length]);
                 left = rest;
                 // It has the size that was seen, and gave less than was asked for: nothing follows.
                 if left == 0 && length < buffer.len() {
-                    return Ok(hash.finalize().into());
+                    return Ok((hash.finalize().into(), program));
                 }
             }
             Err(Errno::INTR) => {}

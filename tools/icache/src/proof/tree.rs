@@ -1,4 +1,5 @@
 //! The files of a package.
+use crate::program::{self, Program};
 use sha2::{Digest, Sha256};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -30,7 +31,14 @@ impl Stat {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A file; hashed once the pool has been at it.
-    File { stat: Stat, sha256: Option<[u8; 32]> },
+    File {
+        stat: Stat,
+        /// Who may do what with it.
+        mode: u32,
+        /// Its content is that of a program; known once it is hashed.
+        program: Option<Program>,
+        sha256: Option<[u8; 32]>,
+    },
     /// A symbolic link and its target.
     Link(PathBuf),
     /// A folder.
@@ -79,7 +87,7 @@ impl Tree {
     /// Size of the files whose hash is not known.
     pub(super) fn unread_bytes(&self) -> u64 {
         let unread = |item: &Item| match &item.kind {
-            Kind::File { stat, sha256: None } => stat.size,
+            Kind::File { stat, sha256: None, .. } => stat.size,
             _ => 0,
         };
         self.items.iter().map(unread).sum()
@@ -94,8 +102,20 @@ impl Tree {
         }
     }
 
+    /// The files that may be run, sorted, but for libraries, which many builders mark so and nobody runs.
+    pub(super) fn executables(&self) -> Vec<String> {
+        let runs = |item: &&Item| match item.kind {
+            Kind::File { mode, .. } => program::may_run(mode) && !program::is_library(&item.path),
+            _ => false,
+        };
+        let run = self.items.iter().filter(runs).map(|item| item.path.to_string_lossy().into_owned());
+        let mut run: Vec<String> = run.collect();
+        run.sort_unstable();
+        run
+    }
+
     /// One hash over all paths, types, link targets and file contents. Times, owners and modes are not part of it: they
-    /// change when a cache is copied.
+    /// change when a cache is copied. Of the modes only what may be run has to stay.
     pub(super) fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         for item in &self.items {

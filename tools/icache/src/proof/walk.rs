@@ -125,7 +125,10 @@ fn kind_of(folder: BorrowedFd<'_>, name: &CStr, told: FileType) -> rustix::io::R
     }
     let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok(Kind::File { stat: Stat::of(&stat), sha256: None }),
+        FileType::RegularFile => {
+            let mode = stat.st_mode & 0o7777;
+            Ok(Kind::File { stat: Stat::of(&stat), mode, program: None, sha256: None })
+        }
         FileType::Directory => Ok(Kind::Folder),
         FileType::Symlink => {
             let target = readlinkat(folder, name, Vec::new())?;
