@@ -60,7 +60,7 @@ impl Events {
                 rest = &rest[1..];
                 continue;
             }
-            let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+            let end = memchr::memchr2(b'\n', b'\r', rest);
             self.admit(end.unwrap_or(rest.len()))?;
             self.line.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
             let Some(end) = end else { break };

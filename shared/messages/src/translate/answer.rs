@@ -1,8 +1,8 @@
 //! A whole chat completion as a message.
 use super::arguments;
 use super::write::{self, SIGNATURE};
-use crate::errors;
 use crate::usage::Usage;
+use crate::{errors, system};
 use serde_json::{Value, json};
 
 /// The message for a whole chat completion. `asked_model` is the name by which the client asked.
@@ -10,13 +10,22 @@ use serde_json::{Value, json};
 /// A value that is no chat completion becomes an error body of status 502, which has `"type": "error"`.
 #[must_use]
 pub fn response(chat: &Value, asked_model: &str) -> Value {
-    answer(chat, asked_model, &[])
+    answer(chat, asked_model, &[], "")
 }
 
-/// The same, for the request that the client sent: with its stop sequences at hand, the one that ended the answer is named.
+/// The same, for the request that the client sent: the stop sequence that ended the answer is named, and a beginning that
+/// the client gave is not said again.
 #[must_use]
 pub fn response_to(chat: &Value, request: &Value) -> Value {
-    answer(chat, asked_model(request), &stop_sequences(request))
+    answer(chat, asked_model(request), &stop_sequences(request), &given(request))
+}
+
+/// The beginning of the answer, where the client gave one: the text of a last message that is the assistant's. llama.cpp
+/// repeats it in a whole answer, and not in a stream.
+fn given(request: &Value) -> String {
+    let last = request.get("messages").and_then(Value::as_array).and_then(|messages| messages.last());
+    let last = last.filter(|last| last["role"] == "assistant").and_then(|last| last.get("content"));
+    last.map_or_else(String::new, |content| system::texts(content).join("\n"))
 }
 
 /// The name by which a request asks for a model.
@@ -30,7 +39,7 @@ pub(super) fn stop_sequences(request: &Value) -> Vec<String> {
     stops.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn answer(chat: &Value, asked_model: &str, stops: &[String]) -> Value {
+fn answer(chat: &Value, asked_model: &str, stops: &[String], given: &str) -> Value {
     let Some(choice) = chat.pointer("/choices/0").filter(|choice| choice.is_object()) else {
         let status = errors::status_of(chat).unwrap_or(502);
         let text = chat.get("error").and_then(|_| errors::said(chat));
@@ -45,7 +54,7 @@ fn answer(chat: &Value, asked_model: &str, stops: &[String]) -> Value {
     }
     let id = message_id(chat);
     let message = choice.get("message").unwrap_or(&Value::Null);
-    let content = match content(message, &id) {
+    let content = match content(message, &id, given) {
         Ok(content) => content,
         Err(problem) => return errors::anthropic(502, problem),
     };
@@ -79,13 +88,19 @@ pub(super) fn unique_id() -> String {
     format!("msg_{:016x}{:016x}", word(), word())
 }
 
-fn content(message: &Value, id: &str) -> Result<Vec<Value>, &'static str> {
+/// The id of a call to which the engine gave none, or one that another call has.
+pub(super) fn call_id(message_id: &str, number: usize) -> String {
+    format!("toolu_{}_{number}", message_id.trim_start_matches("msg_"))
+}
+
+fn content(message: &Value, id: &str, given: &str) -> Result<Vec<Value>, &'static str> {
     let mut content = Vec::new();
     let thinking = reasoning(message);
     if !thinking.is_empty() {
         content.push(json!({"type": "thinking", "thinking": thinking, "signature": SIGNATURE}));
     }
-    let text = text(message);
+    let whole = text(message);
+    let text = whole.strip_prefix(given).unwrap_or(&whole);
     if !text.trim().is_empty() {
         content.push(json!({"type": "text", "text": text}));
     }
@@ -93,8 +108,9 @@ fn content(message: &Value, id: &str) -> Result<Vec<Value>, &'static str> {
         let function = call.get("function").filter(|function| function.is_object()).unwrap_or(call);
         let name = function.get("name").and_then(Value::as_str).filter(|name| !name.is_empty());
         let name = name.ok_or("the engine sent a tool call without a name")?;
-        let own = call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned);
-        let call_id = own.unwrap_or_else(|| format!("toolu_{}_{number}", id.trim_start_matches("msg_")));
+        let own = call.get("id").and_then(Value::as_str).filter(|id| !id.is_empty());
+        let own = own.filter(|own| content.iter().all(|block: &Value| block["id"] != *own));
+        let call_id = own.map_or_else(|| call_id(id, number), str::to_owned);
         let input = arguments::input(&arguments::text(function.get("arguments")));
         content.push(json!({"type": "tool_use", "id": call_id, "name": name, "input": input}));
     }

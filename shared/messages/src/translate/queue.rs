@@ -1,4 +1,5 @@
 //! The content blocks of an answer on their way out: one is open at a time, in the order in which they began.
+use super::answer;
 use super::arguments::{self, Scan};
 use super::write::{self, Delta, Start};
 use serde_json::Value;
@@ -7,12 +8,13 @@ use std::collections::VecDeque;
 /// What may be held back: arguments of parallel calls, until the call before them is complete.
 const HELD_LIMIT: usize = 32 << 20;
 /// Tool calls of one answer.
-const CALLS_LIMIT: usize = 4096;
+const CALLS_LIMIT: usize = 1024;
 
 /// A tool call as far as it has come.
 #[derive(Debug, Default)]
 struct Call {
     index: Option<u64>,
+    /// The engine's own; empty where it gives none.
     id: String,
     name: String,
     scan: Scan,
@@ -102,22 +104,26 @@ impl Queue {
     /// The call that a piece continues. Servers leave out the index or the id, repeat the name, or give every call the same
     /// index: what tells two calls apart is, in this order, the id, the index, and that the one before is complete.
     fn belongs_to(&self, piece: &Piece<'_>) -> Option<usize> {
-        let by_id = || self.calls.iter().rposition(|call| !piece.id.is_empty() && call.id == piece.id);
+        let same_index =
+            |call: &Call| piece.index.is_none() || call.index.is_none() || call.index == piece.index;
+        if !piece.id.is_empty()
+            && let Some(number) = self.calls.iter().rposition(|call| call.id == piece.id && same_index(call))
+        {
+            return Some(number);
+        }
         let number = match piece.index {
-            Some(_) => self.calls.iter().rposition(|call| call.index == piece.index).or_else(by_id)?,
-            None if !piece.id.is_empty() => by_id()?,
-            None => self.calls.len().checked_sub(1)?,
+            Some(_) => self.calls.iter().rposition(|call| call.index == piece.index)?,
+            None if piece.id.is_empty() => self.calls.len().checked_sub(1)?,
+            None => return None,
         };
         let call = &self.calls[number];
-        let named = !piece.name.is_empty();
-        let other_id = !piece.id.is_empty() && !call.id.is_empty() && piece.id != call.id;
-        if other_id && named {
-            return by_id();
+        if piece.name.is_empty() {
+            return Some(number);
         }
         let again = call.scan.complete() && !piece.arguments.is_empty();
+        let other_id = !piece.id.is_empty() && !call.id.is_empty();
         let other_name = piece.index.is_none() && !call.name.is_empty() && piece.name != call.name;
-        let new = piece.id.is_empty() && named && (again || other_name);
-        (!new).then_some(number)
+        (!again && !other_id && !other_name).then_some(number)
     }
 
     fn begin_call(&mut self, index: Option<u64>) -> usize {
@@ -183,14 +189,15 @@ impl Queue {
             Kind::Text => write::block_start(out, self.begun, Start::Text),
             Kind::Thinking => write::block_start(out, self.begun, Start::Thinking),
             Kind::Tool(number) => {
-                let call = &mut self.calls[number];
+                let call = &self.calls[number];
                 if call.name.is_empty() {
                     return if over { Err("the engine sent a tool call without a name") } else { Ok(false) };
                 }
-                if call.id.is_empty() {
-                    call.id = format!("toolu_{}_{number}", id.trim_start_matches("msg_"));
-                }
-                write::block_start(out, self.begun, Start::Tool { id: &call.id, name: &call.name });
+                // Results are matched by it, so two calls never have the same.
+                let usable =
+                    !call.id.is_empty() && self.calls[..number].iter().all(|other| other.id != call.id);
+                let own = if usable { call.id.clone() } else { answer::call_id(id, number) };
+                write::block_start(out, self.begun, Start::Tool { id: &own, name: &call.name });
             }
         }
         block.open = true;
