@@ -51,7 +51,7 @@ fn an_engine_set_up_is_one_record_with_every_origin() {
         ("LLAMA_CPP_USER", "root"),
         ("LLAMA_CPP_ON_BOOT", "Yes"),
     ]);
-    assert_snapshot!(sandbox.sh("ienv llama-cpp").transcript(), @r#"{"kind":"env","engine":"llama-cpp","road":"archive","workspace":"$SANDBOX/w","run_dir":"$SANDBOX/run","log_dir":"$SANDBOX/w/logs","install_dir":"/opt/llama","archive":"/media/llama.tar.gz","archive_cache_dir":"/opt/packages","sha256":"abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789","config":"/etc/glm.toml","overrides_variable":"AUTO_INFER_LLAMA_CPP_OVERRIDES","user":"root","origin":{"archive":"variable","archive_cache_dir":"variable","config":"variable","install_dir":"variable","log_dir":"default","overrides_variable":"variable","road":"default","run_dir":"variable","sha256":"variable","user":"variable","workspace":"variable"}}"#);
+    assert_snapshot!(sandbox.sh("ienv llama-cpp").transcript(), @r#"{"kind":"env","engine":"llama-cpp","road":"archive","workspace":"$SANDBOX/w","run_dir":"$SANDBOX/run","log_dir":"$SANDBOX/w/logs","engine_cache_dir":"$SANDBOX/w/engine-cache","install_dir":"/opt/llama","archive":"/media/llama.tar.gz","archive_cache_dir":"/opt/packages","sha256":"abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789","config":"/etc/glm.toml","overrides_variable":"AUTO_INFER_LLAMA_CPP_OVERRIDES","user":"root","origin":{"archive":"variable","archive_cache_dir":"variable","config":"variable","engine_cache_dir":"default","install_dir":"variable","log_dir":"default","overrides_variable":"variable","road":"default","run_dir":"variable","sha256":"variable","user":"variable","workspace":"variable"}}"#);
 }
 
 #[test]
@@ -511,14 +511,15 @@ fn explain_shows_value_origin_and_what_was_overridden_and_no_secret() {
     let command = "ienv --boot --explain --road cache sglang llama-cpp | grep -v -e run_dir -e ' user '";
     assert_snapshot!(sandbox.sh(command).transcript(), @r#"
     all engines
-      field           value        origin                    overrode
-      workspace       /srv/w       AUTO_INFER_WORKSPACE_DIR  /offline-data
-      log_dir         /srv/w/logs  default
-      boot_failure    stop         AUTO_INFER_BOOT_FAILURE   continue
-      lenient_config  0            default
-      boot_wait       1            default
-      log             warn         default
-      keep            -            unset: INFER_DEV_KEEP
+      field             value                origin                    overrode
+      workspace         /srv/w               AUTO_INFER_WORKSPACE_DIR  /offline-data
+      log_dir           /srv/w/logs          default
+      engine_cache_dir  /srv/w/engine-cache  default
+      boot_failure      stop                 AUTO_INFER_BOOT_FAILURE   continue
+      lenient_config    0                    default
+      boot_wait         1                    default
+      log               warn                 default
+      keep              -                    unset: INFER_DEV_KEEP
 
     llama-cpp: skipped, no ON_BOOT variable asks for it
       field            value  origin   overrode

@@ -1,5 +1,6 @@
 //! The main job, end to end on the real llama.cpp server: from an archive to an answer, with no network.
 pub(crate) mod roads;
+mod written;
 
 use crate::kit::{Sandbox, Tiny, alive, free_port, tools};
 use serde_json::Value;

@@ -1,5 +1,6 @@
 //! Where an install from the cache is: behind a link, copied elsewhere, beside what is older; and whose environment it is.
 use super::cache::Cached;
+use super::{Pack, Site};
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -205,4 +206,30 @@ fn what_is_refused_leaves_no_folder() {
         6,
         "{failed}"
     );
+}
+
+#[test]
+fn what_was_written_goes_with_its_install_and_nothing_else_goes() {
+    let mut site = Site::new();
+    let caches = site.sandbox.path("w/engine-cache");
+    let mut made = Vec::new();
+    for version in ["1", "2", "3"] {
+        let archive = site.save(&format!("{version}.tar"), Pack::good().file("version", version));
+        let installed = site.install(archive).exits(0).one("installed");
+        let short = installed["id"].as_str().unwrap()[..12].to_owned();
+        for name in
+            [format!("llama-cpp-{short}.0/a"), format!("llama-cpp-{short}.7"), format!("vllm-{short}.0")]
+        {
+            fs::create_dir_all(caches.join(name)).unwrap();
+        }
+        made.push(short);
+    }
+    let left = |short: &String| {
+        let names =
+            fs::read_dir(&caches).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.contains(short.as_str())).count()
+    };
+    // One previous install is kept; the first is gone.
+    assert_eq!(made.iter().map(left).collect::<Vec<_>>(), [1, 3, 3]);
+    assert!(caches.join(format!("vllm-{}.0", made[0])).exists());
 }

@@ -12,7 +12,7 @@ mod unable;
 mod user;
 
 pub use inherited::{only_inherited, only_inherited_all, only_inherited_and};
-pub use permission::permitted;
+pub use permission::{noexec, permitted};
 pub use sibling::sibling;
 pub use start::{Leader, Start};
 pub use unable::not_run;

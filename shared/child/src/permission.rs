@@ -1,5 +1,5 @@
 //! What this thread's user may do with a path.
-use rustix::fs::{Access, AtFlags, CWD, FileType, Stat, accessat, stat};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Stat, StatVfsMountFlags, accessat, stat, statvfs};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 use std::path::Path;
@@ -14,6 +14,14 @@ pub fn permitted(path: &Path, wanted: Access) -> Result<(), Errno> {
         Err(Errno::NOSYS | Errno::PERM) => permitted_without(path, wanted),
         answer => answer,
     }
+}
+
+/// The folder, at or above a path, whose file system lets no program be run or loaded; `None` where it does.
+#[must_use]
+pub fn noexec(path: &Path) -> Option<&Path> {
+    let there = path.ancestors().find(|path| path.exists())?;
+    let refuses = statvfs(there).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::NOEXEC));
+    refuses.then_some(there)
 }
 
 fn permitted_without(path: &Path, wanted: Access) -> Result<(), Errno> {
@@ -62,6 +70,17 @@ mod tests {
         assert!(may(9, &[1, 8], Access::READ_OK) && !may(9, &[8], Access::WRITE_OK));
         assert!(!may(9, &[9], Access::READ_OK));
         assert!(may(0, &[], Access::WRITE_OK) && !may(0, &[], Access::EXEC_OK));
+    }
+
+    #[test]
+    fn a_file_system_without_programs_is_known_by_its_mount() {
+        // The kernel mounts its own so, wherever it is mounted with care.
+        let options = owner::read_file(Path::new("/proc/self/mounts"), 1 << 20).unwrap();
+        let options = String::from_utf8(options).unwrap();
+        let proc = options.lines().find(|line| line.split(' ').nth(1) == Some("/proc")).unwrap();
+        let told = proc.split([' ', ',']).any(|option| option == "noexec");
+        assert_eq!(noexec(Path::new("/proc/no/such")), told.then_some(Path::new("/proc")));
+        assert_eq!(noexec(&std::env::current_exe().unwrap()), None);
     }
 
     #[test]

@@ -59,6 +59,23 @@ impl User {
         unistd::User::from_uid(unistd::geteuid())?.map(Self::complete).transpose()
     }
 
+    /// A name for the uid of this process where no user has it: libraries ask for one, and end whoever has none.
+    #[must_use]
+    pub fn stand_in() -> Option<String> {
+        matches!(Self::current(), Ok(None)).then(|| format!("uid{}", unistd::geteuid()))
+    }
+
+    /// Give a command that runs as we do that name, unless the environment has one.
+    pub fn name_nameless(command: &mut Command) {
+        let missing = |name: &&str| std::env::var_os(name).is_none();
+        let missing: Vec<&str> = ["USER", "LOGNAME"].into_iter().filter(missing).collect();
+        if !missing.is_empty()
+            && let Some(stand_in) = Self::stand_in()
+        {
+            command.envs(missing.into_iter().map(|name| (name, stand_in.clone())));
+        }
+    }
+
     /// Whether this process already runs as the user.
     #[must_use]
     pub fn is_current(&self) -> bool {

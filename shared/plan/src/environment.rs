@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 /// Variables of the caller that would change what a server does behind the TOML's back.
 const DROPPED: [&str; 3] = ["LLAMA_API_KEY", "VLLM_API_KEY", "AIP_MODE"];
 
+/// A server that compiles its Python anew at each start is slow for nothing. Images set it for their own build.
+const BYTECODE: &str = "PYTHONDONTWRITEBYTECODE";
+
 /// In both spellings.
 const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy"];
 
@@ -22,12 +25,14 @@ fn is_dropped(name: &str) -> bool {
     name.starts_with("LLAMA_ARG_")
         || name.starts_with(tool::vars::PREFIX)
         || DROPPED.contains(&name)
+        || name == BYTECODE
         || PROXIES.contains(&name.to_ascii_lowercase().as_str())
 }
 
-/// Those of them whose loss an operator may notice: our own are meant for us.
+/// Those of them whose loss an operator may notice: our own are meant for us, and no server is worse off without the one
+/// that is for builds.
 pub(crate) fn worth_a_word(dropped: &[String]) -> impl Iterator<Item = &String> {
-    dropped.iter().filter(|name| !name.starts_with(tool::vars::PREFIX))
+    dropped.iter().filter(|name| !name.starts_with(tool::vars::PREFIX) && *name != BYTECODE)
 }
 
 /// What is set: what the program needs, what keeps it offline, the GPUs, and the TOML's own last.

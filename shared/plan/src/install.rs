@@ -14,6 +14,8 @@ const MARKER_BYTES: usize = 256 << 20;
 pub(crate) struct Install {
     /// The canonical install, on which the keeper holds a lock; absent for what iinstall did not make.
     pub(crate) path: Option<PathBuf>,
+    /// What it was made from; absent for what iinstall did not make.
+    pub(crate) id: Option<String>,
     /// vLLM, SGLang: the interpreter.
     pub(crate) python: Option<PathBuf>,
     /// llama.cpp: `llama-server`.
@@ -28,6 +30,7 @@ pub(crate) struct Install {
 #[derive(Deserialize)]
 struct Marker {
     engine: Option<Engine>,
+    id: Option<String>,
     path: Option<PathBuf>,
     python: Option<PathBuf>,
     executable: Option<PathBuf>,
@@ -42,6 +45,7 @@ impl From<&Installed> for Install {
     fn from(installed: &Installed) -> Self {
         Self {
             path: held(&installed.path),
+            id: Some(installed.id.clone()),
             python: installed.python.clone(),
             executable: installed.executable.clone(),
             library_dir: installed.library_dir.clone(),
@@ -81,9 +85,9 @@ impl Install {
             }
             return Ok(Self::by_layout(home, engine, pixi_env));
         }
-        let Marker { path, python, executable, library_dir, activation, .. } = marker;
+        let Marker { path, id, python, executable, library_dir, activation, .. } = marker;
         let path = path.as_deref().and_then(held);
-        Ok(Some(Self { path, python, executable, library_dir, activation }))
+        Ok(Some(Self { path, id, python, executable, library_dir, activation }))
     }
 
     /// An install that nobody recorded, by where its programs are.

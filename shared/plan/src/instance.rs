@@ -1,6 +1,7 @@
 //! One instance, from its tables to a plan.
 use crate::address::Address;
 use crate::arguments::{Arguments, Dialect, Refusal};
+use crate::cache::{Cache, Runs};
 use crate::config::{Config, Instance};
 use crate::document::{Document, hex};
 use crate::install::Install;
@@ -77,8 +78,9 @@ impl Shared<'_> {
         let Separated { arguments, env: own, secrets, refusals, .. } =
             separate(instance, engine, self.vocabulary, state.path())?;
         let caller = Caller(&self.options.environment);
-        let program = Program::of(self.install, &self.config.master, env, control.via_pixi, &caller)?;
+        let mut program = Program::of(self.install, &self.config.master, env, control.via_pixi, &caller)?;
         let names: Vec<&str> = instance.env.iter().map(|(name, _)| name.as_str()).collect();
+        let (cache_dir, about_cache) = self.cache(instance, &caller, &mut program);
         let env_set = environment::set(program.env, engine, control, &own);
         let served_name = arguments.value(traits.served_name);
         let Address { scheme, path_prefix, ca_file, refusals: unreachable } =
@@ -105,6 +107,7 @@ impl Shared<'_> {
             served_name: served_name.and_then(|names| names.split(',').next()).map(str::to_owned),
             log_file: self.log_file(instance),
             state_dir: state.path().to_owned(),
+            cache_dir,
             gpu_ids: control.gpu_ids.clone(),
             control: control.clone(),
             after: None,
@@ -115,7 +118,7 @@ impl Shared<'_> {
         };
         plan.hash = hash(&plan);
         let model_elsewhere = traits.model_elsewhere.iter().any(|flag| arguments.value(flag).is_some());
-        let warnings = repeats(&plan, &arguments);
+        let warnings = about_cache.into_iter().chain(repeats(&plan, &arguments)).collect();
         let gpus_needed = gpus_needed(&arguments, traits);
         let visible = self.visible(&plan);
         let failures = refusals.into_iter().map(|refusal| self.refused(refusal)).collect();
@@ -124,6 +127,30 @@ impl Shared<'_> {
             draft.object(rules::ADDRESS, self.refused(refusal));
         }
         Ok(draft)
+    }
+
+    /// Where the server writes while it runs, told to its program.
+    fn cache(
+        &self,
+        instance: &Instance,
+        caller: &Caller<'_>,
+        program: &mut Program,
+    ) -> (Option<std::path::PathBuf>, Option<Warning>) {
+        let set = |name: &str| {
+            program.env.contains_key(name) || instance.env.iter().any(|(own, _)| own.as_str() == name)
+        };
+        let env = &self.input.env;
+        let Cache { dir, env: variables, warning } =
+            Runs { env, install: self.install, caller, set: &set }.cache();
+        program.env.extend(variables);
+        let warning = warning.map(|(what, hint)| Warning {
+            engine: Some(env.engine),
+            instance: Some(instance.name.clone()),
+            rule: rules::ENGINE_CACHE.to_owned(),
+            what,
+            hint,
+        });
+        (dir, warning)
     }
 
     fn refused(&self, refusal: Refusal) -> Failure {

@@ -8,6 +8,7 @@ mod address;
 mod arguments;
 mod by_table;
 mod by_vocabulary;
+mod cache;
 mod changes;
 mod config;
 mod control;

@@ -180,7 +180,14 @@ fn executable(path: &Path, what: &str) -> Result<(), Failure> {
     let what = format!("{what}: cannot run {}", path.display());
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => Err(Failure::new(Code::Unmet, what, "Is a directory")),
-        Ok(_) => access(path, Access::EXEC_OK).map_err(|e| Failure::io(Code::Unmet, what, &e.into())),
+        Ok(_) => access(path, Access::EXEC_OK).map_err(|error| match child::noexec(path) {
+            // The permission is there, and of no use.
+            Some(_) if error == rustix::io::Errno::ACCESS => {
+                let hint = "mount it with exec, or install to another folder";
+                Failure::new(Code::Unmet, what, "its file system is mounted noexec").hint(hint)
+            }
+            _ => Failure::io(Code::Unmet, what, &error.into()),
+        }),
         Err(error) => Err(Failure::io(Code::Unmet, what, &error)),
     }
 }

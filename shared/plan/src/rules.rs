@@ -1,6 +1,8 @@
 //! The ids of everything that is checked before anything starts, for `control.allow`.
 
 pub(crate) const ADDRESS: &str = "address";
+/// What an engine writes while it runs has no place, or none that programs may be loaded from.
+pub(crate) const ENGINE_CACHE: &str = "engine_cache";
 pub(crate) const ENV_DROPPED: &str = "env_dropped";
 pub(crate) const EXTRA_ARGS_REPEAT: &str = "extra_args_repeat";
 /// The engine could not be asked for its options.
@@ -23,8 +25,9 @@ pub const UNPLANNED: &str = "unplanned";
 pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
 
 /// All that can be silenced, in the order of the alphabet.
-pub(crate) const RULES: [&str; 15] = [
+pub(crate) const RULES: [&str; 16] = [
     ADDRESS,
+    ENGINE_CACHE,
     ENV_DROPPED,
     EXTRA_ARGS_REPEAT,
     FLAGS_UNKNOWN,

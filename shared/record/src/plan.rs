@@ -163,6 +163,9 @@ pub struct Plan {
     pub log_file: PathBuf,
     /// Its folder in the run directory.
     pub state_dir: PathBuf,
+    /// Where the engine writes while it runs, one folder for each install and user; absent where none can be written.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cache_dir: Option<PathBuf>,
     /// Which GPUs, as in `control`.
     pub gpu_ids: String,
     /// Launcher settings, every key resolved.

@@ -95,6 +95,9 @@ pub struct Env {
     pub run_dir: PathBuf,
     /// Where logs go unless the TOML says otherwise.
     pub log_dir: PathBuf,
+    /// Where engines keep what they write while they run: compiled kernels, module caches. Absent: below the workspace.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub engine_cache_dir: Option<PathBuf>,
     /// vLLM, SGLang: where the environment is installed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub project_dir: Option<PathBuf>,
@@ -157,6 +160,18 @@ pub struct Env {
 }
 
 impl Env {
+    /// The folder below the workspace where engines write while they run, unless something says otherwise.
+    pub const ENGINE_CACHE: &str = "engine-cache";
+
+    /// The folder in which what runs from the install of this id writes, without the user that it ends in: each has an
+    /// own one, because what is compiled in it is run.
+    #[must_use]
+    pub fn engine_cache(&self, id: &str) -> PathBuf {
+        let short: String = id.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+        let default = || self.workspace.join(Self::ENGINE_CACHE);
+        self.engine_cache_dir.clone().unwrap_or_else(default).join(format!("{}-{short}", self.engine))
+    }
+
     /// The engine's folder: `install_dir` for llama.cpp, else `project_dir`.
     #[must_use]
     pub fn home(&self) -> Option<&PathBuf> {

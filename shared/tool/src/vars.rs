@@ -22,6 +22,8 @@ pub const WORKSPACE_DIR: &str = "AUTO_INFER_WORKSPACE_DIR";
 pub const RUN_DIR: &str = "AUTO_INFER_RUN_DIR";
 /// Logs, unless the TOML says otherwise.
 pub const LOG_DIR: &str = "AUTO_INFER_LOG_DIR";
+/// Where engines keep what they write while they run.
+pub const ENGINE_CACHE_DIR: &str = "AUTO_INFER_ENGINE_CACHE_DIR";
 /// What a failed boot does to the container.
 pub const BOOT_FAILURE: &str = "AUTO_INFER_BOOT_FAILURE";
 /// Whether unknown TOML keys only warn.
@@ -41,10 +43,11 @@ pub const SUITE: [Described; 4] = [
 ];
 
 /// Variables of all engines.
-pub const GENERAL: [Described; 6] = [
+pub const GENERAL: [Described; 7] = [
     (WORKSPACE_DIR, "root of everything persistent; default /offline-data"),
     (RUN_DIR, "state of running instances"),
     (LOG_DIR, "logs, unless the TOML says otherwise; default logs below the workspace"),
+    (ENGINE_CACHE_DIR, "what engines write while they run; default engine-cache below the workspace"),
     (BOOT_FAILURE, "continue or stop: what a failed boot does to the container"),
     (LENIENT_CONFIG, "unknown TOML keys warn instead of failing"),
     (BOOT_WAIT, "0: the container's command starts at once, readiness is awaited in the background"),

@@ -74,6 +74,9 @@ impl Speaker<'_> {
         for (name, _) in std::env::vars_os().filter(|(name, _)| ours(name)) {
             command.env_remove(name);
         }
+        if self.user.is_none() {
+            User::name_nameless(&mut command);
+        }
         command.env("CUDA_VISIBLE_DEVICES", "").env("PYTHONDONTWRITEBYTECODE", "1");
         if let Some(libraries) = self.library_dir {
             command.env("LD_LIBRARY_PATH", libraries);

@@ -13,6 +13,7 @@ pub(crate) struct General<'a> {
     pub(crate) workspace: PathBuf,
     pub(crate) run_dir: PathBuf,
     pub(crate) log_dir: PathBuf,
+    pub(crate) engine_cache_dir: PathBuf,
     /// Who installs and serves when no variable says.
     pub(crate) user: Option<String>,
     pub(crate) ledger: Ledger<'a>,
@@ -31,14 +32,17 @@ impl<'a> General<'a> {
         let run_dir = ledger.read("run_dir", &[vars::RUN_DIR], check::path, preferred);
         let logs = workspace.join("logs").into_os_string().into_string().ok();
         let log_dir = ledger.read("log_dir", &[vars::LOG_DIR], check::path, logs);
+        let caches = workspace.join(Env::ENGINE_CACHE).into_os_string().into_string().ok();
+        let caches = ledger.read("engine_cache_dir", &[vars::ENGINE_CACHE_DIR], check::path, caches);
         let boot_failure = Some("continue".to_owned());
         ledger.read("boot_failure", &[vars::BOOT_FAILURE], check::boot_failure, boot_failure);
         ledger.flag("lenient_config", vars::LENIENT_CONFIG, false);
         ledger.flag("boot_wait", vars::BOOT_WAIT, true);
         ledger.read("log", &[vars::INFER_DEV_LOG], check::text, Some("warn".to_owned()));
         ledger.read("keep", &[vars::INFER_DEV_KEEP], check::path, None);
-        let [run_dir, log_dir] = [run_dir, log_dir].map(|path| PathBuf::from(path.unwrap_or_default()));
-        Self { workspace, run_dir, log_dir, user: default_user(), ledger }
+        let [run_dir, log_dir, engine_cache_dir] =
+            [run_dir, log_dir, caches].map(|path| PathBuf::from(path.unwrap_or_default()));
+        Self { workspace, run_dir, log_dir, engine_cache_dir, user: default_user(), ledger }
     }
 }
 
@@ -122,6 +126,7 @@ fn base(engine: Engine, general: &General<'_>) -> Env {
         workspace: general.workspace.clone(),
         run_dir: general.run_dir.clone(),
         log_dir: general.log_dir.clone(),
+        engine_cache_dir: Some(general.engine_cache_dir.clone()),
         project_dir: None,
         install_dir: None,
         template_dir: None,

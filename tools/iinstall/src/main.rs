@@ -26,6 +26,7 @@ mod source;
 #[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod unpack;
 mod vocabulary;
+mod written;
 
 use child::User;
 use handed::Handed;
@@ -191,7 +192,11 @@ fn install(args: &Args, wanted: &Wanted<'_>, handed: Handed) -> Result<Found, Fa
         let opened = source.map_or_else(|| source::open(path), Ok);
         opened.and_then(|fd| source::OpenSource::new(path, fd)).map_err(|failure| source::named(env, failure))
     };
-    let (installed, warnings) = match way(args, env) {
+    let way = way(args, env);
+    if way.is_some() {
+        may_run_in(env, folder)?;
+    }
+    let (installed, warnings) = match way {
         Some(Way::Archive(path)) => {
             let archive = archive::Archive { order, source: opened(path)? };
             home::within(folder, patience, |home, lock| archive.install(home, lock))?
@@ -212,6 +217,16 @@ fn install(args: &Args, wanted: &Wanted<'_>, handed: Handed) -> Result<Found, Fa
         },
     };
     Ok(Found::Installed(Box::new(installed), warnings))
+}
+
+/// Nothing that is installed where no program may be run is of any use.
+fn may_run_in(env: &Env, folder: &Path) -> Result<(), Failure> {
+    let Some(mount) = child::noexec(folder) else { return Ok(()) };
+    let what = format!("cannot install {} into {}", env.engine, folder.display());
+    let cause = format!("the file system of {} is mounted noexec", mount.display());
+    let hint =
+        "mount it with exec (docker: --tmpfs DIR:exec), or set AUTO_INFER_WORKSPACE_DIR to another folder";
+    Err(Failure::new(Code::Unmet, what, cause).hint(hint))
 }
 
 fn roll_back(args: &Args, folder: &Path) -> Result<Found, Failure> {

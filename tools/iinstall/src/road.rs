@@ -1,7 +1,7 @@
 //! What all roads have in common: reuse what is there, else make it; then flip, link and prune.
 use crate::home::{Home, HomeLock, Install, refused};
 use crate::source::OpenSource;
-use crate::vocabulary;
+use crate::{vocabulary, written};
 use record::{Env, Installed, Source, Warning};
 use std::io;
 use std::time::Instant;
@@ -74,7 +74,8 @@ pub(crate) fn install(
     // One that was made before, and edited, may have come back.
     let is_current = current.is_some_and(|current| current.name() == install.name());
     warnings.extend(Some(&install).filter(|_| !is_current).and_then(edited));
-    home.prune(&install, order.keep, lock);
+    let retired = home.prune(&install, order.keep, lock);
+    written::sweep(order.env, home, &retired);
     let mut installed = install.record;
     installed.seconds = order.begun.elapsed().as_secs_f64();
     Ok((installed, warnings))

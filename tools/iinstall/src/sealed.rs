@@ -34,6 +34,7 @@ impl<'a> Sealed<'a> {
         command.arg(format!("--report-fd={}", write.as_raw_fd()));
         command.arg(format!("--keep-fd={}", self.lock.as_raw_fd()));
         command.arg("--best-effort").arg("--").arg(program);
+        child::User::name_nameless(&mut command);
         Ok(SealedCommand { command, report, write, captures: false })
     }
 

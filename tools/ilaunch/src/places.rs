@@ -22,10 +22,49 @@ pub(crate) fn make_folders(plan: &Plan, user: Option<&User>) -> Result<(), Failu
     let us = Owner::current();
     let whose = user.map_or(&us, User::owner);
     make_state_dir(state_dir, whose).map_err(|error| cannot(state_dir, error))?;
-    match plan.log_file.parent() {
-        Some(folder) => owner::make_folder(folder, whose).map(drop).map_err(|error| cannot(folder, error)),
+    if let Some(folder) = plan.log_file.parent() {
+        owner::make_folder(folder, whose).map_err(|error| cannot(folder, error))?;
+    }
+    match &plan.cache_dir {
+        Some(dir) => make_cache_dir(plan, dir, whose).map_err(|error| {
+            let hint =
+                format!("set {} to a folder that can be made and written", tool::vars::ENGINE_CACHE_DIR);
+            Failure::io(Code::Unmet, format!("cannot make {}", dir.display()), &error).hint(hint)
+        }),
         None => Ok(()),
     }
+}
+
+/// As in /tmp, everybody may make a folder where these are, and nobody touches another's: a volume is served from by
+/// whichever uid a container happens to have.
+fn make_cache_dir(plan: &Plan, dir: &Path, whose: &Owner) -> io::Result<()> {
+    let (Some(caches), Some(name)) = (dir.parent(), dir.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let caches = match Dir::open(caches) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = owner::make_folder(caches, whose)?;
+            made.set_mode(0o1777)?;
+            made
+        }
+        other => other?,
+    };
+    if let Err(error) = caches.below(name) {
+        if error.kind() != io::ErrorKind::NotFound {
+            return Err(error);
+        }
+        caches.make(name, 0o700, whose)?;
+    }
+    let cache = caches.below(name)?;
+    if cache.owner() != *whose {
+        // What another user put there would run as this one.
+        return Err(io::Error::other(format!("it belongs to uid {}", cache.owner().uid())));
+    }
+    let home = dir.join("home");
+    if plan.env_set.get("HOME").is_some_and(|set| Path::new(set) == home) {
+        owner::make_folder(&home, whose)?;
+    }
+    Ok(())
 }
 
 /// One that exists is left as it is.

@@ -23,8 +23,9 @@ impl Home {
         }
     }
 
-    /// Remove all installs but the current one and `keep` others: those that were current before it come first.
-    pub(crate) fn prune(&self, current: &Install, keep: usize, _lock: &HomeLock) {
+    /// Remove all installs but the current one and `keep` others: those that were current before it come first. Returns what
+    /// the removed ones were made from.
+    pub(crate) fn prune(&self, current: &Install, keep: usize, _lock: &HomeLock) -> Vec<String> {
         let mut rest = self.complete();
         rest.retain(|install| install.name() != current.name());
         let mut kept = 0;
@@ -35,19 +36,18 @@ impl Home {
             step = rest.remove(index).previous().map(str::to_owned);
             kept += 1;
         }
-        for install in rest.into_iter().skip(keep - kept) {
-            retire(&install);
-        }
+        let retired = rest.into_iter().skip(keep - kept).filter(retire);
+        retired.map(|install| install.record.id).collect()
     }
 }
 
 /// Remove an install that nobody runs from: keepers hold a shared flock on its folder. Without its marker it is no
-/// install any more, so that goes first; should we be killed then, the rest is swept.
-fn retire(install: &Install) {
+/// install any more, so that goes first; should we be killed then, the rest is swept. Says whether it is gone.
+fn retire(install: &Install) -> bool {
     let path = &install.path;
     if !install.edited().is_empty() {
         log::info!("{} was edited and stays", path.display());
-        return;
+        return false;
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let held = rustix::fs::open(path, flags, Mode::empty()).and_then(|folder| {
@@ -56,12 +56,16 @@ fn retire(install: &Install) {
     });
     let Ok(_held) = held else {
         log::info!("{} is in use and stays", path.display());
-        return;
+        return false;
     };
     match std::fs::remove_file(path.join(marker::NAME)) {
         Ok(()) => remove(path),
-        Err(error) => log::warn!("cannot remove {}: {error}", path.display()),
+        Err(error) => {
+            log::warn!("cannot remove {}: {error}", path.display());
+            return false;
+        }
     }
+    true
 }
 
 fn remove(path: &Path) {
