@@ -26,11 +26,14 @@ mod istat;
 mod istop;
 mod iwarm;
 mod kit;
+mod messages;
 mod pages;
 mod pipeline;
 mod quickstart;
 mod soak;
 mod standin;
+#[path = "../shared/messages/tests/strict.rs"]
+mod strict;
 mod templates;
 mod tree;
 mod verbose;
