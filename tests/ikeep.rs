@@ -5,6 +5,7 @@ mod hung;
 mod log;
 mod removed;
 mod restart;
+mod shared;
 
 use crate::kit::{Keeping, alive, send, untimed, wait_for};
 use rustix::process::Signal;

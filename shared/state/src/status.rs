@@ -55,6 +55,9 @@ pub struct Status {
     /// Lines of the log that were lost because the disk was full.
     #[serde(skip_serializing_if = "none", default)]
     pub log_lost_lines: u64,
+    /// What the engine was seen to make in /dev/shm, and has to be gone with it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub segments: Vec<tree::Segment>,
     /// `plan.hash` of the plan that is kept.
     pub plan_hash: String,
 }

@@ -88,6 +88,9 @@ pub(crate) fn stop(
     if let Some(pid) = swept.stuck {
         return Err(stuck(place.path(), pid));
     }
+    for name in tree::remove(&status.segments, &user) {
+        log::info!("removed /dev/shm/{name}, which it had left");
+    }
     let (how, killed) = match ended.map(|ended| ended.killed) {
         None => (How::Gone, 0),
         Some(Some(others)) => (How::Kill, others),
@@ -195,16 +198,18 @@ fn signal(user: &Owner, process: &Pinned, signal: Signal) -> io::Result<()> {
 /// KILL to the keeper, first, so that it starts nothing again, and to all that descend from it.
 fn kill_tree((path, user): (&Path, &Owner), keeper: &[Pinned; 1]) -> Result<u32, Failure> {
     let others: Vec<Pinned> = tree::descendants(keeper[0].pid()).into_iter().filter_map(Pinned::of).collect();
-    for process in keeper.iter().chain(&others) {
-        // Who has gone in the meantime cannot be signalled, and that is seen below.
-        drop(signal(user, process, Signal::KILL));
-    }
+    // Who has gone in the meantime cannot be signalled, and that is seen below.
+    let send = |process: &Pinned| drop(signal(user, process, Signal::KILL));
+    send(&keeper[0]);
+    let ids: Vec<u32> = others.iter().map(Pinned::pid).collect();
+    let all = tree::kill(others, &send, DEATH);
     if !tree::ended(keeper, DEATH) {
         return Err(stuck(path, keeper[0].pid()));
     }
-    match others.iter().find(|process| !tree::ended(std::slice::from_ref(*process), DEATH)) {
-        Some(process) => Err(stuck(path, process.pid())),
-        None => Ok(u32::try_from(others.len()).unwrap_or(u32::MAX)),
+    let lives = |pid: &&u32| Process::read(**pid).is_some_and(|process| !process.zombie);
+    match ids.iter().find(lives).filter(|_| !all) {
+        Some(pid) => Err(stuck(path, *pid)),
+        None => Ok(u32::try_from(ids.len()).unwrap_or(u32::MAX)),
     }
 }
 

@@ -25,6 +25,17 @@ pub struct Kept {
     pub mark: String,
 }
 
+/// `ENGINE/INSTANCE` of the start that a process belongs to, by the state directory that its environment names; `None` where it
+/// names none, or may not be looked at.
+#[must_use]
+pub fn instance_of(pid: u32) -> Option<String> {
+    let (_, environ) = environments(vec![Process::read(pid)?], &mut None).pop()?;
+    let state_dir = variable(&environ, tool::vars::INFER_DEV_STATE_DIR)?;
+    let mut parts = Path::new(std::ffi::OsStr::from_bytes(state_dir)).components().rev();
+    let (instance, engine) = (parts.next()?.as_os_str(), parts.next()?.as_os_str());
+    Some(tool::one_line(&format!("{}/{}", engine.to_string_lossy(), instance.to_string_lossy())))
+}
+
 /// Every process that a keeper has started and that sees the same files as we do, as far as we may look: root at
 /// everybody's, others at their own. A container's processes see other files, so that theirs are never among them.
 ///

@@ -1,9 +1,10 @@
 //! Whose socket listens on a port, from the descriptors of processes.
 use crate::Process;
 use crate::sockets::listening_on;
+use owner::Owner;
 use std::collections::HashSet;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Who would take a connection to a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +43,33 @@ pub fn listening(address: Option<IpAddr>, port: u16, ours: &[Process]) -> Listen
     }
 }
 
+/// Whether none but the processes of this keeper and its user would answer on a port. That somebody answers does not say that
+/// it is the engine: vLLM sets SO_REUSEPORT, and one that loads may not listen yet.
+///
+/// # Errors
+/// Who else listens there, in words.
+pub fn answers(host: &str, port: u16, keeper: u32, user: &Owner) -> Result<(), String> {
+    let asked = match host.parse() {
+        Ok(IpAddr::V4(all)) if all.is_unspecified() => Some(Ipv4Addr::LOCALHOST.into()),
+        Ok(IpAddr::V6(all)) if all.is_unspecified() => Some(Ipv6Addr::LOCALHOST.into()),
+        Ok(address) => Some(address),
+        Err(_) => None,
+    };
+    let look = || listening(asked, port, &crate::family(keeper));
+    let Ok(Listening::Stranger(pid)) = user.act(look) else { return Ok(()) };
+    Err(format!("{} listens on port {port}", pid.map_or_else(|| "another process".to_owned(), named)))
+}
+
+/// A process that has what one of ours should have: an instance of ours by its name, any other by its program's.
+#[must_use]
+pub fn named(pid: u32) -> String {
+    let program = Process::name(pid).unwrap_or_default();
+    match crate::instance_of(pid) {
+        Some(instance) => format!("{instance}, an instance of ours ({pid} {program}),"),
+        None => format!("another process ({pid} {program})"),
+    }
+}
+
 /// Inodes of the sockets that would get the connection: those bound to that very address before those bound to all.
 fn taking(address: Option<IpAddr>, port: u16) -> Vec<u64> {
     let found = listening_on(port);
@@ -72,7 +100,7 @@ pub fn holder(inode: u64) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, TcpListener};
+    use std::net::TcpListener;
     use std::time::{Duration, Instant};
 
     const LOOPBACK: Option<IpAddr> = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));

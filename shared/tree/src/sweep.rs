@@ -1,6 +1,6 @@
 //! Ending what a keeper that was killed has left behind.
 use crate::marked::all_marked;
-use crate::{Pinned, ended};
+use crate::{Pinned, ended, kill};
 use owner::Owner;
 use rustix::process::Signal;
 use std::collections::HashSet;
@@ -51,10 +51,7 @@ pub fn sweep(mark: &str, user: &Owner, leader: Option<u32>) -> io::Result<Swept>
             }
         }
         swept.killed = true;
-        for process in &pinned {
-            signal(user, process, Signal::KILL);
-        }
-        if !ended(&pinned, DEATH) {
+        if !kill(pinned, &|process| signal(user, process, Signal::KILL), DEATH) {
             break;
         }
     }

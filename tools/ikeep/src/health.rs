@@ -2,6 +2,7 @@
 use crate::activity::{self, Seen};
 use crate::events::Event;
 use ask::{Error, Target};
+use owner::Owner;
 use record::{Liveness, Plan};
 use rustix::process::Pid;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -78,7 +79,9 @@ impl Health {
     fn wait_until_healthy(&self) -> bool {
         let probe = &engine::of(self.plan.engine).probe;
         let (server, begun) = (self.server(), Instant::now());
-        while server.health(probe.timeout).is_err() {
+        let ours = || tree::answers(&self.plan.host, self.plan.port, std::process::id(), &Owner::current());
+        // Somebody else may have the port that the engine still has to take.
+        while server.health(probe.timeout).is_err() || ours().is_err() {
             let longest = FIRST_PAUSE.max(probe.last_pause);
             if !self.pause((begun.elapsed() / 20).clamp(probe.first_pause, longest)) {
                 return false;
@@ -89,7 +92,7 @@ impl Health {
 
     /// No connection is kept between two looks: it would hold one of the server's threads.
     fn server(&self) -> Target {
-        Target::at(&self.plan.host, self.plan.port).with_key(self.key.clone())
+        Target::of_plan(&self.plan, &Owner::current()).with_key(self.key.clone())
     }
 
     /// The processor time that it has used by now. Where it is one process of several, the others may be busy waiting for a

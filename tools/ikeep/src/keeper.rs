@@ -5,6 +5,7 @@ use crate::log::Log;
 use crate::place::Place;
 use crate::processes::{Engine, code, mark, words};
 use crate::restart::{Restarts, luck, now};
+use crate::segments::Segments;
 use crate::tend::{ASK_AGAIN, Tended};
 use diagnose::{Class, Diagnosis};
 use record::{How, Keeper as State};
@@ -26,6 +27,7 @@ pub(crate) struct Keeper {
     pub(crate) log: Log,
     pub(crate) restarts: Restarts,
     pub(crate) tended: Tended,
+    pub(crate) segments: Segments,
     /// A shared lock on the install that the engine runs from.
     pub(crate) _install: Option<File>,
 }
@@ -69,6 +71,7 @@ impl Keeper {
         // In the file before the engine runs: what follows this line is of this start.
         self.log.note(&Note::start_of(&plan.program));
         self.log.settle();
+        self.segments = Segments::now();
         let mark = self.status.mark.as_deref().unwrap_or_default();
         let mut engine = Engine::start(plan, &self.order.secrets, mark, self.log.input.as_fd())?;
         self.status.pid = u32::try_from(engine.leader.as_raw_nonzero().get()).ok();
@@ -116,7 +119,7 @@ impl Keeper {
                     if matches!(over, Over::Told) {
                         return self.stop(engine);
                     }
-                    let how = engine.end(&self.events, self.grace());
+                    let how = self.end(&mut engine);
                     if self.events.told_to_stop() {
                         return End::told(how, engine.exit);
                     }
@@ -212,7 +215,7 @@ impl Keeper {
     fn stop(&mut self, mut engine: Engine) -> End {
         self.log.note("told to stop");
         self.enter(State::Stopping);
-        let how = engine.end(&self.events, self.grace());
+        let how = self.end(&mut engine);
         End::told(how, engine.exit)
     }
 
@@ -262,15 +265,11 @@ impl Keeper {
     }
 
     /// A status that cannot be written stops no engine.
-    fn save(&mut self) {
+    pub(crate) fn save(&mut self) {
         self.status.log_lost_lines = self.log.lost_lines();
         if let Err(error) = self.place.write_status(&self.status) {
             self.log.note(&format!("{}: {error}", self.place.cannot_write("status.json")));
         }
-    }
-
-    fn grace(&self) -> Duration {
-        Duration::from_secs(self.order.plan.control.stop_timeout_s)
     }
 }
 

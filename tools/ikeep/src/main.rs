@@ -15,6 +15,7 @@ mod processes;
 mod redactor;
 mod restart;
 mod rotated;
+mod segments;
 mod tend;
 
 use crate::events::Events;
@@ -23,6 +24,7 @@ use crate::log::Log;
 use crate::place::Place;
 use crate::processes::Engine;
 use crate::restart::{Restarts, now};
+use crate::segments::Segments;
 use crate::tend::Tended;
 use clap::Parser;
 use record::{Keeper as State, Plan};
@@ -85,8 +87,17 @@ fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Eng
     let log = open_log(&order, &events)?;
     let status = first_status(plan);
     let restarts = Restarts::of(&plan.control);
-    let mut keeper =
-        Keeper { order, place, status, events, log, restarts, tended: Tended::now(), _install: install };
+    let mut keeper = Keeper {
+        order,
+        place,
+        status,
+        events,
+        log,
+        restarts,
+        tended: Tended::now(),
+        segments: Segments::now(),
+        _install: install,
+    };
     let Some(other) = other else {
         return match keeper.start() {
             Ok(engine) => Ok((keeper, Some(engine))),
@@ -188,6 +199,7 @@ fn first_status(plan: &Plan) -> Status {
         how: None,
         log_file: plan.log_file.clone(),
         log_lost_lines: 0,
+        segments: Vec::new(),
         plan_hash: plan.hash.clone(),
     }
 }

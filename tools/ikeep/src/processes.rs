@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
-use tree::Process;
+use tree::{Pinned, Process};
 
 /// How long those get that the leader left behind, before they are told to go, and again before they are made to.
 const REST_GRACE: Duration = Duration::from_secs(2);
@@ -81,7 +81,8 @@ impl Engine {
         }
     }
 
-    /// End all of it: TERM to the leader, once; grace; TERM to the rest; KILL; until nobody is left.
+    /// End all of it: TERM to the leader, once; grace; TERM to the rest; KILL; until nobody is left. Who cleans up after the
+    /// others gets the time for it.
     ///
     /// A second TERM kills some engines hard, and TERM to the workers spoils their drain while the leader lives.
     pub(crate) fn end(&mut self, events: &Events, grace: Duration) -> How {
@@ -106,10 +107,9 @@ impl Engine {
         }
         let mut pause = Duration::from_millis(10);
         loop {
-            for process in descendants() {
-                tree::signal(process, Signal::KILL);
-            }
+            let left = descendants().into_iter().filter_map(Pinned::of).collect();
             // Whoever forked in between is met in the next round. A driver may hold on to the dead for long.
+            tree::kill(left, &|process| drop(process.signal(Signal::KILL)), pause);
             if self.wait_for_all(events, pause) {
                 return How::Kill;
             }

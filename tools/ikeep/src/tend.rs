@@ -36,6 +36,7 @@ impl Keeper {
             if Instant::now() >= look {
                 self.tended.last = Instant::now();
                 self.tend()?;
+                self.tend_segments();
             }
             if until.is_some_and(|until| Instant::now() >= until) {
                 return Ok(None);

@@ -64,6 +64,8 @@ struct Lost {
     marks: Vec<String>,
     user: Owner,
     leader: Option<u32>,
+    /// What it left in /dev/shm.
+    segments: Vec<tree::Segment>,
 }
 
 impl Lost {
@@ -75,6 +77,9 @@ impl Lost {
                     Failure::io(Code::Unmet, "cannot look for what an earlier start left", &error)
                 })?;
             all = Swept { ended: all.ended + ended, killed: all.killed | killed, stuck: all.stuck.or(stuck) };
+        }
+        if all.stuck.is_none() {
+            tree::remove(&self.segments, &self.user);
         }
         Ok(all)
     }
@@ -93,7 +98,8 @@ fn lost(plan: &Plan) -> Result<Option<Lost>, Failure> {
         _ => return Ok(None),
     };
     let user = directory.user().map_err(cannot)?;
-    Ok(status.mark.map(|mark| Lost { marks: vec![mark], user, leader: status.pid }))
+    let segments = status.segments;
+    Ok(status.mark.map(|mark| Lost { marks: vec![mark], user, leader: status.pid, segments }))
 }
 
 /// What runs below the run directories of those plans of which nothing is known. All processes are looked at for it.
@@ -109,5 +115,5 @@ fn unrecorded(plans: &[Plan]) -> Result<Vec<Unrecorded>, Failure> {
 fn unrecorded_of(plan: &Plan, unrecorded: &[Unrecorded]) -> Option<Lost> {
     let orphan = |found: &&Unrecorded| found.state_dir == plan.state_dir && found.keeper.is_none();
     let Unrecorded { marks, owner, .. } = unrecorded.iter().find(orphan)?;
-    Some(Lost { marks: marks.clone(), user: owner.clone(), leader: None })
+    Some(Lost { marks: marks.clone(), user: owner.clone(), leader: None, segments: Vec::new() })
 }

@@ -1,0 +1,65 @@
+//! The engine's end, and that of what it leaves in /dev/shm: recorded while it runs, removed when all of it is gone.
+use crate::keeper::Keeper;
+use crate::processes::Engine;
+use owner::Owner;
+use record::How;
+use std::time::{Duration, Instant};
+use tree::Before;
+
+/// How often is looked what it has made, while it starts and afterwards: that takes some milliseconds for each of its
+/// processes.
+const WHILE_STARTING: Duration = Duration::from_secs(5);
+const LATER: Duration = Duration::from_secs(60);
+/// Who was never healthy has nothing to finish, and may not even hear TERM: vLLM swallows it while its core starts.
+const NEVER_HEALTHY: Duration = Duration::from_secs(5);
+
+/// What was there before the engine, and when was last looked what is there since.
+pub(crate) struct Segments {
+    before: Before,
+    looked: Instant,
+}
+
+impl Segments {
+    /// Before the engine starts.
+    pub(crate) fn now() -> Self {
+        Self { before: Before::now(), looked: Instant::now() }
+    }
+}
+
+impl Keeper {
+    /// End the engine and all that is left of it.
+    pub(crate) fn end(&mut self, engine: &mut Engine) -> How {
+        self.record_segments();
+        let how = engine.end(&self.events, self.grace());
+        let segments = std::mem::take(&mut self.status.segments);
+        for name in tree::remove(&segments, &Owner::current()) {
+            self.log.note(&format!("removed /dev/shm/{name}, which the engine had left"));
+        }
+        how
+    }
+
+    /// What the engine has made by now, where it is time to look again.
+    pub(crate) fn tend_segments(&mut self) {
+        let every = if self.status.healthy_unix.is_some() { LATER } else { WHILE_STARTING };
+        if self.status.pid.is_some() && self.segments.looked.elapsed() >= every {
+            self.record_segments();
+        }
+    }
+
+    /// On disk, for whoever has to clean up after us too.
+    fn record_segments(&mut self) {
+        self.segments.looked = Instant::now();
+        let made = self.segments.before.made_by(&tree::family(std::process::id()), &Owner::current());
+        let known = &mut self.status.segments;
+        let new: Vec<_> = made.into_iter().filter(|segment| !known.contains(segment)).collect();
+        if !new.is_empty() {
+            known.extend(new);
+            self.save();
+        }
+    }
+
+    fn grace(&self) -> Duration {
+        let grace = Duration::from_secs(self.order.plan.control.stop_timeout_s);
+        if self.status.healthy_unix.is_some() { grace } else { grace.min(NEVER_HEALTHY) }
+    }
+}
