@@ -204,7 +204,8 @@ fn two_members_of_one_name() {
 fn no_server_and_two_servers() {
     assert_eq!(refused(Pack::new().file("bin/other", "x").end()), "it holds no llama-server");
     let two = Pack::new().file("a/bin/llama-server", SERVER).file("b/bin/llama-server", SERVER).end();
-    assert_eq!(refused(two), "it holds llama-server more than once");
+    let twice = "it holds llama-server more than once: a/bin/llama-server, b/bin/llama-server";
+    assert_eq!(refused(two), twice);
     let text = Pack::new().file("bin/llama-server", "hello").end();
     assert_eq!(refused(text), "bin/llama-server in it is neither a 64-bit program nor a script");
 }

@@ -1,8 +1,9 @@
 //! Where an install from the cache is: behind a link, copied elsewhere, beside what is older; and whose environment it is.
 use super::cache::Cached;
 use super::{Pack, Site};
+use crate::kit::as_root;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 #[test]
 fn a_copied_install_is_not_taken_for_one_made_there() {
@@ -232,4 +233,55 @@ fn what_was_written_goes_with_its_install_and_nothing_else_goes() {
     // One previous install is kept; the first is gone.
     assert_eq!(made.iter().map(left).collect::<Vec<_>>(), [1, 3, 3]);
     assert!(caches.join(format!("vllm-{}.0", made[0])).exists());
+}
+
+#[test]
+fn what_another_uid_installed_is_used_as_it_is() {
+    if !as_root() {
+        return;
+    }
+    let mut site = Site::new();
+    fs::set_permissions(site.sandbox.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let archive = site.save("a.tar", Pack::good());
+    let first = site.install(&archive).exits(0).one("installed");
+    // The same archive where another container has it: another file to look at.
+    fs::copy(&archive, site.sandbox.path("b.tar")).unwrap();
+    site.set("archive", site.sandbox.text("b.tar"));
+    site.sandbox.write("env.jsonl", format!("{}\n", site.env));
+    for uid in [1_002_700_002, 1_002_700_003] {
+        let install = format!("setpriv --reuid={uid} --regid=0 --clear-groups iinstall < env.jsonl");
+        let again = site.sandbox.sh(&install).exits(0).one("installed");
+        assert_eq!((&again["reused"], &again["path"]), (&true.into(), &first["path"]), "{again}");
+    }
+    // What is not installed yet is still refused, with who the folder belongs to.
+    site.save("other.tar", Pack::good().file("other", "1"));
+    site.set("archive", site.sandbox.text("other.tar"));
+    site.sandbox.write("env.jsonl", format!("{}\n", site.env));
+    let install = "setpriv --reuid=1002700002 --regid=0 --clear-groups iinstall < env.jsonl";
+    let failed = site.sandbox.sh(install).exits(69).one("failed");
+    assert!(failed["hint"].as_str().unwrap().contains("belongs to uid 0"), "{failed}");
+}
+
+#[test]
+fn a_python_projects_own_file_is_a_template_where_it_speaks_of_pixi() {
+    let site = Cached::new();
+    let manifest = site.sandbox.read("template/pixi.toml");
+    let tables = manifest.lines().map(|line| match line.strip_prefix('[') {
+        Some(table) if !line.starts_with("[[") => format!("[tool.pixi.{table}\n"),
+        _ => format!("{line}\n"),
+    });
+    let project: String =
+        std::iter::once("[project]\nname = 'engine'\nversion = '1'\n".to_owned()).chain(tables).collect();
+    fs::remove_file(site.sandbox.path("template/pixi.toml")).unwrap();
+    site.sandbox.write("template/pyproject.toml", &project);
+    let installed = site.install().exits(0).one("installed");
+    assert!(!site.imports().is_empty());
+    let path =
+        installed["path"].as_str().unwrap().replace("$SANDBOX", site.sandbox.path("").to_str().unwrap());
+    assert_eq!(fs::read_to_string(std::path::Path::new(&path).join("pyproject.toml")).unwrap(), project);
+    assert_eq!(site.install().exits(0).one("installed")["reused"], true);
+    // Without a word for pixi it is none.
+    site.sandbox.write("template/pyproject.toml", "[project]\nname = 'engine'\n");
+    let failed = site.sandbox.sh("ienv sglang | iinstall").exits(69).one("failed");
+    assert!(failed["hint"].as_str().unwrap().contains("pyproject.toml with [tool.pixi]"), "{failed}");
 }

@@ -5,6 +5,8 @@
 mod chain;
 mod environment;
 mod job;
+#[expect(clippy::disallowed_methods, reason = "reads as the user whose project it is")]
+mod manifest;
 mod outputs;
 mod program;
 mod redact;
@@ -15,6 +17,7 @@ mod why;
 
 pub use environment::{Network, surround};
 pub use job::{Ended, Job};
+pub use manifest::manifest_of;
 pub use program::{Pixi, Version, on_path};
 pub use redact::redact;
 pub use shortfall::Shortfall;

@@ -1,12 +1,13 @@
 //! What is taken of a template: the manifest, the lock file and the scripts, read once.
+use crate::manifest::{manifest_of, unusable};
 use sha2::{Digest, Sha256};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
-use tool::{Code, Failure};
+use tool::Failure;
 
-/// The files without which a folder is no template.
-const NEEDED: [&str; 2] = ["pixi.toml", "pixi.lock"];
+/// The file without which a folder is no template, beside the manifest.
+const LOCK: &str = "pixi.lock";
 const SCRIPTS: &str = "scripts";
 /// Of all files together. A lock file has a few megabytes; weights in `scripts` are a mistake.
 const CEILING_BYTES: usize = 256 << 20;
@@ -21,6 +22,7 @@ const UNREMARKABLE: [&str; 6] =
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     dir: PathBuf,
+    manifest: &'static str,
     files: Vec<Taken>,
     skipped: Vec<String>,
 }
@@ -39,7 +41,7 @@ impl Template {
     /// # Errors
     /// A needed file is missing or cannot be read, or it holds far more than a template does.
     pub fn open(dir: &Path) -> Result<Self, Failure> {
-        Self::open_with(dir, &NEEDED)
+        Self::open_with(dir, true)
     }
 
     /// The same of a folder that is to be locked: its lock file may be missing.
@@ -47,20 +49,20 @@ impl Template {
     /// # Errors
     /// As [`Template::open`].
     pub fn open_to_lock(dir: &Path) -> Result<Self, Failure> {
-        let there = dir.join(NEEDED[1]).symlink_metadata().is_ok();
-        Self::open_with(dir, if there { &NEEDED } else { &NEEDED[..1] })
+        Self::open_with(dir, dir.join(LOCK).symlink_metadata().is_ok())
     }
 
-    fn open_with(dir: &Path, needed: &[&str]) -> Result<Self, Failure> {
-        let mut template = Self { dir: dir.to_owned(), files: Vec::new(), skipped: Vec::new() };
-        for name in needed {
+    fn open_with(dir: &Path, locked: bool) -> Result<Self, Failure> {
+        let manifest = manifest_of(dir);
+        let mut template = Self { dir: dir.to_owned(), manifest, files: Vec::new(), skipped: Vec::new() };
+        for name in std::iter::once(manifest).chain(locked.then_some(LOCK)) {
             template.take(Path::new(name)).map_err(|(path, error)| unusable(dir, &path, &error))?;
         }
         if dir.join(SCRIPTS).is_dir() {
             template.walk(Path::new(SCRIPTS), 0).map_err(|(path, error)| unusable(dir, &path, &error))?;
         }
         template.files.sort_by(|a, b| a.path.cmp(&b.path));
-        template.skipped.extend(rest(dir).map_err(|error| unusable(dir, dir, &error))?);
+        template.skipped.extend(rest(dir, manifest).map_err(|error| unusable(dir, dir, &error))?);
         template.skipped.sort();
         Ok(template)
     }
@@ -104,16 +106,22 @@ impl Template {
         !path.as_os_str().is_empty() && self.files.iter().any(|file| file.path.starts_with(&path))
     }
 
-    /// The bytes of `pixi.toml`.
+    /// The manifest's name: `pixi.toml`, or `pyproject.toml`.
+    #[must_use]
+    pub fn manifest_name(&self) -> &'static str {
+        self.manifest
+    }
+
+    /// The bytes of the manifest.
     #[must_use]
     pub fn manifest(&self) -> &[u8] {
-        self.content(NEEDED[0])
+        self.content(self.manifest)
     }
 
     /// The bytes of `pixi.lock`; none where that is yet to be made.
     #[must_use]
     pub fn lock(&self) -> &[u8] {
-        self.content(NEEDED[1])
+        self.content(LOCK)
     }
 
     fn content(&self, name: &str) -> &[u8] {
@@ -179,12 +187,12 @@ impl Template {
 }
 
 /// What else is at the top.
-fn rest(dir: &Path) -> io::Result<Vec<String>> {
+fn rest(dir: &Path, manifest: &str) -> io::Result<Vec<String>> {
     let mut rest = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         // Kubernetes mounts a folder of files as links into folders that begin with two dots.
-        let taken = NEEDED.contains(&name.as_str()) || name == SCRIPTS || name.starts_with("..");
+        let taken = [manifest, LOCK, SCRIPTS].contains(&name.as_str()) || name.starts_with("..");
         if !taken && !UNREMARKABLE.contains(&name.as_str()) {
             rest.push(name);
         }
@@ -200,16 +208,6 @@ fn write(path: &Path, file: &Taken) -> io::Result<()> {
     let mode = if file.executable { 0o755 } else { 0o644 };
     let mut new = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     new.write_all(&file.content)
-}
-
-fn unusable(dir: &Path, path: &Path, error: &io::Error) -> Failure {
-    let what = format!("cannot take the template {}", dir.display());
-    let cause = format!("{}: {}", path.display(), tool::io_text(error));
-    let failure = Failure::new(Code::Unmet, what, cause);
-    match error.kind() {
-        io::ErrorKind::NotFound => failure.hint("a template is a folder that holds pixi.toml and pixi.lock"),
-        _ => failure,
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -252,7 +252,9 @@ impl Program {
         caller: &Caller<'_>,
     ) -> Result<Self, Failure> {
         let what = "control.via_pixi is set";
-        let manifest = install.path.as_ref().map(|path| path.join("pixi.toml")).filter(|path| path.is_file());
+        let manifests = ["pixi.toml", "pyproject.toml"];
+        let manifest = install.path.iter().flat_map(|path| manifests.map(|name| path.join(name)));
+        let manifest = manifest.into_iter().find(|path| path.is_file());
         let Some(manifest) = manifest else {
             let cause = "the install has no pixi.toml";
             let hint = "only an install from the cache has one; leave via_pixi out";

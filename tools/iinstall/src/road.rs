@@ -100,8 +100,8 @@ fn reuse(
     if others.is_some() || vouched || looks.is_some() && install.record.source.as_ref() != looks {
         install.record.source = looks.cloned();
         match install.write() {
-            // What is on a read-only disk is as good as before, and only asked the same again.
-            Err(error) if is_current && error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            // What is on a read-only disk, or another user's, is as good as before, and only asked the same again.
+            Err(error) if is_current && may_not_write(&error) => {
                 log::info!("{}: {}", install.path.display(), tool::io_text(&error));
             }
             written => written.map_err(|error| refused(&install.path, &error))?,
@@ -112,6 +112,10 @@ fn reuse(
     }
     install.record.reused = true;
     Ok((install, warnings))
+}
+
+fn may_not_write(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
 /// The install that a source of this file made before: known by the file's looks, or, where one of that size is installed,

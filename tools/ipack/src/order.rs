@@ -119,10 +119,14 @@ fn output(given: Option<PathBuf>, template: &Path, executable: bool) -> Result<P
 
 /// The workspace's name in pixi.toml, else the folder's.
 fn name_of(template: &Path) -> String {
-    let said = std::fs::read_to_string(template.join("pixi.toml")).ok().and_then(|text| {
+    let said = std::fs::read_to_string(template.join(pixi::manifest_of(template))).ok().and_then(|text| {
         let table: toml::Table = text.parse().ok()?;
-        let workspace = table.get("workspace").or_else(|| table.get("project"))?;
-        Some(workspace.get("name")?.as_str()?.to_owned())
+        let pixi = table.get("tool").and_then(|tool| tool.get("pixi"));
+        let workspace =
+            |table: &toml::Value| table.get("workspace").and_then(|found| found.get("name")).cloned();
+        let name = pixi.and_then(workspace).or_else(|| workspace(&toml::Value::Table(table.clone())));
+        let name = name.or_else(|| table.get("project")?.get("name").cloned())?;
+        Some(name.as_str()?.to_owned())
     });
     let usable = said.filter(|name| !name.is_empty() && !name.starts_with('.') && !name.contains('/'));
     usable.unwrap_or_else(|| {

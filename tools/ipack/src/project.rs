@@ -33,7 +33,7 @@ impl<'o> Project<'o> {
             Template::open_to_lock(&order.template)?
         } else {
             Template::open(&order.template).map_err(|failure| {
-                let unlocked = order.template.join("pixi.toml").is_file()
+                let unlocked = order.template.join(pixi::manifest_of(&order.template)).is_file()
                     && order.template.join("pixi.lock").symlink_metadata().is_err();
                 if unlocked { failure.hint("--update-lock makes it") } else { failure }
             })?
@@ -231,7 +231,11 @@ impl<'o> Project<'o> {
     fn pixi(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.pixi.program);
         let (subcommand, rest) = arguments.split_at(1);
-        command.args(subcommand).arg("--manifest-path").arg(self.dir.join("pixi.toml")).args(rest);
+        command
+            .args(subcommand)
+            .arg("--manifest-path")
+            .arg(self.dir.join(self.template.manifest_name()))
+            .args(rest);
         command.current_dir(&self.dir);
         command
     }

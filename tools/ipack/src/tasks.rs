@@ -4,18 +4,20 @@ use tool::{Code, Failure};
 
 /// Refuse a project without the task, before anything is downloaded for it.
 pub(crate) fn require(template: &Template, task: &str) -> Result<(), Failure> {
-    let file = template.dir().join("pixi.toml");
+    let file = template.dir().join(template.manifest_name());
     let text = String::from_utf8_lossy(template.manifest());
     let manifest: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let cause = error.message().to_owned();
         Failure::new(Code::Input, format!("cannot read {}", file.display()), cause)
     })?;
-    if names_task(&manifest, task) {
+    // In a Python project's own file all that is pixi's stands below one table.
+    let pixi = manifest.get("tool").and_then(|tool| tool.get("pixi")).and_then(toml::Value::as_table);
+    if names_task(pixi.unwrap_or(&manifest), task) {
         return Ok(());
     }
     let what = format!("cannot perform task '{task}' of {}", template.dir().display());
     let option = if task == "verify" { "give --skip-verify" } else { "leave out --warmup" };
-    Err(Failure::new(Code::Input, what, "its pixi.toml has none of this name")
+    Err(Failure::new(Code::Input, what, format!("its {} has none of this name", template.manifest_name()))
         .hint(format!("{option}, or add it: [tasks] {task} = \"…\"")))
 }
 

@@ -100,7 +100,7 @@ impl Run<'_> {
     fn command(&self, folder: &Path) -> Command {
         let mut command = Command::new(&self.pixi.program);
         command.args(["install", "--frozen", "--environment", environment(self.env)]).current_dir(folder);
-        command.arg("--manifest-path").arg(folder.join("pixi.toml"));
+        command.arg("--manifest-path").arg(folder.join(self.template.manifest_name()));
         surround(&mut command, &self.env.environment, &folder.join("tmp"), Network::Connected);
         command
     }

@@ -48,7 +48,7 @@ impl Run<'_> {
 
     /// The project and the environment, as pixi's commands take them.
     fn arguments(&self) -> Vec<String> {
-        let manifest = self.attempt.join("pixi.toml").display().to_string();
+        let manifest = self.attempt.join(pixi::manifest_of(self.attempt)).display().to_string();
         ["--manifest-path", &manifest, "--environment", self.environment].map(str::to_owned).into()
     }
 

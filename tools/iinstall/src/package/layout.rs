@@ -9,17 +9,18 @@ use std::path::{Path, PathBuf};
 
 const NAME: &str = "llama-server";
 
+/// As deep as a program is looked for: `opt/NAME/VERSION/build/bin` is five.
+const DEPTH: usize = 8;
+/// Where libraries are, that are not beside the program.
+const LIBRARIES: [&str; 3] = ["lib", "lib64", "lib/x86_64-linux-gnu"];
+
 /// Where the program is in what was unpacked.
 #[derive(Debug, PartialEq, Eq)]
 enum Layout {
-    /// `bin/llama-server`.
-    Prefix,
-    /// `llama-server` and all else beside it.
-    Flat,
-    /// `TOP/bin/llama-server`.
-    PrefixBelow(OsString),
-    /// `TOP/llama-server`, libraries beside it: llama.cpp's own releases.
-    FlatBelow(OsString),
+    /// `FOLDER/bin/llama-server`: at the root, below one folder, or below `usr/local` or `build`.
+    Prefix(PathBuf),
+    /// `FOLDER/llama-server` and all else beside it: at the root, or below one folder as llama.cpp's own releases.
+    Flat(PathBuf),
 }
 
 /// Bring what was unpacked into `from` into the one layout, and return the folder that holds it. Both that and `from` are
@@ -52,46 +53,79 @@ fn forget_marker(install: &Path) -> io::Result<()> {
 }
 
 fn find(from: &Path) -> Result<Layout, Trouble> {
-    if exists(&from.join(SERVER)) {
-        return Ok(Layout::Prefix);
-    }
-    if exists(&from.join(NAME)) {
-        return Ok(Layout::Flat);
-    }
-    let mut found = Vec::new();
-    for top in entries(from).map_err(|error| Trouble::system("cannot list what was unpacked", error))? {
-        if exists(&from.join(&top).join(SERVER)) {
-            found.push(Layout::PrefixBelow(top));
-        } else if exists(&from.join(&top).join(NAME)) {
-            found.push(Layout::FlatBelow(top));
+    let (mut found, mut unified) = (Vec::new(), None);
+    let mut folders = vec![(PathBuf::new(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        let names = entries(&from.join(&folder));
+        for name in names.map_err(|error| Trouble::system("cannot list what was unpacked", error))? {
+            let path = folder.join(&name);
+            let is_folder = from.join(&path).symlink_metadata().is_ok_and(|stat| stat.is_dir());
+            if name == NAME && !is_folder {
+                found.push(folder.clone());
+            } else if name == "llama" && !is_folder {
+                unified.get_or_insert(path);
+            } else if is_folder && depth < DEPTH {
+                folders.push((path, depth + 1));
+            }
         }
     }
-    match found.len() {
-        0 => Err(Trouble::bad("it holds no llama-server").hint(
-            "it must be bin/llama-server, at the root or below one folder, or one folder as llama.cpp releases it",
-        )),
-        1 => Ok(found.remove(0)),
-        _ => Err(Trouble::bad("it holds llama-server more than once")),
+    found.sort();
+    match (found.pop(), found.pop(), unified) {
+        (Some(folder), None, _) if folder.ends_with("bin") => {
+            Ok(Layout::Prefix(folder.parent().unwrap_or(Path::new("")).to_owned()))
+        }
+        (Some(folder), None, _) => Ok(Layout::Flat(folder)),
+        (Some(one), Some(other), _) => {
+            let [one, other] = [other, one].map(|folder| crate::package::shown(&folder.join(NAME)));
+            Err(Trouble::bad(format!("it holds llama-server more than once: {one}, {other}")))
+        }
+        (None, _, Some(path)) => {
+            let path = crate::package::shown(&path);
+            Err(Trouble::bad(format!("it holds no llama-server, but {path}, which serves as 'llama serve'")).hint(
+                "pack llama-server with it: a script bin/llama-server that runs 'llama serve' with its arguments will do",
+            ))
+        }
+        (None, ..) => Err(Trouble::bad("it holds no llama-server")
+            .hint("it must be in a folder bin, or in one with its libraries, as llama.cpp releases it")),
     }
 }
 
 fn arrange(layout: &Layout, from: &Path, to: &Path) -> io::Result<()> {
     match layout {
-        Layout::Prefix => std::fs::rename(from, to),
-        Layout::Flat => {
+        Layout::Prefix(folder) if folder.as_os_str().is_empty() => std::fs::rename(from, to),
+        Layout::Flat(folder) if folder.as_os_str().is_empty() => {
             std::fs::create_dir(to)?;
             std::fs::rename(from, to.join("bin"))
         }
-        Layout::PrefixBelow(top) => {
-            std::fs::rename(from.join(top), to)?;
+        Layout::Prefix(folder) => {
+            std::fs::rename(from.join(folder), to)?;
             rest(from, to)
         }
-        Layout::FlatBelow(top) => {
+        Layout::Flat(folder) => {
             std::fs::create_dir(to)?;
-            std::fs::rename(from.join(top), to.join("bin"))?;
+            std::fs::rename(from.join(folder), to.join("bin"))?;
             rest(from, to)
+        }
+    }?;
+    link_libraries(to)
+}
+
+/// A server finds its libraries in `bin` whatever it was linked to look for: those in `lib` get a name there.
+fn link_libraries(install: &Path) -> io::Result<()> {
+    for folder in LIBRARIES {
+        let folder = Path::new(folder);
+        if !install.join(folder).symlink_metadata().is_ok_and(|stat| stat.is_dir()) {
+            continue;
+        }
+        for name in entries(&install.join(folder))? {
+            let link = install.join("bin").join(&name);
+            let library = name.to_str().is_some_and(|name| name.starts_with("lib") && name.contains(".so"));
+            if library && !exists(&link) {
+                std::os::unix::fs::symlink(Path::new("..").join(folder).join(&name), link)?;
+            }
         }
     }
+    Ok(())
 }
 
 /// What lay beside the top folder (a README, licences) comes along, where nothing of that name is there.
@@ -188,13 +222,23 @@ mod tests {
             (&["llama-server", "libllama.so"], None),
             (&["pkg/bin/llama-server", "pkg/bin/libllama.so", "README.md"], Some("README.md")),
             (&["llama-b1/llama-server", "llama-b1/libllama.so", "LICENSE"], Some("LICENSE")),
+            (
+                &["llama.cpp/build/bin/llama-server", "llama.cpp/build/bin/libllama.so", "LICENSE"],
+                Some("LICENSE"),
+            ),
+            (&["usr/local/bin/llama-server", "usr/local/lib/libllama.so"], Some("lib/libllama.so")),
+            (&["opt/llama/bin/llama-server", "opt/llama/lib64/libllama.so"], None),
+            (&["bin/llama-server", "lib/x86_64-linux-gnu/libllama.so"], None),
+            (&["a/b/c/llama-server", "a/b/c/libllama.so"], None),
         ] {
             let (attempt, content) = unpacked(files);
             let install = normalise(&attempt, &content).unwrap();
             for name in ["bin/llama-server", "bin/libllama.so"].into_iter().chain(beside) {
                 assert!(install.join(name).exists(), "{files:?}: no {name}");
             }
-            assert_eq!(resolve_links(&install).unwrap(), 0);
+            let linked = !files.contains(&"bin/libllama.so")
+                && files.iter().any(|file| file.contains("lib/") || file.contains("lib64/"));
+            assert_eq!(resolve_links(&install).unwrap(), u64::from(linked), "{files:?}");
             std::fs::remove_dir_all(attempt).unwrap();
         }
     }
@@ -213,10 +257,14 @@ mod tests {
 
     #[test]
     fn no_server_and_two_servers_are_refused() {
-        for files in [&["bin/other"][..], &["a/b/c/llama-server"], &["a/llama-server", "b/bin/llama-server"]]
-        {
+        for (files, told) in [
+            (&["bin/other"][..], "no llama-server"),
+            (&["usr/bin/llama", "usr/lib/libllama.so"], "usr/bin/llama"),
+            (&["a/llama-server", "b/bin/llama-server"], "a/llama-server, b/bin/llama-server"),
+        ] {
             let (attempt, content) = unpacked(files);
-            assert!(find(&content).is_err(), "{files:?}");
+            let trouble = find(&content).unwrap_err().failure(String::new());
+            assert!(trouble.cause.contains(told), "{files:?}: {}", trouble.cause);
             std::fs::remove_dir_all(attempt).unwrap();
         }
     }
