@@ -1,4 +1,6 @@
 //! Waiting until instances are ready, and never saying so too early.
+mod addresses;
+
 use crate::kit::{Fake, Keeping, Sandbox, as_root, free_port, send, wait_for};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -157,7 +159,7 @@ fn what_another_users_engine_holds_is_seen_without_the_right_to_trace() {
     let other = other.launched();
     let probe = format!("{weak} iprobe < {}", ours.stream());
     let failed = keeping.sandbox.sh(&probe).exits(75).one("failed");
-    assert!(text(&failed, "cause").starts_with("another process ("), "{failed}");
+    assert!(text(&failed, "cause").starts_with("llama-cpp/other, an instance of ours ("), "{failed}");
     keeping.stop(&other.name);
     ours.unsays("bind-only");
     keeping.sandbox.sh(&probe).exits(0).one("ready");
@@ -217,7 +219,7 @@ fn a_stranger_on_the_port_is_not_our_server() {
     let output = keeping.sandbox.sh(&format!("iprobe < {}", ours.stream())).exits(75);
     let failed = output.one("failed");
     let who = format!(
-        "another process ({} python3) listens on port {}",
+        "llama-cpp/other, an instance of ours ({} python3), listens on port {}",
         keeping.status("other")["pid"],
         ours.port()
     );

@@ -11,6 +11,10 @@ at anew for every request, so that a test changes its mind without waiting:
   slots      what /slots answers; else 501
   stuck      no chat is answered any more
   spin       /health is not answered, but the processor is used
+  tls        the PEM file, key and certificate, with which it speaks TLS; read once
+  prefix     what stands before each of its paths
+  routed     a router's models, one a line: /models tells their states, each is loaded when that is asked for, but for `bad`
+  breaks     /v1/completions ends it
 """
 
 import http.server
@@ -18,6 +22,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 
 PORT, FOLDER = int(sys.argv[1]), sys.argv[2]
@@ -72,7 +77,27 @@ class Engine(http.server.BaseHTTPRequestHandler):
             return True
         return False
 
+    def strip(self):
+        """Whether the path is one of ours; the prefix is taken off."""
+        prefix = (said("prefix") or "").strip()
+        if not self.path.startswith(prefix + "/"):
+            self.error(404, "File Not Found")
+            return False
+        self.path = self.path[len(prefix):]
+        return True
+
+    def routed(self):
+        states = [(id, STATES.get(id, "unloaded")) for id in said("routed").split("\n")]
+        # What was loading when it was last told is loaded now.
+        STATES.update({id: "failed" if id == "bad" else "loaded" for id, state in states if state == "loading"})
+        models = [{"id": id, "status": {"value": state, "failed": state == "failed"}} for id, state in states]
+        self.answer(200, json.dumps({"data": models}))
+
     def do_GET(self):
+        if not self.strip():
+            return
+        if self.path == "/models" and said("routed") is not None:
+            return self.routed()
         if self.path == "/slots":
             slots = said("slots")
             return self.error(501, "no slots") if slots is None else self.answer(200, slots)
@@ -84,14 +109,19 @@ class Engine(http.server.BaseHTTPRequestHandler):
             return self.answer(200, '{"status":"ok"}')
         if self.refused():
             return
-        ids = (said("ids") or "fake").split("\n")
+        ids = (said("routed") or said("ids") or "fake").split("\n")
         self.answer(200, json.dumps({"object": "list", "data": [{"id": id} for id in ids if id]}))
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         print("asked", json.dumps(body), flush=True)
-        if self.refused():
+        if not self.strip() or self.refused():
             return
+        if self.path == "/models/load" and said("routed") is not None:
+            STATES[body["model"]] = "loading"
+            return self.answer(200, '{"success":true}')
+        if self.path == "/v1/completions" and said("breaks") is not None:
+            os._exit(9)
         while said("stuck") is not None:
             signal.sigtimedwait([], 0.05)
         chat = said("chat")
@@ -110,6 +140,10 @@ class Engine(http.server.BaseHTTPRequestHandler):
         print(format % args, flush=True)
 
 
+# Of a router's models.
+STATES = {}
+
+
 class Server(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6 if ":" in HOST else socket.AF_INET
     allow_reuse_port = True
@@ -119,6 +153,10 @@ class Server(http.server.ThreadingHTTPServer):
         for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
             self.socket.setsockopt(socket.SOL_SOCKET, option, 1)
         self.socket.bind(self.server_address)
+        if said("tls") is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(said("tls").strip())
+            self.socket = context.wrap_socket(self.socket, server_side=True)
         self.server_name, self.server_port = HOST, PORT
 
 

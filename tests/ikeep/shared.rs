@@ -109,6 +109,9 @@ fn the_resource_tracker_outlives_the_kill_of_a_stuck_keeper_and_the_sweep_of_a_k
         let keeper = python.keeping.keeper("a").unwrap();
         let signal = if killed { Signal::KILL } else { Signal::STOP };
         send(keeper, signal);
+        if killed {
+            python.keeping.wait_until_left("a");
+        }
         let stopped = python.keeping.sandbox.sh("istop --timeout 1").exits(0).one("stopped");
         assert_eq!(stopped["how"], if killed { "gone" } else { "kill" });
         python.nothing_is_left();

@@ -1,4 +1,5 @@
 //! Why a question got no good answer.
+use crate::tls::Untrusted;
 use serde_json::Value;
 use std::fmt;
 use std::io;
@@ -8,6 +9,8 @@ use std::io;
 pub enum Error {
     /// Nobody listens there, or the connection broke.
     Unreachable(String),
+    /// Whoever answers is not whom we may believe, or cannot be known: its certificate.
+    Untrusted(String),
     /// No answer within the limit.
     TimedOut,
     /// An answer that is not 200.
@@ -56,7 +59,7 @@ pub(crate) fn message(body: &[u8]) -> String {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(cause) => f.write_str(cause),
+            Self::Unreachable(cause) | Self::Untrusted(cause) => f.write_str(cause),
             Self::TimedOut => f.write_str("no answer in time"),
             Self::Status { code, message } if message.is_empty() => write!(f, "HTTP {code}"),
             Self::Status { code, message } => write!(f, "HTTP {code}: {message}"),
@@ -74,6 +77,10 @@ impl From<ureq::Error> for Error {
             ureq::Error::Io(error) => error.into(),
             ureq::Error::HostNotFound => Self::Unreachable("no such host".to_owned()),
             ureq::Error::ConnectionFailed => Self::Unreachable("Connection refused".to_owned()),
+            ureq::Error::Other(other) => match other.downcast::<Untrusted>() {
+                Ok(why) => Self::Untrusted(why.0),
+                Err(other) => Self::Malformed(other.to_string()),
+            },
             other => Self::Malformed(other.to_string()),
         }
     }

@@ -1,13 +1,14 @@
 //! One server, and the short questions to it.
 use crate::Error;
+use crate::address::authority;
 use crate::names::Names;
+use crate::tls::Tls;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::fmt;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use ureq::http::{Response, Uri};
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{Connector, TcpConnector};
 use ureq::{Agent, Body};
 
 /// The longest answer that is read, streams excepted.
@@ -25,7 +26,7 @@ impl Target {
     /// The server that listens on `host` and `port`. One that listens on all interfaces is asked on loopback.
     #[must_use]
     pub fn at(host: &str, port: u16) -> Self {
-        Self::new(format!("http://{}:{port}", authority(host)))
+        Self::new(format!("http://{}:{port}", authority(host)), Tls::none())
     }
 
     /// The server at a base URL, with or without `/v1`.
@@ -36,7 +37,10 @@ impl Target {
         let uri: Uri = url.parse().map_err(|error| format!("not a URL: {error}"))?;
         match uri.scheme_str() {
             Some("http") => {}
-            Some("https") => return Err("https is not spoken here, only http".to_owned()),
+            Some("https") => {
+                let why = "https is spoken only with instances of ours, whose certificate their plan names";
+                return Err(why.to_owned());
+            }
             _ => return Err("it does not begin with http://".to_owned()),
         }
         let host = uri.host().filter(|host| !host.is_empty()).ok_or("no host in it")?;
@@ -54,10 +58,10 @@ impl Target {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let path = uri.path().trim_end_matches('/');
         let path = path.strip_suffix("/v1").unwrap_or(path);
-        Ok(Self::new(format!("http://{}:{port}{path}", authority(host))))
+        Ok(Self::new(format!("http://{}:{port}{path}", authority(host)), Tls::none()))
     }
 
-    fn new(base: String) -> Self {
+    pub(crate) fn new(base: String, tls: Tls) -> Self {
         let config = Agent::config_builder()
             .proxy(None)
             .http_status_as_error(false)
@@ -67,7 +71,7 @@ impl Target {
             .input_buffer_size(16 << 10)
             .output_buffer_size(16 << 10)
             .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), Names);
+        let agent = Agent::with_parts(config, ().chain(TcpConnector::default()).chain(tls), Names);
         Self { base, key: None, agent }
     }
 
@@ -120,19 +124,24 @@ impl Target {
     /// # Errors
     /// Anything but 200.
     pub fn text(&self, path: &str, limit: Duration) -> Result<String, Error> {
+        Ok(String::from_utf8_lossy(&good(self.open(path, limit)?)?).into_owned())
+    }
+
+    /// The head of what a path answers; asked with the key.
+    pub(crate) fn open(&self, path: &str, limit: Duration) -> Result<Response<Body>, Error> {
         let mut call = self.agent.get(format!("{}{path}", self.base));
         if let Some(key) = &self.key {
             call = call.header("Authorization", format!("Bearer {key}"));
         }
-        let body = good(call.config().timeout_global(Some(limit)).build().call()?)?;
-        Ok(String::from_utf8_lossy(&body).into_owned())
+        Ok(call.config().timeout_global(Some(limit)).build().call()?)
     }
 
     /// Have one real token generated: by a chat, or by a plain completion where the server has no chat for the model. Both
     /// together take no longer than `limit`.
     ///
     /// # Errors
-    /// Anything but a 200 with a choice in it.
+    /// Anything but a 200 with a choice in it. Where both are refused, what was said of the chat; what breaks over the other
+    /// question is broken.
     pub fn token(&self, model: &str, limit: Duration) -> Result<(), Error> {
         let messages = json!([{"role": "user", "content": "ping"}]);
         let chat = json!({"model": model, "messages": messages, "max_tokens": 1});
@@ -143,7 +152,10 @@ impl Target {
         };
         let plain = json!({"model": model, "prompt": "ping", "max_tokens": 1});
         let left = limit.saturating_sub(begun.elapsed()).max(Duration::from_millis(1));
-        self.choice("/v1/completions", &plain, left).map_err(|_| refused)
+        self.choice("/v1/completions", &plain, left).map_err(|error| match error {
+            Error::Status { code: 400..=499 | 501, .. } | Error::Malformed(_) => refused,
+            broken => broken,
+        })
     }
 
     fn choice(&self, path: &str, body: &Value, limit: Duration) -> Result<(), Error> {
@@ -197,37 +209,9 @@ pub(crate) fn malformed(error: serde_json::Error) -> Error {
     Error::Malformed(error.to_string())
 }
 
-/// A host as it stands in a URL: all interfaces become loopback, IPv6 is bracketed.
-fn authority(host: &str) -> String {
-    match host.parse::<IpAddr>() {
-        _ if host.is_empty() => "127.0.0.1".to_owned(),
-        Ok(IpAddr::V4(v4)) if v4.is_unspecified() => "127.0.0.1".to_owned(),
-        Ok(IpAddr::V6(v6)) if v6.is_unspecified() => "[::1]".to_owned(),
-        Ok(IpAddr::V6(v6)) => format!("[{v6}]"),
-        // It may come from a file that the instance's user wrote.
-        _ => host.chars().filter(char::is_ascii_graphic).collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_host_holds_nothing_that_a_terminal_obeys() {
-        let url = Target::at("a\u{1b}[31m\nistop: \u{202e}b", 1).url().to_owned();
-        assert_eq!(url, "http://a[31mistop:b:1");
-    }
-
-    #[test]
-    fn all_interfaces_are_asked_on_loopback_and_ipv6_is_bracketed() {
-        let url = |host| Target::at(host, 8080).url().to_owned();
-        assert_eq!(url("0.0.0.0"), "http://127.0.0.1:8080");
-        assert_eq!(url(""), "http://127.0.0.1:8080");
-        assert_eq!(url("::"), "http://[::1]:8080");
-        assert_eq!(url("fe80::1"), "http://[fe80::1]:8080");
-        assert_eq!(url("gpu7.lan"), "http://gpu7.lan:8080");
-    }
 
     #[test]
     fn a_base_url_is_taken_with_and_without_v1() {
@@ -241,7 +225,10 @@ mod tests {
     #[test]
     fn what_is_no_base_url_is_refused_in_words() {
         let refused = |text: &str| Target::parse(text).unwrap_err();
-        assert_eq!(refused("https://h:1"), "https is not spoken here, only http");
+        assert_eq!(
+            refused("https://h:1"),
+            "https is spoken only with instances of ours, whose certificate their plan names"
+        );
         assert_eq!(refused("127.0.0.1:8080"), "it does not begin with http://");
         assert!(refused("http://u:p@h:1").contains("user name"));
         assert!(refused("http://h:1/?a=b").contains("query"));

@@ -151,7 +151,11 @@ fn holder(sockets: &[Socket]) -> String {
     let owner = held.map(|socket| socket.inode).find_map(tree::holder);
     match owner {
         // Its name alone: a command line may hold secrets, and records are kept.
-        Some(pid) => format!("pid {pid} has it: {}", tree::Process::name(pid).unwrap_or_default()),
+        Some(pid) => {
+            let name = tree::Process::name(pid).unwrap_or_default();
+            let ours = tree::instance_of(pid).map(|instance| format!(", of our instance {instance}"));
+            format!("pid {pid} has it: {name}{}", ours.unwrap_or_default())
+        }
         None => "it cannot be seen from here who has it".to_owned(),
     }
 }

@@ -66,7 +66,7 @@ fn none_ready(others: &[String], soon: bool) -> Failure {
     } else if others.is_empty() {
         "start one, as in: ienv llama-cpp | iplan | ilaunch | iprobe; or name a server with --url"
     } else {
-        "istat --table tells why"
+        "start one again, as in: ienv llama-cpp | iplan | ilaunch | iprobe; istat --table tells how each ended"
     })
 }
 
@@ -96,7 +96,11 @@ fn look(place: &Directory, named: bool) -> Result<Seen, Failure> {
     if !named && plan.control.ready_rung < Rung::Answering {
         return Ok(Seen::Not("is not there to chat", false));
     }
-    let target = Target::at(&plan.host, status.port);
+    let user = place.user().map_err(unreadable)?;
+    let target = Target::of_plan(&plan, &user);
+    if tree::answers(&plan.host, plan.port, status.keeper_pid, &user).is_err() {
+        return Ok(Seen::Not("shares its port with another server", false));
+    }
     if target.health(LIMIT).is_err() {
         return Ok(Seen::Not("is loading or does not answer", true));
     }

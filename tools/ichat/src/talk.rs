@@ -28,9 +28,12 @@ impl Question {
         ready: &Ready,
         place: Option<&Directory>,
     ) -> Result<Answer, Failure> {
-        let target = Target::parse(&ready.url).map_err(|cause| {
-            Failure::new(Code::Input, format!("cannot use the URL '{}' of the record", ready.url), cause)
-        })?;
+        let target = match place.and_then(planned).filter(|target| target.url() == ready.url) {
+            Some(target) => target,
+            None => Target::parse(&ready.url).map_err(|cause| {
+                Failure::new(Code::Input, format!("cannot use the URL '{}' of the record", ready.url), cause)
+            })?,
+        };
         let mut answer = self.ask(target, ready.model_id.as_deref(), place)?;
         answer.engine = Some(ready.engine);
         answer.instance = Some(ready.instance.clone());
@@ -74,6 +77,11 @@ impl Question {
     }
 }
 
+/// The server of an instance, as the plan says that it runs from: its certificate too.
+fn planned(place: &Directory) -> Option<Target> {
+    Some(Target::of_plan(&place.plan().ok()??, &place.user().ok()?))
+}
+
 fn answer(said: Said, first: Duration) -> Answer {
     let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     Answer {
@@ -106,7 +114,7 @@ fn only_model(target: &Target, limit: Duration) -> Result<String, Failure> {
 fn failure(what: String, error: &Error) -> Failure {
     let code = match error {
         Error::Unreachable(_) | Error::TimedOut => Code::Later,
-        Error::Status { code: 401 | 403, .. } => Code::Unmet,
+        Error::Status { code: 401 | 403, .. } | Error::Untrusted(_) => Code::Unmet,
         Error::Status { code: 429 | 503, .. } => Code::Later,
         Error::Status { .. } | Error::Malformed(_) => Code::No,
     };

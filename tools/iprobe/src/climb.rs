@@ -1,4 +1,5 @@
 //! The ladder: alive, healthy, listed, answering. One question at a time, from the rung that is reached to the next.
+use crate::router::Router;
 use ask::{Error, Target};
 use engine::Probe;
 use record::Rung;
@@ -6,12 +7,14 @@ use std::time::{Duration, Instant};
 use tool::{Code, Failure};
 
 /// Which id the server has to list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Expected {
     /// This one.
     Name(String),
     /// The only one; among several, this path or name of the model.
     Only(Option<String>),
+    /// Whatever a router has.
+    Routed(Router),
     /// Any: nothing is known of the server.
     Any,
 }
@@ -25,14 +28,18 @@ pub(crate) enum Step {
     Higher,
     /// Not yet; why.
     Not(String),
+    /// Not yet, but further than before; why.
+    Moved(String),
     /// Somebody else has our port; who.
     Foreign(String),
 }
 
 /// Why a rung was not reached.
-enum Why {
+pub(crate) enum Why {
     /// It may be, later.
     NotYet(String),
+    /// The same, and something has moved.
+    Moved(String),
     /// Somebody else has our port.
     Foreign(String),
     /// A server that is healthy and says no will say no again.
@@ -51,17 +58,24 @@ pub(crate) struct Climb {
     /// When each rung was reached, in the order of [`Rung`].
     reached: Vec<Duration>,
     pub(crate) model: Option<String>,
+    /// When it was last looked who listens, and who that was where it was not the engine.
+    looked: Option<Instant>,
+    foreign: Option<String>,
 }
 
 impl Climb {
     pub(crate) fn new(target: Target, probe: &'static Probe, expected: Expected, goal: Rung) -> Self {
-        Self { target, probe, expected, goal, began: Instant::now(), reached: Vec::new(), model: None }
+        let (began, reached) = (Instant::now(), Vec::new());
+        Self { target, probe, expected, goal, began, reached, model: None, looked: None, foreign: None }
     }
 
     /// Start again from the ground: the engine was started anew.
     pub(crate) fn fall(&mut self) {
         self.reached.clear();
-        self.model = None;
+        (self.model, self.looked, self.foreign) = (None, None, None);
+        if let Expected::Routed(router) = &mut self.expected {
+            *router = Router::of(router.first_only);
+        }
     }
 
     /// The highest rung so far.
@@ -90,10 +104,11 @@ impl Climb {
         let short = limit.min(self.probe.timeout);
         let answer = match next {
             Rung::Alive => Ok(()),
-            Rung::Healthy => self.target.health(short).map_err(|e| Why::NotYet(format!("/health: {e}"))),
-            Rung::Listed => self.list(short, port_is_ours),
+            Rung::Healthy => self.health(short),
+            Rung::Listed => self.list(short),
             Rung::Answering => self.answer(limit),
         };
+        let answer = if *next > Rung::Alive { self.by_ours(answer, port_is_ours) } else { answer };
         let (url, rung) = (self.target.url(), next.id());
         match answer {
             Ok(()) => {
@@ -104,6 +119,7 @@ impl Climb {
                 log::debug!("{url} is not {rung}: {why}");
                 return Ok(Step::Not(why));
             }
+            Err(Why::Moved(why)) => return Ok(Step::Moved(why)),
             Err(Why::Foreign(who)) => {
                 log::info!("{url} is somebody else's: {who}");
                 return Ok(Step::Foreign(who));
@@ -113,36 +129,83 @@ impl Climb {
         Ok(if *next == self.goal { Step::There } else { Step::Higher })
     }
 
-    fn list(&mut self, limit: Duration, port_is_ours: &dyn Fn() -> Result<(), String>) -> Result<(), Why> {
-        let ids = self.target.models(limit).map_err(|error| self.why("/v1/models", &error))?;
-        let id = self.expected.among(ids).map_err(Why::NotYet)?;
-        port_is_ours().map_err(Why::Foreign)?;
-        self.model = Some(id);
+    /// What somebody else answers says nothing of the engine, be it good or bad. While nothing changes, that is looked at
+    /// now and then only.
+    fn by_ours(
+        &mut self,
+        answer: Result<(), Why>,
+        port_is_ours: &dyn Fn() -> Result<(), String>,
+    ) -> Result<(), Why> {
+        let lately = self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY);
+        if lately && matches!(answer, Err(Why::NotYet(_))) {
+            return self.foreign.clone().map_or(answer, |who| Err(Why::Foreign(who)));
+        }
+        self.looked = Some(Instant::now());
+        self.foreign = port_is_ours().err();
+        self.foreign.clone().map_or(answer, |who| Err(Why::Foreign(who)))
+    }
+
+    fn health(&self, limit: Duration) -> Result<(), Why> {
+        let known = !matches!(self.expected, Expected::Any);
+        self.target.health(limit).map_err(|error| match error.code() {
+            // Who has no such path will have none later. Of a server that we know nothing of, one may come before it.
+            Some(404 | 405 | 501) if known => {
+                let what = format!("{} has no /health", self.target.url());
+                let hint = "where it serves below a prefix, its server table has to say so";
+                Why::Never(Failure::new(Code::No, what, error.to_string()).hint(hint))
+            }
+            _ => Why::of(&self.target, "/health", &error),
+        })
+    }
+
+    fn list(&mut self, limit: Duration) -> Result<(), Why> {
+        let ids = self.target.models(limit).map_err(|error| Why::of(&self.target, "/v1/models", &error))?;
+        self.model = Some(self.expected.among(ids).map_err(Why::NotYet)?);
         Ok(())
     }
 
     /// The first answer may compile kernels, so it gets all the time there is.
-    fn answer(&self, limit: Duration) -> Result<(), Why> {
+    fn answer(&mut self, limit: Duration) -> Result<(), Why> {
+        if let Expected::Routed(router) = &mut self.expected {
+            return router.answer(&self.target, limit);
+        }
         let model = self.model.as_deref().unwrap_or_default();
-        self.target.token(model, limit).map_err(|error| self.why("one token", &error))
+        self.target.token(model, limit).map_err(|error| Why::of(&self.target, "one token", &error))
+    }
+}
+
+impl Why {
+    pub(crate) fn not_yet(why: String) -> Self {
+        Self::NotYet(why)
     }
 
-    fn why(&self, asked: &str, error: &Error) -> Why {
+    pub(crate) fn of(target: &Target, asked: &str, error: &Error) -> Self {
         let refusal = |code| {
-            let what = format!("{} refuses {asked}", self.target.url());
+            let what = format!("{} refuses {asked}", target.url());
             Failure::new(code, what, error.to_string())
         };
+        if let Error::Untrusted(cause) = error {
+            let failure = Failure::new(Code::Unmet, format!("cannot speak TLS to {}", target.url()), cause);
+            return Self::Never(
+                failure.hint("restart it where its certificate has changed since: ilaunch --replace"),
+            );
+        }
         match error.code() {
-            Some(401 | 403) => Why::Never(refusal(Code::Unmet).hint("give the server's key with --key-file")),
+            Some(401 | 403) => {
+                Self::Never(refusal(Code::Unmet).hint("give the server's key with --key-file"))
+            }
             Some(400 | 404 | 405 | 501) => {
                 let hint = "for a server that does not chat, set ready_rung = \"listed\" in its control table, \
                             or give --rung listed";
-                Why::Never(refusal(Code::No).hint(hint))
+                Self::Never(refusal(Code::No).hint(hint))
             }
-            _ => Why::NotYet(format!("{asked}: {error}")),
+            _ => Self::NotYet(format!("{asked}: {error}")),
         }
     }
 }
+
+/// How often is looked who listens, while nothing changes.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 const RUNGS: [Rung; 4] = [Rung::Alive, Rung::Healthy, Rung::Listed, Rung::Answering];
 
@@ -157,8 +220,8 @@ impl Expected {
             Self::Only(Some(model)) if here(model) => Ok(model.clone()),
             Self::Only(_) if ids.len() == 1 => Ok(ids.remove(0)),
             Self::Only(_) => Err(format!("/v1/models lists {list}, and no served name says which")),
-            Self::Any if ids.is_empty() => Err("/v1/models lists nothing".to_owned()),
-            Self::Any => Ok(ids.remove(0)),
+            Self::Any | Self::Routed(_) if ids.is_empty() => Err("/v1/models lists nothing".to_owned()),
+            Self::Any | Self::Routed(_) => Ok(ids.remove(0)),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod climb;
 mod patience;
 mod processes;
+mod router;
 mod several;
 mod watch;
 
@@ -90,7 +91,7 @@ fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
         let why = match climb.step(left.max(Duration::from_millis(100)), &|| Ok(()))? {
             Step::There => return Ok(()),
             Step::Higher => continue,
-            Step::Not(why) | Step::Foreign(why) => why,
+            Step::Not(why) | Step::Moved(why) | Step::Foreign(why) => why,
         };
         let what = format!("{} is not ready", climb.target.url());
         if once {

@@ -1,7 +1,8 @@
 //! One instance, followed through its state directory until it is ready or will not be.
 use crate::climb::{Climb, Expected, Step};
 use crate::patience::{Enough, Patience};
-use crate::processes::{port_is_ours, processes};
+use crate::processes::processes;
+use crate::router::Router;
 use ask::Target;
 use diagnose::Class;
 use gpu::Meter;
@@ -16,7 +17,7 @@ use tool::{Code, Failure};
 use tree::Process;
 
 /// A stranger on our port may be on its way out; after this it is not.
-const STRANGER: Duration = Duration::from_secs(5);
+const STRANGER: Duration = Duration::from_secs(3);
 /// How long a keeper needs at most to see what we have seen, and how often is looked whether it has.
 const KEEPER_SEES: Duration = Duration::from_secs(1);
 const GLANCE: Duration = Duration::from_millis(5);
@@ -73,8 +74,8 @@ impl Watch {
         else {
             return Err(nothing_kept(&directory));
         };
-        let target = Target::at(&plan.host, plan.port).with_key(key);
-        let expected = plan.served_name.map_or(Expected::Only(plan.model), Expected::Name);
+        let target = Target::of_plan(&plan, &user).with_key(key);
+        let expected = expected(&plan);
         let goal = wanted.rung.unwrap_or(plan.control.ready_rung);
         let cap = wanted.timeout.unwrap_or(Duration::from_secs(plan.control.ready_timeout_s.min(LONGEST_S)));
         let stall = Duration::from_secs(plan.control.stall_timeout_s.min(LONGEST_S));
@@ -119,6 +120,10 @@ impl Watch {
                         self.patience.climbed();
                         continue;
                     }
+                    Step::Moved(why) => {
+                        self.patience.climbed();
+                        self.not_yet(why, &status, meter)?;
+                    }
                     Step::Not(why) => {
                         self.stranger_since = None;
                         self.not_yet(why, &status, meter)?;
@@ -141,7 +146,7 @@ impl Watch {
             match self.ask(&status)? {
                 Step::There => return self.let_keeper_see(),
                 Step::Higher => {}
-                Step::Not(why) | Step::Foreign(why) => {
+                Step::Not(why) | Step::Moved(why) | Step::Foreign(why) => {
                     return Err(Failure::new(Code::No, self.not_ready(), why));
                 }
             }
@@ -179,7 +184,7 @@ impl Watch {
         }
         let (host, port, user) = (self.host.clone(), self.port, self.user.clone());
         let keeper = status.keeper_pid;
-        self.climb.step(self.patience.left(), &|| port_is_ours(&host, port, keeper, &user))
+        self.climb.step(self.patience.left(), &|| tree::answers(&host, port, keeper, &user))
     }
 
     fn foreign(&mut self, who: String, status: &Status, meter: &Arc<Meter>) -> Result<(), Failure> {
@@ -259,6 +264,19 @@ fn gpu_bytes(meter: &Arc<Meter>, processes: &[Process], gpus: &(String, Option<S
     }
     let pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
     meter.lately(GPU_EVERY).map_or(0, |reading| reading.held(&pids, &gpus.0, gpus.1.as_deref()))
+}
+
+/// A server that is told where its models are, and none of them, is a router, which lists all.
+fn expected(plan: &Plan) -> Expected {
+    let told = |flag: &str| plan.args.iter().any(|arg| arg == flag);
+    let (preset, folder) = (told("--models-preset"), told("--models-dir"));
+    match &plan.served_name {
+        Some(name) => Expected::Name(name.clone()),
+        None if plan.engine == Engine::LlamaCpp && plan.model.is_none() && (preset || folder) => {
+            Expected::Routed(Router::of(!preset))
+        }
+        None => Expected::Only(plan.model.clone()),
+    }
 }
 
 fn plan_of(directory: &Directory) -> Result<Plan, Failure> {

@@ -47,11 +47,17 @@ pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
         _ => Vec::new(),
     };
     let pid = kept.pid.filter(|pid| processes.iter().any(|process| process.pid == *pid));
-    let host = plan.as_ref().map_or("127.0.0.1", |plan| plan.host.as_str());
-    let target = Target::at(host, kept.port);
+    let unplanned = || Target::at("127.0.0.1", kept.port);
+    let target = plan.as_ref().map_or_else(unplanned, |plan| Target::of_plan(plan, &user));
     let url = target.url().to_owned();
     let runs = state == Keeper::Running && pid.is_some();
     let (rung, goal) = if runs { climb(place, target, plan.as_ref()) } else { (None, Rung::Alive) };
+    // What another server answers says nothing of this one.
+    let ours = || {
+        let host = plan.as_ref().map_or("127.0.0.1", |plan| plan.host.as_str());
+        keeper.is_none_or(|keeper| tree::answers(host, kept.port, keeper, &user).is_ok())
+    };
+    let rung = rung.map(|rung| if rung > Rung::Alive && !ours() { Rung::Alive } else { rung });
     let mut status = Status {
         engine,
         instance: instance.to_owned(),

@@ -1,0 +1,80 @@
+//! What llama.cpp's router says of its models: a server that starts others, each when it is asked for, and is healthy before any.
+use crate::events::{Ceiling, Events};
+use crate::target::{Patience, good, malformed};
+use crate::{Error, Target};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::io::BufReader;
+use std::time::{Duration, Instant};
+
+/// As much of its events as is heard at a time.
+const EVENTS_BYTES: u64 = 1 << 20;
+
+/// One model of a router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routed {
+    /// The id that it is asked for by.
+    pub id: String,
+    /// `unloaded`, `loading`, `loaded`, …; absent where the router does not tell.
+    pub state: Option<String>,
+    /// It was loaded, and that failed.
+    pub failed: bool,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    data: Vec<Value>,
+}
+
+impl Routed {
+    fn read(model: &Value) -> Option<Self> {
+        let text = |place: &str| model.pointer(place).and_then(Value::as_str).map(str::to_owned);
+        let state = text("/status/value");
+        let failed = model.pointer("/status/failed").and_then(Value::as_bool).unwrap_or(false);
+        Some(Self { id: text("/id")?, failed: failed || state.as_deref() == Some("failed"), state })
+    }
+}
+
+impl Target {
+    /// The models of a router, as `/models` lists them.
+    ///
+    /// # Errors
+    /// Anything but 200 with a list of models.
+    pub fn routed(&self, limit: Duration) -> Result<Vec<Routed>, Error> {
+        let text = self.text("/models", limit)?;
+        let listed: Listed = serde_json::from_str(&text).map_err(malformed)?;
+        Ok(listed.data.iter().filter_map(Routed::read).collect())
+    }
+
+    /// Have a router load one of its models; it answers before that is done.
+    ///
+    /// # Errors
+    /// Anything but 200.
+    pub fn load(&self, id: &str, limit: Duration) -> Result<(), Error> {
+        let patience = Patience { silence: limit, total: limit };
+        good(self.post("/models/load", &json!({"model": id}), patience)?).map(drop)
+    }
+
+    /// What a router tells of its loads within `time`, event by event; nothing where it does not.
+    #[must_use]
+    pub fn loads(&self, time: Duration) -> Vec<String> {
+        let Ok(response) = self.open("/models/sse", time) else { return Vec::new() };
+        let ceiling = Ceiling { bytes: EVENTS_BYTES, until: Instant::now() + time };
+        let mut events = Events::new(BufReader::new(response.into_body().into_reader()), ceiling);
+        std::iter::from_fn(|| events.next().ok().flatten()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_models_state_is_read_where_the_router_tells_it() {
+        let read = |text: &str| Routed::read(&serde_json::from_str(text).unwrap()).unwrap();
+        let loading = read(r#"{"id":"a","status":{"value":"loading","args":[]}}"#);
+        assert_eq!((loading.state.as_deref(), loading.failed), (Some("loading"), false));
+        assert!(read(r#"{"id":"a","status":{"value":"unloaded","failed":true,"exit_code":1}}"#).failed);
+        assert_eq!(read(r#"{"id":"a","object":"model"}"#).state, None);
+    }
+}

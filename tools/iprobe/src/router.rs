@@ -1,0 +1,92 @@
+//! A router of llama.cpp's: healthy before it has loaded anything, so each of its models is loaded and asked.
+use crate::climb::Why;
+use ask::{Error, Routed, Target};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tool::{Code, Failure};
+
+/// A router keeps four models at a time unless it is told otherwise: of more, the first alone is asked.
+const MOST: usize = 4;
+/// A question to the router itself.
+const SHORT: Duration = Duration::from_secs(5);
+/// How long its news of a load are listened to at a time.
+const LISTEN: Duration = Duration::from_millis(500);
+
+/// Which of its models are to answer, and which have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Router {
+    /// Of a folder of models not all are meant to be used.
+    pub(crate) first_only: bool,
+    answered: BTreeSet<String>,
+    told_to_load: BTreeSet<String>,
+    /// What it last told of its loads.
+    news: String,
+}
+
+impl Router {
+    pub(crate) fn of(first_only: bool) -> Self {
+        Self { first_only, ..Self::default() }
+    }
+
+    /// As far as it goes now: each model is told to load, and asked for a token once it is loaded.
+    pub(crate) fn answer(&mut self, target: &Target, limit: Duration) -> Result<(), Why> {
+        while self.next(target, limit)? {}
+        Ok(())
+    }
+
+    /// The next model; `false` once all have answered.
+    fn next(&mut self, target: &Target, limit: Duration) -> Result<bool, Why> {
+        let all =
+            target.routed(SHORT.min(limit)).map_err(|error| Why::not_yet(format!("/models: {error}")))?;
+        let most = if self.first_only || all.len() > MOST { 1 } else { MOST };
+        let Some(next) = all.iter().take(most).find(|model| !self.answered.contains(&model.id)) else {
+            return Ok(false);
+        };
+        match next.state.as_deref() {
+            Some("loaded") | None => self.ask(target, &next.id, limit).map(|()| true),
+            _ if next.failed => Err(failed(target, next)),
+            Some("unloaded") if self.told_to_load.insert(next.id.clone()) => {
+                // One that loads nothing when it is told loads it when it is asked.
+                match target.load(&next.id, SHORT.min(limit)) {
+                    Ok(()) => Err(Why::Moved(format!("{} is told to load", next.id))),
+                    Err(_) => self.ask(target, &next.id, limit).map(|()| true),
+                }
+            }
+            state => Err(self.loading(target, &next.id, state.unwrap_or_default())),
+        }
+    }
+
+    fn ask(&mut self, target: &Target, id: &str, limit: Duration) -> Result<(), Why> {
+        match target.token(id, limit) {
+            Ok(()) => {
+                self.answered.insert(id.to_owned());
+                Ok(())
+            }
+            Err(error @ Error::Status { .. }) => {
+                let all = target.routed(SHORT.min(limit)).unwrap_or_default();
+                match all.iter().find(|model| model.id == id && model.failed) {
+                    Some(model) => Err(failed(target, model)),
+                    None => Err(Why::of(target, &format!("one token of {id}"), &error)),
+                }
+            }
+            Err(error) => Err(Why::of(target, &format!("one token of {id}"), &error)),
+        }
+    }
+
+    /// What it tells of the load is progress, where it is something new.
+    fn loading(&mut self, target: &Target, id: &str, state: &str) -> Why {
+        let news = target.loads(LISTEN).pop().unwrap_or_default();
+        let why = format!("{id} is {state}");
+        if news.is_empty() || news == self.news {
+            return Why::not_yet(why);
+        }
+        self.news = news;
+        Why::Moved(why)
+    }
+}
+
+fn failed(target: &Target, model: &Routed) -> Why {
+    let failure =
+        Failure::new(Code::No, format!("{} cannot load {}", target.url(), model.id), "its server ended");
+    Why::Never(failure.hint("its log says why; correct its section of the preset, or take it out"))
+}
