@@ -53,6 +53,12 @@ fn a_helper_whose_variable_is_unset_fails_and_names_it() {
             let failed = output.one("failed");
             assert_eq!(failed["cause"], format!("{variable} is not set"), "{name}");
             assert!(output.stderr.contains(variable), "{name}: {}", output.stderr);
+            // What was asked for by hand is nothing of a boot's, and nobody who serves one engine leaves it out.
+            let hint = failed["hint"].as_str().unwrap_or_default();
+            assert!(!boot.is_empty() || !hint.contains("ON_BOOT"), "{name}: {hint}");
+            assert!(!hint.contains("ienv ENGINE"), "{name}: {hint}");
+            let copies = name.contains("copy-sglang-template");
+            assert!(!copies || failed["what"] == "cannot copy the template of sglang", "{failed}");
         }
         for suffix in ["LLAMA_CPP_GET_PKG_ON_BOOT", "LLAMA_CPP_ON_BOOT", "VLLM_ON_BOOT", "SGLANG_ON_BOOT"] {
             sandbox.set(&format!("AUTO_INFER_{suffix}"), if boot.is_empty() { "1" } else { "0" });

@@ -304,3 +304,37 @@ fn a_keeper_that_is_started_by_hand_says_who_starts_it() {
     let terminal = sandbox.sh("script -qec ikeep /dev/null </dev/null").exits(2);
     assert!(terminal.stdout.contains("it is written for ilaunch"), "{}", terminal.stdout);
 }
+
+#[test]
+fn a_url_that_is_none_or_where_nobody_answers_has_a_hint() {
+    let sandbox = Sandbox::new();
+    for (url, code, what) in [
+        ("localhost:8080", 2, "cannot use the URL 'localhost:8080'"),
+        ("ftp://x", 2, "does not begin with http://"),
+    ] {
+        says(sandbox.sh(&format!("ichat --url {url} Hello")), code, what, "write it as http://HOST:PORT");
+    }
+    let output = sandbox.sh(&format!("ichat --url http://127.0.0.1:{} Hello", free_port()));
+    assert!(output.code != 0, "{}", output.transcript());
+    let code = output.code;
+    says(output, code, "http://127.0.0.1:", "istat --table shows where ours listen");
+}
+
+#[test]
+fn a_workspace_that_is_no_folder_has_a_hint_that_names_its_variable() {
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    sandbox.write("plain", "");
+    for workspace in [sandbox.text("plain"), sandbox.text("plain/below"), "/proc/x".to_owned()] {
+        sandbox.unset("AUTO_INFER_LLAMA_CPP_INSTALL_DIR");
+        sandbox.set("AUTO_INFER_WORKSPACE_DIR", &workspace);
+        says(sandbox.sh("ienv llama-cpp | iinstall"), 69, "cannot use ", "set AUTO_INFER_WORKSPACE_DIR");
+    }
+}
+
+#[test]
+fn an_empty_archive_has_a_hint() {
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    let empty = sandbox.write("empty.tar.gz", "");
+    sandbox.set("AUTO_INFER_LLAMA_CPP_PKG_PATH", empty.to_str().unwrap());
+    says(sandbox.sh("ienv llama-cpp | iinstall"), 65, "the file is empty", "copy it again");
+}

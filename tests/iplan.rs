@@ -1,7 +1,10 @@
 //! iplan: every rule of the TOML file, and everything that is checked before anything starts.
 mod address;
 mod changed;
+mod named;
 mod spoken;
+mod walk;
+mod walk_llama;
 
 use crate::kit::{Output, Sandbox, free_port, root, speaking};
 use serde_json::{Value, json};
@@ -550,7 +553,7 @@ fn models_are_checked_as_far_as_the_name_goes() {
     assert_eq!(folder.one("failed")["cause"], "Is a directory");
     let none = plan(&sandbox, "llama-cpp", &format!("[instance.a.server]\nport = {}", free_port())).exits(65);
     assert_eq!(none.one("failed")["class"], "model_unset");
-    let router = format!("[instance.a.server]\nmodels_dir = '/m'\nport = {}", free_port());
+    let router = format!("[instance.a.server]\nmodels_dir = '$M'\nport = {}", free_port());
     assert_eq!(plan(&sandbox, "llama-cpp", &router).exits(0).one("plan").get("model"), None);
     let named = format!("[instance.a.server]\nmodel = 'Qwen/Qwen3-8B'\nport = {}", free_port());
     let output = plan(&sandbox, "vllm", &named).exits(0);
@@ -898,6 +901,7 @@ fn the_table_shows_a_person_what_would_run() {
 
     # llama-cpp a, log $SANDBOX/w/logs/llama-cpp/a.log
     # not shown: server.api_key
+    # as it is by default: --port 8080, --host 127.0.0.1
     PYTHONUNBUFFERED=1 $SANDBOX/bin/llama-server --model glm --port 8080 --chat-template-kwargs '{"x":"it'\''s"}' --host 127.0.0.1
     "#);
 }

@@ -58,6 +58,7 @@ fn what_differs_is_named_field_by_field_without_values_of_variables_and_secrets(
         "llama-cpp a runs already, from another plan; \
          args: --ctx-size 4096 is now 8192, --flash-attn on is new; \
          env: GREETING changed, NEW is new, OLD is gone; \
+         secrets: server.api_key changed; \
          control: max_restarts 5 is now 1"
     );
     assert!(warning["hint"].as_str().unwrap().contains("ilaunch --replace"), "{warning}");

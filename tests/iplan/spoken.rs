@@ -1,9 +1,7 @@
 //! Flags are written as the engine's own parser reads them, and refused where it would not.
 use super::{good, machine, plan, words};
-use crate::kit::{Sandbox, Tiny, free_port, root, speaking};
+use crate::kit::{Sandbox, Tiny, free_port, speaking};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-use std::fmt::Write;
 
 /// The arguments of a llama.cpp instance behind its model and port, or its failures.
 fn llama(lines: &str) -> Result<String, Vec<String>> {
@@ -31,7 +29,11 @@ fn llama_cpp_gets_each_value_as_its_parser_reads_it() {
         ("logit_bias = ['100+1', '200-1']", "--logit-bias 100+1 --logit-bias 200-1"),
         ("dry_sequence_breaker = [\"\\n\", ':']", "--dry-sequence-breaker \n --dry-sequence-breaker :"),
         ("reverse_prompt = ['a,b', 'c']", "--reverse-prompt a,b --reverse-prompt c"),
-        ("tensor_split = [3, 1]", "--tensor-split 3,1"),
+        ("tensor_split = [3, 1]\nngl = 20", "--tensor-split 3,1 --gpu-layers 20"),
+        (
+            "tensor_split = '3,1'\nspec_type = ['ngram-mod', 'draft-mtp']",
+            "--tensor-split 3,1 --spec-type ngram-mod,draft-mtp",
+        ),
         ("control_vector_layer_range = [2, 9]", "--control-vector-layer-range 2 9"),
         ("c = 512\nngl = 'all'\nfa = true", "--ctx-size 512 --gpu-layers all --flash-attn on"),
         ("flash_attn = false\ncpu_strict = true", "--flash-attn off --cpu-strict 1"),
@@ -44,6 +46,25 @@ fn llama_cpp_gets_each_value_as_its_parser_reads_it() {
         ("extra_args = ['-c', '-5', '--no-mmproj-auto']", "-c -5 --no-mmproj-auto"),
     ] {
         assert_eq!(llama(lines).as_deref(), Ok(expected), "{lines}");
+    }
+}
+
+#[test]
+fn a_short_name_of_the_model_or_of_a_parallel_size_is_seen_by_planning_too() {
+    let sandbox = machine();
+    let toml = format!("[instance.a.server]\nm = '$M/m.gguf'\na = 'tiny'\nport = {}\n", free_port());
+    let planned = plan(&sandbox, "llama-cpp", &toml).exits(0).one("plan");
+    assert_eq!(
+        (&planned["model"], &planned["served_name"]),
+        (&json!("$SANDBOX/models/m.gguf"), &json!("tiny"))
+    );
+    super::gpus(&sandbox, 2);
+    for (engine, model, lines) in
+        [("vllm", "model", "tp = 2\npp = 2"), ("sglang", "model_path", "tp = 2\npp = 2")]
+    {
+        let toml = format!("[instance.a.server]\n{model} = '$M/folder'\nport = {}\n{lines}\n", free_port());
+        let failed = plan(&sandbox, engine, &toml).exits(69).one("failed");
+        assert_eq!(failed["what"], "instance a needs 4 GPUs", "{engine}");
     }
 }
 
@@ -63,6 +84,18 @@ fn what_llama_cpp_would_not_take_is_refused_before_it_starts() {
         ),
         ("threads = 'many'", "server.threads: 'many' is not a whole number"),
         ("threads = 1.5", "server.threads: '1.5' is not a whole number"),
+        ("threads_batch = 0.5", "server.threads_batch: '0.5' is not a whole number"),
+        (
+            "ngl = 'some'",
+            "server.ngl: 'some' is no choice of --gpu-layers | it is a whole number, or one of auto, all",
+        ),
+        ("load_mode = 'map'", "server.load_mode: 'map' is no choice of --load-mode | did you mean"),
+        (
+            "reasoning_format = 'openai'",
+            "server.reasoning_format: 'openai' is no choice of --reasoning-format",
+        ),
+        ("tensor_split = '3,x'", "server.tensor_split: '3,x' is not a number"),
+        ("spec_type = 'draft-simple,ngram'", "server.spec_type: 'ngram' is no choice of --spec-type"),
         ("metrics = 'yes'", "server.metrics: it takes no value"),
         ("ctx_size = true", "server.ctx_size: it takes a value, not true or false"),
         ("seed = [1, 2]", "server.seed: it takes one value, not 2"),
@@ -132,98 +165,6 @@ fn a_python_engine_gets_each_value_as_its_parser_reads_it() {
         let written = args(engine, lines).replace("--host 127.0.0.1", "");
         assert_eq!(written.trim(), expected, "{engine}: {lines}");
     }
-}
-
-/// A value for an option of a dump, as TOML and as its parser is to have it; two for what can be on and off.
-fn values(option: &Value) -> Vec<(&'static str, String, Value)> {
-    let (action, nargs, kind) =
-        (option["action"].as_str().unwrap(), &option["nargs"], option["type"].as_str());
-    if *nargs == 0 || action.contains("StoreConst") {
-        let off = if action == "BooleanOptionalAction" { json!(false) } else { json!(null) };
-        let by_default = option["default"] == true && action != "BooleanOptionalAction";
-        let off = (!by_default).then(|| ("off", "false".to_owned(), off));
-        return [Some(("on", "true".to_owned(), json!(true))), off].into_iter().flatten().collect();
-    }
-    if let Some(choices) = option["choices"].as_array() {
-        let last = choices.last().unwrap().as_str().unwrap();
-        let value = match kind {
-            Some("int") => json!(last.parse::<i64>().unwrap()),
-            _ => json!(last),
-        };
-        let many = nargs.as_str().is_some_and(|nargs| nargs != "?");
-        return vec![("choice", format!("{last:?}"), if many { json!([value]) } else { value })];
-    }
-    let (toml, one): (&str, Value) = match kind {
-        Some("int" | "human_readable_int" | "human_readable_int_or_auto") => ("-1e3", json!(-1000)),
-        Some("float") => ("-0.5", json!(-0.5)),
-        Some("loads" | "json_list_type" | "parse_dataclass") => ("{ a = [1, 'x'] }", json!({"a": [1, "x"]})),
-        _ => ("'-dash x'", json!("-dash x")),
-    };
-    let plain = toml.replace("'-dash x'", "'dash'");
-    match nargs.as_str() {
-        Some("+" | "*") => {
-            let one = if one == "-dash x" { json!("dash") } else { one };
-            vec![("list", format!("[{plain}, {plain}]"), json!([one, one]))]
-        }
-        _ if action.contains("Append") => vec![("append", format!("[{toml}, {toml}]"), json!([one, one]))],
-        _ => vec![("value", toml.to_owned(), one)],
-    }
-}
-
-/// Every option of a real engine is planned by itself, and what is written for it parsed by a parser made of the same options.
-fn walked(engine: &str, dump: &str, model: &str) {
-    let sandbox = machine();
-    let dump = root().join("tests/data/vocabularies").join(dump);
-    let text = sandbox.sh(&format!("gzip -dc {}", dump.display())).stdout;
-    let (mut toml, mut expected) = (String::new(), BTreeMap::new());
-    let ours = ["--help", "--host", "--port", "--config", &format!("--{model}")].map(str::to_owned);
-    for (number, line) in text.lines().enumerate() {
-        let option: Value = serde_json::from_str(line).unwrap();
-        let spellings: Vec<&str> =
-            option["spellings"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
-        // Secrets go another way, and those of ours stand in every instance.
-        let secret = |name: &&str| ["key", "token", "password"].iter().any(|end| name.ends_with(end));
-        if spellings.iter().any(|name| ours.contains(&(*name).to_owned()) || secret(name)) {
-            continue;
-        }
-        let key = spellings[0].trim_start_matches('-');
-        for (what, value, read) in values(&option) {
-            let instance = format!("o{number}-{what}");
-            writeln!(
-                toml,
-                "[instance.{instance}.control]\nallow = ['gpu_count', 'address']\n[instance.{instance}.server]\n\
-                 {model} = '$M/folder'\nport = {}\n{key} = {value}",
-                free_port()
-            )
-            .unwrap();
-            expected.insert(instance, (spellings[0].to_owned(), read));
-        }
-    }
-    let output = plan(&sandbox, engine, &toml);
-    assert!(output.all("failed").is_empty(), "{:#?}", output.all("failed"));
-    sandbox.write("plans.jsonl", &output.stdout);
-    let readback = root().join("tests/data/readback.py");
-    let read =
-        sandbox.sh(&format!("python3 {} {} < plans.jsonl", readback.display(), dump.display())).exits(0);
-    let read = read.records();
-    assert_eq!(read.len(), expected.len());
-    let wrong = |record: &&Value| record["value"] != expected[record["instance"].as_str().unwrap()].1;
-    let wrong: Vec<String> = read
-        .iter()
-        .filter(wrong)
-        .map(|r| format!("{r} of {:?}", expected[r["instance"].as_str().unwrap()]))
-        .collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-#[test]
-fn every_option_of_vllm_is_read_back_as_it_was_meant() {
-    walked("vllm", "vllm-0.32.0.jsonl.gz", "model");
-}
-
-#[test]
-fn every_option_of_sglang_is_read_back_as_it_was_meant() {
-    walked("sglang", "sglang-0.5.23.jsonl.gz", "model-path");
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub(crate) use loopback::Loopback;
 pub(crate) use output::Output;
 pub(crate) use pixi::Pixi;
 pub(crate) use sandbox::Sandbox;
-pub(crate) use speaking::speaking;
+pub(crate) use speaking::{speaking, speaking_as};
 pub(crate) use tiny::Tiny;
 
 use std::fs::Permissions;

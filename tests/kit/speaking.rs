@@ -9,6 +9,11 @@ pub(crate) fn speaking(engine: &str) -> String {
         "sglang" => ("-c", "sglang-0.5.23.jsonl.gz"),
         other => panic!("{other} is no engine"),
     };
+    speaking_as(option, answer)
+}
+
+/// A script that answers this option with a stored vocabulary.
+pub(crate) fn speaking_as(option: &str, answer: &str) -> String {
     let answer = root().join("tests/data/vocabularies").join(answer);
     format!("#!/bin/sh\n[ \"$1\" = {option} ] && exec gzip -dc '{}'\n", answer.display())
 }

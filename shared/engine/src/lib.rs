@@ -63,6 +63,23 @@ pub enum Activity {
     Unknown,
 }
 
+/// How a flag names files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// Its value is a file.
+    File,
+    /// Files joined by commas.
+    Files,
+    /// Files joined by commas, each with a number behind a colon.
+    Scaled,
+    /// Its value is a folder.
+    Folder,
+    /// A value that begins with a slash is a file or a folder; another is a name, or the content itself.
+    Maybe,
+    /// So are the paths in `name=/path` and in JSON.
+    Within,
+}
+
 /// The flags by which a server is made to speak TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tls {
@@ -115,6 +132,14 @@ pub struct Traits {
     pub spellings: &'static [(&'static str, &'static str)],
     /// Flags that newer versions do not have, and what to write in place of them.
     pub successors: &'static [(&'static str, &'static str)],
+    /// Flags that name files or folders which have to be there before it starts.
+    pub files: &'static [(&'static str, Names)],
+    /// The flag with a file of sections, each of which is a model that it serves.
+    pub preset: Option<&'static str>,
+    /// GPUs are given to it by number: it reads no UUID.
+    pub gpus_by_number: bool,
+    /// What its API key guards, and what stays open, where that is more than its health.
+    pub open: Option<(&'static str, &'static str)>,
     /// How it is made to speak TLS.
     pub tls: Option<Tls>,
     /// The flag with what stands before each of its paths. One that only tells it what a proxy takes away is none.
@@ -151,6 +176,7 @@ impl Traits {
         let lists = [self.model_elsewhere, self.parallel, self.spread, self.negatable, self.switches];
         [self.model, self.served_name, "host", "port", "api-key-file"].contains(&flag)
             || self.config_file == Some(flag)
+            || self.files.iter().any(|(name, _)| *name == flag)
             || lists.iter().any(|list| list.contains(&flag))
             || self.secret_variables.iter().any(|(name, _)| *name == flag)
             || self.other_lists.iter().any(|(name, _)| *name == flag)

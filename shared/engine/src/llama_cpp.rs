@@ -1,5 +1,5 @@
 //! llama.cpp's `llama-server`.
-use crate::{Activity, Lists, Probe, Tls, Traits, Weights};
+use crate::{Activity, Lists, Names, Probe, Tls, Traits, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -92,6 +92,31 @@ pub(crate) static TRAITS: Traits = Traits {
         ("mlock", "it is load_mode now: load_mode = \"mlock\", or \"mmap+mlock\""),
         ("direct-io", "it is load_mode now: load_mode = \"dio\""),
     ],
+    files: &[
+        ("api-key-file", Names::File),
+        ("chat-template-file", Names::File),
+        ("grammar-file", Names::File),
+        ("json-schema-file", Names::File),
+        ("lookup-cache-static", Names::File),
+        ("mcp-servers-config", Names::File),
+        ("mmproj", Names::File),
+        ("model-draft", Names::File),
+        ("models-preset", Names::File),
+        ("ssl-cert-file", Names::File),
+        ("ssl-key-file", Names::File),
+        ("ui-config-file", Names::File),
+        ("webui-config-file", Names::File),
+        ("lora", Names::Files),
+        ("control-vector", Names::Files),
+        ("lora-scaled", Names::Scaled),
+        ("control-vector-scaled", Names::Scaled),
+        ("media-path", Names::Folder),
+        ("models-dir", Names::Folder),
+        ("slot-save-path", Names::Folder),
+    ],
+    preset: Some("models-preset"),
+    gpus_by_number: false,
+    open: None,
     tls: Some(Tls {
         key: "ssl-key-file",
         certificate: "ssl-cert-file",

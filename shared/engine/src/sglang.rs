@@ -1,5 +1,5 @@
 //! SGLang's server.
-use crate::{Activity, Lists, Probe, Tls, Traits, Weights};
+use crate::{Activity, Lists, Names, Probe, Tls, Traits, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -34,6 +34,22 @@ pub(crate) static TRAITS: Traits = Traits {
         ("--expert-parallel-size", "ep-size"),
     ],
     successors: &[],
+    files: &[
+        ("config", Names::File),
+        ("ssl-ca-certs", Names::File),
+        ("ssl-certfile", Names::File),
+        ("ssl-keyfile", Names::File),
+        ("chat-template", Names::Maybe),
+        ("completion-template", Names::Maybe),
+        ("quantization-param-path", Names::Maybe),
+        ("speculative-draft-model-path", Names::Maybe),
+        ("speculative-token-map", Names::Maybe),
+        ("tokenizer-path", Names::Maybe),
+        ("lora-paths", Names::Within),
+    ],
+    preset: None,
+    gpus_by_number: false,
+    open: None,
     tls: Some(Tls {
         key: "ssl-keyfile",
         certificate: "ssl-certfile",

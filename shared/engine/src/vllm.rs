@@ -1,5 +1,5 @@
 //! vLLM's OpenAI-compatible server.
-use crate::{Activity, Lists, Probe, Tls, Traits, Weights};
+use crate::{Activity, Lists, Names, Probe, Tls, Traits, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -73,6 +73,29 @@ pub(crate) static TRAITS: Traits = Traits {
         ("cuda-graph-sizes", "it is cudagraph_capture_sizes now"),
         ("compilation-mode", "it is part of compilation_config now"),
     ],
+    files: &[
+        ("config", Names::File),
+        ("log-config-file", Names::File),
+        ("reasoning-parser-plugin", Names::Maybe),
+        ("ssl-ca-certs", Names::File),
+        ("ssl-certfile", Names::File),
+        ("ssl-keyfile", Names::File),
+        ("tool-parser-plugin", Names::Maybe),
+        ("allowed-local-media-path", Names::Folder),
+        ("chat-template", Names::Maybe),
+        ("generation-config", Names::Maybe),
+        ("hf-config-path", Names::Maybe),
+        ("tokenizer", Names::Maybe),
+        ("lora-modules", Names::Within),
+        ("speculative-config", Names::Within),
+    ],
+    preset: None,
+    // Before version 0.33 it reads CUDA_VISIBLE_DEVICES as whole numbers (vllm/platforms/interface.py).
+    gpus_by_number: true,
+    open: Some((
+        "only /v1, /v2, /inference and /cohere",
+        "/invocations generates for anybody, /tokenize, /detokenize, /metrics, /load, /version and /docs answer",
+    )),
     tls: Some(Tls {
         key: "ssl-keyfile",
         certificate: "ssl-certfile",

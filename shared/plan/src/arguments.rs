@@ -19,6 +19,8 @@ pub(crate) struct Argument {
     pub(crate) values: Vec<String>,
     /// A JSON object with a secret somewhere in it.
     pub(crate) holds_secret: bool,
+    /// Its parser takes numbers alone: no secret, whatever it is called.
+    pub(crate) number: bool,
 }
 
 /// An argument that this engine would not take as it is meant.
@@ -66,6 +68,7 @@ impl Arguments {
                     tokens,
                     values,
                     holds_secret: false,
+                    number: false,
                 });
             }
         }

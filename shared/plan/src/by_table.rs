@@ -34,7 +34,7 @@ pub(crate) fn write(entry: &Entry, traits: &Traits, repeat: bool) -> Option<Argu
     };
     let holds_secret = holds_secret(&entry.node);
     let (name, place) = (format!("server.{}", entry.key), Some(entry.place));
-    Some(Argument { flag, name, place, tokens, values, holds_secret })
+    Some(Argument { flag, name, place, tokens, values, holds_secret, number: false })
 }
 
 pub(crate) fn tokens(typed: &str, values: &[String], lists: Lists, traits: &Traits) -> Vec<String> {

@@ -19,7 +19,10 @@ pub(crate) fn write(
         Some((head, subkey)) if vocabulary.parser == Parser::Argparse => (head, Some(subkey)),
         _ => (entry.key.as_str(), None),
     };
-    let Some((flag, positive)) = vocabulary.named(&head.replace('_', "-")) else {
+    let typed = head.replace('_', "-");
+    // A spelling of old that this version takes only as the beginning of a longer one.
+    let ours = || vocabulary.named(&dialect.traits.flag(&format!("--{typed}")));
+    let Some((flag, positive)) = vocabulary.named(&typed).or_else(ours) else {
         return Err(refuse(format!("{key}: {}", unknown(dialect)), unknown_hint(head, vocabulary, dialect)));
     };
     if let Some(said) = &flag.removed {
@@ -38,6 +41,7 @@ pub(crate) fn write(
         tokens,
         values,
         holds_secret: holds_secret(&entry.node),
+        number: flag.is_number(),
     }))
 }
 

@@ -10,7 +10,7 @@ const SHOWN: usize = 60;
 /// As many changes of one field as are shown.
 const MOST: usize = 8;
 
-/// One text for each field that differs: program, args, env (names only), user, install, control. The running plan may
+/// One text for each field that differs: program, args, env (names only), user, log_file, secrets (names only), install, control. The running plan may
 /// have been written by the instance's user: it is shown cleaned and cut.
 pub(crate) fn changes(running: &Plan, planned: &Plan) -> Vec<String> {
     let mut found = Vec::new();
@@ -30,6 +30,9 @@ pub(crate) fn changes(running: &Plan, planned: &Plan) -> Vec<String> {
     field("args", args(running, planned));
     field("env", env(&running.env_set, &planned.env_set));
     field("user", became("", running.user.clone(), planned.user.clone()).into_iter().collect());
+    let log = |plan: &Plan| Some(plan.log_file.to_string_lossy().into_owned());
+    field("log_file", became("", log(running), log(planned)).into_iter().collect());
+    field("secrets", secrets(running, planned));
     field("install", became("", paths(running), paths(planned)).into_iter().collect());
     field("control", control(&running.control, &planned.control));
     found
@@ -43,6 +46,24 @@ fn became(name: &str, old: Option<String>, new: Option<String>) -> Option<String
     let name = if name.is_empty() { String::new() } else { format!("{name} ") };
     let word = |text: Option<String>| text.map_or_else(|| "unset".to_owned(), |text| shown(&text));
     Some(format!("{name}{} is now {}", word(old), word(new)))
+}
+
+/// Which are there, and whether any of their values changed: none is shown, and which one it was is not known.
+fn secrets(running: &Plan, planned: &Plan) -> Vec<String> {
+    let (old, new) = (&running.secrets, &planned.secrets);
+    let gone = old.iter().filter(|name| !new.contains(name)).map(|name| format!("{} is gone", shown(name)));
+    let added = new.iter().filter(|name| !old.contains(name)).map(|name| format!("{} is new", shown(name)));
+    let mut parts: Vec<String> = gone.chain(added).collect();
+    // A plan of an older version has no check.
+    let differs =
+        matches!((&running.secrets_check, &planned.secrets_check), (Some(old), Some(new)) if old != new);
+    if parts.is_empty() && differs {
+        parts.push(match &new[..] {
+            [name] => format!("{} changed", shown(name)),
+            names => format!("one of {} changed", shown(&names.join(", "))),
+        });
+    }
+    parts
 }
 
 /// Flag by flag, each with all its values.

@@ -83,9 +83,10 @@ fn begin(word: &Word, is_flag: bool, dialect: Dialect<'_>) -> Argument {
         Some(flag) => canonical(flag, dialect),
         None => dialect.traits.flag(token),
     };
+    let number = known.is_some_and(Flag::is_number);
     let values = token.split_once('=').map(|(_, value)| value.to_owned()).into_iter().collect();
     let (name, tokens) = (format!("extra_args.{typed}"), vec![token.to_owned()]);
-    Argument { flag, name, place: Some(word.place), tokens, values, holds_secret: false }
+    Argument { flag, name, place: Some(word.place), tokens, values, holds_secret: false, number }
 }
 
 /// Whether the next word is the value of this flag whatever it begins with: a secret's, or one that llama.cpp's parser takes
@@ -115,7 +116,7 @@ fn refused(word: &Word, dialect: Dialect<'_>) -> Option<Refusal> {
 
 /// By its spelling, that of its opposite, the part before a dot, as argparse takes it shortened, or with a value right behind one
 /// letter (`-O3`).
-fn find<'v>(vocabulary: &'v Vocabulary, typed: &str) -> Option<&'v Flag> {
+pub(crate) fn find<'v>(vocabulary: &'v Vocabulary, typed: &str) -> Option<&'v Flag> {
     let head = typed.split_once('.').map_or(typed, |(head, _)| head);
     let attached =
         || typed.get(..2).filter(|_| !typed.starts_with("--")).and_then(|short| vocabulary.find(short));

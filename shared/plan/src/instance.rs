@@ -8,7 +8,7 @@ use crate::install::Install;
 use crate::program::{Caller, Program};
 use crate::rules;
 use crate::secret::{self, Secret, Way};
-use crate::{Input, Options, environment};
+use crate::{Input, Options, devices, environment, found::Found};
 use record::{Engine, Plan, Warning};
 use sha2::{Digest, Sha256};
 use state::Directory;
@@ -81,10 +81,11 @@ impl Shared<'_> {
         let mut program = Program::of(self.install, &self.config.master, env, control.via_pixi, &caller)?;
         let names: Vec<&str> = instance.env.iter().map(|(name, _)| name.as_str()).collect();
         let (cache_dir, about_cache) = self.cache(instance, &caller, &mut program);
-        let env_set = environment::set(program.env, engine, control, &own);
+        let mut env_set = environment::set(program.env, engine, control, &own);
+        let numbered = devices::by_number(&mut env_set, caller.0, &instance.name, traits);
         let served_name = arguments.value(traits.served_name);
-        let Address { scheme, path_prefix, ca_file, refusals: unreachable } =
-            Address::of(&arguments, &env_set, traits);
+        let found = Found::of(&arguments, &env_set, traits, env.user.as_deref());
+        let Address { scheme, path_prefix, ca_file, .. } = found.address;
         let mut plan = Plan {
             engine,
             instance: instance.name.clone(),
@@ -95,7 +96,7 @@ impl Shared<'_> {
             args: program.lead.into_iter().chain(arguments.tokens()).collect(),
             env_set,
             env_dropped: environment::dropped(&self.options.environment, &names),
-            secrets: secrets.into_iter().map(|secret| secret.name).collect(),
+            secrets: secrets.iter().map(|secret| secret.name.clone()).collect(),
             user: env.user.clone(),
             host: arguments.value("host").unwrap_or_default().to_owned(),
             port: port(&arguments, &instance.name)?,
@@ -105,6 +106,7 @@ impl Shared<'_> {
             model: arguments.value(traits.model).map(str::to_owned),
             // Of several names joined by commas the first is listed first.
             served_name: served_name.and_then(|names| names.split(',').next()).map(str::to_owned),
+            models: found.models,
             log_file: self.log_file(instance),
             state_dir: state.path().to_owned(),
             cache_dir,
@@ -114,18 +116,21 @@ impl Shared<'_> {
             install_path: program.install_path,
             reused: false,
             stale: false,
+            secrets_check: secret::check(&secrets),
             hash: String::new(),
         };
         plan.hash = hash(&plan);
         let model_elsewhere = traits.model_elsewhere.iter().any(|flag| arguments.value(flag).is_some());
-        let warnings = about_cache.into_iter().chain(repeats(&plan, &arguments)).collect();
+        let own_warnings = repeats(&plan, &arguments).into_iter().chain(open_paths(&plan, &secrets, traits));
+        let warnings = about_cache.into_iter().chain(own_warnings).collect();
         let gpus_needed = gpus_needed(&arguments, traits);
         let visible = self.visible(&plan);
         let failures = refusals.into_iter().map(|refusal| self.refused(refusal)).collect();
         let mut draft = Draft { plan, gpus_needed, visible, model_elsewhere, warnings, failures };
-        for refusal in unreachable {
-            draft.object(rules::ADDRESS, self.refused(refusal));
+        for (rule, refusal) in found.refusals {
+            draft.object(rule, self.refused(refusal));
         }
+        numbered.unwrap_or_else(|failure| draft.object(rules::GPU_MISSING, failure));
         Ok(draft)
     }
 
@@ -212,9 +217,23 @@ fn repeats(plan: &Plan, arguments: &Arguments) -> Vec<Warning> {
     arguments.repeated().into_iter().map(warn).collect()
 }
 
+/// A key that guards a part only, where others than this machine can reach the rest.
+fn open_paths(plan: &Plan, secrets: &[Secret], traits: &engine::Traits) -> Option<Warning> {
+    let (guarded, open) = traits.open.filter(|_| secrets.iter().any(|secret| secret.api_key))?;
+    let host = plan.host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    (!loopback).then(|| Warning {
+        engine: Some(plan.engine),
+        instance: Some(plan.instance.clone()),
+        rule: rules::PATHS_OPEN.to_owned(),
+        what: format!("{} on '{}' guards {guarded} by its key: {open}", plan.instance, plan.host),
+        hint: "listen on 127.0.0.1, or have a proxy in front that lets /v1 alone through".to_owned(),
+    })
+}
+
 fn hash(plan: &Plan) -> String {
-    let Plan { program, args, env_set, user, install_path, control, .. } = plan;
-    let parts = (program, args, env_set, user, install_path, control);
+    let Plan { program, args, env_set, user, install_path, log_file, secrets_check, control, .. } = plan;
+    let parts = (program, args, env_set, user, install_path, log_file, secrets_check, control);
     let bytes = serde_json::to_vec(&parts).unwrap_or_default();
     hex(&Sha256::digest(&bytes))
 }

@@ -51,7 +51,9 @@ impl Leaving {
 
 /// Those that no plan names any more, and those that run from another plan.
 pub(crate) fn all(drafts: &[&mut Draft], leftovers: &[&Leftover]) -> Vec<Leaving> {
-    let stale = drafts.iter().filter(|draft| draft.plan.stale).filter_map(|draft| {
+    // One that cannot be planned is not restarted.
+    let restarts = |draft: &&&mut Draft| draft.plan.stale && draft.failures.is_empty();
+    let stale = drafts.iter().filter(restarts).filter_map(|draft| {
         Leaving::at(&Directory::at(&draft.plan.state_dir), "ilaunch --replace restarts that one first")
     });
     let unplanned = leftovers.iter().filter(|leftover| leftover.runs);

@@ -12,18 +12,24 @@ mod cache;
 mod changes;
 mod config;
 mod control;
+mod defaults;
+mod devices;
 mod document;
 mod environment;
 mod extra;
+mod files;
+mod found;
 mod gathered;
 mod install;
 mod instance;
 mod leaving;
 mod leftover;
 mod login;
+mod model;
 mod options;
 mod port;
 mod preflight;
+mod preset;
 mod problems;
 mod program;
 mod recheck;
@@ -34,6 +40,7 @@ mod spoken;
 mod typed;
 mod value;
 
+pub use defaults::defaults;
 pub use gathered::{Gathered, Plans};
 pub use options::Options;
 pub use recheck::{Staying, recheck};
@@ -254,7 +261,9 @@ fn read(input: &Input, options: &Options) -> Result<Document, Failure> {
     let variable = tool::vars::of(env.engine, "CONFIG");
     let Some(config) = &env.config else {
         let what = format!("cannot plan {}", env.engine);
-        let hint = format!("set {variable} to the TOML file, or leave {} out: ienv ENGINE", env.engine);
+        // Who asked for this engine's steps does not want it left out.
+        let or = env.steps.is_none().then(|| format!(", or leave {} out: ienv ENGINE", env.engine));
+        let hint = format!("set {variable} to the TOML file{}", or.unwrap_or_default());
         return Err(Failure::new(Code::Unmet, what, format!("{variable} is not set")).hint(hint));
     };
     let overrides = options.overrides(env.engine);

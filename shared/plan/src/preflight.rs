@@ -3,9 +3,8 @@ use crate::instance::Draft;
 use crate::leaving::{self, Leaving};
 use crate::leftover::Leftover;
 use crate::port::Refused;
-use crate::{changes, port, rules};
+use crate::{changes, model, port, recheck, rules};
 use child::{User, permitted};
-use engine::Weights;
 use gpu::{Chosen, Device};
 use record::{Plan, Warning};
 use rustix::fs::Access;
@@ -143,10 +142,13 @@ pub(crate) fn check_alone(draft: &mut Draft, leaving: &[Leaving]) {
                 let what = format!("port {port} of {engine} {instance} is still held by {}", other.name);
                 draft.warn(rules::PORT_IN_USE, what, other.hint);
             }
-            None => draft.object(rules::PORT_IN_USE, failure),
+            None => {
+                let ours = recheck::holder(&draft.plan);
+                draft.object(rules::PORT_IN_USE, ours.unwrap_or(failure));
+            }
         }
     }
-    check_model(draft);
+    model::check(draft);
     if let Err(failure) = check_log(&draft.plan) {
         draft.object(rules::LOG_NOT_WRITABLE, failure);
     }
@@ -159,43 +161,6 @@ pub(crate) fn left_behind(state_dir: &Path) -> bool {
     let Ok(Some((record::Keeper::Lost, status))) = directory.state() else { return false };
     let user = directory.user().ok();
     status.mark.zip(user).is_some_and(|(mark, user)| !tree::marked(&mark, &user).is_empty())
-}
-
-fn check_model(draft: &mut Draft) {
-    let traits = engine::of(draft.plan.engine);
-    let named = draft.plan.model.clone();
-    let Some(model) = named.clone().filter(|model| !model.trim().is_empty()) else {
-        if named.is_some() || !draft.model_elsewhere {
-            let what = format!("instance {} names no model", draft.plan.instance);
-            let how = if named.is_some() { "empty" } else { "not set" };
-            let cause = format!("server.{} is {how}", traits.model.replace('-', "_"));
-            draft.object(rules::MODEL_UNSET, Failure::new(Code::Input, what, cause));
-        }
-        return;
-    };
-    let path = Path::new(&model);
-    if !path.is_absolute() {
-        let what = format!("model '{model}' of {} is not an absolute path", draft.plan.instance);
-        let hint = if model.starts_with('~') {
-            "'~' is not expanded here; write the whole path, from /"
-        } else {
-            "offline it is found only if the engine's own cache has it"
-        };
-        draft.warn(rules::MODEL_NOT_LOCAL, what, hint);
-        return;
-    }
-    let what = format!("model {model} of instance {}", draft.plan.instance);
-    let hint = format!("correct server.{}, or mount the model there", traits.model.replace('-', "_"));
-    match std::fs::metadata(path) {
-        Err(error) => {
-            draft.object(rules::MODEL_MISSING, Failure::io(Code::Unmet, what, &error).hint(hint));
-        }
-        Ok(meta) if meta.is_dir() && traits.weights == Weights::File => {
-            let hint = "name the .gguf file in it, the first shard where there are several";
-            draft.object(rules::MODEL_MISSING, Failure::new(Code::Unmet, what, "Is a directory").hint(hint));
-        }
-        Ok(_) => {}
-    }
 }
 
 /// A log folder that exists has to be writable for the instance's user, and so has the log. A missing one is made by

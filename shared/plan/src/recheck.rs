@@ -63,6 +63,12 @@ impl Staying {
     }
 }
 
+/// The failure of a plan whose port another instance in the same run directory has.
+pub(crate) fn holder(plan: &Plan) -> Option<Failure> {
+    let run_dir = plan.state_dir.parent()?.parent()?;
+    Staying::of(state::instances(run_dir).places).taken(plan)
+}
+
 /// The program, or its install, is not there any more.
 fn missing(plan: &Plan) -> Option<Failure> {
     let record = plan.install_path.as_ref().map(|install| install.join("installed.json"));

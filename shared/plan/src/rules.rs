@@ -5,6 +5,7 @@ pub(crate) const ADDRESS: &str = "address";
 pub(crate) const ENGINE_CACHE: &str = "engine_cache";
 pub(crate) const ENV_DROPPED: &str = "env_dropped";
 pub(crate) const EXTRA_ARGS_REPEAT: &str = "extra_args_repeat";
+pub(crate) const FILE_MISSING: &str = "file_missing";
 /// The engine could not be asked for its options.
 pub(crate) const FLAGS_UNKNOWN: &str = "flags_unknown";
 pub(crate) const GPU_COUNT: &str = "gpu_count";
@@ -16,6 +17,8 @@ pub(crate) const LOG_SHARED: &str = "log_shared";
 pub(crate) const MODEL_MISSING: &str = "model_missing";
 pub(crate) const MODEL_NOT_LOCAL: &str = "model_not_local";
 pub(crate) const MODEL_UNSET: &str = "model_unset";
+/// Some paths of the server answer without its key.
+pub(crate) const PATHS_OPEN: &str = "paths_open";
 pub(crate) const PORT_IN_USE: &str = "port_in_use";
 pub(crate) const PORT_SHARED: &str = "port_shared";
 pub(crate) const STALE: &str = "stale";
@@ -25,11 +28,12 @@ pub const UNPLANNED: &str = "unplanned";
 pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
 
 /// All that can be silenced, in the order of the alphabet.
-pub(crate) const RULES: [&str; 16] = [
+pub(crate) const RULES: [&str; 18] = [
     ADDRESS,
     ENGINE_CACHE,
     ENV_DROPPED,
     EXTRA_ARGS_REPEAT,
+    FILE_MISSING,
     FLAGS_UNKNOWN,
     GPU_COUNT,
     GPU_MEMORY,
@@ -39,6 +43,7 @@ pub(crate) const RULES: [&str; 16] = [
     MODEL_MISSING,
     MODEL_NOT_LOCAL,
     MODEL_UNSET,
+    PATHS_OPEN,
     PORT_IN_USE,
     PORT_SHARED,
     STALE,

@@ -1,8 +1,10 @@
 //! Secrets: which values are, and how each reaches its engine without standing in an argument, a record or a log.
 use crate::arguments::{Argument, Arguments};
+use crate::document::hex;
 use crate::login::logins;
 use engine::{Lists, Traits};
 use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
@@ -81,7 +83,7 @@ pub(crate) fn take(
 ) -> Result<Vec<Secret>, Failure> {
     let mut secrets = Vec::new();
     let is_secret = |argument: &Argument| {
-        let named = is_name(&argument.flag) && !argument.values.is_empty();
+        let named = is_name(&argument.flag) && !argument.number && !argument.values.is_empty();
         let within = |value: &String| !leaves(value).is_empty() || !logins(value).is_empty();
         argument.holds_secret || named || argument.values.iter().any(within)
     };
@@ -110,6 +112,19 @@ pub(crate) fn take(
             Err(Failure::new(Code::Input, format!("secret {}", secret.name), cause))
         }
     }
+}
+
+/// Four hexadecimal digits that change with the values: a check that gives away 16 bits, whatever it is compared with.
+pub(crate) fn check(secrets: &[Secret]) -> Option<String> {
+    let mut hasher = Sha256::new();
+    for secret in secrets.iter().filter(|secret| !secret.values.is_empty()) {
+        for part in std::iter::once(&secret.name).chain(&secret.values) {
+            hasher.update(part.len().to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    let holds = secrets.iter().any(|secret| !secret.values.is_empty());
+    holds.then(|| hex(&hasher.finalize()[..2]))
 }
 
 fn of_argument(argument: Argument, traits: &Traits) -> Result<Secret, Failure> {
@@ -154,6 +169,7 @@ pub(crate) fn point_to_config(
             tokens,
             values: Vec::new(),
             holds_secret: false,
+            number: false,
         });
         return Ok(None);
     };

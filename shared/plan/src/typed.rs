@@ -1,6 +1,6 @@
 //! Whether an engine's parser takes a value, and how it wants it written.
 use crate::by_vocabulary::Wrong;
-use vocabulary::{Flag, Parser, Type};
+use vocabulary::{Flag, List, Parser, Type};
 
 /// A value as the TOML file has it.
 pub(crate) enum Word<'a> {
@@ -26,22 +26,33 @@ pub(crate) fn checked(flag: &Flag, parser: Parser, word: &Word<'_>) -> Result<St
         }
         (Word::Number(text) | Word::Text(text), _) => (*text).to_owned(),
     };
+    // A list may be written as the one string that the engine takes apart.
+    let parts: Vec<&str> = match (flag.list, parser) {
+        (Some(List::Comma), Parser::LlamaCpp) if !flag.choices.is_empty() => text.split(',').collect(),
+        (Some(List::Comma), Parser::LlamaCpp) if flag.is_number() => text.split([',', '/']).collect(),
+        _ => vec![&text],
+    };
+    let digits = parser == Parser::LlamaCpp && flag.takes_numbers_too();
+    let is_choice = |part: &str| {
+        let chosen = flag.choices.iter().any(|choice| choice == part);
+        chosen || means_a_choice(flag, parser, part) || (digits && whole_digits(part))
+    };
     if !flag.choices.is_empty() {
-        return match flag.choices.contains(&text) || means_a_choice(flag, parser, &text) {
-            true => Ok(text),
-            false => Err(no_choice(flag, &text)),
+        return match parts.iter().find(|part| !is_choice(part)) {
+            None => Ok(text),
+            Some(part) => Err(no_choice(flag, part)),
         };
     }
-    let good = match flag.kind {
-        Type::Integer => whole_digits(&text),
-        Type::Count => count(&text),
-        Type::Number => text.parse::<f64>().is_ok(),
+    let is_good = |part: &&str| match flag.kind {
+        Type::Integer => whole_digits(part),
+        Type::Count => count(part),
+        Type::Number => part.parse::<f64>().is_ok(),
         Type::Json => {
-            serde_json::from_str::<serde_json::Value>(&text).is_ok() || matches!(word, Word::Number(_))
+            serde_json::from_str::<serde_json::Value>(part).is_ok() || matches!(word, Word::Number(_))
         }
         Type::Boolean | Type::Text | Type::Unknown => true,
     };
-    if good { Ok(text) } else { Err(wrong(flag, &text)) }
+    if parts.iter().all(is_good) { Ok(text) } else { Err(wrong(flag, &text)) }
 }
 
 /// llama.cpp takes several words for on, off and auto (common/arg.cpp: is_truthy, is_falsey, is_autoy).
@@ -54,10 +65,11 @@ fn means_a_choice(flag: &Flag, parser: Parser, text: &str) -> bool {
 
 fn no_choice(flag: &Flag, text: &str) -> Wrong {
     let near = tool::nearest(text, &flag.choices);
-    let newer = "; a newer engine may know it";
+    let number = if flag.takes_numbers_too() { "a whole number, or " } else { "" };
+    let set = format!("{number}one of {}; a newer engine may know it", flag.choices.join(", "));
     let hint = match near {
-        Some(near) => format!("did you mean '{near}'? It is one of {}{newer}", flag.choices.join(", ")),
-        None => format!("it is one of {}{newer}", flag.choices.join(", ")),
+        Some(near) => format!("did you mean '{near}'? It is {set}"),
+        None => format!("it is {set}"),
     };
     Wrong { cause: format!("'{text}' is no choice of {}", flag.name()), hint: Some(hint) }
 }

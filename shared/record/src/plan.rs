@@ -159,6 +159,9 @@ pub struct Plan {
     /// The name it serves the model under, where the TOML says.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub served_name: Option<String>,
+    /// The models that it is to serve, where a router's preset names several.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub models: Vec<String>,
     /// Where its output goes.
     pub log_file: PathBuf,
     /// Its folder in the run directory.
@@ -182,7 +185,10 @@ pub struct Plan {
     /// It runs, but from another plan.
     #[serde(skip_serializing_if = "unset", default)]
     pub stale: bool,
-    /// Hash of program, args, env_set, user, install_path and control.
+    /// Four digits that change with the values of its secrets: enough to see a change, too few to guess one by.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub secrets_check: Option<String>,
+    /// Hash of program, args, env_set, user, install_path, log_file, secrets_check and control.
     pub hash: String,
 }
 

@@ -87,11 +87,24 @@ impl Flag {
         long.or(self.spellings.first()).map_or("", String::as_str)
     }
 
+    /// Whether its values are numbers.
+    #[must_use]
+    pub fn is_number(&self) -> bool {
+        matches!(self.kind, Type::Integer | Type::Count | Type::Number)
+    }
+
+    /// Whether it takes whole numbers beside a closed set of words.
+    #[must_use]
+    pub fn takes_numbers_too(&self) -> bool {
+        self.kind == Type::Integer && self.choices.iter().all(|choice| choice.parse::<i64>().is_err())
+    }
+
     /// What a value of it is called on a command line, for a person.
     #[must_use]
     pub fn shown_values(&self) -> String {
         if !self.choices.is_empty() {
-            return self.choices.join("|");
+            let number = if self.takes_numbers_too() { "N|" } else { "" };
+            return format!("{number}{}", self.choices.join("|"));
         }
         let word = match self.kind {
             Type::Integer | Type::Count => "N",

@@ -3,7 +3,8 @@
 //! Written by llama.cpp's common/arg.cpp: the spellings, those that turn the option off last, then what its value is called;
 //! from column 40 on, or on the lines below, what it means. `(default: X)`, `allowed values: a, b` and how several values are
 //! given stand in that text.
-use crate::{Flag, List, Takes, Type};
+use crate::meaning::{choices, default_of, kind, list};
+use crate::{Flag, Takes};
 
 /// Where the explanations begin.
 const COLUMN: usize = 40;
@@ -65,8 +66,8 @@ impl Head {
         let says_no = value.is_empty() && spellings[last..].iter().any(|s| s.starts_with("--no-"));
         let negative = if says_no { spellings.split_off(last) } else { Vec::new() };
         let default = default_of(&flat);
-        let choices = choices(&value, &flat);
         let list = list(&value, &flat, &spellings);
+        let choices = choices(&value, about, default.as_deref());
         let takes = match value.split_whitespace().count() {
             0 => Takes::Nothing,
             // A name of several words is one value, unless it is a row of plain names.
@@ -89,71 +90,12 @@ impl Head {
     }
 }
 
-/// The words of `(default: X)` up to the first comma or bracket; `None` where they refer to something else.
-fn default_of(about: &str) -> Option<String> {
-    let (_, rest) = about.split_once("(default: ").or_else(|| about.split_once("default: "))?;
-    let end = rest.find([',', ')']).unwrap_or(rest.len());
-    let word = rest[..end].trim().trim_matches(['\'', '"']);
-    let refers = ["same as", "value from", "loaded from", "read from", "search"];
-    (!word.is_empty() && !refers.iter().any(|words| word.starts_with(words))).then(|| word.to_owned())
-}
-
-/// The closed set of values: `{a,b}`, `[on|off]`, `<0|1>` in place of a name, or `allowed values: a, b`.
-fn choices(value: &str, about: &str) -> Vec<String> {
-    let inside = |open: char, close: char, between: char| {
-        let set = value.strip_prefix(open)?.strip_suffix(close)?;
-        (set.contains(between) && !set.contains("..")).then(|| words(set, between))
-    };
-    let allowed = || {
-        let (_, rest) = about.split_once("allowed values: ")?;
-        Some(words(rest.split('(').next()?, ','))
-    };
-    inside('{', '}', ',')
-        .or_else(|| inside('[', ']', '|'))
-        .or_else(|| inside('<', '>', '|'))
-        .or_else(allowed)
-        .unwrap_or_default()
-}
-
-fn words(text: &str, between: char) -> Vec<String> {
-    text.split(between).map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect()
-}
-
-/// Options that collect a value each time they are given, which their help does not say.
-const COLLECTING: [&str; 3] = ["--logit-bias", "--reverse-prompt", "--dry-sequence-breaker"];
-
-fn list(value: &str, about: &str, spellings: &[String]) -> Option<List> {
-    if spellings.iter().any(|spelling| COLLECTING.contains(&spelling.as_str())) {
-        return Some(List::Repeat);
-    }
-    if about.contains("separated by ';'") {
-        return Some(List::Semicolon);
-    }
-    let said = ["comma-separated", "comma separated"].iter().any(|words| about.contains(words));
-    let shown = value.contains(",...") || value.contains(",..");
-    (said || shown).then_some(List::Comma)
-}
-
-/// A default tells a whole number from one with a fraction: llama.cpp prints the latter with a point.
-fn kind(value: &str, about: &str, default: Option<&str>, list: Option<List>) -> Type {
-    let quoted = about.contains("'auto'") || about.contains("'all'");
-    let numeric = matches!(value, "N" | "SEED" | "PORT" | "INDEX" | "P" | "L") || value.starts_with("<0...");
-    match default {
-        _ if value == "JSON" || about.contains("json template parser") => Type::Json,
-        _ if list.is_some() || quoted || !numeric => Type::Text,
-        Some(default) if default.parse::<i64>().is_ok() => Type::Integer,
-        Some(default) if default.parse::<f64>().is_ok() => Type::Number,
-        // A word is a value too: the default is one.
-        Some(_) if !value.starts_with('<') => Type::Unknown,
-        _ => Type::Number,
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::{List, Type};
 
-    fn one(text: &str) -> Flag {
+    pub(crate) fn one(text: &str) -> Flag {
         let mut flags = read(text);
         assert_eq!(flags.len(), 1, "{text}");
         flags.remove(0)
@@ -197,28 +139,5 @@ mod tests {
                 "{head}"
             );
         }
-    }
-
-    #[test]
-    fn closed_sets_lists_and_types_are_read_from_the_text() {
-        let fa =
-            one("-fa,   --flash-attn [on|off|auto]       set use ('on', 'off', or 'auto', default: 'auto')");
-        assert_eq!((fa.choices.join(" "), fa.default.as_deref()), ("on off auto".to_owned(), Some("auto")));
-        assert_eq!(one("--cpu-strict <0|1>                      strict (default: 0)").choices, ["0", "1"]);
-        assert!(one("--poll <0...100>                        level (default: 50)").choices.is_empty());
-        let cache = "-ctk,  --cache-type-k TYPE              data type\n                                        allowed values: f32, f16\n                                        (default: f16)";
-        assert_eq!(one(cache).choices, ["f32", "f16"]);
-        assert_eq!(
-            one("--temp N                                temperature (default: 0.80)").kind,
-            Type::Number
-        );
-        let layers = "-ngl,  --n-gpu-layers N                 a number, 'auto', or 'all' (default: auto)";
-        assert_eq!(one(layers).kind, Type::Text);
-        let samplers = "--samplers SAMPLERS                     used in the order, separated by\n                                        ';'";
-        assert_eq!(one(samplers).list, Some(List::Semicolon));
-        let gone = one(
-            "--draft, --draft-max N                  the argument has been removed. use --spec-draft-n-max",
-        );
-        assert!(gone.removed.is_some_and(|text| text.ends_with("--spec-draft-n-max")));
     }
 }

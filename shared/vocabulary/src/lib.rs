@@ -8,6 +8,7 @@ mod ask;
 mod find;
 mod flag;
 mod help;
+mod meaning;
 
 pub use argparse::DUMP;
 pub use ask::Speaker;

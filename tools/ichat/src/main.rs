@@ -107,9 +107,14 @@ fn answer(question: &Question, io: &mut Io, ready: &Ready, place: Option<&Direct
 
 fn ask_url(mut question: Question, url: &str, io: &mut Io) -> Result<(), Failure> {
     let target = Target::parse(url)
-        .map_err(|cause| Failure::new(Code::Usage, format!("cannot use the URL '{url}'"), cause))?;
+        .map_err(|cause| Failure::new(Code::Usage, format!("cannot use the URL '{url}'"), cause))
+        .map_err(|failure| failure.hint("write it as http://HOST:PORT, as istat --table shows it"))?;
     question.prompt = given(question.prompt)?;
-    io.write(question.put_to_server(target)?)
+    let answer = question.put_to_server(target).map_err(|failure| match failure.hint {
+        None => failure.hint("see that a server is there, and ready: istat --table shows where ours listen"),
+        Some(_) => failure,
+    })?;
+    io.write(answer)
 }
 
 /// The instance that is named, or the one that runs. Which one was taken is said where there was a choice.

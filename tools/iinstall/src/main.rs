@@ -276,7 +276,16 @@ fn nothing(env: &Env, folder: &Path) -> Result<Found, Failure> {
     };
     // Boot that asks for an install must not go on as if it had one; by hand, whoever plans may do without.
     if env.steps.is_some() {
-        let hint = "set it to what is to be installed; a boot that is to install nothing has no ON_BOOT variable that asks for it";
+        let by_boot = env
+            .origin
+            .iter()
+            .any(|(field, origin)| field.ends_with("on_boot") && *origin == record::Origin::Variable);
+        let hint = match by_boot {
+            true => {
+                "set it to what is to be installed; a boot that is to install nothing has no ON_BOOT variable that asks for it"
+            }
+            false => "set it to what is to be installed",
+        };
         return Err(Failure::new(Code::Unmet, what, none).hint(hint));
     }
     Ok(Found::Nothing(format!("{none}, and nothing is installed in {folder}"), None))

@@ -22,14 +22,14 @@ pub(crate) fn prepare(
         let done = format!("only {} was to be prepared", folder.display());
         return within(folder, patience, |_, _| Ok((done, None)));
     }
-    let dir = env.template_dir.as_deref().ok_or_else(|| unset(env))?;
+    let dir = env.template_dir.as_deref().ok_or_else(|| unset(env, "copy the template of"))?;
     let template = Template::open(dir)?;
     within(folder, patience, |home, _| copy(env, &template, home))
 }
 
-/// The failure to go on without a template.
-pub(crate) fn unset(env: &Env) -> Failure {
-    let (what, name) = (format!("cannot install {}", env.engine), vars::of(env.engine, "TEMPLATE_DIR"));
+/// The failure to go on without a template; `act` is what cannot be done.
+pub(crate) fn unset(env: &Env, act: &str) -> Failure {
+    let (what, name) = (format!("cannot {act} {}", env.engine), vars::of(env.engine, "TEMPLATE_DIR"));
     Failure::new(Code::Unmet, what, format!("{name} is not set"))
         .hint("it names the folder that holds pixi.toml and pixi.lock")
 }

@@ -21,6 +21,10 @@ pub(crate) fn render(plans: &[Plan]) -> String {
         if !plan.secrets.is_empty() {
             text.push_str(&format!("# not shown: {}\n", plan.secrets.join(", ")));
         }
+        let defaults = plan::defaults(plan);
+        if !defaults.is_empty() {
+            text.push_str(&format!("# as it is by default: {}\n", defaults.join(", ")));
+        }
         text.push_str(&command(plan));
         text.push('\n');
     }

@@ -37,7 +37,7 @@ impl<'a> CacheRoad<'a> {
     /// Read the template, ask pixi for its version, and know by that what the install will be.
     pub(crate) fn new(order: Order<'a>, verified: Option<&'a Cache>) -> Result<Self, Failure> {
         let env = order.env;
-        let dir = env.template_dir.as_deref().ok_or_else(|| crate::prepare::unset(env))?;
+        let dir = env.template_dir.as_deref().ok_or_else(|| crate::prepare::unset(env, "install"))?;
         let template = Template::open(dir)?;
         if let Some(verified) = verified.filter(|verified| verified.lock_sha256 != template.lock_sha256()) {
             let what = format!("{} is not the lock file that was verified", dir.join("pixi.lock").display());

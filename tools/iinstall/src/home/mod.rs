@@ -102,10 +102,16 @@ pub(crate) const READ_ONLY: &str = "it is on a disk that is mounted read-only; s
 /// The failure to make an engine's folder: whose the one is that it would be made in, and what says where it is to be.
 fn not_made(path: &Path, error: &io::Error) -> Failure {
     let failure = refused(path, error);
-    if path.exists() || error.kind() != io::ErrorKind::PermissionDenied {
+    if path.exists() || error.kind() == io::ErrorKind::ReadOnlyFilesystem {
         return failure;
     }
     let above = path.ancestors().find(|folder| folder.exists()).unwrap_or(path);
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return failure.hint(format!(
+            "nothing can be made in {}; set AUTO_INFER_WORKSPACE_DIR, or the variable for this folder alone, to a folder on a disk",
+            above.display()
+        ));
+    }
     let we = rustix::process::geteuid().as_raw();
     failure.hint(format!(
         "uid {we} makes nothing in {}; set AUTO_INFER_WORKSPACE_DIR, or the variable for this folder alone, to one that it may write to",

@@ -45,7 +45,7 @@ impl Kind {
     /// The kind of the file that begins with `head`.
     pub(crate) fn of(head: &[u8]) -> Result<Self, Trouble> {
         if head.is_empty() {
-            return Err(Trouble::bad("the file is empty"));
+            return Err(Trouble::bad("the file is empty").hint("copy it again: nothing of it came through"));
         }
         if let Some((_, kind)) = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)) {
             return Ok(*kind);
