@@ -93,10 +93,14 @@ fn walked(engine: &str, dump: &str, model: &str) {
 
 #[test]
 fn every_option_of_vllm_is_read_back_as_it_was_meant() {
-    walked("vllm", "vllm-0.32.0.jsonl.gz", "model");
+    for version in ["0.19.1", "0.32.0"] {
+        walked("vllm", &format!("vllm-{version}.jsonl.gz"), "model");
+    }
 }
 
 #[test]
 fn every_option_of_sglang_is_read_back_as_it_was_meant() {
-    walked("sglang", "sglang-0.5.23.jsonl.gz", "model-path");
+    for version in ["0.5.9", "0.5.23"] {
+        walked("sglang", &format!("sglang-{version}.jsonl.gz"), "model-path");
+    }
 }
