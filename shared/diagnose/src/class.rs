@@ -176,6 +176,8 @@ const CHOICE: &[&str] = &[
     "invalid reasoning parser:",
     "(choose from",
     "(chose from",
+    "Available parsers:",
+    "Valid options are:",
 ];
 
 /// Words by which a line says that a GPU is too old for something.

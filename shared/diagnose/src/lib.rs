@@ -63,9 +63,11 @@ pub fn diagnose(engine: Engine, exit: Exit, tail: &[String]) -> Diagnosis {
     let is_noise = |found: &&Evidence<'_>| noise.iter().any(|row| row.matches(&found.line));
     let evidence: Vec<_> = all.iter().filter(|found| !is_noise(found)).collect();
     for rank in rows.chunk_by(|a, b| a.rank == b.rank) {
+        let as_sure = &rows[..rows.partition_point(|row| row.rank <= rank[0].rank)];
         let of = |found: &Evidence<'_>| rank.iter().find_map(|row| row.class(found));
         let first = evidence.iter().find_map(|found| Some((of(found)?, found)));
-        let proved = first.map(|(class, found)| (class, Some(cause(class, found, &all, &rows).line.shown())));
+        let proved =
+            first.map(|(class, found)| (class, Some(cause(class, found, &all, as_sure).line.shown())));
         let by_exit = || rank.iter().find_map(|row| Some((row.class_by(exit)?, None)));
         if let Some((class, line)) = proved.or_else(by_exit) {
             let line = line.map(|line: &str| head(line, SHOWN_BYTES).to_owned());
@@ -76,7 +78,7 @@ pub fn diagnose(engine: Engine, exit: Exit, tail: &[String]) -> Diagnosis {
     Diagnosis { class: Class::Unknown, line: None, hint: Class::Unknown.hint(engine, None) }
 }
 
-/// The exception at the root of this one, as far as it is of the same class.
+/// The exception at the root of this one, as far as it is of the same class, and no less sure.
 fn cause<'a>(
     class: Class,
     found: &'a Evidence<'a>,
