@@ -5,6 +5,7 @@
 mod boundary;
 mod bounds;
 mod differ;
+mod engines;
 mod entry;
 mod fuzz;
 mod gpu;

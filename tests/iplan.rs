@@ -3,7 +3,7 @@ mod address;
 mod changed;
 mod named;
 mod spoken;
-mod walk;
+pub(crate) mod walk;
 mod walk_llama;
 
 use crate::kit::{Output, Sandbox, free_port, root, speaking};

@@ -41,6 +41,37 @@ fn values(option: &Value) -> Vec<(&'static str, String, Value)> {
     }
 }
 
+/// By instance: a spelling of the option, and its value; null for none.
+type Meant = BTreeMap<String, (String, Value)>;
+
+/// One instance for each value of each option: the TOML, and what the parser is to have.
+pub(crate) fn each(options: &[Value], model: &str, folder: &str) -> (String, Meant) {
+    let (mut toml, mut expected) = (String::new(), Meant::new());
+    let ours = ["--help", "--host", "--port", "--config", &format!("--{model}")].map(str::to_owned);
+    for (number, option) in options.iter().enumerate() {
+        let spellings: Vec<&str> =
+            option["spellings"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
+        // Secrets go another way, and those of ours stand in every instance.
+        let secret = |name: &&str| ["key", "token", "password"].iter().any(|end| name.ends_with(end));
+        if spellings.iter().any(|name| ours.contains(&(*name).to_owned()) || secret(name)) {
+            continue;
+        }
+        let key = spellings[0].trim_start_matches('-');
+        for (what, value, read) in values(option) {
+            let instance = format!("o{number}-{what}");
+            writeln!(
+                toml,
+                "[instance.{instance}.control]\nallow = ['gpu_count', 'address', 'file_missing']\n[instance.{instance}.server]\n\
+                 {model} = '{folder}'\nport = {}\n{key} = {value}",
+                free_port()
+            )
+            .unwrap();
+            expected.insert(instance, (spellings[0].to_owned(), read));
+        }
+    }
+    (toml, expected)
+}
+
 /// Every option of a real engine is planned by itself, and what is written for it parsed by a parser made of the same options.
 fn walked(engine: &str, dump: &str, model: &str) {
     let sandbox = machine();
@@ -50,30 +81,8 @@ fn walked(engine: &str, dump: &str, model: &str) {
     );
     let dump = root().join("tests/data/vocabularies").join(dump);
     let text = sandbox.sh(&format!("gzip -dc {}", dump.display())).stdout;
-    let (mut toml, mut expected) = (String::new(), BTreeMap::new());
-    let ours = ["--help", "--host", "--port", "--config", &format!("--{model}")].map(str::to_owned);
-    for (number, line) in text.lines().enumerate() {
-        let option: Value = serde_json::from_str(line).unwrap();
-        let spellings: Vec<&str> =
-            option["spellings"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
-        // Secrets go another way, and those of ours stand in every instance.
-        let secret = |name: &&str| ["key", "token", "password"].iter().any(|end| name.ends_with(end));
-        if spellings.iter().any(|name| ours.contains(&(*name).to_owned()) || secret(name)) {
-            continue;
-        }
-        let key = spellings[0].trim_start_matches('-');
-        for (what, value, read) in values(&option) {
-            let instance = format!("o{number}-{what}");
-            writeln!(
-                toml,
-                "[instance.{instance}.control]\nallow = ['gpu_count', 'address', 'file_missing']\n[instance.{instance}.server]\n\
-                 {model} = '$M/folder'\nport = {}\n{key} = {value}",
-                free_port()
-            )
-            .unwrap();
-            expected.insert(instance, (spellings[0].to_owned(), read));
-        }
-    }
+    let options: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (toml, expected) = each(&options, model, "$M/folder");
     let output = plan(&sandbox, engine, &toml);
     assert!(output.all("failed").is_empty(), "{:#?}", output.all("failed"));
     sandbox.write("plans.jsonl", &output.stdout);

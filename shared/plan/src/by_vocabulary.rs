@@ -216,12 +216,13 @@ impl Line<'_> {
         }
     }
 
-    /// argparse takes what begins with a minus for a flag, plain numbers excepted; llama.cpp takes what follows a flag.
+    /// argparse takes what begins with a minus for a flag, plain numbers excepted; vLLM's own takes -0.5 for a dotted one.
+    /// llama.cpp takes what follows a flag.
     fn looks_like_a_flag(&self, value: &str) -> bool {
         self.vocabulary.parser == Parser::Argparse
             && value.len() > 1
             && value.starts_with('-')
-            && !typed::plain_number(&value[1..])
+            && !value[1..].bytes().all(|byte| byte.is_ascii_digit())
     }
 
     fn dotted(&self, subkey: &str, node: &Node) -> Result<Written, Wrong> {

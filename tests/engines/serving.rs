@@ -1,0 +1,73 @@
+//! From a TOML file to an answer: with a key, sealed, as a user whom nobody knows, and on two ranks.
+use super::{LIMIT, Real, on, on_each};
+use crate::kit::{Output, as_root};
+
+/// From nothing to an answer and back to nothing, in one shell, because what is sealed cannot be seen from outside.
+fn whole(real: &Real, before: &str) -> Output {
+    let pipe = format!(
+        "ienv {} | iplan | ilaunch | iprobe --timeout {} | ichat --max-tokens 8 Hello && istop",
+        real.engine,
+        LIMIT.as_secs()
+    );
+    real.sandbox.sh(&format!("{before} bash -euo pipefail -c '{pipe}'"))
+}
+
+#[test]
+fn the_pipe_reaches_an_answer_and_a_key_is_asked_for_and_kept() {
+    on_each("pipe to an answer, with a key", |real| {
+        real.configure("api_key = 'sesame-and-more'");
+        let stages = format!("| ilaunch | iprobe --timeout {} | ichat --max-tokens 8 Hello", LIMIT.as_secs());
+        let output = real.pipe(&stages).exits(0);
+        assert_eq!(output.kinds(), ["env", "plan", "instance", "ready", "answer"]);
+        assert_ne!(output.one("answer")["content"], "");
+        let head = real.answer("GET /v1/models");
+        assert!(head.starts_with("HTTP/1.1 401"), "{head}");
+        let held = real.held();
+        let stopped = real.sandbox.sh("istop").exits(0).one("stopped");
+        assert_eq!(stopped["how"], "term", "{stopped}");
+        real.is_gone(&held);
+        assert!(!output.transcript().contains("sesame") && !real.log().contains("sesame"));
+    });
+}
+
+#[test]
+fn a_sealed_start_reaches_an_answer() {
+    on_each("sealed start", |real| {
+        real.configure("");
+        let output = whole(real, "iseal --").exits(0);
+        assert_eq!(output.kinds(), ["env", "plan", "instance", "ready", "answer", "stopped"]);
+    });
+}
+
+#[test]
+fn a_user_whom_nobody_knows_gets_an_answer() {
+    if !as_root() {
+        return;
+    }
+    on_each("uid without a passwd entry", |real| {
+        real.configure("");
+        drop(real.sandbox.sh("chown -R 41234:0 .").exits(0));
+        // The interpreter may lie where only root may enter; what such a user may not write, he may not write here either.
+        let may = "--inh-caps=+dac_read_search --ambient-caps=+dac_read_search";
+        let before = format!(
+            "env -u USER -u LOGNAME HOME=/nonexistent setpriv --reuid=41234 --regid=0 --clear-groups {may}"
+        );
+        let output = whole(real, &before).exits(0);
+        assert_eq!(output.kinds(), ["env", "plan", "instance", "ready", "answer", "stopped"]);
+    });
+}
+
+#[test]
+fn two_ranks_answer_and_leave_nothing() {
+    on(&["vllm"], "two ranks", |real| {
+        real.configure(
+            "tensor_parallel_size = 2\n[instance.a.control]\nallow = ['gpu_count']\n[instance.a.env]\n\
+             VLLM_CPU_KVCACHE_SPACE = '1'\nOMP_NUM_THREADS = '1'\nVLLM_CPU_OMP_THREADS_BIND = '0|1'",
+        );
+        real.serve();
+        let held = real.held();
+        assert!(real.named("Worker").len() >= 2, "{:?}", held.pids);
+        drop(real.sandbox.sh("istop").exits(0).one("stopped"));
+        real.is_gone(&held);
+    });
+}
