@@ -4,6 +4,7 @@ mod config;
 mod joining;
 mod keeper;
 mod kills;
+mod memory;
 mod old_kernel;
 mod output;
 mod sweep;

@@ -14,9 +14,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// Calls, and the errors that each may come to. What asks for memory is left out, because without it a process aborts, and
-/// close(2), because the standard library asks for no answer.
-const CALLS: [(&str, &[&str]); 35] = [
+/// Calls, and the errors that each may come to. close(2) is left out, because the standard library asks for no answer.
+const CALLS: [(&str, &[&str]); 37] = [
     ("openat", &["EIO", "EMFILE", "ENOMEM", "EINTR"]),
     ("read", &["EIO", "EINTR", "ENOMEM"]),
     ("pread64", &["EIO", "EINTR"]),
@@ -52,6 +51,8 @@ const CALLS: [(&str, &[&str]); 35] = [
     ("wait4", &["EINTR"]),
     ("kill", &["EPERM"]),
     ("pidfd_open", &["ENOSYS", "EMFILE"]),
+    ("mmap", &["ENOMEM"]),
+    ("brk", &["ENOMEM"]),
 ];
 
 /// Longer than any of these runs takes, and all of its own limits together.

@@ -47,9 +47,19 @@ impl Dir {
         Ok(Self { actor: owner.clone(), expected: owner.uid(), ..dir })
     }
 
-    pub(crate) fn new(fd: OwnedFd, path: PathBuf, actor: Owner) -> io::Result<Self> {
-        let stat = fstat(&fd)?;
-        Ok(Self { fd, path, actor, stat, expected: stat.st_uid })
+    pub(crate) fn new(fd: OwnedFd, stat: Stat, path: PathBuf, actor: Owner) -> Self {
+        Self { fd, path, actor, stat, expected: stat.st_uid }
+    }
+
+    /// Whether it still has a name, and the owner and the permissions that it had when it was opened.
+    #[must_use]
+    pub fn is_unchanged(&self) -> bool {
+        let same = |now: Stat| {
+            let (then, now) = (&self.stat, &now);
+            (then.st_uid, then.st_gid, then.st_mode) == (now.st_uid, now.st_gid, now.st_mode)
+                && now.st_nlink > 0
+        };
+        fstat(&self.fd).is_ok_and(same)
     }
 
     /// The folder of this name in it, which is no link.
@@ -73,7 +83,8 @@ impl Dir {
     /// Whose it is.
     #[must_use]
     pub fn owner(&self) -> Owner {
-        Owner::of_stat(&self.stat)
+        // A look into the user database is spared where there was one already.
+        if self.actor.uid() == self.stat.st_uid { self.actor.clone() } else { Owner::of_stat(&self.stat) }
     }
 
     /// Whether nobody but root and us can have put anything here. A group that may write is ours or root's own.
@@ -206,14 +217,19 @@ pub(crate) fn one_name(name: &OsStr) -> io::Result<&OsStr> {
     Ok(name)
 }
 
+/// Most files that are read as a whole are smaller.
+const USUAL: usize = 64 << 10;
+
 /// All of a file, at most `cap` bytes. A size that is only claimed costs nothing.
 pub(crate) fn read_capped(file: File, cap: usize) -> io::Result<Vec<u8>> {
     let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {cap} bytes"));
     let most = u64::try_from(cap).unwrap_or(u64::MAX);
-    if file.metadata()?.len() > most {
+    let size = file.metadata()?.len();
+    if size > most {
         return Err(too_large());
     }
-    let mut bytes = Vec::new();
+    // Room for one read(2) of what is usual; what it is more is read as it comes.
+    let mut bytes = Vec::with_capacity(usize::try_from(size).map_or(USUAL, |size| USUAL.min(size + 1)));
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > cap { Err(too_large()) } else { Ok(bytes) }
 }

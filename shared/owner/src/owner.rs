@@ -2,6 +2,7 @@
 use crate::credentials::{Credentials, is_root};
 use nix::unistd::{self, Gid, Uid};
 use rustix::fs::{AtFlags, CWD, Stat, fstat, statat};
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::ffi::CString;
 use std::io;
@@ -9,6 +10,13 @@ use std::os::fd::AsFd;
 
 /// The group of users that the user database does not know, where a file gives no better one.
 const NO_GROUP: u32 = 65_534;
+
+/// More users than that have engines on few machines.
+const MOST_KNOWN: usize = 8;
+
+thread_local! {
+    static KNOWN: RefCell<Vec<Owner>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A user, as far as the kernel's checks are concerned. It comes from our own process, from the user database, or from
 /// something that the kernel says who owns, and never from a number that somebody wrote down.
@@ -79,16 +87,29 @@ impl Owner {
     /// folder that hands its group down. Only of a user whom the database does not know there is no better sign.
     pub(crate) fn of_stat(stat: &Stat) -> Self {
         let (uid, gid) = (stat.st_uid, stat.st_gid);
-        let known = || unistd::User::from_uid(Uid::from_raw(uid)).ok().flatten();
         // Whoever is not root never acts as anybody, so nobody needs to be looked up.
         if is_root()
             && uid != 0
-            && let Some(owner) = known().and_then(|entry| Self::of_entry(&entry).ok())
+            && let Some(owner) = Self::known(uid)
         {
             return owner;
         }
         let gid = if gid == 0 && uid != 0 { NO_GROUP } else { gid };
         Self { credentials: Credentials { uid, gid, groups: vec![gid] } }
+    }
+
+    /// As the user database has him, which is asked once: a way leads through many folders of one user.
+    fn known(uid: u32) -> Option<Self> {
+        let met = KNOWN.with_borrow(|known| known.iter().find(|owner| owner.uid() == uid).cloned());
+        met.or_else(|| {
+            let entry = unistd::User::from_uid(Uid::from_raw(uid)).ok().flatten()?;
+            let owner = Self::of_entry(&entry).ok()?;
+            KNOWN.with_borrow_mut(|known| {
+                known.truncate(MOST_KNOWN - 1);
+                known.insert(0, owner.clone());
+            });
+            Some(owner)
+        })
     }
 
     /// User id.

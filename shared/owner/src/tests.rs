@@ -195,7 +195,7 @@ fn what_is_no_file_or_too_large_is_refused_at_once() {
     give(&ground.path("u/stranger"), V, "text");
     fs::create_dir(ground.path("u/folder")).unwrap();
     refused(dir.read("fifo", SMALL), io::ErrorKind::InvalidData);
-    refused(dir.append("fifo", 0o644), io::ErrorKind::InvalidData);
+    refused(dir.open_or_make("fifo", 0o644), io::ErrorKind::InvalidData);
     refused(dir.read("large", SMALL), io::ErrorKind::FileTooLarge);
     refused(dir.read("stranger", SMALL), io::ErrorKind::PermissionDenied);
     refused(dir.read("../secret", SMALL), io::ErrorKind::InvalidInput);
@@ -213,13 +213,13 @@ fn what_is_written_is_the_users_and_takes_the_place_of_what_was_planted() {
     let dir = Dir::open(&ground.path("u")).unwrap();
     symlink(ground.path("secret"), ground.path("u/status.json")).unwrap();
     refused(dir.overwrite("status.json", b"x"), io::ErrorKind::InvalidData);
-    refused(dir.append("status.json", 0o644), io::ErrorKind::InvalidData);
+    refused(dir.open_or_make("status.json", 0o644), io::ErrorKind::InvalidData);
     dir.replace("status.json", 0o640, b"{}").unwrap();
     let made = fs::symlink_metadata(ground.path("u/status.json")).unwrap();
     assert_eq!((made.uid(), made.mode() & 0o7777, made.is_file()), (U, 0o640, true));
     dir.overwrite("status.json", b"1").unwrap();
     assert_eq!(dir.read("status.json", SMALL).unwrap().unwrap(), b"1 ");
-    dir.append("log", 0o644).unwrap().write_all(b"line").unwrap();
+    dir.open_or_make("log", 0o644).unwrap().write_all(b"line").unwrap();
     assert_eq!(fs::metadata(ground.path("u/log")).unwrap().uid(), U);
     // A folder cannot be replaced, and the draft goes.
     fs::create_dir(ground.path("u/folder")).unwrap();

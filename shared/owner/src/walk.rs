@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 /// As many links as the kernel follows in one path.
 const LINKS: usize = 40;
@@ -86,7 +87,7 @@ pub(crate) fn step(at: &Dir, name: &OsStr) -> io::Result<Step> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {
             let actor = rights(at, &stat);
-            Ok(Step::Folder(Dir::new(entry, at.path.join(name), actor)?))
+            Ok(Step::Folder(Dir::new(entry, stat, at.path.join(name), actor)))
         }
         FileType::Symlink => {
             if at.is_open_to_others() && stat.st_nlink > 1 && is_trusted(stat.st_uid) {
@@ -108,24 +109,30 @@ fn rights(at: &Dir, stat: &Stat) -> Owner {
 /// Whether this number stands for all users whom our user namespace does not know. Whoever made the namespace owns its
 /// root folder, and may do what he likes with us.
 fn is_unmapped(uid: u32) -> bool {
+    // What it is does not change while we run.
+    static UNMAPPED: OnceLock<Option<u32>> = OnceLock::new();
+    *UNMAPPED.get_or_init(unmapped) == Some(uid)
+}
+
+/// That number; `None` where it is a user's.
+fn unmapped() -> Option<u32> {
     let number = |path| std::fs::read_to_string(path).ok()?.trim().parse::<u32>().ok();
-    if number("/proc/sys/kernel/overflowuid").unwrap_or(65_534) != uid {
-        return false;
-    }
+    let uid = number("/proc/sys/kernel/overflowuid").unwrap_or(65_534);
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let covers = |line: &str| {
         let mut fields = line.split_ascii_whitespace().map(|field| field.parse::<u64>().unwrap_or(0));
         let (first, _, count) = (fields.next()?, fields.next()?, fields.next()?);
         (first..first + count).contains(&u64::from(uid)).then_some(())
     };
-    !map.lines().any(|line| covers(line).is_some())
+    (!map.lines().any(|line| covers(line).is_some())).then_some(uid)
 }
 
 fn start(path: &Path, actor: &Owner) -> io::Result<Dir> {
     let from = if path.is_absolute() { "/" } else { "." };
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let fd = actor.act(|| openat(CWD, from, flags, Mode::empty()))??;
-    let dir = Dir::new(fd, PathBuf::from(from), actor.clone())?;
+    let stat = fstat(&fd)?;
+    let dir = Dir::new(fd, stat, PathBuf::from(from), actor.clone());
     // The root folder is as good as the machine.
     let actor = if path.is_absolute() { actor.clone() } else { rights(&dir, &dir.stat) };
     Ok(Dir { actor, ..dir })

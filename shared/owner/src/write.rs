@@ -87,17 +87,6 @@ impl Dir {
         file.write_all(&padded)
     }
 
-    /// Open a file to write at its end, and make it where it is missing.
-    ///
-    /// # Errors
-    /// What the system says, and as [`Dir::open_own`].
-    pub fn append(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<File> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
-        let (file, stat) = self.open_regular(name.as_ref(), flags, Mode::from(mode))?;
-        self.must_be_own(&stat)?;
-        Ok(file)
-    }
-
     /// Open a file to read and write, and make it where it is missing, with these permissions where it is.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Hearing a process of another user: both of its outputs, by lines, in bounded memory, until it has ended.
 //!
 //! Another process of that user may hold the pipes too, write into them, and keep them open for ever: so it is the end of
-//! the child that ends it, and not the end of what is written.
+//! the child that ends it, and not the end of what is written. A child that does nothing any more is not waited for, and none
+//! for ever: its user can have it do something for ever.
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
@@ -22,6 +23,25 @@ const AFTERMATH: Duration = Duration::from_secs(1);
 /// How often the child is looked at while nothing comes.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long it may do nothing. A disk that does not answer for so long does not answer.
+const STALL: Duration = Duration::from_secs(15 * 60);
+/// How long it may take, whatever it does: no install and no download takes so long.
+const TOTAL: Duration = Duration::from_secs(24 * 3600);
+/// How often is looked whether it does anything.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How long a child is waited for.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    stall: Duration,
+    total: Duration,
+    look: Duration,
+}
+
+impl Limits {
+    pub(crate) const USUAL: Self = Self { stall: STALL, total: TOTAL, look: LOOK };
+}
+
 /// What was heard.
 pub(crate) enum Heard<'a> {
     /// A line of standard output, its newline taken off.
@@ -34,15 +54,17 @@ pub(crate) enum Heard<'a> {
 ///
 /// # Errors
 /// What the system says; `InvalidData` where it says more, or longer lines, than records have; `Interrupted` where somebody
-/// has stopped it; and what `each` says.
+/// has stopped it; `TimedOut` where it does not end; and what `each` says.
 pub(crate) fn hear<E: From<io::Error>>(
     child: &mut Child,
+    limits: Limits,
     each: &mut dyn FnMut(Heard<'_>) -> Result<(), E>,
 ) -> Result<ExitStatus, E> {
     let mut output = Pipe::of(child.stdout.take().map(Into::into), LINE_BYTES)?;
     let mut notes = Pipe::of(child.stderr.take().map(Into::into), NOTE_BYTES)?;
     let mut ended: Option<(ExitStatus, Instant)> = None;
     let mut closing = Duration::from_micros(250);
+    let mut patience = Patience::with(child.id(), limits);
     loop {
         let limit = match ended {
             Some(_) => Duration::ZERO,
@@ -54,6 +76,7 @@ pub(crate) fn hear<E: From<io::Error>>(
             }
         };
         let came = wait(&[&output, &notes], limit)?;
+        patience.check(output.total)?;
         output.read()?;
         notes.read()?;
         if output.total > TOTAL_BYTES || output.is_overlong() {
@@ -71,6 +94,47 @@ pub(crate) fn hear<E: From<io::Error>>(
             None => ended = look(child)?.map(|status| (status, Instant::now())),
         }
     }
+}
+
+/// Whether it is worth waiting on.
+struct Patience {
+    pid: u32,
+    limits: Limits,
+    begun: Instant,
+    looked: Instant,
+    /// When it last did something: how much it had said by then, and how long it had been at work.
+    moved: (Instant, usize, Duration),
+}
+
+impl Patience {
+    fn with(pid: u32, limits: Limits) -> Self {
+        let now = Instant::now();
+        Self { pid, limits, begun: now, looked: now, moved: (now, 0, Duration::ZERO) }
+    }
+
+    /// What it says on standard error is no sign of work.
+    fn check(&mut self, said: usize) -> io::Result<()> {
+        if self.looked.elapsed() < self.limits.look {
+            return Ok(());
+        }
+        self.looked = Instant::now();
+        let (since, before, worked) = self.moved;
+        // Of a family: those that have ended count no more, so that it may become less, too.
+        let works = tree::processor_time(self.pid, true);
+        if (before, worked) != (said, works) {
+            self.moved = (self.looked, said, works);
+        } else if since.elapsed() >= self.limits.stall {
+            return Err(late("it did nothing", self.limits.stall));
+        }
+        if self.begun.elapsed() >= self.limits.total {
+            return Err(late("it did not end", self.limits.total));
+        }
+        Ok(())
+    }
+}
+
+fn late(what: &str, limit: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("{what} for {} s", limit.as_secs()))
 }
 
 /// How the child ended, if it has.
@@ -160,5 +224,41 @@ impl Pipe {
     fn rest<E>(&mut self, each: &mut dyn FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         let rest = std::mem::take(&mut self.held);
         if rest.is_empty() { Ok(()) } else { each(&rest) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    /// How long a child with this script was heard, and how that ended.
+    fn heard(script: &str, stall: u64, total: u64) -> (Duration, io::Result<ExitStatus>) {
+        let [stall, total, look] = [stall, total, 50].map(Duration::from_millis);
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (mut child, begun) = (command.spawn().unwrap(), Instant::now());
+        let heard = hear(&mut child, Limits { stall, total, look }, &mut |_| Ok::<(), io::Error>(()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        (begun.elapsed(), heard)
+    }
+
+    #[test]
+    fn a_child_that_does_nothing_is_given_up_and_so_is_one_that_never_ends() {
+        let late = |(took, heard): (Duration, io::Result<ExitStatus>)| {
+            assert!(took < Duration::from_secs(20), "{took:?}");
+            heard.unwrap_err()
+        };
+        let stalled = late(heard("exec sleep 1000", 300, 60_000));
+        assert_eq!(
+            (stalled.kind(), stalled.to_string().as_str()),
+            (io::ErrorKind::TimedOut, "it did nothing for 0 s")
+        );
+        let chatters = late(heard("while :; do echo >&2; sleep 0.2; done", 60_000, 1_000));
+        assert_eq!(chatters.to_string(), "it did not end for 1 s");
+        assert!(
+            heard("i=0; while [ $i -lt 9 ]; do echo; sleep 0.1; i=$((i+1)); done", 800, 60_000).1.is_ok()
+        );
     }
 }

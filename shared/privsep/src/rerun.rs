@@ -1,6 +1,6 @@
 //! This tool once more, as another user.
 use crate::Crossing;
-use crate::hear::{Heard, hear};
+use crate::hear::{Heard, Limits, hear};
 use crate::text::{TEXT_BYTES, clean};
 use child::{Leader, Start, User};
 use record::{Record, Writer};
@@ -45,7 +45,7 @@ impl Rerun {
     pub fn run(self, crossing: &mut Crossing<'_>, io: &mut Io) -> Result<(), Failure> {
         let (by, what) = (crossing.by, format!("cannot run {} as {}", crossing.by, self.user.name));
         let mut child = self.start().map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
-        let heard = hear(&mut child, &mut |heard| match heard {
+        let heard = hear(&mut child, Limits::USUAL, &mut |heard| match heard {
             Heard::Note(text) => {
                 note(by, text);
                 Ok(())
@@ -69,6 +69,8 @@ impl Rerun {
             Err(Trouble::Said(failure) | Trouble::Writing(failure)) => Err(failure),
             Err(Trouble::Hearing(error)) => Err(match error.kind() {
                 io::ErrorKind::InvalidData => Failure::io(Code::Input, what, &error),
+                io::ErrorKind::TimedOut => Failure::io(Code::Later, what, &error)
+                    .hint("look what its user's processes wait for, and run again"),
                 io::ErrorKind::Interrupted => {
                     Failure::io(Code::Later, what, &error).hint("it was ended; run again")
                 }

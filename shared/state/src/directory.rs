@@ -1,15 +1,15 @@
 //! One instance's state directory.
-use crate::{Status, lock, run_dir};
+use crate::{Status, lock, reached, run_dir};
 use owner::{Dir, Owner};
 use record::{Engine, Keeper, Plan};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// The largest files that are read. What a keeper writes is far below; its user may write anything.
 const STATUS_BYTES: usize = 256 << 10;
 const PLAN_BYTES: usize = 4 << 20;
 const KEY_BYTES: usize = 64 << 10;
-
 /// `<run_dir>/<engine>/<instance>`, by its path. Its user can write all of it, so that everything in it is reached through
 /// [`Directory::open`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,11 +48,15 @@ impl Directory {
     }
 
     /// Open it: below a run directory where nobody but root and us can have made anything, and with the rights of the user
-    /// whose instance it is.
+    /// whose instance it is. What is asked of it within a moment is asked of the same folder.
     ///
     /// # Errors
     /// What the system says; that the run directory is somebody else's.
-    pub fn open(&self) -> io::Result<Dir> {
+    pub fn open(&self) -> io::Result<Rc<Dir>> {
+        reached::again(&self.path, || self.walk())
+    }
+
+    fn walk(&self) -> io::Result<Dir> {
         let path = std::path::absolute(&self.path)?;
         let (Some(instance), Some(folder)) = (path.file_name(), path.parent()) else {
             return Err(rustix::io::Errno::INVAL.into());
@@ -124,7 +128,14 @@ impl Directory {
     /// As [`Directory::status`].
     pub fn state(&self) -> io::Result<Option<(Keeper, Status)>> {
         // The lock first: a keeper that ends between the two reads has written its final state by then.
-        let alive = self.keeper()?.is_some();
+        self.state_while(self.keeper()?.is_some())
+    }
+
+    /// The same for whoever has asked for its keeper just now.
+    ///
+    /// # Errors
+    /// As [`Directory::status`].
+    pub fn state_while(&self, alive: bool) -> io::Result<Option<(Keeper, Status)>> {
         let Some(status) = self.status()? else { return Ok(None) };
         let last_word = matches!(status.state, Keeper::Failed | Keeper::Stopped);
         let state = if alive || last_word { status.state } else { Keeper::Lost };
@@ -152,7 +163,7 @@ impl Directory {
     }
 
     /// `None` where it does not exist.
-    fn existing(&self) -> io::Result<Option<Dir>> {
+    fn existing(&self) -> io::Result<Option<Rc<Dir>>> {
         match self.open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             other => other.map(Some),

@@ -27,9 +27,20 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             other => other.map_err(Taken::Io)?,
         };
-        let _lock = Lock::take_in(&dir)?;
+        let _lock = match Lock::take_in(&dir) {
+            // A folder, a link, a pipe: nobody keeps anything by that, or ever will while it stands there.
+            Err(Taken::Io(error)) if is_no_file(&error) => {
+                dir.remove_all(LOCK).map_err(Taken::Io)?;
+                Lock::take_in(&dir)?
+            }
+            other => other?,
+        };
         remove_all(&dir).map_err(Taken::Io)
     }
+}
+
+fn is_no_file(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::InvalidData)
 }
 
 fn remove_all(dir: &Dir) -> io::Result<bool> {
@@ -70,6 +81,13 @@ mod tests {
         assert_eq!(left, ["lock"]);
         assert!(elsewhere.join("kept").exists(), "links are not followed");
         assert!(!place.is_known() && !place.forget().unwrap());
+        // What stands in the lock's place is no lock.
+        fs::remove_file(folder.join("lock")).unwrap();
+        fs::create_dir_all(folder.join("lock/in/it")).unwrap();
+        assert!(place.keeper().is_err() && !place.forget().unwrap() && folder.join("lock").is_file());
+        fs::remove_file(folder.join("lock")).unwrap();
+        std::os::unix::fs::symlink(elsewhere.join("kept"), folder.join("lock")).unwrap();
+        assert!(!place.forget().unwrap() && folder.join("lock").symlink_metadata().unwrap().is_file());
         fs::remove_dir_all(&folder).unwrap();
         assert!(!place.is_known() && !place.forget().unwrap());
         fs::remove_dir_all(run_dir).unwrap();

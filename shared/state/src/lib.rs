@@ -9,6 +9,7 @@ mod handover;
 mod lock;
 mod log;
 mod note;
+mod reached;
 mod run_dir;
 mod select;
 mod status;

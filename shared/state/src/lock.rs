@@ -4,7 +4,7 @@
 //! fcntl locks also go when *any* descriptor of the file is closed, so the keeper opens the file exactly once.
 #![expect(clippy::disallowed_methods, reason = "a keeper takes the lock in its own user's directory")]
 use owner::Dir;
-use rustix::fs::{FlockOperation, Mode, OFlags, fcntl_lock};
+use rustix::fs::{FileType, FlockOperation, Mode, OFlags, fcntl_lock};
 use rustix::process::{Flock, FlockType, Pid, fcntl_getlk};
 use std::fs::File;
 use std::io;
@@ -32,7 +32,15 @@ impl Lock {
     /// [`Taken::By`] when another process holds it.
     pub fn take(path: &Path) -> Result<Self, Taken> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = rustix::fs::open(path, flags, Mode::from(0o644)).map_err(|e| Taken::Io(e.into()))?;
+        let refused = |why: &str| Taken::Io(io::Error::new(io::ErrorKind::InvalidData, why));
+        let file = rustix::fs::open(path, flags, Mode::from(0o644)).map_err(|error| match error {
+            rustix::io::Errno::LOOP => refused("it is a symbolic link"),
+            other => Taken::Io(other.into()),
+        })?;
+        let stat = rustix::fs::fstat(&file).map_err(|e| Taken::Io(e.into()))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(refused("it is no regular file"));
+        }
         // Readers need to open it, whatever the umask. Somebody else's file would not be ours to lock either.
         rustix::fs::fchmod(&file, Mode::from(0o644)).map_err(|e| Taken::Io(e.into()))?;
         Self::of(File::from(file))

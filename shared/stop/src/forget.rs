@@ -6,11 +6,15 @@ use std::thread;
 use std::time::Instant;
 use tool::{Code, Failure};
 
-/// Whether its status is no status, and nobody keeps it who would write a better one.
+/// Whether its status is no status, and nobody keeps it who would write a better one, or its lock is no lock.
 pub(crate) fn is_damaged(place: &Directory) -> bool {
     let broken =
         |error: &io::Error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
-    matches!(place.keeper(), Ok(None)) && place.status().is_err_and(|error| broken(&error))
+    match place.keeper() {
+        Ok(None) => place.status().is_err_and(|error| broken(&error)),
+        Ok(Some(_)) => false,
+        Err(error) => broken(&error),
+    }
 }
 
 /// As the instance's user, whose files they are. Says whether there was anything to forget.

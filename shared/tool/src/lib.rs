@@ -3,6 +3,7 @@
 //! Owns the main wrapper, [`Failure`] and the suite's exit codes, logging, progress bars, the names of all environment
 //! variables, and [`Io`]: a tool's end of the wire with the rules that hold for every tool. Nothing else in the project
 //! writes to stderr, and nothing but [`Io`] writes to stdout.
+mod abort;
 mod failure;
 mod io;
 mod nearest;
@@ -85,6 +86,7 @@ pub fn note(name: &str, text: &str) {
 fn begin<A: clap::Parser>() -> Result<(A, &'static str), ExitCode> {
     let command = A::command();
     let name: &'static str = command.get_name().to_owned().leak();
+    abort::end_with_a_code(name);
     let verbose = clap::Arg::new("verbose")
         .short('v')
         .long("verbose")

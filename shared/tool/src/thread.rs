@@ -70,10 +70,19 @@ pub fn no_answer(name: &str) -> Failure {
     Failure::new(Code::Unmet, format!("cannot finish '{name}'"), cause).hint("this is a fault of the tool")
 }
 
+/// The C library tries clone(2) only where clone3(2) is not there at all.
+const FILTERED: &str = "a filter of this container forbids clone3, and has to answer ENOSYS for it: a newer container runtime \
+                        does, and so does none (--security-opt seccomp=unconfined)";
+
 /// The failure to start a thread, with the limit that was reached and what to do. Code 75.
 #[must_use]
 pub fn refused(error: &io::Error) -> Failure {
-    Failure::io(Code::Later, "cannot start a thread", error).hint(limit_hint())
+    let what = "cannot start a thread";
+    match error.kind() {
+        // No limit answers so.
+        io::ErrorKind::PermissionDenied => Failure::io(Code::Unmet, what, error).hint(FILTERED),
+        _ => Failure::io(Code::Later, what, error).hint(limit_hint()),
+    }
 }
 
 /// The failure of doing `what` for which the system was asked for a process or a thread: code 75 where it has none to give,
@@ -140,5 +149,8 @@ mod tests {
         let failure = refused(&io::Error::from_raw_os_error(11));
         assert_eq!(failure.code, Code::Later);
         assert!(failure.hint.unwrap().contains("raise the limit"));
+        let failure = refused(&io::Error::from_raw_os_error(1));
+        assert_eq!(failure.code, Code::Unmet);
+        assert!(failure.hint.unwrap().contains("clone3"));
     }
 }

@@ -1,6 +1,7 @@
 //! Processes that a keeper has started, known by the state directory that their environment names, whoever they belong to.
 use crate::Process;
 use crate::marked::{environments, variable};
+use crate::process::{pids, short};
 use owner::Owner;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -43,11 +44,8 @@ pub fn instance_of(pid: u32) -> Option<String> {
 /// /proc cannot be read, or not what it says of a process that is there.
 pub fn kept() -> io::Result<Vec<Kept>> {
     let own = Owner::current();
-    let may_be_seen = |process: &Process| {
-        let lives = !process.zombie && !process.kernel;
-        lives && (own.uid() == 0 || Owner::of_process(process.pid).is_ok_and(|owner| owner == own))
-    };
-    kept_among(Process::listed()?.into_iter().filter(may_be_seen).collect())
+    let may_be_seen = |pid: &u32| own.uid() == 0 || Owner::of_process(*pid).is_ok_and(|owner| owner == own);
+    kept_among(pids()?.into_iter().filter(may_be_seen).collect())
 }
 
 /// Of our own user's keepers, the one that is not ourselves and whose engine's environment names this state directory.
@@ -55,14 +53,18 @@ pub fn kept() -> io::Result<Vec<Kept>> {
 pub fn other_keeper(state_dir: &Path) -> Option<u32> {
     let (own, us) = (std::process::id(), Owner::current());
     let theirs = |pid: &u32| *pid != own && Owner::of_process(*pid).is_ok_and(|owner| owner == us);
-    let keepers = named_like_a_keeper().into_iter().filter(theirs);
+    // Most are not his: that is one system call, and the name three.
+    let keepers =
+        pids().unwrap_or_default().into_iter().filter(theirs).filter(|pid| is_named_like_a_keeper(*pid));
     let names_it = |process: &Process| {
-        let environ = environments(vec![*process], &mut None).pop();
-        let named =
-            environ.as_ref().and_then(|(_, environ)| variable(environ, tool::vars::INFER_DEV_STATE_DIR));
-        named == Some(state_dir.as_os_str().as_bytes())
+        let named = |environ: &[u8]| {
+            let named = variable(environ, tool::vars::INFER_DEV_STATE_DIR)?;
+            (named == state_dir.as_os_str().as_bytes()).then_some(())
+        };
+        !environments(vec![process.pid], named, &mut None).is_empty()
     };
-    keepers.into_iter().find(|keeper| crate::family(*keeper).iter().any(names_it))
+    let mut keepers = keepers;
+    keepers.find(|keeper| crate::family(*keeper).iter().any(names_it))
 }
 
 /// The keeper that a process descends from.
@@ -78,28 +80,24 @@ pub fn keeper_of(process: Process) -> Option<Process> {
     None
 }
 
-fn named_like_a_keeper() -> Vec<u32> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| is_named_like_a_keeper(*pid)).collect()
-}
-
 fn is_named_like_a_keeper(pid: u32) -> bool {
-    fs::read(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_ascii_end() == KEEPER.as_bytes())
+    short(&format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_ascii_end() == KEEPER)
 }
 
-fn kept_among(processes: Vec<Process>) -> io::Result<Vec<Kept>> {
+fn kept_among(pids: Vec<u32>) -> io::Result<Vec<Kept>> {
     let mut unread = None;
-    let carried = |(process, environ): (Process, Vec<u8>)| {
-        let state_dir = variable(&environ, tool::vars::INFER_DEV_STATE_DIR)?;
-        let mark = variable(&environ, tool::vars::INFER_DEV_INSTANCE)?;
+    let carried = |environ: &[u8]| {
+        let state_dir = variable(environ, tool::vars::INFER_DEV_STATE_DIR)?;
+        let mark = variable(environ, tool::vars::INFER_DEV_INSTANCE)?;
         let mark = String::from_utf8(mark.to_vec()).ok()?;
-        let state_dir = PathBuf::from(std::ffi::OsStr::from_bytes(state_dir));
+        Some((PathBuf::from(std::ffi::OsStr::from_bytes(state_dir)), mark))
+    };
+    let kept = |(process, (state_dir, mark)): (Process, (PathBuf, String))| {
         let owner = Owner::of_process(process.pid).ok()?;
         let sees_our_files = owner.act(|| sees_our_files(process.pid)).unwrap_or(false);
         sees_our_files.then_some(Kept { process, owner, state_dir, mark })
     };
-    let found = environments(processes, &mut unread).into_iter().filter_map(carried).collect();
+    let found = environments(pids, carried, &mut unread).into_iter().filter_map(kept).collect();
     unread.map_or(Ok(found), Err)
 }
 

@@ -1,5 +1,6 @@
 //! Whose socket listens on a port, from the descriptors of processes.
 use crate::Process;
+use crate::process::pids;
 use crate::sockets::listening_on;
 use owner::Owner;
 use std::collections::HashSet;
@@ -94,7 +95,7 @@ fn sockets_of(pid: u32) -> Option<HashSet<u64>> {
 #[must_use]
 pub fn holder(inode: u64) -> Option<u32> {
     let holds = |pid: u32| sockets_of(pid).is_some_and(|inodes| inodes.contains(&inode));
-    Process::all().iter().map(|process| process.pid).find(|pid| holds(*pid))
+    pids().unwrap_or_default().into_iter().find(|pid| holds(*pid))
 }
 
 #[cfg(test)]

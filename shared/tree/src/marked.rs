@@ -1,21 +1,22 @@
 //! Processes that carry an instance's mark in their environment, wherever they have been reparented to.
 use crate::Process;
-use crate::process::is_hidden;
+use crate::process::{is_hidden, pids, short};
 use owner::Owner;
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read};
 use std::time::Duration;
 
 /// How often an environment that is empty is looked at, and the pause between: together far longer than an execve(2) takes.
 const LOOKS: usize = 10;
-/// More than the kernel lets a program start with.
-const LARGEST: usize = 8 << 20;
 const EXECUTING: Duration = Duration::from_millis(2);
+/// Larger than nearly all of them, and more than the kernel lets a program start with.
+const USUAL: usize = 256 << 10;
+const LARGEST: usize = 8 << 20;
 
 /// Every live process of this user whose environment holds `INFER_DEV_INSTANCE=<mark>`, ourselves excepted.
 ///
 /// Root without CAP_SYS_PTRACE, which is root in a container, cannot read another user's `/proc/PID/environ`; the user can.
-/// So each is read with the rights of its own user.
+/// So what we may not read is read with the rights of its own user.
 #[must_use]
 pub fn marked(mark: &str, user: &Owner) -> Vec<Process> {
     all_marked(mark, user).unwrap_or_default()
@@ -28,36 +29,29 @@ pub fn marked(mark: &str, user: &Owner) -> Vec<Process> {
 pub(crate) fn all_marked(mark: &str, user: &Owner) -> io::Result<Vec<Process>> {
     let own = std::process::id();
     let mut theirs = Vec::new();
-    for process in Process::listed()?.into_iter().filter(|p| p.pid != own && !p.zombie) {
-        match Owner::of_process(process.pid) {
-            Ok(owner) if owner == *user => theirs.push(process),
+    for pid in pids()?.into_iter().filter(|pid| *pid != own) {
+        match Owner::of_process(pid) {
+            Ok(owner) if owner == *user => theirs.push(pid),
             Err(error) if !is_hidden(&error) => return Err(error),
             _ => {}
         }
     }
     let mut unread = None;
-    let found = marks(environments(theirs, &mut unread));
-    match unread {
-        Some(error) => Err(error),
-        None => {
-            Ok(found.into_iter().filter(|(_, m)| m == mark.as_bytes()).map(|(process, _)| process).collect())
-        }
-    }
+    let carries = |environ: &[u8]| (mark_in(environ)? == mark.as_bytes()).then_some(());
+    let found = environments(theirs, carries, &mut unread);
+    unread.map_or(Ok(found.into_iter().map(|(process, ())| process).collect()), Err)
 }
 
 /// The mark that a process carries, whoever's it is; `None` where it carries none or may not be looked at.
 #[must_use]
 pub fn mark(pid: u32) -> Option<String> {
-    let (_, mark) = marks(environments(vec![Process::read(pid)?], &mut None)).pop()?;
+    let (_, mark) =
+        environments(vec![pid], |environ| mark_in(environ).map(<[u8]>::to_vec), &mut None).pop()?;
     String::from_utf8(mark).ok()
 }
 
-/// Those that carry a mark, each with its own.
-fn marks(environments: Vec<(Process, Vec<u8>)>) -> Vec<(Process, Vec<u8>)> {
-    let carried = |(process, environ): (Process, Vec<u8>)| {
-        Some((process, variable(&environ, tool::vars::INFER_DEV_INSTANCE)?.to_vec()))
-    };
-    environments.into_iter().filter_map(carried).collect()
+fn mark_in(environ: &[u8]) -> Option<&[u8]> {
+    variable(environ, tool::vars::INFER_DEV_INSTANCE)
 }
 
 /// A variable's value.
@@ -66,24 +60,34 @@ pub(crate) fn variable<'a>(environ: &'a [u8], name: &str) -> Option<&'a [u8]> {
     entries.find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
-/// The environments of those that may be looked at. A process that is just executing another program shows an empty one
-/// for a moment, so those are looked at again; a kernel thread never has one. `unread`: why one of them is missing that is
-/// there and may be looked at.
-pub(crate) fn environments(
-    processes: Vec<Process>,
+/// What is wanted of the environments of those that live and may be looked at, and that have it. `unread`: why one of them is
+/// missing that is there and may be looked at.
+///
+/// The environment comes first, because most processes have nothing that is wanted, and the kernel's threads and the dead
+/// have none to open.
+pub(crate) fn environments<T>(
+    pids: Vec<u32>,
+    wanted: impl Fn(&[u8]) -> Option<T>,
     unread: &mut Option<io::Error>,
-) -> Vec<(Process, Vec<u8>)> {
-    let mut found = Vec::new();
-    let mut unclear = processes;
+) -> Vec<(Process, T)> {
+    let (mut found, mut unclear, mut environ) = (Vec::new(), pids, vec![0; USUAL]);
     for look in 0..LOOKS {
         if look > 0 {
             std::thread::sleep(EXECUTING);
         }
         let mut empty = Vec::new();
-        for process in unclear {
-            match environment(process.pid) {
-                Ok(environ) if environ.is_empty() && !process.kernel => empty.push(process),
-                Ok(environ) => found.push((process, environ)),
+        for pid in unclear {
+            let seen = environment(pid, &mut environ).and_then(|count| match count {
+                0 => Ok(if is_executing(pid)? {
+                    empty.push(pid)
+                })
+                .map(|()| None),
+                count => {
+                    wanted(&environ[..count]).map_or(Ok(None), |it| Ok(Process::look(pid)?.zip(Some(it))))
+                }
+            });
+            match seen {
+                Ok(seen) => found.extend(seen.filter(|(process, _)| !process.zombie)),
                 Err(error) if is_hidden(&error) => {}
                 Err(error) => drop(unread.get_or_insert(error)),
             }
@@ -96,18 +100,39 @@ pub(crate) fn environments(
     found
 }
 
+/// Whether a process without an environment may be one that is just executing another program: it has none for a moment. The
+/// kernel's threads and the dead never have one, and of others the kernel says where theirs ends, once it has a place.
+fn is_executing(pid: u32) -> io::Result<bool> {
+    let Some(process) = Process::look(pid)? else { return Ok(false) };
+    if process.kernel || process.zombie {
+        return Ok(false);
+    }
+    let stat = Owner::of_process(pid)?.act(|| short(&format!("/proc/{pid}/stat")))??;
+    // The state, field 3, is the first behind the name, the end of the environment is field 51.
+    let end = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(48));
+    Ok(end.is_none_or(|end| end == "0"))
+}
+
 /// In one read(2): what is read in pieces is cut short where the process executes another program between two of them.
-fn environment(pid: u32) -> io::Result<Vec<u8>> {
-    let mut environ = vec![0; 256 << 10];
-    let owner = Owner::of_process(pid)?;
+fn environment(pid: u32, environ: &mut Vec<u8>) -> io::Result<usize> {
     loop {
-        let mut file = owner.act(|| fs::File::open(format!("/proc/{pid}/environ")))??;
-        let count = file.read(&mut environ)?;
+        let count = open(pid)?.read(environ)?;
         if count < environ.len() || count >= LARGEST {
-            environ.truncate(count);
-            return Ok(environ);
+            return Ok(count);
         }
         environ.resize(2 * count, 0);
+    }
+}
+
+/// The file is the kernel's: no user can put another one in its place. What we may not see its user may.
+fn open(pid: u32) -> io::Result<File> {
+    let open = || File::open(format!("/proc/{pid}/environ"));
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let owner = Owner::of_process(pid)?;
+            if owner.is_current() { Err(error) } else { owner.act(open)? }
+        }
+        other => other,
     }
 }
 
@@ -136,14 +161,14 @@ mod tests {
     fn one_that_executes_program_after_program_is_always_found() {
         let script = "n=0; [ $1 -lt 2000 ] && exec sh \"$0\" $(($1 + 1)); sleep 60";
         let file = std::env::temp_dir().join(format!("tree-exec-{}", std::process::id()));
-        fs::write(&file, script).unwrap();
+        std::fs::write(&file, script).unwrap();
         let mut command = std::process::Command::new("sh");
         command.arg(&file).arg("0").env(tool::vars::INFER_DEV_INSTANCE, "tree-test-3");
         let mut child = command.spawn().unwrap();
         let missed = (0..200).filter(|_| marked("tree-test-3", &Owner::current()).is_empty()).count();
         child.kill().unwrap();
         child.wait().unwrap();
-        fs::remove_file(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
         assert_eq!(missed, 0);
     }
 }

@@ -2,7 +2,8 @@
 use crate::Pinned;
 use rustix::process::Signal;
 use std::collections::HashMap;
-use std::{fs, io};
+use std::fs;
+use std::io::{self, Read};
 
 /// The flag of the kernel's threads. Their ids tell nothing: a container has its own 2.
 const PF_KTHREAD: u32 = 0x0020_0000;
@@ -26,37 +27,29 @@ impl Process {
     /// The process of this id; `None` when there is none.
     #[must_use]
     pub fn read(pid: u32) -> Option<Self> {
-        Self::parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        Self::look(pid).ok()?
+    }
+
+    /// The same for whoever must miss none: `None` for one that has gone.
+    pub(crate) fn look(pid: u32) -> io::Result<Option<Self>> {
+        match short(&format!("/proc/{pid}/stat")) {
+            Ok(stat) => Ok(Self::parse(pid, &stat)),
+            Err(error) if is_hidden(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What its program is called, on one line; any user's process can call itself anything.
     #[must_use]
     pub fn name(pid: u32) -> Option<String> {
-        let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
-        Some(tool::one_line(String::from_utf8_lossy(&name).trim_end()))
+        let name = short(&format!("/proc/{pid}/comm")).ok()?;
+        Some(tool::one_line(name.trim_end()))
     }
 
     /// Every process that we can see, for a look: none where /proc cannot be read.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        Self::listed().unwrap_or_default()
-    }
-
-    /// The same for whoever must miss none.
-    ///
-    /// # Errors
-    /// /proc cannot be read, or not what it says of a process that is there.
-    pub(crate) fn listed() -> io::Result<Vec<Self>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir("/proc")? {
-            let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-            match fs::read_to_string(format!("/proc/{pid}/stat")) {
-                Ok(stat) => found.extend(Self::parse(pid, &stat)),
-                Err(error) if is_hidden(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(found)
+        pids().unwrap_or_default().into_iter().filter_map(Self::read).collect()
     }
 
     /// The name in parentheses may hold anything, parentheses too: the fields are counted from the last one.
@@ -72,6 +65,25 @@ impl Process {
         let zombie = ended && threads <= 1;
         Some(Self { pid, parent, zombie, started, kernel: flags & PF_KTHREAD != 0 })
     }
+}
+
+/// The ids of all processes that we can see.
+///
+/// # Errors
+/// /proc cannot be read.
+pub(crate) fn pids() -> io::Result<Vec<u32>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        found.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    Ok(found)
+}
+
+/// What the kernel says in a few hundred bytes, in one read(2): machines have thousands of processes.
+pub(crate) fn short(path: &str) -> io::Result<String> {
+    let mut text = [0; 4096];
+    let count = fs::File::open(path)?.read(&mut text)?;
+    Ok(String::from_utf8_lossy(&text[..count]).into_owned())
 }
 
 /// Whether an error of /proc/PID says that the process has gone, or is nobody's business of ours.

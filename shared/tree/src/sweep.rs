@@ -33,13 +33,13 @@ pub struct Swept {
 pub fn sweep(mark: &str, user: &Owner, leader: Option<u32>) -> io::Result<Swept> {
     let mut met = HashSet::new();
     let mut swept = Swept::default();
+    let mut found = all_marked(mark, user)?;
     for round in 0..ROUNDS {
-        let found = all_marked(mark, user)?;
         if found.is_empty() {
             break;
         }
         met.extend(found.iter().map(|process| (process.pid, process.started)));
-        let pinned: Vec<Pinned> = found.into_iter().filter_map(Pinned::of).collect();
+        let pinned: Vec<Pinned> = found.iter().copied().filter_map(Pinned::of).collect();
         if round == 0 {
             for process in pinned.iter().filter(|process| Some(process.pid()) != leader) {
                 signal(user, process, Signal::TERM);
@@ -47,15 +47,18 @@ pub fn sweep(mark: &str, user: &Owner, leader: Option<u32>) -> io::Result<Swept>
                 signal(user, process, Signal::CONT);
             }
             if ended(&pinned, GRACE) {
+                found = all_marked(mark, user)?;
                 continue;
             }
         }
         swept.killed = true;
-        if !kill(pinned, &|process| signal(user, process, Signal::KILL), DEATH) {
+        let all_ended = kill(pinned, &|process| signal(user, process, Signal::KILL), DEATH);
+        found = all_marked(mark, user)?;
+        if !all_ended {
             break;
         }
     }
-    swept.stuck = all_marked(mark, user)?.first().map(|process| process.pid);
+    swept.stuck = found.first().map(|process| process.pid);
     swept.ended = u32::try_from(met.len()).unwrap_or(u32::MAX);
     Ok(swept)
 }

@@ -1,6 +1,7 @@
 //! Taking hold of an instance.
 use record::Keeper;
 use state::{Directory, Lock, Taken};
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
@@ -19,7 +20,7 @@ pub(crate) fn take(directory: &Directory, replace: bool) -> Result<Lock, Failure
             Ok(lock) => return Ok(lock),
             Err(Taken::By(pid)) => pid,
             Err(Taken::Io(error)) => {
-                return Err(Failure::io(Code::Unmet, format!("cannot lock {}", path.display()), &error));
+                return Err(not_a_lock(directory, &error));
             }
         };
         if !replace || Instant::now() > until {
@@ -29,6 +30,19 @@ pub(crate) fn take(directory: &Directory, replace: bool) -> Result<Lock, Failure
             until = Instant::now() + WORD;
         }
         thread::sleep(PAUSE);
+    }
+}
+
+/// Why it cannot be locked, and the way out where something else stands in its place.
+fn not_a_lock(directory: &Directory, error: &io::Error) -> Failure {
+    use io::ErrorKind::{InvalidData, IsADirectory};
+    let what = format!("cannot lock {}", directory.lock_file().display());
+    let failure = Failure::io(Code::Unmet, what, error);
+    match (error.kind(), directory.engine(), directory.instance()) {
+        (IsADirectory | InvalidData, Some(engine), Some(instance)) => {
+            failure.hint(format!("istop --forget {engine}/{instance} removes what stands there"))
+        }
+        _ => failure,
     }
 }
 

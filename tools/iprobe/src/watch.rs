@@ -168,7 +168,9 @@ impl Watch {
     }
 
     fn state(&self) -> Result<(Keeper, Status), Failure> {
-        let state = self.directory.state().map_err(|e| unreadable(&self.directory, "status.json", &e))?;
+        let unreadable = |name: &'static str| move |error| unreadable(&self.directory, name, &error);
+        let keeper = self.directory.keeper().map_err(unreadable("lock"))?;
+        let state = self.directory.state_while(keeper.is_some()).map_err(unreadable("status.json"))?;
         state.ok_or_else(|| nothing_kept(&self.directory))
     }
 

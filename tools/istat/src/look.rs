@@ -38,7 +38,8 @@ pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
         |name: &'static str| move |error: io::Error| unreadable(&place.path().join(name), &error);
     let (Some(engine), Some(instance)) = (place.engine(), place.instance()) else { return Ok(None) };
     let keeper = place.keeper().map_err(unreadable("lock"))?;
-    let Some((state, kept)) = place.state().map_err(unreadable("status.json"))? else { return Ok(None) };
+    let kept = place.state_while(keeper.is_some()).map_err(unreadable("status.json"))?;
+    let Some((state, kept)) = kept else { return Ok(None) };
     let plan = place.plan().map_err(unreadable("plan.json"))?;
     let user = place.user().map_err(unreadable(""))?;
     let processes = match (keeper, &kept.mark) {

@@ -1,0 +1,33 @@
+//! No memory to be had: a tool that cannot go on says so and ends with a code of the suite.
+use crate::kit::{Fake, Keeping};
+
+/// KiB of address space, from what the loader needs to what any of them does with threads.
+const LIMITS: std::ops::Range<u32> = 5_000..24_000;
+
+#[test]
+fn whatever_a_limit_on_memory_leaves_a_tool_ends_with_a_code_of_the_suite() {
+    let keeping = Keeping::new();
+    let stream = Fake::plan(&keeping, "fake").says("healthy", "").launched().stream();
+    let mut refused = 0;
+    for command in
+        ["istat", "ienv", "iprobe --once --state run/llama-cpp/fake", &format!("iprobe < {stream}")]
+    {
+        for limit in LIMITS.step_by(700) {
+            let output = keeping.sandbox.sh(&format!("ulimit -v {limit}; exec {command}"));
+            // Before it was there at all, it is the loader that speaks.
+            let loader = output.code == 127 && output.stderr.contains("error while loading shared libraries");
+            assert!(
+                loader || [0, 1, 69, 75].contains(&output.code),
+                "{command}, {limit}: {}",
+                output.transcript()
+            );
+            if output.stderr.contains("memory allocation of") {
+                refused += 1;
+                let says =
+                    output.stderr.contains(": cannot go on\n") && output.stderr.contains("raise its limit");
+                assert!(says && output.code == 69, "{command}, {limit}: {}", output.transcript());
+            }
+        }
+    }
+    println!("{refused} times there was no memory");
+}
