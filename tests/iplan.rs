@@ -217,6 +217,8 @@ fn via_pixi_goes_through_the_installs_manifest() {
     let manifest = "$SANDBOX/w/vllm-infer/.installs/0123456789ab-0000/pixi.toml";
     let expected = format!("run --frozen --manifest-path {manifest} --environment cu128 python -m vllm.");
     assert!(words(&planned).starts_with(&expected), "{}", words(&planned));
+    let set = &planned["env_set"];
+    assert_eq!((&set["PIXI_NO_CONFIG"], &set["PIXI_OFFLINE"]), (&json!("1"), &json!("1")), "{set}");
     let llama = good("a") + "[instance.a.control]\nvia_pixi = true\n";
     let refused = plan(&sandbox, "llama-cpp", &llama).exits(65);
     assert!(refused.stderr.contains("llama-cpp does not run in a pixi environment"), "{}", refused.stderr);

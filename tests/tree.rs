@@ -200,7 +200,7 @@ const BY_PATH: [(&str, usize); 18] = [
     ("shared/state/src/lock.rs", 1),
     ("shared/tool/src/thread.rs", 1),
     ("shared/tree/src/lib.rs", 1),
-    ("tools/icache/src/main.rs", 4),
+    ("tools/icache/src/main.rs", 6),
     ("tools/ienv/src/cache.rs", 1),
     ("tools/iinstall/src/main.rs", 8),
     ("tools/iinstall/src/source.rs", 1),

@@ -58,3 +58,33 @@ fn what_does_not_import_does_not_become_current() {
     assert_eq!(failed["cause"], cause);
     assert!(!sandbox.path("w/sglang-infer/current").exists());
 }
+
+#[test]
+fn what_is_locked_and_python_cannot_find_does_not_become_current() {
+    let mut sandbox = site();
+    // It says that all is installed, and one package is not.
+    let pixi = Pixi::get().pixi();
+    let forget = "rm -r .pixi/envs/default/lib/python3.11/site-packages/torch-*";
+    let script =
+        format!("#!/bin/sh\n'{}' \"$@\" || exit\n[ \"$1\" != install ] || {forget}\n", pixi.display());
+    sandbox.script("forgetful/pixi", &script);
+    let forgetful = sandbox.path("forgetful");
+    path(&mut sandbox, &forgetful);
+    let failed = install(&sandbox).exits(69).one("failed");
+    assert!(failed["what"].as_str().unwrap().ends_with("/bin/python does not find torch"), "{failed}");
+    assert_eq!(failed["cause"], "it is locked, and was not installed so that Python finds it");
+    assert!(!sandbox.path("w/sglang-infer/current").exists());
+}
+
+#[test]
+fn whoever_installs_from_the_cache_is_waited_for_and_named() {
+    let sandbox = site();
+    let script = "lock=cache/conda/rattler/pkgs/.cache.lock; : >> $lock
+        coproc flock $lock sh -c 'echo held; exec cat'; read -r _ <&${COPROC[0]}
+        ienv sglang | iinstall --wait 0";
+    let failed = sandbox.sh(script).exits(75).one("failed");
+    assert_eq!(failed["what"], "cannot lock $SANDBOX/cache/conda/rattler/pkgs/.cache.lock", "{failed}");
+    let cause = failed["cause"].as_str().unwrap();
+    assert!(cause.ends_with(" has held it for 0 s"), "{failed}");
+    assert!(cause.starts_with("process ") || cause.starts_with("another program "), "{failed}");
+}

@@ -194,3 +194,18 @@ fn a_template_that_cannot_be_used_is_told_before_anything_is_made() {
     let output = connected.sh("ienv sglang > env; PATH=${PATH#*:}; iwarm < env");
     assert_eq!(output.code, 69, "{}", output.transcript());
 }
+
+#[test]
+fn a_wheel_of_the_template_that_is_not_there_is_told_before_pixi_starts() {
+    let connected = Connected::new();
+    let lock = connected.sandbox.read("template/pixi.lock");
+    let own = "./wheels/own-1.0-py3-none-any.whl";
+    let lock = lock.replacen("      - pypi: ", &format!("      - pypi: {own}\n      - pypi: "), 1);
+    connected
+        .sandbox
+        .write("template/pixi.lock", format!("{lock}- pypi: {own}\n  name: own\n  version: '1.0'\n"));
+    let output = connected.warm().exits(69);
+    let there = "$SANDBOX/template/./wheels/own-1.0-py3-none-any.whl";
+    assert_eq!(cause(&output), format!("it locks {there}, which is not there"), "{}", output.transcript());
+    assert!(connected.served.heads().is_empty());
+}

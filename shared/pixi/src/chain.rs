@@ -12,7 +12,14 @@ const BARS: [&str; 2] = ["│", "|"];
 
 /// The last error in these lines, outermost message first, each on one line; empty where nothing looks like one.
 pub(crate) fn chain(tail: &[String]) -> Vec<String> {
-    let last = tail.iter().enumerate().rev().find_map(|(at, line)| Some((Head::of(line)?, &tail[at + 1..])));
+    let mut heads = tail.iter().enumerate().filter_map(|(at, line)| Some((Head::of(line)?, &tail[at + 1..])));
+    let mut last = heads.next();
+    for next in heads {
+        // Panics come in pairs: who waits for a thread that panicked panics over that.
+        if !matches!((&last, &next), (Some((Head::Panic(_), _)), (Head::Panic(_), _))) {
+            last = Some(next);
+        }
+    }
     match last {
         Some((Head::Drawn(first), rest)) => drawn(first, rest),
         Some((Head::Plain(first), rest)) => listed(first, rest),
@@ -104,8 +111,12 @@ fn listed(first: &str, rest: &[String]) -> Vec<String> {
 }
 
 fn panicked(place: &str, rest: &[String]) -> Vec<String> {
-    let said =
-        rest.iter().take_while(|line| !line.starts_with("note: ") && !line.starts_with("stack backtrace"));
+    let ends = |line: &&String| {
+        line.starts_with("note: ")
+            || line.starts_with("stack backtrace")
+            || matches!(Head::of(line), Some(Head::Panic(_)))
+    };
+    let said = rest.iter().take_while(|line| !ends(line));
     let mut message = String::new();
     for line in said {
         append(&mut message, line.trim());
@@ -227,6 +238,9 @@ note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
         ];
         assert_eq!(links(said), expected);
         assert_eq!(links(&said.replace(" (4711)", "")), expected);
+        let second = "\nthread 'main' (4710) panicked at crates/x.rs:1:1:\nTokio executor failed, was this a panic?: x\n";
+        assert_eq!(links(&format!("{said}{second}")), expected);
+        assert_eq!(links(&format!("{}{second}", said.split("note").next().unwrap())), expected);
         assert!(links("nothing of the kind\nValueError: x\n").is_empty());
     }
 }

@@ -13,8 +13,9 @@ pub enum Network {
     Offline,
 }
 
-/// Variables of an activated environment, or of a shell inside pixi, that would make another environment of ours.
-const FOREIGN: [&str; 8] = [
+/// Variables of an activated environment, or of a shell inside pixi, that would make another environment of ours, or other
+/// words of what is said.
+const FOREIGN: [&str; 10] = [
     "CONDA_PREFIX",
     "CONDA_DEFAULT_ENV",
     "CONDA_SHLVL",
@@ -23,6 +24,9 @@ const FOREIGN: [&str; 8] = [
     "PYTHONPATH",
     "PYTHONSTARTUP",
     "LD_PRELOAD",
+    // A backtrace would push what it panicked over out of the last lines.
+    "RUST_BACKTRACE",
+    "RUST_LIB_BACKTRACE",
 ];
 
 /// pixi's own variables that a connected run keeps: they say how the network is reached.
@@ -57,6 +61,7 @@ mod tests {
         let foreign = |name: &str, network| is_foreign(OsStr::new(name), network);
         for network in [Network::Connected, Network::Offline] {
             assert!(foreign("PIXI_FROZEN", network) && foreign("VIRTUAL_ENV", network));
+            assert!(foreign("RUST_BACKTRACE", network) && foreign("RUST_LIB_BACKTRACE", network));
             assert!(!foreign("CONDA_OVERRIDE_CUDA", network) && !foreign("HTTPS_PROXY", network));
         }
         assert!(!foreign("PIXI_TLS_ROOT_CERTS", Network::Connected));

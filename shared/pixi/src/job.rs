@@ -118,6 +118,9 @@ impl Ended {
         if kind == Kind::NoSpace {
             failure = failure.hint("make room on its disk, or use another one");
         }
+        if kind == Kind::LongPath {
+            failure = failure.hint("use a shorter path for what is installed");
+        }
         if let Some(hint) = self.seal_hint() {
             failure = failure.hint(hint);
         }

@@ -2,6 +2,8 @@
 //!
 //! Owns what of a template is taken, which pixi there is and what its version means, what surrounds it when it runs, how
 //! such a long-running program is run and heard, and what its last words mean. Knows nothing of caches or installs.
+#[expect(clippy::disallowed_methods, reason = "asks for a lock as the user whose cache it is")]
+mod cache_lock;
 mod chain;
 mod environment;
 mod job;
@@ -15,6 +17,7 @@ mod shortfall;
 mod template;
 mod why;
 
+pub use cache_lock::wait_for_cache;
 pub use environment::{Network, surround};
 pub use job::{Ended, Job};
 pub use manifest::manifest_of;

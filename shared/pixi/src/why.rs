@@ -20,6 +20,8 @@ pub enum Kind {
     LockOutdated,
     /// This machine lacks a virtual package: `cuda` where it is `__cuda`.
     Virtual(String),
+    /// The path of the environment is longer than what packages leave room for.
+    LongPath,
     /// Permission was denied.
     Denied,
     /// A package is no wheel, and pixi-pack packs no others.
@@ -82,7 +84,7 @@ pub struct Why {
 
 /// Words in lower case that tell what happened; the first that is found counts, so that a full disk is not taken for the
 /// failed download that it led to.
-const SHAPES: [(Kind, &[&str]); 16] = [
+const SHAPES: [(Kind, &[&str]); 17] = [
     (Kind::NoSpace, &["no space left on device", "disk quota exceeded", "(os error 28)", "(os error 122)"]),
     (Kind::NoLocks, &["no locks available", "(os error 37)"]),
     (Kind::ReadOnly, &["read-only file system", "(os error 30)"]),
@@ -101,7 +103,8 @@ const SHAPES: [(Kind, &[&str]); 16] = [
     (Kind::NoEnvironment, &["not up-to-date with requested environment", "unknown environment"]),
     (Kind::LockNewer, &["but only up to including version"]),
     (Kind::LockOutdated, &["not up-to-date with"]),
-    (Kind::Virtual(String::new()), &["virtual package '__"]),
+    (Kind::Virtual(String::new()), &VIRTUAL),
+    (Kind::LongPath, &["longer than the placeholder prefix"]),
     (Kind::Denied, &["permission denied", "(os error 13)"]),
     (Kind::NoWheel, &["is not a wheel file"]),
     (Kind::OtherPlatform, &["created for a different platform"]),
@@ -119,6 +122,16 @@ const SHAPES: [(Kind, &[&str]); 16] = [
     (Kind::Download(Download::Name), &["dns error", "failed to lookup address", "name or service not known"]),
     (Kind::Download(Download::Damaged), &["checksum mismatch", "hash mismatch"]),
 ];
+/// What stands before the name of a virtual package that this machine lacks: where a package wants it, and where a platform of
+/// the workspace does.
+const VIRTUAL: [&str; 4] = [
+    "virtual package '__",
+    "missing virtual packages: __",
+    "unsatisfied requirements: __",
+    "the installed packages also require: __",
+];
+/// What pixi advises then, after all that is wrong; the platform is there.
+const ADVICE: &str = "Add it with 'pixi workspace platform add";
 /// Less telling ones, which count where no status is named.
 const CONNECTION: [&str; 8] = [
     "connection",
@@ -191,6 +204,8 @@ fn sentence(first: Option<&String>, decisive: Option<&String>) -> String {
         }
     };
     let (first, decisive) = (words(first), words(decisive));
+    let first = first.split(ADVICE).next().unwrap_or_default().trim_end().to_owned();
+    let decisive = decisive.split(ADVICE).next().unwrap_or_default().trim_end().to_owned();
     if first.contains(&decisive) {
         return first;
     }
@@ -233,9 +248,9 @@ fn status(said: &str) -> Option<u16> {
     })
 }
 
-/// `cuda` of `virtual package '__cuda >=12' does not match any …`.
+/// `cuda` of `virtual package '__cuda >=12' does not match any …`, or of `missing virtual packages: __cuda >= 12`.
 fn virtual_package(said: &str) -> String {
-    let name = said.split_once("'__").map_or("", |(_, name)| name);
+    let name = VIRTUAL.iter().find_map(|before| said.split_once(before)).map_or("", |(_, name)| name);
     name.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect()
 }
 

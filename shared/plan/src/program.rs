@@ -269,6 +269,9 @@ impl Program {
             lead.extend(["--environment".to_owned(), pixi_env.to_owned()]);
         }
         lead.extend(["python", "-m", module].map(str::to_owned));
-        Ok(Self { program, lead, env: env.environment.clone(), install_path: install.path.clone() })
+        let mut variables = env.environment.clone();
+        // What the user's own configuration says of environments would have pixi make a second one, unverified, where it says.
+        variables.extend(["PIXI_NO_CONFIG", "PIXI_OFFLINE"].map(|name| (name.to_owned(), "1".to_owned())));
+        Ok(Self { program, lead, env: variables, install_path: install.path.clone() })
     }
 }

@@ -104,7 +104,8 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     }
     for env in &later {
         if !io.ended(env.engine) {
-            let verified = verified.iter().find(|cache| cache.engine == env.engine);
+            // Where the cache was mended on the way, the last counts.
+            let verified = verified.iter().rfind(|cache| cache.engine == env.engine);
             act(&args, &Wanted { env, verified }, std::mem::take(&mut handed), io)?;
         }
     }
@@ -185,8 +186,8 @@ fn install(args: &Args, wanted: &Wanted<'_>, handed: Handed) -> Result<Found, Fa
         let (done, warning) = prepare::prepare(env, folder, Duration::from_secs(args.wait))?;
         return Ok(Found::Nothing(done, warning));
     }
-    let order = Order { env, rehash: args.rehash, keep: args.keep, begun };
     let patience = Duration::from_secs(args.wait);
+    let order = Order { env, rehash: args.rehash, keep: args.keep, begun, patience };
     let Handed { source, manifest, lock } = handed;
     let opened = |path| {
         let opened = source.map_or_else(|| source::open(path), Ok);

@@ -4,7 +4,7 @@ use crate::source::OpenSource;
 use crate::{vocabulary, written};
 use record::{Env, Installed, Source, Warning};
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tool::Failure;
 
 /// What was asked for, whatever the road.
@@ -14,6 +14,8 @@ pub(crate) struct Order<'a> {
     pub(crate) rehash: bool,
     pub(crate) keep: usize,
     pub(crate) begun: Instant,
+    /// For whoever holds a lock.
+    pub(crate) patience: Duration,
 }
 
 /// What came of it.

@@ -24,6 +24,11 @@ impl Place {
         })
     }
 
+    /// Where the conda packages are.
+    pub(crate) fn pkgs(&self) -> &Path {
+        &self.pkgs
+    }
+
     fn folders(&self) -> [&Path; 3] {
         [&self.root, &self.pkgs, &self.wheels]
     }

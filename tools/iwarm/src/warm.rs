@@ -2,10 +2,10 @@
 use crate::place::{self, Place, required};
 use crate::why;
 use crate::workshop::{WarmLock, Workshop, sweep};
-use lock::LockFile;
+use lock::{LockFile, Origin, Package, Pypi};
 use pixi::{Job, Network, Pixi, Template, surround};
 use record::{Env, Warmed, Warning};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure, Io, vars};
@@ -49,12 +49,31 @@ fn lock_version(env: &Env, template: &Template) -> Result<u32, Failure> {
             .hint(error.hint())
     })?;
     match lock.environment(environment(env)) {
-        Ok(_) => Ok(lock.version),
+        Ok(locked) => match missing(locked, template.dir()) {
+            None => Ok(lock.version),
+            Some(file) => {
+                let cause = format!("it locks {}, which is not there", file.display());
+                Err(Failure::new(Code::Unmet, format!("cannot use {}", path.display()), cause)
+                    .hint("put it there, or lock the template again without it"))
+            }
+        },
         Err(cause) => {
             let hint = format!("set {} to one of them", vars::of(env.engine, "PIXI_ENV"));
             Err(Failure::new(Code::Unmet, format!("cannot use {}", path.display()), cause).hint(hint))
         }
     }
+}
+
+/// The first file or folder that is locked for machines like this one, and that pixi would not find.
+fn missing(environment: &lock::Environment, template: &Path) -> Option<PathBuf> {
+    let here = environment.platforms.values().filter(|platform| platform.subdir == lock::host_platform());
+    let path = |package: &Package| match package {
+        Package::Conda(conda) if conda.source || conda.location.contains("://") => None,
+        Package::Conda(conda) => Some(template.join(&conda.location)),
+        Package::Pypi(Pypi { origin: Origin::Path { path }, .. }) => Some(template.join(path)),
+        Package::Pypi(_) => None,
+    };
+    here.flat_map(|platform| &platform.packages).filter_map(path).find(|path| !path.exists())
 }
 
 fn environment(env: &Env) -> &str {
@@ -79,6 +98,7 @@ impl Run<'_> {
         let workshop = Workshop::make(root, &lock)?;
         let folder = workshop.folder();
         self.lay_out(folder)?;
+        pixi::wait_for_cache(self.place.pkgs(), self.patience)?;
         let label = format!("warming the cache of {}", self.env.engine);
         let ended = Job::new(self.command(folder)).keep(lock.fd()).run(&label)?;
         if !ended.status.success() {
@@ -108,7 +128,7 @@ impl Run<'_> {
     /// pixi says that it has installed it: the environment must be where it was to be.
     fn must_be_there(&self, folder: &Path) -> Result<(), Failure> {
         let prefix = folder.join(".pixi/envs").join(environment(self.env));
-        let inside = |path: std::path::PathBuf| Some(path.starts_with(folder.canonicalize().ok()?));
+        let inside = |path: PathBuf| Some(path.starts_with(folder.canonicalize().ok()?));
         if prefix.join("conda-meta").canonicalize().ok().and_then(inside) == Some(true) {
             return Ok(());
         }

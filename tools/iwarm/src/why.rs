@@ -27,6 +27,9 @@ fn hint(kind: &Kind, proxies: &[String]) -> String {
             "make room there and run again; what is in the cache already is not fetched again".to_owned()
         }
         Kind::NoLocks => NO_LOCKS.to_owned(),
+        Kind::LongPath => {
+            "pixi installs into a folder of the cache for a moment: give the cache a shorter path".to_owned()
+        }
         Kind::Offline => "pixi's own configuration says offline; iwarm is for a connected machine".to_owned(),
         Kind::Denied => {
             "this user must be able to write all that is in the cache; give it with chown -R".to_owned()

@@ -188,7 +188,7 @@ impl Bundle<'_> {
                 true => Some("the bundle lacks it; pack it again".to_owned()),
                 false => failure.hint.clone().or(unpacker::broken(self.env(), ended.status.code())),
             };
-            return Err(Failure { hint, ..failure });
+            return Err(self.with_space(Failure { hint, ..failure }, attempt));
         }
         for path in [&members, &embedded, &tmp] {
             remove(path).map_err(|error| refused(path, &error))?;
@@ -206,8 +206,22 @@ impl Bundle<'_> {
         }
         let activation = environment::from_script(sealed, &script)?;
         let mut checks = BTreeMap::new();
-        let warnings = environment::check(sealed, self.env().engine, &python, &activation, &mut checks)?;
+        let distributions = checked.proof.distributions();
+        let locked = (&activation, distributions.as_slice());
+        let warnings = environment::check(sealed, self.env().engine, &python, locked, &mut checks)?;
         Ok(Made { python, activation, checks, warnings })
+    }
+
+    /// pixi-unpack does not say that a disk is full: so where little is free, that is told.
+    fn with_space(&self, mut failure: Failure, attempt: &Path) -> Failure {
+        let Ok(disk) = rustix::fs::statvfs(attempt) else { return failure };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free < self.source.looks.size_bytes.saturating_mul(2) || disk.f_files > 0 && disk.f_favail == 0 {
+            let place = attempt.display();
+            failure.cause.push_str(&format!("; {} MiB are free on the disk of {place}", free >> 20));
+            failure.hint.get_or_insert_with(|| "make room on its disk, or use another one".to_owned());
+        }
+        failure
     }
 
     fn what(&self) -> String {

@@ -38,6 +38,17 @@ pub(super) struct Proof {
     pub(super) pixi_pack: Option<String>,
 }
 
+impl Proof {
+    /// The Python packages that were in it.
+    pub(super) fn distributions(&self) -> Vec<String> {
+        let name = |member: &Member| match Part::of(&member.path) {
+            Part::Wheel { file } => file.split('-').next().map(str::to_owned),
+            _ => None,
+        };
+        self.members.iter().filter_map(name).collect()
+    }
+}
+
 impl<'a> Papers<'a> {
     /// Read them, and refuse at once what they already rule out. What root has opened for us is read in their place.
     pub(crate) fn read(env: &'a Env, source: &Source, manifest: Paper, lock: Paper) -> Result<Self, Failure> {

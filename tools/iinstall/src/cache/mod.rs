@@ -156,8 +156,6 @@ impl Road for CacheRoad<'_> {
         let tmp = folder.join(TMP);
         std::fs::create_dir(&tmp).map_err(|error| refused(&tmp, &error))?;
         let (variables, shadowed) = stores.variables(self.env(), &folder, &home.path)?;
-        warnings.extend(shadowed);
-
         let run = Run {
             program: &self.pixi.program,
             environment: self.environment,
@@ -166,11 +164,16 @@ impl Road for CacheRoad<'_> {
             variables: &variables,
             tmp: &tmp,
         };
+        if shadowed.is_empty() {
+            pixi::wait_for_cache(&stores.pkgs, self.order.patience)?;
+        }
         let prefix = run.install().map_err(|failure| self.unproved(failure))?;
+        warnings.extend(shadowed);
         let activation = run.activation()?;
         let python = prefix.join("bin/python");
         let mut checks = self.checks(stores.packages.len());
-        warnings.extend(environment::check(&sealed, self.env().engine, &python, &activation, &mut checks)?);
+        let locked = (&activation, stores.distributions.as_slice());
+        warnings.extend(environment::check(&sealed, self.env().engine, &python, locked, &mut checks)?);
         warnings.extend(sealed.warning(self.env().engine));
         for temporary in [TMP, shadow::FOLDER] {
             remove(&folder.join(temporary))?;

@@ -91,6 +91,7 @@ fn hint(kind: &Kind) -> Option<String> {
         }
         Kind::NoLocks => "the cache lies on a file system without locks; copy it to a local disk",
         Kind::NoSpace => "make room on the disk of the install",
+        Kind::LongPath => "use a shorter path for what is installed",
         Kind::Virtual(package) => {
             let variable = override_variable(package);
             return Some(match package.as_str() {

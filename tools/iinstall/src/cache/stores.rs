@@ -5,7 +5,7 @@ use lock::{LockFile, Package};
 use record::{Env, Warning};
 use rustix::fs::{Access, FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use store::{Entry, Wheels};
 use tool::{Code, Failure, vars};
@@ -15,6 +15,17 @@ pub(crate) struct Stores {
     pub(crate) pkgs: PathBuf,
     pub(crate) uv: PathBuf,
     pub(crate) packages: Vec<Package>,
+    /// The Python packages that are installed whichever of the platforms this machine is.
+    pub(crate) distributions: Vec<String>,
+}
+
+/// The Python packages among these.
+fn names(packages: &[Package]) -> BTreeSet<String> {
+    let name = |package: &Package| match package {
+        Package::Pypi(pypi) => Some(pypi.name.clone()),
+        Package::Conda(_) => None,
+    };
+    packages.iter().filter_map(name).collect()
 }
 
 impl Stores {
@@ -30,9 +41,19 @@ impl Stores {
         let here = lock::host_platform();
         let locked =
             lock.environments.get(environment).into_iter().flat_map(|found| found.platforms.values());
-        let packages =
-            locked.filter(|platform| platform.subdir == here).flat_map(|platform| &platform.packages);
-        let stores = Self { pkgs, uv, packages: packages.cloned().collect() };
+        let platforms: Vec<_> = locked.filter(|platform| platform.subdir == here).collect();
+        // Platforms of one subdir have most packages in common.
+        let mut packages: Vec<Package> = Vec::new();
+        let mut seen = HashSet::new();
+        for package in platforms.iter().flat_map(|platform| &platform.packages) {
+            if seen.insert(format!("{package:?}")) {
+                packages.push(package.clone());
+            }
+        }
+        let names = platforms.iter().map(|platform| names(&platform.packages));
+        let distributions =
+            names.reduce(|one, other| &one & &other).unwrap_or_default().into_iter().collect();
+        let stores = Self { pkgs, uv, packages, distributions };
         stores.must_be_there(env)?;
         Ok(stores)
     }

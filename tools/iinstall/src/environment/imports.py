@@ -1,4 +1,7 @@
-"""Import what an engine needs and say on one line what came of it. Arguments: distribution names, which are module names."""
+"""Import what an engine needs and say on one line what came of it.
+
+Arguments: distribution names, which are module names; after "--" those of what else has to be there, which is not imported.
+"""
 
 import importlib
 import importlib.metadata
@@ -9,8 +12,15 @@ import sys
 # What the modules print is not the answer.
 answer = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
-found = {"modules": {}}
-for name in sys.argv[1:]:
+at = sys.argv.index("--")
+names, locked = sys.argv[1:at], sys.argv[at + 1 :]
+found = {"modules": {}, "absent": []}
+for name in locked:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        found["absent"].append(name)
+for name in names:
     said = found["modules"][name] = {}
     try:
         said["version"] = importlib.metadata.version(name)

@@ -15,6 +15,8 @@ const SCRIPT: &str = include_str!("imports.py");
 #[derive(Deserialize)]
 struct Found {
     modules: BTreeMap<String, Module>,
+    /// What is locked, and no distribution there.
+    absent: Vec<String>,
     torch_cuda: Option<String>,
     cuda_available: Option<bool>,
     cuda_devices: Option<u64>,
@@ -29,12 +31,13 @@ struct Module {
 }
 
 /// Import what `engine` needs with `python`, activated, and add to `checks` what was found. A GPU that answers and that a
-/// torch built for it does not see is a failure; no GPU is a fact.
+/// torch built for it does not see is a failure, and so is a distribution of `locked` that Python does not find; no GPU is a
+/// fact.
 pub(crate) fn check(
     sealed: &Sealed<'_>,
     engine: Engine,
     python: &Path,
-    activation: &Activation,
+    (activation, locked): (&Activation, &[String]),
     checks: &mut BTreeMap<String, Value>,
 ) -> Result<Vec<Warning>, Failure> {
     let mut command = sealed.command(python)?.capture();
@@ -44,8 +47,10 @@ pub(crate) fn check(
     let path = folders.chain(path).collect::<Vec<_>>().join(OsStr::new(":"));
     command.command.envs(&activation.variables).env("PATH", path).env_remove("PYTHONPATH");
     command.command.env_remove("PYTHONHOME").args(["-I", "-c", SCRIPT]).args(engine::of(engine).imports);
+    command.command.arg("--").args(locked);
     let ended = sealed.run(command, &format!("importing what {engine} needs"))?;
     let found = parse(engine, &ended)?;
+    found.must_have_all(python)?;
     let warnings = found.note(engine, python, checks)?;
     found.gpu(engine, python, &ended)?;
     Ok(warnings)
@@ -61,6 +66,17 @@ fn parse(engine: Engine, ended: &Ended) -> Result<Found, Failure> {
 }
 
 impl Found {
+    /// Refuse an environment that lacks what is locked for it: the installer said that all is there.
+    fn must_have_all(&self, python: &Path) -> Result<(), Failure> {
+        let Some(first) = self.absent.first() else { return Ok(()) };
+        let what = format!("{} does not find {first}", python.display());
+        let others = self.absent.len() - 1;
+        let more = if others == 0 { String::new() } else { format!(", and {others} more like it") };
+        let cause = format!("it is locked, and was not installed so that Python finds it{more}");
+        Err(Failure::new(Code::Unmet, what, cause)
+            .hint("its files in the cache or the bundle are damaged: verify them with icache --deep, or bring them again"))
+    }
+
     fn note(
         &self,
         engine: Engine,
