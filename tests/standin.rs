@@ -81,6 +81,12 @@ fn another_user_installs_and_unpacks_too() {
     imports(&sandbox, "out/env");
 }
 
+/// What was said on one line: pixi breaks its lines at 80 columns.
+fn flat(said: &str) -> String {
+    let drawn = |word: &&str| !["│", "├─▶", "╰─▶", "|", "`->", "|->"].contains(word);
+    said.split_whitespace().filter(drawn).collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn what_the_cache_lacks_is_named_as_pixi_names_it() {
     for (gone, words) in [
@@ -92,7 +98,7 @@ fn what_the_cache_lacks_is_named_as_pixi_names_it() {
             "pypi/uv/wheels-v6/pypi/six",
             [
                 "Failed to download `six==1.17.0`",
-                "Network connectivity is disabled, but the requested data wasn't found",
+                "Network connectivity is disabled, but the requested data wasn't found in the cache",
             ],
         ),
     ] {
@@ -100,7 +106,7 @@ fn what_the_cache_lacks_is_named_as_pixi_names_it() {
         std::fs::remove_dir_all(sandbox.path("cache").join(gone)).unwrap();
         let output = install(&sandbox).exits(1);
         for word in words {
-            assert!(output.stderr.contains(word), "{}", output.stderr);
+            assert!(flat(&output.stderr).contains(word), "{}", output.stderr);
         }
     }
 }
@@ -111,11 +117,11 @@ fn a_lock_that_lacks_a_dependency_is_not_up_to_date() {
     drop(sandbox.sh("cd template; pixi lock --check; pixi install --locked").exits(0));
     drop(sandbox.sh("sed -i 's/^six = .*/six = \"==1.18\"/' template/pixi.toml").exits(0));
     for (command, word) in [
-        ("lock --check", "network access is disabled by offline mode"),
+        ("lock --check", "there is no version of six==1.18"),
         ("install --locked", "lock file not up-to-date with the workspace"),
     ] {
         let output = sandbox.sh(&format!("cd template; pixi {command}")).exits(1);
-        assert!(output.stderr.contains(word), "{}", output.stderr);
+        assert!(flat(&output.stderr).contains(word), "{}", output.stderr);
     }
     // Frozen asks for nothing.
     drop(install(&sandbox).exits(0));
@@ -229,7 +235,8 @@ fn a_pack_is_downloaded_through_a_proxy_and_only_once() {
     assert!(sandbox.sh(pack).exits(1).stderr.contains("503"));
     drop(sandbox.sh(pack).exits(0));
     let asked = channel.requests().len();
-    assert_eq!(asked, 6, "five packages, one of them twice");
+    // The real one asks for two of them once more.
+    assert!(asked == 6 || Pixi::get().real && asked == 8, "five packages, one of them twice: {asked}");
     let recorder = Loopback::recorder();
     sandbox.set("http_proxy", &recorder.url());
     drop(sandbox.sh(pack).exits(0));

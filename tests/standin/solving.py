@@ -24,7 +24,9 @@ def pypi_spec(name, spec):
 def write_lock(workspace, settings):
     """For all environments and platforms, into the workspace's own file."""
     if settings.offline:
-        raise Failure("failed to solve '%s'" % workspace.name, "network access is disabled by offline mode")
+        what = "failed to solve '%s'" % workspace.name
+        missing = workspace.unsatisfied()
+        raise Failure(what, "there is no version of %s: network access is disabled by offline mode" % missing)
     says = workspace.table("workspace") or workspace.table("project")
     channels = [entry["channel"] if isinstance(entry, dict) else entry for entry in says["channels"]]
     names = [entry if isinstance(entry, str) else entry["name"] for entry in says["platforms"]]
