@@ -1,4 +1,5 @@
 //! icache: a real cache of pixi 0.77.0, whole and damaged in every way that has been seen.
+mod crossing;
 pub(crate) mod locks;
 mod modes;
 mod proof;

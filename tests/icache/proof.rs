@@ -343,3 +343,18 @@ fn that_nothing_can_be_written_is_told_before_anything_is_hashed() {
 fn lock_sha256(sandbox: &Sandbox) -> String {
     sandbox.sh("sha256sum < template/pixi.lock").exits(0).stdout.split(' ').next().unwrap().to_owned()
 }
+
+#[test]
+fn what_was_fetched_just_now_and_is_not_there_was_not_to_be_kept() {
+    let sandbox = real();
+    let sha256 = lock_sha256(&sandbox);
+    let warmed = json!({"kind": "warmed", "engine": "sglang", "lock_sha256": sha256, "pixi_version": "0.77.0", "seconds": 1.0});
+    let script = format!(
+        "rm cache/pypi/uv/wheels-v6/pypi/six/*.http
+         {{ ienv sglang; echo '{warmed}'; }} | icache --platform linux-64"
+    );
+    let failed = sandbox.sh(&script).exits(1).one("failed");
+    assert!(failed["hint"].as_str().unwrap().contains("'Cache-Control: no-store'"), "{failed}");
+    let failed = verify(&sandbox, "").exits(1).one("failed");
+    assert!(!failed["hint"].as_str().unwrap().contains("no-store"), "{failed}");
+}

@@ -45,6 +45,11 @@ fn what_the_installing_user_may_not_read_is_a_gap() {
     assert_eq!(gaps(&output), ["python damaged", "idna damaged", "six damaged"]);
     assert_eq!(output.all("gap")[0]["detail"], "it cannot be read: Permission denied");
     assert!(!manifest(&sandbox).exists());
+    // A folder that he may enter and not list.
+    drop(sandbox.sh(&format!("chown root {TINYLIB}; chmod 711 {TINYLIB}")).exits(0));
+    let output = verify(&sandbox, "").exits(1);
+    assert_eq!(gaps(&output), ["tinylib damaged", "six damaged"]);
+    assert_eq!(output.all("gap")[0]["detail"], "cannot be read: Permission denied");
 }
 
 #[test]

@@ -114,6 +114,15 @@ impl Entry {
         }
     }
 
+    /// The bytes of the file beside the folder for an archive of this sha256, as one that was fetched once.
+    #[must_use]
+    pub fn sidecar_of(sha256: [u8; 32]) -> [u8; 40] {
+        let mut bytes = [0; 40];
+        bytes[7] = 1;
+        bytes[8..].copy_from_slice(&sha256);
+        bytes
+    }
+
     /// `info/index.json`.
     ///
     /// # Errors

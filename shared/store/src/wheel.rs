@@ -2,7 +2,7 @@
 use crate::key::{self, WheelName};
 use crate::pointer;
 use lock::{Origin, Pypi};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub struct Pointer {
 }
 
 /// `[archive, [[algorithm, hex], …], file name, version]`, as rmp-serde writes uv's `Archive`.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Archive(String, Vec<(String, String)>, String, u64);
 
 impl Wheels {
@@ -113,6 +113,23 @@ impl Pointer {
             return Err(io::Error::other(format!("it names the archive '{archive}' of version {version}")));
         }
         Ok(Self { archive, hashes, wheel })
+    }
+
+    /// The pointer's file, as uv writes it of a wheel that it fetched from `url`, `now` in unix seconds.
+    ///
+    /// # Errors
+    /// It cannot be written as msgpack.
+    pub fn written(&self, url: &str, now: u64) -> io::Result<Vec<u8>> {
+        let Self { archive, hashes, wheel } = self.clone();
+        pointer::write(&Archive(archive, hashes, wheel, 0), url, now)
+    }
+
+    /// The name that uv gives a wheel of this file name: its project's name normalised.
+    #[must_use]
+    pub fn name_of(file: &str, package: &Pypi) -> Option<String> {
+        let wheel = WheelName::parse(file)?;
+        let version = package.version.as_deref().unwrap_or(wheel.version);
+        Some(format!("{}-{version}-{}.whl", wheel.name.replace('-', "_"), wheel.tags))
     }
 
     /// Whether it stands for this wheel. uv writes the project's name normalised, whatever the file's name is.

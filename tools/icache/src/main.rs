@@ -2,6 +2,12 @@
 //!
 //! Reads `env`, and `warmed` for the manifest. Writes one `gap` per item that is missing or not what the lock file says, then `cache`; a gap that blocks
 //! adds `failed` with code 1. Never writes into the cache, but for the manifest that `--record` asks for.
+#[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
+mod aside;
+#[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
+mod bring;
+mod crossing;
+mod files;
 mod gap;
 mod locked;
 mod pool;
@@ -18,6 +24,7 @@ mod setting;
 mod survey;
 
 use clap::Parser;
+use crossing::Crossing;
 use record::{Env, Record, Road, Step, Warmed};
 use std::path::PathBuf;
 use tool::{Code, Failure, Io, Outcome};
@@ -34,6 +41,21 @@ struct Args {
     /// Deep, but hash only files that changed since the pass noted in FILE, and note this pass there
     #[arg(long, value_name = "FILE", conflicts_with = "record")]
     since: Option<PathBuf>,
+    /// Move what is damaged out of the way, so that iwarm fetches it
+    #[arg(long, conflicts_with_all = ["record", "bring"])]
+    repair: bool,
+    /// Take files that were fetched into DIR into the cache, where it lacks them
+    #[arg(long, value_name = "DIR")]
+    bring: Option<PathBuf>,
+    /// Write to FILE what has to be fetched, and to FILE.curl and FILE.aria2 the same for these programs
+    #[arg(long, value_name = "FILE")]
+    missing: Option<PathBuf>,
+    /// Leave out of that what this list of the other side has
+    #[arg(long, value_name = "FILE", requires = "missing")]
+    known: Option<PathBuf>,
+    /// Write to FILE a list of what is here
+    #[arg(long, value_name = "FILE")]
+    have: Option<PathBuf>,
     /// What cannot be proved blocks too
     #[arg(long)]
     strict: bool,
@@ -92,16 +114,28 @@ fn consider(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Res
 /// Write the gaps and the `cache` record; the failure, where a gap blocks.
 fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Result<Option<Failure>, Failure> {
     let survey = survey::Survey::of(args, env, warmed)?;
-    let result = survey.run()?;
+    let mut result = survey.run()?;
+    let crossing = Crossing { args, survey: &survey };
+    if crossing.bring(&mut result)? {
+        // What was found first tells nothing of what is there now.
+        let warnings = std::mem::take(&mut result.warnings);
+        result = survey.run()?;
+        result.warnings.extend(warnings.into_iter().filter(|warning| warning.rule == crossing::NOT_BROUGHT));
+    }
+    let repaired = crossing.repair(&mut result)?;
+    crossing.write_lists(&result)?;
     result.warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
     let blocking = result.gaps.iter().filter(|gap| gap.blocks).count();
+    // What was fetched just now and is not there was not to be kept.
+    let unkept = warmed.is_some()
+        && result.gaps.iter().any(|gap| gap.source == "pypi" && gap.reason == "missing" && gap.blocks);
     let closed = result.gaps.iter().filter_map(|gap| gap.detail.as_ref()).any(|it| it.ends_with(CLOSED));
     result.gaps.into_iter().try_for_each(|gap| io.write(gap))?;
     io.write(result.cache)?;
     if let Some(failure) = result.failure {
         return Err(failure);
     }
-    if blocking == 0 {
+    if blocking == 0 || repaired {
         return Ok(None);
     }
     let what = format!("the cache {} is not whole", survey.cache_root.display());
@@ -109,9 +143,16 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
         1 => "one gap blocks the install".to_owned(),
         _ => format!("{blocking} gaps block the install"),
     };
-    let hint = hint(closed.then(|| survey.installer()), &survey.locked.platforms);
+    let hint = match unkept {
+        true => NO_STORE.to_owned(),
+        false => hint(closed.then(|| survey.installer()), &survey.locked.platforms),
+    };
     Ok(Some(Failure::new(Code::No, what, cause).hint(hint)))
 }
+
+/// pixi had it a moment ago.
+const NO_STORE: &str = "pixi fetched it and kept nothing: its index says 'Cache-Control: no-store'; use a mirror that lets it be \
+                        kept, or --missing and --bring";
 
 /// What the system says of what we may not read: that may be whole.
 const CLOSED: &str = "Permission denied";
@@ -127,6 +168,7 @@ fn hint(closed_to: Option<String>, platforms: &[String]) -> String {
         ),
     };
     format!(
-        "{open}fetch on a connected machine what the 'gap' records name, or warm the cache again with iwarm{several}"
+        "{open}on a connected machine: icache --repair | iwarm; offline: --missing says what to fetch, and --bring takes it \
+         in{several}"
     )
 }

@@ -106,10 +106,16 @@ pub(crate) fn cache_lock(stores: &Stores) -> Option<Fault> {
 /// A file or folder of the template is taken as it is then, from where it is then; that it is there can be told.
 fn in_template(stores: &Stores, location: &Path) -> Fault {
     let path = stores.template.join(location);
+    // An index or a channel of files is locked by the path of each.
+    let what = if location.is_absolute() {
+        "a file or folder elsewhere"
+    } else {
+        "a file or folder of the template"
+    };
     if path.exists() {
-        return Fault::unprovable("it is a file or folder of the template, looked at only at install");
+        return Fault::unprovable(format!("it is {what}, looked at only at install"));
     }
-    Fault::new("missing", path, "it is a file or folder of the template, and not there")
+    Fault::new("missing", path, format!("it is {what}, and not there"))
 }
 
 fn look_up_conda(stores: &Stores, package: &Conda) -> Result<Entry, Fault> {

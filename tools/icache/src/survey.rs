@@ -8,6 +8,7 @@ use crate::reader::Reader;
 use crate::setting::Setting;
 use lock::Package;
 use record::{Cache, Env, Gap, Warning};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use store::Wheels;
@@ -17,10 +18,10 @@ use tool::{Code, Failure};
 pub(crate) struct Survey<'a> {
     args: &'a crate::Args,
     env: &'a Env,
-    reader: Reader,
+    pub(crate) reader: Reader,
     /// The pixi that filled the cache, where the stream says so.
     pixi_version: Option<String>,
-    stores: Stores,
+    pub(crate) stores: Stores,
     pub(crate) cache_root: PathBuf,
     pub(crate) locked: Locked,
     /// Write the manifest after a deep pass without gaps: it was asked for, or the cache was filled just now.
@@ -33,6 +34,10 @@ pub(crate) struct Outcome {
     pub(crate) warnings: Vec<Warning>,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) cache: Cache,
+    /// The packages with a gap that blocks, by their place in the lock file.
+    pub(crate) blocked: BTreeSet<usize>,
+    /// What keeps pixi from locking the cache.
+    pub(crate) lock: Option<PathBuf>,
     /// What kept it from all of its work.
     pub(crate) failure: Option<Failure>,
 }
@@ -76,6 +81,11 @@ impl<'a> Survey<'a> {
         Ok(Self { args, env, reader, pixi_version, stores, cache_root, locked, record, started })
     }
 
+    /// Whose cache it is.
+    pub(crate) fn engine(&self) -> record::Engine {
+        self.env.engine
+    }
+
     /// Who reads the cache, in words.
     pub(crate) fn installer(&self) -> String {
         self.reader.user().map_or_else(|| "this user".to_owned(), |user| format!("user {}", user.name))
@@ -112,6 +122,9 @@ impl<'a> Survey<'a> {
         }
         settle(&mut faults);
         let (engine, strict) = (self.env.engine, self.args.strict);
+        let blocking = faults.iter().filter(|(_, fault)| fault.blocks(false));
+        let blocked = blocking.map(|(index, _)| *index).collect();
+        let lock = cache_lock.as_ref().and_then(|fault| fault.path.clone());
         let gap =
             |(index, fault): (usize, Fault)| Some(fault.of(engine, self.locked.packages.get(index)?, strict));
         let mut gaps: Vec<Gap> = faults.into_iter().filter_map(gap).collect();
@@ -120,7 +133,8 @@ impl<'a> Survey<'a> {
         gaps.extend(find_links.map(|fault| fault.of_none(engine, ("find-links", "pypi"), strict)));
         gaps.extend(cache_lock.map(|fault| fault.of_none(engine, (".cache.lock", "conda"), strict)));
         let cache = self.cache(&hashed, gaps.len() as u64, used.then_some(path));
-        Ok(Outcome { warnings: setting.warnings(), gaps, cache, failure: unusable.or(proved.err()) })
+        let failure = unusable.or(proved.err());
+        Ok(Outcome { warnings: setting.warnings(), gaps, cache, blocked, lock, failure })
     }
 
     /// Hash what was found, and record it where that was asked for.

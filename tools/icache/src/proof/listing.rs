@@ -201,6 +201,11 @@ pub(super) fn record_lines<'a>(record: &Path, text: &'a str) -> Result<Vec<Liste
     Ok(listed)
 }
 
+/// The paths of RECORD's text; what cannot be read of it is left out.
+pub(crate) fn record_paths(text: &str) -> impl Iterator<Item = PathBuf> {
+    text.lines().filter_map(|line| Some(plain(&fields(line)?.path)))
+}
+
 /// One line of RECORD. A path with a comma or a quote in it stands in quotes, doubled inside.
 fn fields(line: &str) -> Option<ListedPath<'_>> {
     let (rest, size) = line.rsplit_once(',')?;

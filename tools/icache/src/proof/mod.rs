@@ -8,7 +8,9 @@ mod source;
 mod tree;
 mod walk;
 
+pub(crate) use listing::record_paths;
 pub(crate) use manifest::Manifest;
+pub(crate) use tree::hex;
 
 use crate::gap::{self, Fault};
 use crate::pool::Pool;
@@ -208,7 +210,7 @@ fn identity<'a>(package: &'a Package, found: &Found) -> (&'a str, Option<&'a str
 }
 
 /// Now, since 1970.
-fn now() -> std::time::Duration {
+pub(crate) fn now() -> std::time::Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
@@ -234,7 +236,7 @@ pub(crate) fn replaceable(path: &Path) -> std::io::Result<()> {
 }
 
 /// Write a file beside its place, for good, and rename it there.
-fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let (folder, name) = place(path)?;
     folder.replace_for_good(name, 0o644, content)
 }

@@ -1,0 +1,133 @@
+//! From a connected machine to an offline one and back: what is damaged is fetched again, and only what is new crosses.
+use super::{gaps, kinds};
+use crate::kit::{Loopback, Output, Pixi, Sandbox, fixture, is_root, tools};
+use serde_json::Value;
+
+/// A small SGLang in a cache, its channel and index on loopback, and pixi on PATH.
+fn site() -> (Sandbox, Loopback) {
+    let mut sandbox = Sandbox::new();
+    let me = sandbox.sh("id -un").exits(0).stdout;
+    let path = format!("{}:{}:/usr/bin:/bin", tools().display(), Pixi::get().bin.display());
+    sandbox.set("PATH", &path);
+    for (name, folder) in [("TEMPLATE_DIR", "template"), ("CACHE_ROOT", "cache")] {
+        let folder = sandbox.text(folder);
+        sandbox.set(&format!("AUTO_INFER_SGLANG_{name}"), &folder);
+    }
+    sandbox.set("AUTO_INFER_SGLANG_USER", me.trim());
+    let channel = fixture::engine("sglang", &sandbox.path(""));
+    (sandbox, channel)
+}
+
+fn verify(sandbox: &Sandbox, options: &str) -> Output {
+    sandbox.sh(&format!("ienv sglang | icache {options}"))
+}
+
+/// A wheel of an index, one whose lock has no hash, and a conda package are not there.
+const FORGET: &str = "find cache/pypi/uv/wheels-v6 -name '*.http' -path '*/sglang/*' -delete
+    find cache/pypi/uv/wheels-v6 -name '*.http' -path '*/torch/*' -delete
+    rm -r cache/conda/rattler/pkgs/tinylib-*";
+
+fn files(sandbox: &Sandbox, list: &str) -> Vec<Value> {
+    let list: Value = serde_json::from_str(&sandbox.read(list)).unwrap();
+    assert_eq!(list["format"], 1);
+    list["files"].as_array().unwrap().clone()
+}
+
+#[test]
+fn after_a_change_of_three_packages_exactly_their_bytes_cross_and_the_install_passes() {
+    let (sandbox, channel) = site();
+    assert!(gaps(&verify(&sandbox, "--deep").exits(0)).is_empty());
+    assert_eq!(sandbox.sh(FORGET).exits(0).stderr, "");
+    // The offline side says what it has.
+    let output = verify(&sandbox, "--have have").exits(1);
+    let packages = output.one("cache")["packages"].as_u64().unwrap();
+    assert_eq!(gaps(&output).len(), 3, "{}", output.transcript());
+    assert_eq!(files(&sandbox, "have").len() as u64, packages - 3);
+
+    // The connected side, which has nothing, fetches the rest.
+    let none = "AUTO_INFER_SGLANG_CACHE_ROOT=$PWD/none ienv sglang | icache --missing";
+    drop(sandbox.sh(&format!("{none} all")).exits(1));
+    assert_eq!(files(&sandbox, "all").len() as u64, packages);
+    drop(sandbox.sh(&format!("{none} get --known have")).exits(1));
+    let wanted = files(&sandbox, "get");
+    let mut names: Vec<&str> = wanted.iter().map(|file| file["package"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["sglang", "tinylib", "torch"]);
+    let before = channel.requests().len();
+    let curl = "mkdir fetched; cd fetched; curl --silent --show-error --config ../get.curl";
+    assert_eq!(sandbox.sh(curl).exits(0).stderr, "");
+    assert_eq!(channel.requests().len() - before, 3);
+    let bytes = sandbox.sh("find fetched -type f -printf '%P\\n' | sort").exits(0).stdout;
+    let mut paths: Vec<&str> = wanted.iter().map(|file| file["path"].as_str().unwrap()).collect();
+    paths.sort_unstable();
+    assert_eq!(bytes.lines().collect::<Vec<_>>(), paths);
+    let aria2 = sandbox.read("get.aria2");
+    assert_eq!(
+        (aria2.matches("  out=").count(), aria2.matches("  checksum=sha-256=").count()),
+        (3, 2),
+        "{aria2}"
+    );
+
+    // The offline side takes it in, and nothing is missing any more.
+    let output = verify(&sandbox, "--bring fetched --record").exits(0);
+    assert!(gaps(&output).is_empty(), "{}", output.transcript());
+    assert_eq!(kinds(&output), ["env", "cache"]);
+    drop(channel);
+    let installed = sandbox.sh("ienv sglang | icache --deep | iinstall").exits(0).one("installed");
+    assert_eq!(
+        (&installed["checks"]["sglang"], &installed["checks"]["cache"]),
+        (&"0.5.7".into(), &"deep".into())
+    );
+    let left = sandbox.sh("find cache -name '.bring-*' -o -name '*.bring'").exits(0).stdout;
+    assert_eq!(left, "");
+}
+
+#[test]
+fn a_file_that_is_not_the_locked_one_is_not_taken_in() {
+    let (sandbox, _channel) = site();
+    assert_eq!(sandbox.sh(FORGET).exits(0).stderr, "");
+    drop(verify(&sandbox, "--missing get").exits(1));
+    let curl = "mkdir fetched; cd fetched; curl --silent --show-error --config ../get.curl; echo >> linux-64/tinylib*; rm pypi/torch*";
+    assert_eq!(sandbox.sh(curl).exits(0).stderr, "");
+    let output = verify(&sandbox, "--bring fetched").exits(1);
+    let mut left = gaps(&output);
+    left.sort();
+    assert_eq!(left, ["tinylib missing", "torch missing"], "{}", output.transcript());
+    let told: Vec<Value> =
+        output.all("warning").into_iter().filter(|warning| warning["rule"] == "not_brought").collect();
+    assert!(
+        told.len() == 1 && told[0]["what"].as_str().unwrap().contains(", not the locked 79e7babd"),
+        "{told:?}"
+    );
+    // What is whole is left as it is, and so is a list that is none.
+    assert_eq!(verify(&sandbox, "--missing get --known get.curl").exits(65).one("failed")["code"], 65);
+}
+
+#[test]
+fn what_is_damaged_is_moved_out_of_the_way_and_fetched_again() {
+    let (sandbox, _channel) = site();
+    let damage = "echo >> cache/conda/rattler/pkgs/tinylib-1.0-h1111111_0/lib/libtiny.so.1.0
+        : > cache/conda/rattler/pkgs/cuda-version-12.8-0.lock
+        for file in cache/pypi/uv/archive-v0/*/sglang/launch_server.py; do echo >> $file; done
+        mkdir -p cache/conda/rattler/pkgs; rm -f cache/conda/rattler/pkgs/.cache.lock; mkdir cache/conda/rattler/pkgs/.cache.lock";
+    assert_eq!(sandbox.sh(damage).exits(0).stderr, "");
+    let found = verify(&sandbox, "--deep").exits(1);
+    assert_eq!(gaps(&found).len(), 4, "{}", found.transcript());
+    // pixi alone takes what lies there for whole.
+    let output = verify(&sandbox, "--deep --repair").exits(0);
+    assert_eq!(gaps(&output), gaps(&found));
+    let told = output.all("warning").into_iter().find(|warning| warning["rule"] == "set_aside").unwrap();
+    let folder = told["what"].as_str().unwrap().rsplit("$SANDBOX/").next().unwrap().to_owned();
+    let moved = sandbox.sh(&format!("ls {folder}")).exits(0).stdout;
+    assert!(moved.contains("conda+rattler+pkgs+tinylib-1.0-h1111111_0\n"), "{moved}");
+    let missing = verify(&sandbox, "").exits(1);
+    assert!(gaps(&missing).iter().all(|gap| gap.ends_with(" missing")), "{}", missing.transcript());
+
+    // A cache is filled only where it outlives the container.
+    let script = "mount --bind cache cache; ienv sglang | icache --repair | iwarm | icache | iinstall";
+    let mut command = sandbox.command("unshare");
+    let user: &[&str] = if is_root() { &["-m"] } else { &["-rm"] };
+    let output = sandbox.finish(command.args(user).args(["bash", "-euo", "pipefail", "-c", script])).exits(0);
+    assert_eq!(output.all("cache").last().unwrap()["gaps"], 0, "{}", output.transcript());
+    output.one("installed");
+}

@@ -1,0 +1,140 @@
+//! What crosses between a connected machine and an offline one: lists out, files in, and damaged packages out of the way.
+use crate::aside::Aside;
+use crate::bring::{self, Fetched};
+use crate::files::{self, File};
+use crate::proof::{now, replace};
+use crate::survey::{Outcome, Survey};
+use lock::Package;
+use record::Warning;
+use std::io;
+use std::path::Path;
+use tool::{Code, Failure};
+
+/// The rule of a warning of a file that was not taken in.
+pub(crate) const NOT_BROUGHT: &str = "not_brought";
+
+/// One engine's cache, and what is asked of it.
+pub(crate) struct Crossing<'a> {
+    pub(crate) args: &'a crate::Args,
+    pub(crate) survey: &'a Survey<'a>,
+}
+
+impl Crossing<'_> {
+    /// Take in what the cache lacks, where that was asked for. Whether anything was.
+    ///
+    /// # Errors
+    /// The cache cannot be written, or somebody installs from it: 69.
+    pub(crate) fn bring(&self, result: &mut Outcome) -> Result<bool, Failure> {
+        let Some(dir) = &self.args.bring else { return Ok(false) };
+        let root = &self.survey.cache_root;
+        let what = || format!("cannot bring {} into the cache {}", dir.display(), root.display());
+        let stores = &self.survey.stores;
+        let brought = self.survey.reader.must_act(|| -> io::Result<_> {
+            let _lock = bring::lock(&stores.pkgs)?;
+            let mut aside = Aside::of(root, now().as_secs());
+            let (mut count, mut failed) = (0, Vec::new());
+            for package in self.blocked(result) {
+                match take(dir, package, self.survey, &mut aside) {
+                    Ok(taken) => count += usize::from(taken),
+                    Err(error) => failed.push((crate::gap::name(package).to_owned(), error)),
+                }
+            }
+            Ok((count, failed))
+        })?;
+        let (count, failed) = brought.map_err(|error| Failure::io(Code::Unmet, what(), &error))?;
+        log::info!("took {count} packages from {}", dir.display());
+        for (name, error) in failed {
+            let what = format!("{name} was not brought: {}", tool::io_text(&error));
+            self.warn(result, NOT_BROUGHT, what, "fetch it again, by the list that --missing writes");
+        }
+        Ok(count > 0)
+    }
+
+    /// Move what is damaged out of the way, where that was asked for. Whether nothing stands in pixi's way any more.
+    ///
+    /// # Errors
+    /// It cannot be moved: 69.
+    pub(crate) fn repair(&self, result: &mut Outcome) -> Result<bool, Failure> {
+        if !self.args.repair {
+            return Ok(false);
+        }
+        let (root, stores) = (&self.survey.cache_root, &self.survey.stores);
+        let moved = self.survey.reader.must_act(|| {
+            let mut aside = Aside::of(root, now().as_secs());
+            let lock = result
+                .lock
+                .as_deref()
+                .map_or(Ok(()), |lock| aside.put(lock).map_err(|error| (lock.to_owned(), error)));
+            let all = lock.and_then(|()| {
+                self.blocked(result).into_iter().try_for_each(|package| aside.package(stores, package))
+            });
+            (all, aside.folder().map(Path::to_owned))
+        })?;
+        let (all, folder) = moved;
+        if let Some(folder) = folder {
+            let what = format!("what is damaged was moved to {}", folder.display());
+            self.warn(result, "set_aside", what, "iwarm fetches it again; the folder can be removed");
+        }
+        all.map_err(|(path, error)| {
+            Failure::io(Code::Unmet, format!("cannot move {}", path.display()), &error)
+        })?;
+        Ok(true)
+    }
+
+    /// Write the lists that were asked for.
+    ///
+    /// # Errors
+    /// One cannot be written, or that of the other side not be read: 65 or 69.
+    pub(crate) fn write_lists(&self, result: &Outcome) -> Result<(), Failure> {
+        if let Some(path) = &self.args.have {
+            let whole = self.packages().filter(|(index, _)| !result.blocked.contains(index));
+            let files = whole.filter_map(|(_, package)| File::of(package)).collect();
+            write(path, files::list(files))?;
+        }
+        let Some(path) = &self.args.missing else { return Ok(()) };
+        let mut files: Vec<File> = self.blocked(result).into_iter().filter_map(File::of).collect();
+        if let Some(known) = &self.args.known {
+            files = files::less(files, known).map_err(|error| {
+                let code = if error.raw_os_error().is_some() { Code::Unmet } else { Code::Input };
+                Failure::io(code, format!("cannot use the list {}", known.display()), &error)
+                    .hint("write it on the other side, with icache --have")
+            })?;
+        }
+        for (end, text) in [(".curl", files::curl(&files)), (".aria2", files::aria2(&files))] {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(end);
+            write(Path::new(&beside), Ok(text.into_bytes()))?;
+        }
+        write(path, files::list(files))
+    }
+
+    fn packages(&self) -> impl Iterator<Item = (usize, &Package)> {
+        self.survey.locked.packages.iter().enumerate()
+    }
+
+    fn blocked(&self, result: &Outcome) -> Vec<&Package> {
+        let blocked = self.packages().filter(|(index, _)| result.blocked.contains(index));
+        blocked.map(|(_, package)| package).collect()
+    }
+
+    fn warn(&self, result: &mut Outcome, rule: &str, what: String, hint: &str) {
+        let (engine, hint) = (Some(self.survey.engine()), hint.to_owned());
+        result.warnings.push(Warning { engine, instance: None, rule: rule.to_owned(), what, hint });
+    }
+}
+
+/// Whether the file of a package is there and was taken in.
+fn take(dir: &Path, package: &Package, survey: &Survey<'_>, aside: &mut Aside) -> io::Result<bool> {
+    let Some(fetched) = Fetched::find(dir, package)? else { return Ok(false) };
+    aside.package(&survey.stores, package).map_err(|(path, error)| {
+        io::Error::new(error.kind(), format!("{}: {}", path.display(), tool::io_text(&error)))
+    })?;
+    fetched.take(&survey.stores, package)?;
+    Ok(true)
+}
+
+fn write(path: &Path, content: io::Result<Vec<u8>>) -> Result<(), Failure> {
+    content
+        .and_then(|content| replace(path, &content))
+        .map_err(|error| Failure::io(Code::Unmet, format!("cannot write {}", path.display()), &error))
+}
