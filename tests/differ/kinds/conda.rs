@@ -95,7 +95,7 @@ pub(super) const KINDS: &[Kind] = &[
     ("program that nobody may read", "wgg", "chmod 111 $PY/bin/python3.11"),
     ("everybody may do all", "", "chmod -R 777 $PKGS"),
     ("only the owner may do anything", "", "chmod -R go-rwx $PKGS"),
-    ("folders that may not be written", "www l", "find $PKGS -type d -exec chmod 555 {} +"),
+    ("folders that may not be written", "www r", "find $PKGS -type d -exec chmod 555 {} +"),
     ("program with the set-user bit", "", "chmod 4755 $PY/bin/python3.11"),
     // Links.
     ("link leads to another file", "", "ln -sfn os.py $PY/bin/python"),

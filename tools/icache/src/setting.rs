@@ -114,7 +114,13 @@ impl<'a> Setting<'a> {
     /// is not refused.
     fn refused(&self, verb: &str, paths: Vec<PathBuf>, wanted: Access) -> Option<(String, io::ErrorKind)> {
         let check = move || {
+            // rattler goes by the mode of its folder, whoever it is that asks.
+            let closed = |path: &Path| {
+                wanted.contains(Access::WRITE_OK)
+                    && path.metadata().is_ok_and(|stat| stat.is_dir() && stat.permissions().readonly())
+            };
             let refusal = |path: &PathBuf| match child::permitted(path, wanted) {
+                Ok(()) if closed(path) => Some((path.clone(), io::ErrorKind::PermissionDenied.into())),
                 Ok(()) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => None,
                 Err(error) => Some((path.clone(), io::Error::from(error))),
             };

@@ -111,6 +111,10 @@ impl Stores {
     /// The first path that pixi would write to and may not. Up to rattler_cache 0.10 it opens the file beside every
     /// package to write, even to read it; uv makes folders.
     fn refused(&self) -> Option<(PathBuf, Errno)> {
+        // rattler goes by the mode of its folder, whoever it is that asks.
+        if std::fs::metadata(&self.pkgs).is_ok_and(|stat| stat.permissions().readonly()) {
+            return Some((self.pkgs.clone(), Errno::ACCESS));
+        }
         let mut written = vec![self.pkgs.clone(), self.uv.clone(), self.pkgs.join(".cache.lock")];
         written.extend(self.packages.iter().filter_map(|package| match package {
             Package::Conda(conda) => Some(Entry::of(&self.pkgs, conda).sidecar),
