@@ -120,7 +120,7 @@ link_helpers() {
 
 # All engines through one pipeline; what boot did not ask for passes as `skipped`. ichat's exit code is the first failure's.
 pipeline() {
-    ienv --boot | iwarm | icache | iinstall | iplan | ilaunch | iprobe | ichat
+    ienv --boot | iwarm | icache | iinstall | iplan | imodel | ilaunch | iprobe | ichat
 }
 
 # Print whom root has to be to write at a path, as UID GID: the first on the way to it who is not root, as he could lead root

@@ -18,6 +18,7 @@ mod iinstall;
 mod ijoin;
 mod ikeep;
 mod ilaunch;
+mod imodel;
 mod ipack;
 mod iplan;
 mod iprobe;

@@ -10,6 +10,7 @@ pub(crate) static TRAITS: Traits = Traits {
     model: "model",
     model_elsewhere: &[],
     weights: Weights::Folder,
+    other_models: &[],
     served_name: "model",
     secret_variables: &[],
     config_file: None,

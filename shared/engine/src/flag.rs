@@ -45,6 +45,7 @@ mod tests {
                 .chain(traits.other_lists.iter().map(|(flag, _)| *flag))
                 .chain(traits.spellings.iter().map(|(_, flag)| *flag))
                 .chain(traits.parallel.iter().copied())
+                .chain(traits.other_models.iter().map(|(flag, ..)| *flag))
                 .chain(traits.negatable.iter().copied());
             for flag in flags {
                 assert!(!flag.starts_with('-') && !flag.contains('_'), "{engine}: {flag}");

@@ -32,6 +32,34 @@ pub enum Weights {
     Folder,
 }
 
+/// How a flag names other models beside the one that is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// Its value is the path.
+    Path,
+    /// Paths joined by commas.
+    Paths,
+    /// Paths joined by commas, each with a colon and a number.
+    Scaled,
+    /// Several values, each `NAME=PATH`, a path, or a JSON table with `path` or `lora_path`.
+    Named,
+    /// A JSON table, which has the path under this key.
+    Json(&'static str),
+}
+
+/// What a flag's model is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It guesses ahead.
+    Draft,
+    /// It reads images.
+    Mmproj,
+    /// It changes the model.
+    Lora,
+    /// It splits text.
+    Tokenizer,
+}
+
 /// How an engine's health is asked, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
@@ -110,6 +138,8 @@ pub struct Traits {
     pub model_elsewhere: &'static [&'static str],
     /// What the model is on disk.
     pub weights: Weights,
+    /// Flags that name other models, and how.
+    pub other_models: &'static [(&'static str, Use, Naming)],
     /// The flag with the name that the model is served under.
     pub served_name: &'static str,
     /// Secrets that the engine takes from a variable: flag and variable. The first is the API key.

@@ -1,5 +1,5 @@
 //! llama.cpp's `llama-server`.
-use crate::{Activity, Lists, Names, Probe, Tls, Traits, Weights};
+use crate::{Activity, Lists, Names, Naming, Probe, Tls, Traits, Use, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -11,6 +11,12 @@ pub(crate) static TRAITS: Traits = Traits {
     // Without any of these the server silently becomes a router that loads nothing.
     model_elsewhere: &["hf-repo", "model-url", "docker-repo", "models-dir", "models-preset"],
     weights: Weights::File,
+    other_models: &[
+        ("model-draft", Use::Draft, Naming::Path),
+        ("mmproj", Use::Mmproj, Naming::Path),
+        ("lora", Use::Lora, Naming::Paths),
+        ("lora-scaled", Use::Lora, Naming::Scaled),
+    ],
     served_name: "alias",
     secret_variables: &[("api-key", "LLAMA_API_KEY"), ("hf-token", "HF_TOKEN")],
     config_file: None,

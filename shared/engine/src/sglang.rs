@@ -1,5 +1,5 @@
 //! SGLang's server.
-use crate::{Activity, Lists, Names, Probe, Tls, Traits, Weights};
+use crate::{Activity, Lists, Names, Naming, Probe, Tls, Traits, Use, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -10,6 +10,11 @@ pub(crate) static TRAITS: Traits = Traits {
     model: "model-path",
     model_elsewhere: &["config"],
     weights: Weights::Folder,
+    other_models: &[
+        ("speculative-draft-model-path", Use::Draft, Naming::Path),
+        ("lora-paths", Use::Lora, Naming::Named),
+        ("tokenizer-path", Use::Tokenizer, Naming::Path),
+    ],
     served_name: "served-model-name",
     // No variable for the API key: all but the Hub's token goes by the configuration file.
     secret_variables: &[("hf-token", "HF_TOKEN")],
@@ -24,6 +29,7 @@ pub(crate) static TRAITS: Traits = Traits {
     switches: &[],
     spellings: &[
         ("--model", "model-path"),
+        ("--speculative-draft-model", "speculative-draft-model-path"),
         ("--tp", "tp-size"),
         ("--tensor-parallel-size", "tp-size"),
         ("--pp", "pp-size"),

@@ -1,5 +1,5 @@
 //! vLLM's OpenAI-compatible server.
-use crate::{Activity, Lists, Names, Probe, Tls, Traits, Weights};
+use crate::{Activity, Lists, Names, Naming, Probe, Tls, Traits, Use, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -10,6 +10,11 @@ pub(crate) static TRAITS: Traits = Traits {
     model: "model",
     model_elsewhere: &["config"],
     weights: Weights::Folder,
+    other_models: &[
+        ("speculative-config", Use::Draft, Naming::Json("model")),
+        ("lora-modules", Use::Lora, Naming::Named),
+        ("tokenizer", Use::Tokenizer, Naming::Path),
+    ],
     served_name: "served-model-name",
     secret_variables: &[("api-key", "VLLM_API_KEY"), ("hf-token", "HF_TOKEN")],
     config_file: Some("config"),

@@ -1,6 +1,6 @@
 //! The `control` table: the launcher's own settings.
 use crate::problems::Problems;
-use crate::rules::RULES;
+use crate::rules;
 use crate::value::{Place, Table};
 use record::{Control, Engine, Liveness, Restart, Rung};
 use std::path::PathBuf;
@@ -158,12 +158,12 @@ fn read_gpu_ids(table: &Table, problems: &mut Problems<'_>) -> Option<String> {
 }
 
 fn read_allow(table: &Table, problems: &mut Problems<'_>) -> Vec<String> {
-    let named = problems.texts(table, "allow");
+    let (named, known) = (problems.texts(table, "allow"), rules::all());
     for (place, id) in &named {
-        if !RULES.contains(&id.as_str()) {
-            let hint = match nearest(id.as_str(), RULES) {
+        if !known.contains(&id.as_str()) {
+            let hint = match nearest(id.as_str(), known.iter().copied()) {
                 Some(near) => format!("did you mean '{near}'?"),
-                None => format!("the rules are {}", RULES.join(", ")),
+                None => format!("the rules are {}", known.join(", ")),
             };
             problems.at(*place, format!("control.allow names no rule '{id}'"), Some(hint));
         }

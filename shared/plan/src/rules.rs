@@ -27,8 +27,8 @@ pub const UNPLANNED: &str = "unplanned";
 /// Not for `allow`: that is what `--lenient` is for.
 pub(crate) const UNKNOWN_KEY: &str = "unknown_key";
 
-/// All that can be silenced, in the order of the alphabet.
-pub(crate) const RULES: [&str; 18] = [
+/// Those that are checked here and by whoever launches.
+const OURS: [&str; 18] = [
     ADDRESS,
     ENGINE_CACHE,
     ENV_DROPPED,
@@ -48,3 +48,10 @@ pub(crate) const RULES: [&str; 18] = [
     PORT_SHARED,
     STALE,
 ];
+
+/// All that can be silenced, in the order of the alphabet.
+pub(crate) fn all() -> Vec<&'static str> {
+    let mut all: Vec<&str> = OURS.into_iter().chain(weights::rules::ALL).collect();
+    all.sort_unstable();
+    all
+}

@@ -5,6 +5,7 @@
 mod engine;
 mod install;
 mod instance;
+mod model;
 mod outcome;
 mod plan;
 mod resolved;
@@ -13,8 +14,9 @@ mod stream;
 pub use engine::Engine;
 pub use install::{Activation, Cache, Gap, Installed, Packed, Seal, Source, Warmed};
 pub use instance::{Answer, How, Instance, Keeper, Ready, Status, Stopped};
+pub use model::{Model, TypeUse};
 pub use outcome::{Failed, Skipped, Warning};
-pub use plan::{Control, Liveness, Model, Plan, Restart, Rung};
+pub use plan::{Control, Liveness, Plan, Restart, Rung};
 pub use resolved::{Bridge, Env, Origin, Road, Step};
 pub use stream::{Error, LINE_LIMIT, Line, Reader, Writer};
 
@@ -116,7 +118,7 @@ impl Record {
             Self::Installed(r) => (Some(r.engine), None),
             Self::Packed(_) => (None, None),
             Self::Plan(r) => (Some(r.engine), Some(&r.instance)),
-            Self::Model(r) => (Some(r.engine), Some(&r.instance)),
+            Self::Model(r) => (r.engine, r.instance.as_deref()),
             Self::Warning(r) => (r.engine, r.instance.as_deref()),
             Self::Instance(r) => (Some(r.engine), Some(&r.instance)),
             Self::Ready(r) => (Some(r.engine), Some(&r.instance)),

@@ -1,4 +1,4 @@
-//! What `iplan` and `imodel` say: `plan`, `model`.
+//! What `iplan` says: `plan`.
 use crate::{Engine, unset};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -190,29 +190,4 @@ pub struct Plan {
     pub secrets_check: Option<String>,
     /// Hash of program, args, env_set, user, install_path, log_file, secrets_check and control.
     pub hash: String,
-}
-
-/// Model weights were checked from their headers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Model {
-    /// The engine.
-    pub engine: Engine,
-    /// The instance.
-    pub instance: String,
-    /// The file or folder.
-    pub path: PathBuf,
-    /// `gguf` or `safetensors`.
-    pub format: String,
-    /// Files that belong to it.
-    pub files: u64,
-    /// Their size.
-    pub bytes: u64,
-    /// Tensors in them.
-    pub tensors: u64,
-    /// Parameters in those.
-    pub parameters: u64,
-    /// Nothing is missing or short.
-    pub complete: bool,
-    /// What is.
-    pub problems: Vec<String>,
 }

@@ -11,7 +11,7 @@ pub(crate) fn named(record: &Record) -> String {
 
 /// The pipeline that brings a tool all that it reads, for a person who has left something out.
 pub(crate) fn pipeline(tool: &str) -> String {
-    const STAGES: [&str; 5] = ["iinstall", "iplan", "ilaunch", "iprobe", "ichat"];
+    const STAGES: [&str; 6] = ["iinstall", "iplan", "imodel", "ilaunch", "iprobe", "ichat"];
     match STAGES.iter().position(|stage| *stage == tool) {
         Some(at) => format!("ienv llama-cpp | {}", STAGES[..=at].join(" | ")),
         None => format!("ienv sglang | {tool}"),

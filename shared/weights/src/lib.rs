@@ -1,0 +1,61 @@
+//! What model weights on disk are, and whether they are whole, read from their headers.
+//!
+//! Owns the headers of safetensors and GGUF files, what the files of a model folder are to each other, and what its
+//! configuration says of its shape. No tensor is read, and no header makes us take more memory than a header may. Files are
+//! opened with the rights that the calling thread has.
+mod config;
+mod folder;
+mod gguf;
+mod index;
+mod pointer;
+mod report;
+pub mod rules;
+mod safetensors;
+mod set;
+mod side;
+mod split;
+mod types;
+
+pub use config::Shape;
+pub use report::{Amount, Finding, Format, Report, Role};
+
+use std::path::Path;
+
+/// The longest header that is read, in bytes: what the reference implementation of safetensors takes.
+pub const HEADER_BYTES: u64 = 100_000_000;
+
+/// Who is to load a model, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// What the model is for.
+    pub role: Role,
+    /// The engine reads a model folder as transformers does, with its configuration and its tokenizer.
+    pub reads_folder: bool,
+    /// Another path names the tokenizer, or none is used.
+    pub own_tokenizer: bool,
+    /// The model's own Python code is to be run.
+    pub runs_code: bool,
+}
+
+/// Look at a model file or a model folder. All that is wrong is found in one look.
+#[must_use]
+pub fn look(path: &Path, asked: Asked) -> Report {
+    let mut report = Report::new(path);
+    match std::fs::metadata(path) {
+        Err(error) => report.problem(
+            rules::MODEL_UNREADABLE,
+            "",
+            tool::io_text(&error),
+            "correct the path, or mount the model there",
+        ),
+        Ok(found) if found.is_dir() => folder::look(path, asked, &mut report),
+        Ok(found) if found.is_file() => set::look_at_file(path, found.len(), asked, &mut report),
+        Ok(_) => report.problem(
+            rules::MODEL_UNREADABLE,
+            "",
+            "it is neither a file nor a folder",
+            "name the model's file or folder",
+        ),
+    }
+    report
+}

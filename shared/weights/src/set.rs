@@ -1,0 +1,199 @@
+//! The files of weights of one model, and whether they are all there.
+use crate::gguf;
+use crate::pointer::{FETCH, Pointer};
+use crate::report::{Format, Report};
+use crate::safetensors::{Header, Seen};
+use crate::split::{Numbered, beside};
+use crate::{Asked, Role, index, rules};
+use rustix::fs::SeekFrom;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// Holes that are smaller are those of a file system's blocks.
+const HOLE_BYTES: u64 = 1 << 20;
+
+pub(crate) const COPY: &str = "copy it again from where it is whole, and compare the hashes";
+pub(crate) const BRING: &str = "bring it from where the model is whole";
+
+/// A path that leads to a file: one of weights, the first of several where its header says so.
+pub(crate) fn look_at_file(path: &Path, size: u64, asked: Asked, report: &mut Report) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match extension {
+        "safetensors" => look_at_tensors(&[name], path.parent().unwrap_or(Path::new("/")), report),
+        "bin" | "pt" | "pth" => look_at_pickle(path, &name, size, report),
+        "json" | "model" if asked.role == Role::Tokenizer => {}
+        "gguf" => gguf::set::look(path, asked, report),
+        _ if !asked.reads_folder || begins_as_gguf(path) => gguf::set::look(path, asked, report),
+        _ => report.problem(
+            rules::MODEL_LAYOUT,
+            "",
+            "it is no file of weights",
+            "name the model's folder, or a .gguf or .safetensors file",
+        ),
+    }
+}
+
+fn begins_as_gguf(path: &Path) -> bool {
+    use std::io::Read;
+    let mut magic = [0; 4];
+    owner::open_file(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok()) && &magic == b"GGUF"
+}
+
+/// Files of safetensors without an index: all of them are the model.
+pub(crate) fn look_at_tensors(names: &[String], folder: &Path, report: &mut Report) {
+    report.format = Format::Safetensors;
+    let mut seen = Seen::default();
+    for (number, name) in names.iter().enumerate() {
+        if let Some(header) = look_at_shard(&folder.join(name), name, report) {
+            note_twice(&mut seen, number, name, &header, report);
+        }
+    }
+    missing_numbers(names, report);
+}
+
+/// Files of safetensors as an index names them.
+pub(crate) fn look_at_index(path: &Path, name: &str, report: &mut Report) {
+    report.format = Format::Safetensors;
+    let index = match index::Index::read(path) {
+        Ok(index) => index,
+        Err(why) => return report.problem(rules::WEIGHTS_DAMAGED, name, why, COPY),
+    };
+    if index.files.is_empty() {
+        return report.problem(rules::WEIGHTS_DAMAGED, name, "it names no tensor", COPY);
+    }
+    let mut seen = Seen::default();
+    for (number, (shard, tensors)) in index.files.iter().enumerate() {
+        if shard.is_empty() || shard.contains('/') {
+            report.problem(rules::WEIGHTS_DAMAGED, name, "it names a file that is not in this folder", COPY);
+            continue;
+        }
+        let Some(header) = look_at_shard(&beside(path, shard), shard, report) else { continue };
+        note_twice(&mut seen, number, shard, &header, report);
+        let lacking: Vec<u64> = tensors.iter().copied().filter(|tensor| !header.has(*tensor)).collect();
+        if let Some(first) = lacking.first() {
+            let first = index::name_of(path, *first).unwrap_or_default();
+            let what = match lacking.len() {
+                1 => format!("it has no tensor {first}, which {name} says is in it"),
+                count => format!("it lacks {count} tensors that {name} says are in it, {first} for one"),
+            };
+            report.problem(rules::WEIGHTS_MISSING, shard, what, COPY);
+        }
+    }
+}
+
+/// PyTorch's own files: their contents are a program, which is not run.
+pub(crate) fn look_at_pickle(path: &Path, name: &str, size: u64, report: &mut Report) {
+    report.format = Format::Pytorch;
+    if let Some(pointer) = Pointer::at(path, size) {
+        return report.problem(rules::WEIGHTS_POINTER, name, pointer.words(), FETCH);
+    }
+    report.count_file(size);
+    if size == 0 {
+        report.problem(rules::WEIGHTS_DAMAGED, name, "it is empty", COPY);
+    }
+}
+
+/// One file of safetensors; its header where it has one.
+fn look_at_shard(path: &Path, name: &str, report: &mut Report) -> Option<Header> {
+    let (file, size) = open(path, name, report)?;
+    match Header::read(&file, size) {
+        Ok(header) => {
+            report.count(&header.amounts);
+            match &header.fault {
+                Some(why) => report.problem(rules::WEIGHTS_DAMAGED, name, why, COPY),
+                None => look_for_holes(&file, name, header.data, report),
+            }
+            Some(header)
+        }
+        Err(why) => {
+            report.problem(rules::WEIGHTS_DAMAGED, name, why, COPY);
+            None
+        }
+    }
+}
+
+/// Open a file of weights, unless there is something else in its place.
+pub(crate) fn open(path: &Path, name: &str, report: &mut Report) -> Option<(File, u64)> {
+    let size = match std::fs::metadata(path) {
+        Ok(found) => found.len(),
+        Err(error) if std::fs::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink()) => {
+            let target = std::fs::read_link(path).unwrap_or_default();
+            let what = format!("it is a link to {}: {}", target.display(), tool::io_text(&error));
+            report.problem(
+                rules::WEIGHTS_MISSING,
+                name,
+                what,
+                "copy the links' targets too: cp -L, rsync -L or tar -h",
+            );
+            return None;
+        }
+        Err(error) => {
+            let rule = if error.kind() == std::io::ErrorKind::NotFound {
+                rules::WEIGHTS_MISSING
+            } else {
+                rules::MODEL_UNREADABLE
+            };
+            report.problem(rule, name, tool::io_text(&error), BRING);
+            return None;
+        }
+    };
+    if let Some(pointer) = Pointer::at(path, size) {
+        report.problem(rules::WEIGHTS_POINTER, name, pointer.words(), FETCH);
+        return None;
+    }
+    report.count_file(size);
+    match owner::open_file(path) {
+        Ok(file) => Some((file, size)),
+        Err(error) => {
+            report.problem(
+                rules::MODEL_UNREADABLE,
+                name,
+                tool::io_text(&error),
+                "let the user who serves read it",
+            );
+            None
+        }
+    }
+}
+
+/// Holes read as zeros: a copy that was cut off leaves them, and so do some file systems that compress.
+pub(crate) fn look_for_holes(file: &File, name: &str, data: u64, report: &mut Report) {
+    let Ok(found) = file.metadata() else { return };
+    let on_disk = found.blocks().saturating_mul(512);
+    if found.len().saturating_sub(on_disk) < HOLE_BYTES {
+        return;
+    }
+    if rustix::fs::seek(file, SeekFrom::Hole(data)).is_ok_and(|hole| hole < found.len()) {
+        let what = format!("{on_disk} of {} bytes are on the disk, the rest reads as zeros", found.len());
+        report.remark(rules::WEIGHTS_SPARSE, name, what, "unless the file system compresses, copy it again");
+    }
+}
+
+fn note_twice(seen: &mut Seen, number: usize, name: &str, header: &Header, report: &mut Report) {
+    let twice = seen.note(u32::try_from(number).unwrap_or(u32::MAX), header);
+    if twice > 0 {
+        let what = format!("{twice} of its tensors are in another file too");
+        report.remark(rules::WEIGHTS_DUPLICATE, name, what, "keep the files of one copy of the model only");
+    }
+}
+
+/// Parts whose numbers are missing, where the names count them.
+pub(crate) fn missing_numbers(names: &[String], report: &mut Report) {
+    let numbered: Vec<Numbered> = names.iter().filter_map(|name| Numbered::of(name)).collect();
+    let mut done: Vec<&Numbered> = Vec::new();
+    for part in &numbered {
+        if done.iter().any(|other| other.is_sibling(part)) {
+            continue;
+        }
+        done.push(part);
+        let has = |number: u64| numbered.iter().any(|other| other.is_sibling(part) && other.number == number);
+        let first = u64::from(!has(0));
+        let missing: Vec<u64> =
+            (first..part.count + first).filter(|number| !has(*number)).take(1000).collect();
+        for number in missing {
+            report.problem(rules::WEIGHTS_MISSING, &part.name(number), "No such file or directory", BRING);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The same files, given to those that load them: what we pass they load, and what they load we pass.
+use super::{gguf, look};
+use crate::kit::{Sandbox, Tiny, free_port, wait_for};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::Stdio;
+use std::time::Duration;
+
+/// Whether the real llama-server serves a file; else what it said.
+fn serves(sandbox: &Sandbox, path: &str) -> Result<(), String> {
+    let port = free_port();
+    let mut server = sandbox.command(sandbox.path("engine/bin/llama-server"));
+    server.args(["--model", path, "--host", "127.0.0.1", "--ctx-size", "512", "--no-warmup", "--port"]);
+    let log = std::fs::File::create(sandbox.path("server.log")).unwrap();
+    let mut server = server
+        .arg(port.to_string())
+        .stdout(log.try_clone().unwrap())
+        .stderr(Stdio::from(log))
+        .spawn()
+        .unwrap();
+    let mut healthy = false;
+    wait_for("a verdict of llama-server", Duration::from_secs(60), || {
+        healthy = is_healthy(port);
+        healthy || server.try_wait().unwrap().is_some()
+    });
+    server.kill().unwrap();
+    server.wait().unwrap();
+    if healthy { Ok(()) } else { Err(sandbox.read("server.log")) }
+}
+
+fn is_healthy(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return false };
+    let mut answer = String::new();
+    stream.write_all(b"GET /health HTTP/1.0\r\n\r\n").is_ok()
+        && stream.read_to_string(&mut answer).is_ok()
+        && answer.lines().next().is_some_and(|line| line.contains(" 200 "))
+}
+
+#[test]
+fn llama_server_loads_what_passes_and_nothing_that_is_refused() {
+    let sandbox = Sandbox::new();
+    let archive = &Tiny::get().archive;
+    drop(sandbox.sh(&format!("mkdir engine; tar xf '{}' -C engine", archive.display())).exits(0));
+    let whole =
+        gguf::valid().into_iter().map(|(name, bytes)| (name, vec![("x.gguf".to_owned(), bytes)], true));
+    let broken =
+        gguf::damaged().into_iter().map(|(name, bytes, _)| (name, vec![("x.gguf".to_owned(), bytes)], false));
+    let splits = gguf::splits().into_iter().map(|(name, files, what)| (name, files, what.is_none()));
+    for (at, (name, files, passes)) in whole.chain(broken).chain(splits).enumerate() {
+        let first = format!("{at}/{}", files[0].0);
+        for (file, bytes) in files {
+            sandbox.write(&format!("{at}/{file}"), bytes);
+        }
+        look(&sandbox, &first, i32::from(!passes));
+        let served = serves(&sandbox, &sandbox.text(&first));
+        assert_eq!(served.is_ok(), passes, "{name}: {served:?}");
+        std::fs::remove_dir_all(sandbox.path(&at.to_string())).unwrap();
+    }
+}

@@ -1,0 +1,109 @@
+//! Models for a person: one line for each kind of their contents, then what is wrong, then what to do.
+use crate::Look;
+
+/// All of them.
+pub(crate) fn render(looks: &[Look]) -> String {
+    looks.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+fn one(look: &Look) -> String {
+    let Look { model, report } = look;
+    let mut text = String::new();
+    let whose = match (&model.engine, &model.instance) {
+        (Some(engine), Some(instance)) => format!(" ({} of {engine} {instance})", model.role),
+        _ => String::new(),
+    };
+    put(&mut text, &format!("{}{whose}", model.path.display()));
+    let architecture = model.architecture.as_deref().unwrap_or("unknown architecture");
+    put(&mut text, &format!("  {}  {architecture}", if model.complete { "whole" } else { "NOT WHOLE" }));
+    let files = format!(
+        "{} {} in {} {}",
+        model.tensors,
+        plural("tensor", model.tensors),
+        model.files,
+        plural("file", model.files)
+    );
+    put(&mut text, &format!("  {:12} {:>12}  {files}", model.format, size(model.bytes)));
+    for (name, amount) in &model.types {
+        let about = format!(
+            "{} {}, {} parameters",
+            amount.tensors,
+            plural("tensor", amount.tensors),
+            count(amount.parameters)
+        );
+        put(&mut text, &format!("  {name:12} {:>12}  {about}", size(amount.bytes)));
+    }
+    let shape = [
+        ("layers", model.layers),
+        ("heads", model.heads),
+        ("KV heads", model.kv_heads),
+        ("context", model.context_length),
+    ];
+    let shape: Vec<String> =
+        shape.iter().filter_map(|(name, value)| Some(format!("{name} {}", (*value)?))).collect();
+    if !shape.is_empty() {
+        put(&mut text, &format!("  {}", shape.join(", ")));
+    }
+    if let (Some(gpus), Some(bytes)) = (model.gpus, model.gpu_bytes) {
+        put(&mut text, &format!("  {} of weights on each of {gpus} GPUs", size(bytes)));
+    }
+    if let Some(bytes) = model.kv_bytes_per_1000_tokens {
+        put(&mut text, &format!("  about {} of cache for 1,000 tokens", size(bytes)));
+    }
+    for (mark, findings) in [("wrong", &report.problems), ("note", &report.remarks)] {
+        findings.iter().for_each(|finding| put(&mut text, &format!("  {mark}: {finding}")));
+    }
+    let mut hints: Vec<&str> =
+        report.problems.iter().chain(&report.remarks).map(|finding| finding.hint).collect();
+    hints.sort_unstable();
+    hints.dedup();
+    hints.iter().for_each(|hint| put(&mut text, &format!("  to do: {hint}")));
+    text
+}
+
+fn put(text: &mut String, line: &str) {
+    text.push_str(tool::one_line(line).trim_end());
+    text.push('\n');
+}
+
+fn plural(word: &str, count: u64) -> String {
+    if count == 1 { word.to_owned() } else { format!("{word}s") }
+}
+
+/// Bytes in the unit that leaves few digits.
+fn size(bytes: u64) -> String {
+    scaled(bytes, 1024, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"], " ")
+}
+
+fn count(number: u64) -> String {
+    scaled(number, 1000, &["", "K", "M", "B", "T", "P", "E"], "")
+}
+
+fn scaled(number: u64, base: u64, units: &[&str], space: &str) -> String {
+    let (mut whole, mut tenths, mut unit) = (number, 0, 0);
+    while whole >= base && unit + 1 < units.len() {
+        tenths = (whole % base) * 10 / base;
+        whole /= base;
+        unit += 1;
+    }
+    let unit = format!("{space}{}", units[unit]);
+    if unit.trim().is_empty() || tenths == 0 {
+        format!("{whole}{unit}")
+    } else {
+        format!("{whole}.{tenths}{unit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{count, size};
+
+    #[test]
+    fn sizes_are_told_with_few_digits() {
+        assert_eq!(
+            [size(0), size(1023), size(1536), size(300 << 30)],
+            ["0 B", "1023 B", "1.5 KiB", "300 GiB"]
+        );
+        assert_eq!([count(999), count(7_615_616_512)], ["999", "7.6B"]);
+    }
+}

@@ -1,0 +1,129 @@
+//! What is said of a model: its record, and what is wrong with it.
+use record::{Model, Plan, TypeUse, Warning};
+use std::time::Instant;
+use tool::{Code, Failure, Io, Outcome};
+use weights::{Finding, Report, Role};
+
+/// Findings of one rule that are told one by one on standard error; the record has all.
+const TOLD: usize = 3;
+
+/// The record of a model that was looked at. A plan tells whose it is, and over how many GPUs it is spread.
+pub(crate) fn record(
+    report: &Report,
+    role: Role,
+    started: Instant,
+    plan: Option<(&Plan, Option<u64>)>,
+) -> Model {
+    let (total, shape) = (report.total(), &report.shape);
+    let gpus = plan.and_then(|(_, gpus)| gpus).filter(|_| role == Role::Model);
+    let types = report.types.iter().map(|(name, amount)| {
+        let weights::Amount { tensors, parameters, bytes } = *amount;
+        (name.clone(), TypeUse { tensors, parameters, bytes })
+    });
+    Model {
+        engine: plan.map(|(plan, _)| plan.engine),
+        instance: plan.map(|(plan, _)| plan.instance.clone()),
+        role: role.id().to_owned(),
+        path: report.path.clone(),
+        format: report.format.id().to_owned(),
+        files: report.files,
+        bytes: report.bytes,
+        tensors: total.tensors,
+        parameters: total.parameters,
+        complete: report.problems.is_empty(),
+        problems: report.problems.iter().map(ToString::to_string).collect(),
+        types: types.collect(),
+        architecture: shape.architecture.clone(),
+        layers: shape.layers,
+        heads: shape.heads,
+        kv_heads: shape.kv_heads,
+        context_length: shape.context_length,
+        gpus,
+        gpu_bytes: gpus.and_then(|gpus| total.bytes.checked_div(gpus)),
+        kv_bytes_per_1000_tokens: shape.kv_bytes_per_token.map(|bytes| bytes.saturating_mul(1000)),
+        seconds: started.elapsed().as_secs_f64(),
+    }
+}
+
+/// Warn and fail for a plan, but for what it allows.
+pub(crate) fn say(plan: &Plan, role: Role, report: &Report, io: &mut Io) -> Result<(), Failure> {
+    let subject = (plan.engine, plan.instance.as_str());
+    let allowed = |rule: &str| plan.control.allow.iter().any(|allowed| allowed == rule);
+    let name = format!("{} {} of {}", role.id(), report.path.display(), plan.instance);
+    for (rule, several) in by_rule(&report.remarks) {
+        if !allowed(rule) {
+            let (engine, instance) = (Some(plan.engine), Some(plan.instance.clone()));
+            io.warn(warning(&name, &several, rule, Warning { engine, instance, ..empty() }))?;
+        }
+    }
+    for (rule, several) in by_rule(&report.problems) {
+        if !allowed(rule) {
+            io.fail(subject, failure(&name, &several, rule))?;
+        }
+    }
+    Ok(())
+}
+
+/// The same where no plan names the model: the failures, of which no record speaks.
+pub(crate) fn say_alone(report: &Report, io: &mut Io) -> Result<Vec<Failure>, Failure> {
+    let name = report.path.display().to_string();
+    for (rule, several) in by_rule(&report.remarks) {
+        io.warn(warning(&name, &several, rule, empty()))?;
+    }
+    let problems = by_rule(&report.problems);
+    Ok(problems.into_iter().map(|(rule, several)| failure(&name, &several, rule)).collect())
+}
+
+/// End with the first failure, all others told.
+pub(crate) fn end(failures: Vec<Failure>) -> Result<Outcome, Failure> {
+    let mut failures = failures.into_iter();
+    let Some(first) = failures.next() else { return Ok(Outcome::Done) };
+    for Failure { what, cause, hint, .. } in failures {
+        tool::note("imodel", &tool::one_line(&format!("{what}: {cause}")));
+        tool::note("imodel", &tool::one_line(&format!("hint: {}", hint.unwrap_or_default())));
+    }
+    Err(first)
+}
+
+fn empty() -> Warning {
+    Warning { engine: None, instance: None, rule: String::new(), what: String::new(), hint: String::new() }
+}
+
+fn warning(name: &str, several: &[&Finding], rule: &str, warning: Warning) -> Warning {
+    let hint = several.first().map_or("", |first| first.hint).to_owned();
+    Warning { rule: rule.to_owned(), what: format!("{name}: {}", listed(several)), hint, ..warning }
+}
+
+fn failure(name: &str, several: &[&Finding], rule: &str) -> Failure {
+    let unreadable = rule == weights::rules::MODEL_UNREADABLE;
+    let (code, what) = match rule {
+        _ if unreadable => (Code::Unmet, format!("cannot read {name}")),
+        weights::rules::MODEL_LAYOUT => (Code::No, format!("cannot use {name}")),
+        _ => (Code::No, format!("{name} is not whole")),
+    };
+    let mut failure = Failure::new(code, what, listed(several));
+    failure.hint = several.first().map(|first| first.hint.to_owned());
+    failure.class = Some(rule.to_owned());
+    failure
+}
+
+/// The first few, and how many more there are.
+fn listed(several: &[&Finding]) -> String {
+    let mut text: Vec<String> = several.iter().take(TOLD).map(ToString::to_string).collect();
+    if several.len() > TOLD {
+        text.push(format!("and {} more", several.len() - TOLD));
+    }
+    text.join("; ")
+}
+
+/// The findings of each rule, in the order in which the rules came up.
+fn by_rule(findings: &[Finding]) -> Vec<(&'static str, Vec<&Finding>)> {
+    let mut rules: Vec<(&'static str, Vec<&Finding>)> = Vec::new();
+    for finding in findings {
+        match rules.iter_mut().find(|(rule, _)| *rule == finding.rule) {
+            Some((_, several)) => several.push(finding),
+            None => rules.push((finding.rule, vec![finding])),
+        }
+    }
+    rules
+}
