@@ -31,7 +31,9 @@ fn booting(ports: &[u16]) -> Sandbox {
 fn booting_with_one_broken(ports: &[u16]) -> Sandbox {
     let sandbox = booting(ports);
     let broken = sandbox.write("broken.gguf", "GGUF but not really");
-    let config = format!("{}model = {broken:?}\n", sandbox.read("llama.toml"));
+    // imodel would not let it come so far.
+    let control = "[instance.control]\nallow = ['weights_damaged']\n";
+    let config = format!("{}model = {broken:?}\n{control}", sandbox.read("llama.toml"));
     sandbox.write("llama.toml", config);
     sandbox
 }

@@ -195,8 +195,9 @@ fn the_whole_pipeline_is_named_to_who_left_out_a_part() {
     let sandbox = Sandbox::new();
     for (tool, pipeline) in [
         ("iplan", "ienv llama-cpp | iinstall | iplan"),
-        ("ilaunch", "ienv llama-cpp | iinstall | iplan | ilaunch"),
-        ("iprobe", "ienv llama-cpp | iinstall | iplan | ilaunch | iprobe"),
+        ("imodel", "ienv llama-cpp | iinstall | iplan | imodel"),
+        ("ilaunch", "ienv llama-cpp | iinstall | iplan | imodel | ilaunch"),
+        ("iprobe", "ienv llama-cpp | iinstall | iplan | imodel | ilaunch | iprobe"),
         ("icache", "ienv sglang | icache"),
         ("iwarm", "ienv sglang | iwarm"),
         ("iinstall", "ienv llama-cpp | iinstall"),
@@ -207,7 +208,7 @@ fn the_whole_pipeline_is_named_to_who_left_out_a_part() {
         let hint = format!("the whole pipeline is: {pipeline}");
         says(sandbox.sh(&format!("{tool} </dev/null")), 65, "record on standard input", &hint);
     }
-    let whole = "ienv llama-cpp | iinstall | iplan | ilaunch | iprobe | ichat";
+    let whole = "ienv llama-cpp | iinstall | iplan | imodel | ilaunch | iprobe | ichat";
     says(sandbox.sh("ienv llama-cpp | ichat"), 65, "no 'ready' record", whole);
 }
 
