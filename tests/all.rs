@@ -11,6 +11,7 @@ mod fuzz;
 mod gpu;
 mod helpers;
 mod hints;
+mod ibridge;
 mod icache;
 mod ichat;
 mod ienv;

@@ -6,7 +6,7 @@ mod terminal;
 
 pub(crate) use hooks::ON_A_VOLUME;
 
-use crate::kit::{Output, Sandbox, free_port, root, send, speaking, wait_for};
+use crate::kit::{Front, Output, Sandbox, free_port, root, send, speaking, wait_for};
 use crate::pipeline::sandbox_with_engine;
 use rustix::process::Signal;
 use std::path::PathBuf;
@@ -212,25 +212,34 @@ fn wrong_variables_are_named_and_nothing_is_done() {
 }
 
 #[test]
-fn a_boot_that_is_asked_for_the_bridge_says_that_it_failed_and_serves_the_rest() {
+fn a_boot_that_is_asked_for_the_bridge_starts_it_after_the_engines_and_its_owner_is_told_the_key() {
     let mut sandbox = booting(&[free_port()]);
-    for variable in ["AUTO_INFER_BRIDGE_ON_BOOT", "AUTO_INFER_LITELLM_ON_BOOT"] {
-        sandbox.set(variable, "1");
-        let output = enter(&sandbox, "exit 7").exits(7);
-        let failed = output.one("failed");
-        assert_eq!((&failed["engine"], &failed["code"]), (&"bridge".into(), &69.into()), "{failed}");
-        assert_eq!(output.all("answer").len(), 1, "{}", output.transcript());
-        assert!(output.stderr.contains("ilaunch: cannot start the bridge: "), "{}", output.stderr);
-        sandbox.unset(variable);
-    }
+    let port = free_port();
+    sandbox.set("AUTO_INFER_BRIDGE_LISTEN", &format!("0.0.0.0:{port}"));
     sandbox.set("AUTO_INFER_BRIDGE_ON_BOOT", "1");
-    sandbox.set("AUTO_INFER_BOOT_FAILURE", "stop");
-    let output = enter(&sandbox, "exit 7").exits(69);
-    assert_eq!(output.all("answer").len(), 1, "{}", output.transcript());
-    // Alone it is no less of a failure.
-    sandbox.set("AUTO_INFER_LLAMA_CPP_GET_PKG_ON_BOOT", "0");
-    sandbox.set("AUTO_INFER_LLAMA_CPP_ON_BOOT", "0");
-    assert_eq!(enter(&sandbox, "exit 7").exits(69).one("failed")["engine"], "bridge");
+    let output = enter(&sandbox, "ibridge env; exit 7").exits(7);
+    let records: Vec<_> =
+        output.stdout.lines().filter(|line| line.contains("\"kind\":\"instance\"")).collect();
+    assert!(records.len() == 2 && records[1].contains("\"engine\":\"bridge\""), "{}", output.transcript());
+    assert!(
+        output.stdout.contains(&format!("export ANTHROPIC_BASE_URL='http://127.0.0.1:{port}';")),
+        "{}",
+        output.transcript()
+    );
+    let key = sandbox.read("w/bridge-key");
+    assert!(output.stdout.contains(&format!("export ANTHROPIC_AUTH_TOKEN='{}';", key.trim())));
+    let status = sandbox.sh("istat bridge").exits(0).one("status");
+    assert_eq!(
+        (&status["rung"], &status["url"]),
+        (&"healthy".into(), &format!("http://127.0.0.1:{port}").into())
+    );
+    let front = Front::at(port);
+    let body = br#"{"model":"claude-x","max_tokens":4,"messages":[{"role":"user","content":"Hello"}]}"#;
+    assert_eq!(front.post_with("/v1/messages", &[], body).status, 401);
+    let ready =
+        || front.post_with("/v1/messages", &[&format!("x-api-key: {}", key.trim())], body).status == 200;
+    wait_for("an answer", Duration::from_secs(30), ready);
+    assert_eq!(sandbox.sh("istop").exits(0).all("stopped").len(), 2);
 }
 
 #[test]

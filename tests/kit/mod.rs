@@ -1,21 +1,25 @@
 //! A sandbox that runs real pipelines of the real tools, and what tests share beside it.
 mod fake;
 pub(crate) mod fixture;
+mod front;
 mod keeping;
 mod loopback;
 mod output;
 mod pixi;
 mod sandbox;
 mod speaking;
+mod stub;
 mod tiny;
 
 pub(crate) use fake::Fake;
+pub(crate) use front::{Front, ask, read_chunk, read_head};
 pub(crate) use keeping::{Keeping, send, started_in, untimed};
 pub(crate) use loopback::Loopback;
 pub(crate) use output::Output;
 pub(crate) use pixi::Pixi;
 pub(crate) use sandbox::Sandbox;
 pub(crate) use speaking::{speaking, speaking_as};
+pub(crate) use stub::{Stub, answer, begin_events};
 pub(crate) use tiny::Tiny;
 
 use std::fs::Permissions;

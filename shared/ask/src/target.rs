@@ -136,6 +136,16 @@ impl Target {
         Ok(call.config().timeout_global(Some(limit)).build().call()?)
     }
 
+    /// Whether the server knows this path for requests with a body: it refuses an empty one otherwise than by saying that
+    /// there is no such path.
+    ///
+    /// # Errors
+    /// No answer.
+    pub fn takes_posts(&self, path: &str, limit: Duration) -> Result<bool, Error> {
+        let answer = self.post(path, &json!({}), Patience { silence: limit, total: limit })?;
+        Ok(!matches!(answer.status().as_u16(), 404 | 405 | 501))
+    }
+
     /// Have one real token generated: by a chat, or by a plain completion where the server has no chat for the model. Both
     /// together take no longer than `limit`.
     ///

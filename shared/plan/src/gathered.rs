@@ -1,7 +1,7 @@
 //! The `env` and `installed` records of a stream, and planning from them.
 use crate::rules::STALE;
 use crate::{Input, Item, Options, plan_all, vocabulary_of};
-use record::{Engine, Plan, Record, Step};
+use record::{Bridge, Engine, Plan, Record, Step};
 use tool::{Code, Failure, Io, vars};
 use vocabulary::Vocabulary;
 
@@ -9,6 +9,7 @@ use vocabulary::Vocabulary;
 #[derive(Debug, Default)]
 pub struct Gathered {
     inputs: Vec<Input>,
+    bridge: Option<Bridge>,
     read: Vec<Planned>,
 }
 
@@ -46,6 +47,7 @@ impl Gathered {
                     input.installed = Some(installed.clone());
                 }
             }
+            Record::Bridge(bridge) => self.bridge = Some(bridge.clone()),
             Record::Plan(Plan { engine, instance, user, .. }) => {
                 self.read.push(Planned { engine: *engine, instance: instance.clone(), user: user.clone() });
             }
@@ -60,19 +62,33 @@ impl Gathered {
     /// # Errors
     /// As [`Io::write`].
     pub fn refuse_other_users(&self, io: &mut Io) -> Result<(), Failure> {
-        if self.inputs.is_empty() {
+        if self.inputs.is_empty() && self.bridge.is_none() {
             return Ok(());
         }
         for planned in &self.read {
-            let env = self.inputs.iter().map(|input| &input.env).find(|env| env.engine == planned.engine);
-            if env.is_none_or(|env| env.user != planned.user)
+            let wanted = self.user_of(planned.engine);
+            if wanted != Some(planned.user.as_deref())
                 && !io.ended((planned.engine, planned.instance.as_str()))
             {
-                let wanted = env.map(|env| env.user.as_deref());
                 io.fail((planned.engine, planned.instance.as_str()), planned.refused(wanted))?;
             }
         }
         Ok(())
+    }
+
+    /// Whether anything of what is planned from came by.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.bridge.is_none()
+    }
+
+    /// The user whom the contract of an engine names; the outer `None` where the stream has none.
+    fn user_of(&self, engine: Engine) -> Option<Option<&str>> {
+        if engine == Engine::Bridge {
+            return self.bridge.as_ref().map(|bridge| bridge.user.as_deref());
+        }
+        let env = self.inputs.iter().map(|input| &input.env).find(|env| env.engine == engine);
+        env.map(|env| env.user.as_deref())
     }
 
     /// The options that an engine of the stream has.
@@ -100,8 +116,10 @@ impl Gathered {
         for input in others {
             io.skip(input.env.engine, "step serve was not asked for")?;
         }
+        let serves = |bridge: &Bridge| bridge.steps.as_ref().is_none_or(|steps| steps.contains(&Step::Serve));
+        let bridge = self.bridge.filter(|bridge| serves(bridge) && !io.ended(Engine::Bridge));
         let mut plans = Plans::default();
-        for item in plan_all(&wanted, options) {
+        for item in plan_all(&wanted, bridge.as_ref(), options) {
             match item {
                 Item::Plan(plan) => {
                     plans.plans.push((*plan).clone());

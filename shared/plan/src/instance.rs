@@ -231,7 +231,7 @@ fn open_paths(plan: &Plan, secrets: &[Secret], traits: &engine::Traits) -> Optio
     })
 }
 
-fn hash(plan: &Plan) -> String {
+pub(crate) fn hash(plan: &Plan) -> String {
     let Plan { program, args, env_set, user, install_path, log_file, secrets_check, control, .. } = plan;
     let parts = (program, args, env_set, user, install_path, log_file, secrets_check, control);
     let bytes = serde_json::to_vec(&parts).unwrap_or_default();

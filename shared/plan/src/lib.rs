@@ -6,6 +6,7 @@
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod address;
 mod arguments;
+mod bridge;
 mod by_table;
 mod by_vocabulary;
 mod cache;
@@ -51,7 +52,7 @@ use document::Document;
 use instance::{Draft, Shared};
 use leftover::Leftover;
 use program::Caller;
-use record::{Engine, Env, Installed, Plan, Warning};
+use record::{Bridge, Engine, Env, Installed, Plan, Warning};
 use tool::{Code, Failure};
 use vocabulary::Vocabulary;
 
@@ -124,10 +125,11 @@ enum Slot {
     Leftover(Leftover),
 }
 
-/// Plan every instance of every input.
+/// Plan every instance of every input, and the bridge after them.
 #[must_use]
-pub fn plan_all(inputs: &[Input], options: &Options) -> Vec<Item> {
+pub fn plan_all(inputs: &[Input], bridge: Option<&Bridge>, options: &Options) -> Vec<Item> {
     let mut slots: Vec<Slot> = inputs.iter().flat_map(|input| plan_engine(input, options)).collect();
+    slots.extend(bridge.map(|bridge| plan_bridge(bridge, options)));
     let (mut drafts, mut leftovers) = (Vec::new(), Vec::new());
     for slot in &mut slots {
         match slot {
@@ -181,6 +183,13 @@ fn about_dropped(drafts: &[&mut Draft]) -> Option<Warning> {
         what: format!("servers do not get these variables: {}", names.join(", ")),
         hint: "set what a server needs in [instance.env]".to_owned(),
     })
+}
+
+fn plan_bridge(bridge: &Bridge, options: &Options) -> Slot {
+    match bridge::draft(bridge, options) {
+        Ok(draft) => Slot::Draft(Box::new(draft)),
+        Err(failure) => Slot::Item(Item::Failed { engine: Engine::Bridge, instance: None, failure }),
+    }
 }
 
 fn plan_engine(input: &Input, options: &Options) -> Vec<Slot> {

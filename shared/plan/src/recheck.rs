@@ -20,7 +20,8 @@ pub fn recheck(plan: &Plan, options: &Options, leaving: &[Directory]) -> Vec<Fai
     let mut draft = Draft {
         gpus_needed: gpus_needed(&arguments, traits),
         visible: visible.cloned(),
-        model_elsewhere: traits.model_elsewhere.iter().any(|flag| arguments.value(flag).is_some()),
+        model_elsewhere: plan.engine == record::Engine::Bridge
+            || traits.model_elsewhere.iter().any(|flag| arguments.value(flag).is_some()),
         warnings: Vec::new(),
         failures: missing(plan).into_iter().collect(),
         plan: plan.clone(),

@@ -1,12 +1,13 @@
 //! The values that a plan only names.
 use crate::Options;
+use crate::bridge;
 use crate::config;
 use crate::document::Document;
 use crate::instance::{Separated, separate};
 use crate::login::logins;
 use crate::secret::{CONFIG_FILE, Way, config_text, leaves};
 use crate::spoken;
-use record::Plan;
+use record::{Engine, Plan};
 use state::Secrets;
 use std::path::Path;
 use tool::{Code, Failure};
@@ -16,6 +17,9 @@ use tool::{Code, Failure};
 /// # Errors
 /// Code 75 when they changed since the plan was made, 69 when a file with secrets cannot be read.
 pub fn secrets(plan: &Plan, options: &Options) -> Result<Secrets, Failure> {
+    if plan.engine == Engine::Bridge {
+        return bridge::secrets(plan, options);
+    }
     let mut given = Secrets::default();
     if plan.secrets.is_empty() {
         return Ok(given);
@@ -136,7 +140,7 @@ mod tests {
                 "config": self.path("c.toml"), "origin": {}
             });
             let input = Input { env: serde_json::from_value(env).unwrap(), installed: None };
-            match plan_all(&[input], &self.options).pop().unwrap() {
+            match plan_all(&[input], None, &self.options).pop().unwrap() {
                 Item::Plan(plan) => *plan,
                 other => panic!("{other:?}"),
             }

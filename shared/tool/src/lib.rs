@@ -82,6 +82,21 @@ pub fn note(name: &str, text: &str) {
     failure::say(&format!("{name}: {text}\n"));
 }
 
+/// Write a text to standard output: for a process that writes no records. A reader that went away is no failure.
+///
+/// # Errors
+/// Code 69 when it cannot be written.
+pub fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::io(Code::Unmet, "cannot write standard output", &error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Parse the command line and start logging; `Err` is how to end at once (usage, `--help`, `--version`).
 fn begin<A: clap::Parser>() -> Result<(A, &'static str), ExitCode> {
     let command = A::command();

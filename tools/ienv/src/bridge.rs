@@ -106,7 +106,7 @@ fn litellm_part(bridge: &mut Bridge, ledger: &mut Ledger<'_>) {
     let base = read("litellm_backend_base", "AUTO_INFER_LITELLM_BACKEND_BASE", check::url, None);
     let model = read("litellm_backend_model", "AUTO_INFER_LITELLM_BACKEND_MODEL", check::text, None);
     let log = read("litellm_log", "AUTO_INFER_LITELLM_LOG_FILE", check::path, None);
-    let key = ledger.secret("key_variable", LITELLM_MASTER_KEY, check::text);
+    bridge.key_variable = ledger.secret("key_variable", LITELLM_MASTER_KEY, check::text);
     if bridge.mode != "litellm" {
         return;
     }
@@ -123,5 +123,4 @@ fn litellm_part(bridge: &mut Bridge, ledger: &mut Ledger<'_>) {
     bridge.litellm_backend_base = base;
     bridge.litellm_backend_model = model;
     bridge.litellm_log = log.map(PathBuf::from);
-    bridge.key_variable = key;
 }

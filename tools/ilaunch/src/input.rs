@@ -1,7 +1,7 @@
 //! What is to run, and what is not, from the stream.
 use plan::{Gathered, Options, Plans};
 use record::{Engine, Env, Plan, Record, Step};
-use tool::{Code, Failure, Io, vars};
+use tool::{Code, Failure, Io};
 
 /// The stream, read to its end.
 #[derive(Debug, Default)]
@@ -18,16 +18,13 @@ pub(crate) struct Input {
 pub(crate) fn read(io: &mut Io, options: &Options) -> Result<Input, Failure> {
     let mut input = Input::default();
     let mut gathered = Gathered::default();
-    let (mut iplan, mut bridge) = (false, false);
+    let mut iplan = false;
     while let Some(record) = io.read()? {
         gathered.note(&record);
         match record {
             Record::Env(env) => {
                 input.envs.retain(|before| before.engine != env.engine);
                 input.envs.push(env);
-            }
-            Record::Bridge(asked) => {
-                bridge |= asked.steps.is_none_or(|steps| steps.contains(&Step::Serve));
             }
             Record::Plan(plan) => input.plans.push(plan),
             Record::Failed(failed) => iplan |= failed.by == "iplan",
@@ -41,12 +38,9 @@ pub(crate) fn read(io: &mut Io, options: &Options) -> Result<Input, Failure> {
         // The stream was not read to its end: what stood there is not known, nor who would hear of a start.
         return Ok(Input::default());
     }
-    if bridge && !io.ended(Engine::Bridge) {
-        io.fail(Engine::Bridge, no_bridge())?;
-    }
     gathered.refuse_other_users(io)?;
     iplan |= !input.plans.is_empty() || io.skipped_by("iplan");
-    if !input.envs.is_empty() && !iplan {
+    if !gathered.is_empty() && !iplan {
         let Plans { plans, unwanted } = gathered.plan(io, options)?;
         return Ok(Input { plans, unwanted, ..input });
     }
@@ -58,14 +52,6 @@ pub(crate) fn read(io: &mut Io, options: &Options) -> Result<Input, Failure> {
         io.skip((plan.engine, plan.instance.as_str()), "step serve was not asked for")?;
     }
     Ok(Input { plans: wanted, ..input })
-}
-
-/// Whoever asks for the bridge is told that there is none, and does not wait for it.
-fn no_bridge() -> Failure {
-    let (on_boot, kept) = (vars::of(Engine::Bridge, "ON_BOOT"), "AUTO_INFER_LITELLM_ON_BOOT");
-    Failure::new(Code::Unmet, "cannot start the bridge", "this version of infer-dev has none").hint(format!(
-        "unset {on_boot} and {kept}; clients reach the engines at the URLs of the 'ready' records"
-    ))
 }
 
 /// An instance in the foreground is the only one, over all engines: its exit code is ours.

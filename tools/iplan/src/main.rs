@@ -38,7 +38,9 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     while let Some(record) = io.read()? {
         gathered.note(&record);
     }
-    io.require("env", &["ienv"])?;
+    if gathered.is_empty() {
+        io.require("env", &["ienv"])?;
+    }
     if let Some(engine) = flags {
         io.print(&flags::render(&gathered.vocabulary(engine, &options)?))?;
         return Ok(Outcome::Done);

@@ -1,0 +1,177 @@
+//! What clients have to be told to find the bridge: exports, configuration files, or a command that is run with them.
+use crate::access::{KEY_VARIABLE, made_key_file};
+use crate::settings::contract;
+use crate::wording::{Wording, claude, codex, openai, opencode};
+use ask::Target;
+use record::Engine;
+use state::Directory;
+use std::ffi::OsString;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tool::{Code, Failure};
+
+/// How long the bridge may take to list its models.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// Which bridge.
+#[derive(clap::Args)]
+pub(crate) struct Which {
+    /// The bridge that listens there [default: the one that is kept, else the variables']
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// File with its key
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+}
+
+/// Who is told.
+#[derive(clap::Args)]
+pub(crate) struct Env {
+    #[command(flatten)]
+    which: Which,
+    /// Exports for clients of the `OpenAI` API
+    #[arg(long, group = "client")]
+    openai: bool,
+    /// opencode's configuration file
+    #[arg(long, group = "client")]
+    opencode: bool,
+    /// Codex's configuration file
+    #[arg(long, group = "client")]
+    codex: bool,
+}
+
+/// One command.
+#[derive(clap::Args)]
+pub(crate) struct Run {
+    #[command(flatten)]
+    which: Which,
+    /// What to run, as in: claude -p Hello
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Env {
+    /// Print what the client has to be told.
+    pub(crate) fn print(&self) -> Result<u8, Failure> {
+        let wording = self.which.find()?;
+        let text = match (self.openai, self.opencode, self.codex) {
+            (true, _, _) => exports(&openai(&wording)),
+            (_, true, _) => opencode(&wording),
+            (_, _, true) => codex(&wording),
+            // A key of the user's own would be sent beside ours.
+            _ => format!("unset ANTHROPIC_API_KEY;\n{}", exports(&claude(&wording))),
+        };
+        tool::print(&text)?;
+        Ok(0)
+    }
+}
+
+impl Run {
+    /// Become the command.
+    pub(crate) fn run(self) -> Result<u8, Failure> {
+        let wording = self.which.find()?;
+        let mut words = self.command.into_iter();
+        let program = words.next().unwrap_or_default();
+        let mut command = Command::new(&program);
+        command.args(words).env_remove("ANTHROPIC_API_KEY");
+        for (name, value) in claude(&wording).into_iter().chain(openai(&wording)) {
+            command.env(name, value);
+        }
+        let error = command.exec();
+        let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+        Err(Failure::io(Code::Child(code), format!("cannot run {}", Path::new(&program).display()), &error))
+    }
+}
+
+/// Shell exports. Each ends in a semicolon, as the lines are joined where `eval` is given them without quotes.
+fn exports(variables: &[(&str, String)]) -> String {
+    let line =
+        |(name, value): &(&str, String)| format!("export {name}='{}';\n", value.replace('\'', r"'\''"));
+    variables.iter().map(line).collect()
+}
+
+impl Which {
+    /// Where it is, its key, and what it serves.
+    fn find(&self) -> Result<Wording, Failure> {
+        let kept = if self.listen.is_some() { None } else { kept() };
+        let (listen, key) = match (&self.listen, kept) {
+            (Some(listen), _) => (listen.clone(), None),
+            (None, Some(kept)) => kept,
+            (None, None) => {
+                let contract = contract()?;
+                let made = made_key_file(&contract.workspace);
+                let key =
+                    contract.key_file.as_deref().map_or_else(|| of_variable().or_else(|| read(&made)), read);
+                // One on loopback makes none, and one that was made for another address is not wanted.
+                let key = if is_loopback(&contract.listen) && contract.key_file.is_none() {
+                    of_variable()
+                } else {
+                    key
+                };
+                (contract.listen, key)
+            }
+        };
+        let key = match &self.key_file {
+            Some(file) => Some(ask::key_in(file).map_err(|error| {
+                Failure::io(Code::Unmet, format!("cannot read the key in {}", file.display()), &error)
+            })?),
+            None => key,
+        };
+        let url = url(&listen)?;
+        let target = Target::parse(&url)
+            .map_err(|cause| Failure::new(Code::Usage, format!("cannot use {listen}"), cause))?;
+        let listed = target.with_key(key.clone()).models(LIMIT);
+        if let Err(error) = &listed {
+            tool::note("ibridge", &format!("warning: the bridge at {url} does not answer yet: {error}"));
+        }
+        Ok(Wording { url, key, models: listed.unwrap_or_default() })
+    }
+}
+
+/// The bridge that is kept: where it listens, and its key.
+fn kept() -> Option<(String, Option<String>)> {
+    let found = state::everywhere(None).ok()?;
+    let place =
+        found.places.into_iter().find(|place| place.engine() == Some(Engine::Bridge) && is_alive(place))?;
+    let plan = place.plan().ok()??;
+    let option = |name: &str| plan.args.iter().skip_while(|arg| *arg != name).nth(1).cloned();
+    let listen = option("--listen")?;
+    let file = option("--key-file").map(PathBuf::from);
+    let made = option("--workspace").map(|workspace| made_key_file(Path::new(&workspace)));
+    let of_keeper = place.api_key().ok().flatten();
+    let made = made.filter(|_| !is_loopback(&listen)).as_deref().and_then(read);
+    let key = file.as_deref().and_then(read).or(of_keeper).or(made);
+    Some((listen, key))
+}
+
+fn is_alive(place: &Directory) -> bool {
+    place.keeper().is_ok_and(|keeper| keeper.is_some())
+}
+
+fn of_variable() -> Option<String> {
+    std::env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty())
+}
+
+fn read(file: &Path) -> Option<String> {
+    ask::key_in(file).inspect_err(|error| log::info!("{}: {error}", file.display())).ok()
+}
+
+fn is_loopback(listen: &str) -> bool {
+    listen.to_socket_addrs().is_ok_and(|mut addresses| addresses.all(|address| address.ip().is_loopback()))
+}
+
+/// The URL for clients on this machine.
+fn url(listen: &str) -> Result<String, Failure> {
+    let cannot = |cause: &str| Failure::new(Code::Usage, format!("cannot use {listen}"), cause.to_owned());
+    let (host, port) = listen.rsplit_once(':').ok_or_else(|| cannot("it is not HOST:PORT"))?;
+    let bare = host.trim_matches(['[', ']']);
+    let host = match bare.parse::<IpAddr>() {
+        Ok(IpAddr::V4(v4)) if v4.is_unspecified() => "127.0.0.1".to_owned(),
+        Ok(IpAddr::V6(v6)) if v6.is_unspecified() => "[::1]".to_owned(),
+        _ => host.to_owned(),
+    };
+    Ok(format!("http://{host}:{port}"))
+}

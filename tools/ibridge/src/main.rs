@@ -1,0 +1,64 @@
+//! ibridge: let Claude Code and OpenAI clients use the local engines.
+//!
+//! Reads no records. Listens on one address and hands each request to the instance that its `model` names; `env` prints what
+//! clients need to find it, `run` starts one of them.
+mod access;
+mod anthropic;
+mod audit;
+mod body;
+mod caller;
+mod client;
+mod connection;
+mod counting;
+mod follow;
+mod forward;
+mod journal;
+mod metrics;
+mod models;
+mod native;
+mod page;
+mod pool;
+mod refusal;
+mod relay;
+mod reply;
+mod routing;
+mod server;
+mod service;
+mod settings;
+mod side;
+mod upstream;
+mod wording;
+
+use clap::Parser;
+use client::{Env, Run};
+use settings::{Options, Settings};
+use tool::Failure;
+
+#[derive(Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+struct Args {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Print what clients need to find the bridge: by default exports for Claude Code
+    Env(Env),
+    /// Run a command that finds it, as in: ibridge run claude -p Hello
+    Run(Run),
+}
+
+fn main() -> std::process::ExitCode {
+    tool::main_process(run)
+}
+
+fn run(args: Args) -> Result<u8, Failure> {
+    match args.command {
+        None => server::serve(Settings::resolve(args.options)?),
+        Some(Command::Env(env)) => env.print(),
+        Some(Command::Run(run)) => run.run(),
+    }
+}

@@ -1,0 +1,290 @@
+//! Which server gets a request: by the model that it names, then by the conversation, then by the load.
+use crate::follow::{Follow, Seen};
+use crate::refusal::Refusal;
+use crate::settings::Settings;
+use crate::upstream::{Phase, Ticket, Upstream};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How many beginnings of conversations are remembered, of all and of one request.
+const CONVERSATIONS: usize = 8192;
+const BEGINNINGS: usize = 12;
+/// When to come again where all is busy, seconds.
+const BUSY: u64 = 5;
+
+/// Chooses.
+pub(crate) struct Router {
+    follow: Follow,
+    model: Option<String>,
+    hold: Duration,
+    queue: usize,
+    conversations: Mutex<Conversations>,
+}
+
+/// What a request says of where it belongs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wish {
+    /// The model that it names.
+    pub(crate) model: Option<String>,
+    /// One key for each beginning of its conversation, the shortest first.
+    pub(crate) beginnings: Vec<u64>,
+    /// Servers that were tried.
+    pub(crate) tried: Vec<String>,
+}
+
+/// Where a request goes.
+pub(crate) struct Route {
+    pub(crate) upstream: Arc<Upstream>,
+    /// The name to ask for there.
+    pub(crate) model: String,
+    pub(crate) ticket: Ticket,
+}
+
+/// What a snapshot says about a wish.
+enum Choice {
+    Go(Arc<Upstream>, String),
+    /// Not yet, and why.
+    Wait(String),
+    /// Its server sleeps.
+    Wake(Arc<Upstream>),
+    No(Refusal),
+}
+
+impl Router {
+    pub(crate) fn new(follow: Follow, settings: &Settings) -> Self {
+        let (model, hold, queue) = (settings.model.clone(), settings.hold, settings.queue);
+        Self { follow, model, hold, queue, conversations: Mutex::default() }
+    }
+
+    pub(crate) fn seen(&self) -> Arc<Seen> {
+        self.follow.seen()
+    }
+
+    /// The server did not do what it was last seen to do.
+    pub(crate) fn look_now(&self) {
+        self.follow.look_now();
+    }
+
+    /// Wait for a server, at most as long as a request is held.
+    pub(crate) async fn route(&self, wish: &Wish, until: Instant) -> Result<Route, Refusal> {
+        let mut watch = self.follow.watch();
+        loop {
+            let seen = Arc::clone(&watch.borrow_and_update());
+            let why = match self.choose(&seen, wish) {
+                Choice::Go(upstream, model) => {
+                    let ticket = upstream.load.enter();
+                    self.conversations().put(&wish.beginnings, &upstream.id);
+                    return Ok(Route { upstream, model, ticket });
+                }
+                Choice::No(refusal) => return Err(refusal),
+                Choice::Wait(why) => why,
+                Choice::Wake(upstream) => format!("{} is stopped", upstream.id),
+            };
+            if timeout_at(until, watch.changed()).await.is_err() {
+                let text = format!("no instance was ready within {} s: {why}", self.hold.as_secs());
+                return Err(Refusal::new(503, text).retry_after(30));
+            }
+        }
+    }
+
+    /// When a request that comes now is given up.
+    pub(crate) fn patience(&self) -> Instant {
+        Instant::now() + self.hold
+    }
+
+    fn choose(&self, seen: &Seen, wish: &Wish) -> Choice {
+        if !seen.complete {
+            return Choice::Wait("the run directory is being read".to_owned());
+        }
+        let (candidates, model) = match self.candidates(seen, wish.model.as_deref()) {
+            Ok(found) => found,
+            Err(refusal) => return Choice::No(refusal),
+        };
+        let ready: Vec<&Arc<Upstream>> = candidates
+            .iter()
+            .filter(|upstream| upstream.phase == Phase::Ready && !wish.tried.contains(&upstream.id))
+            .collect();
+        if let Some(upstream) = self.pick(&ready, wish) {
+            let name = model.or_else(|| upstream.names.first().cloned()).unwrap_or_default();
+            return Choice::Go(Arc::clone(upstream), name);
+        }
+        if !ready.is_empty() {
+            let text = format!("every instance has {} requests under way: try again in {BUSY} s", self.queue);
+            return Choice::No(Refusal::new(429, text).retry_after(BUSY));
+        }
+        not_ready(&candidates)
+    }
+
+    /// The servers that a name means, and the name to ask them for; `None`: their first.
+    fn candidates(
+        &self,
+        seen: &Seen,
+        asked: Option<&str>,
+    ) -> Result<(Vec<Arc<Upstream>>, Option<String>), Refusal> {
+        let serving = |name: &str| -> Vec<Arc<Upstream>> {
+            let serves = |upstream: &&Arc<Upstream>| upstream.names.iter().any(|served| served == name);
+            seen.upstreams.iter().filter(serves).cloned().collect()
+        };
+        if let Some(name) = asked {
+            let found = serving(name);
+            if !found.is_empty() {
+                return Ok((found, Some(name.to_owned())));
+            }
+        }
+        let is_default = asked.is_none_or(|name| means_default(name) || self.model.as_deref() == Some(name));
+        if !is_default {
+            return self.not_known(seen, asked.unwrap_or_default());
+        }
+        if let Some(model) = &self.model {
+            let found = serving(model);
+            let all = || seen.upstreams.iter().take(1).cloned().collect();
+            let found = if found.is_empty() { all() } else { found };
+            return Ok((found, Some(model.clone())));
+        }
+        // The first that is ready, and those that serve the same; else all that may become so.
+        let first = seen.upstreams.iter().find(|upstream| upstream.phase == Phase::Ready);
+        let Some(first) = first else { return Ok((seen.upstreams.clone(), None)) };
+        let found = first.names.first().map(|name| serving(name)).unwrap_or_default();
+        Ok((if found.is_empty() { vec![Arc::clone(first)] } else { found }, None))
+    }
+
+    /// A name that nobody serves; one that loads may not have said yet which names it will.
+    fn not_known(&self, seen: &Seen, asked: &str) -> Result<(Vec<Arc<Upstream>>, Option<String>), Refusal> {
+        let silent: Vec<Arc<Upstream>> = seen
+            .upstreams
+            .iter()
+            .filter(|upstream| upstream.names.is_empty() && matches!(upstream.phase, Phase::Loading(_)))
+            .cloned()
+            .collect();
+        if !silent.is_empty() {
+            return Ok((silent, Some(asked.to_owned())));
+        }
+        let mut names: Vec<&str> =
+            seen.upstreams.iter().flat_map(|upstream| &upstream.names).map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        let names = if names.is_empty() { "no model is served".to_owned() } else { names.join(", ") };
+        let asked: String = asked.chars().take(200).collect();
+        Err(Refusal::new(404, format!("the model '{asked}' is not served here; served are: {names}")))
+    }
+
+    /// The one that holds the conversation, else the one with the fewest requests under way. None where all are full.
+    fn pick<'u>(&self, ready: &[&'u Arc<Upstream>], wish: &Wish) -> Option<&'u Arc<Upstream>> {
+        let has_room = |upstream: &&&Arc<Upstream>| self.queue == 0 || upstream.load.now() < self.queue;
+        if ready.len() > 1
+            && let Some(id) = self.conversations().get(&wish.beginnings)
+            && let Some(holder) = ready.iter().filter(has_room).find(|upstream| *upstream.id == *id)
+        {
+            return Some(holder);
+        }
+        ready.iter().filter(has_room).min_by_key(|upstream| upstream.load.now()).copied()
+    }
+
+    fn conversations(&self) -> std::sync::MutexGuard<'_, Conversations> {
+        self.conversations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// No candidate is ready.
+fn not_ready(candidates: &[Arc<Upstream>]) -> Choice {
+    let loading = candidates.iter().find_map(|upstream| match upstream.phase {
+        Phase::Loading(why) => Some(format!("{} {why}", upstream.id)),
+        _ => None,
+    });
+    if let Some(why) = loading {
+        return Choice::Wait(why);
+    }
+    if let Some(asleep) = candidates.iter().find(|upstream| upstream.phase == Phase::Asleep) {
+        return Choice::Wake(Arc::clone(asleep));
+    }
+    let why: Vec<String> = candidates
+        .iter()
+        .map(|upstream| match upstream.phase {
+            Phase::Down(why) => format!("{} {why}", upstream.id),
+            _ => format!("{} gave no answer", upstream.id),
+        })
+        .collect();
+    let why = if why.is_empty() { "none was started".to_owned() } else { why.join(", ") };
+    Choice::No(Refusal::new(503, format!("no instance is ready: {why}")).retry_after(30))
+}
+
+/// Whether a name stands for whatever is there: the names that Claude Code has for its own models.
+fn means_default(name: &str) -> bool {
+    let name = name.split('[').next().unwrap_or(name);
+    let name = name.strip_prefix("anthropic/").unwrap_or(name);
+    name.starts_with("claude-")
+        || matches!(name, "sonnet" | "opus" | "haiku" | "fable" | "opusplan" | "default")
+}
+
+/// Which server has a conversation's prefix in its cache.
+#[derive(Default)]
+struct Conversations {
+    by: HashMap<u64, Arc<str>>,
+    order: VecDeque<u64>,
+}
+
+impl Conversations {
+    /// Of the longest beginning that is known.
+    fn get(&self, beginnings: &[u64]) -> Option<Arc<str>> {
+        beginnings.iter().rev().find_map(|beginning| self.by.get(beginning).cloned())
+    }
+
+    /// Only the last beginnings: the next turn extends one of them.
+    fn put(&mut self, beginnings: &[u64], id: &str) {
+        let id: Arc<str> = id.into();
+        for beginning in beginnings.iter().rev().take(BEGINNINGS) {
+            if self.by.insert(*beginning, Arc::clone(&id)).is_none() {
+                self.order.push_back(*beginning);
+            }
+        }
+        while self.order.len() > CONVERSATIONS {
+            if let Some(oldest) = self.order.pop_front() {
+                self.by.remove(&oldest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_claude_codes_models_mean_the_default() {
+        for name in [
+            "claude-opus-4-5",
+            "claude-sonnet-4-5[1m]",
+            "anthropic/claude-haiku-4-5",
+            "sonnet",
+            "opus",
+            "haiku[1m]",
+        ] {
+            assert!(means_default(name), "{name}");
+        }
+        for name in ["gpt-5", "claude", "sonnets", "tiny", ""] {
+            assert!(!means_default(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_conversation_is_known_by_its_longest_beginning() {
+        let mut conversations = Conversations::default();
+        conversations.put(&[1, 2, 3], "a");
+        conversations.put(&[1, 2, 9], "b");
+        let of = |beginnings: &[u64]| conversations.get(beginnings).map(|id| id.to_string());
+        assert_eq!(of(&[1, 2, 3, 4, 5]).as_deref(), Some("a"));
+        assert_eq!(of(&[1, 2, 9, 4]).as_deref(), Some("b"));
+        assert_eq!(of(&[7, 8]), None);
+    }
+
+    #[test]
+    fn conversations_are_forgotten_oldest_first() {
+        let mut conversations = Conversations::default();
+        let most = u64::try_from(CONVERSATIONS).unwrap();
+        (0..=most).for_each(|beginning| conversations.put(&[beginning], "a"));
+        assert_eq!((conversations.get(&[0]), conversations.get(&[1]).is_some()), (None, true));
+        assert_eq!(conversations.by.len(), CONVERSATIONS);
+    }
+}

@@ -1,0 +1,157 @@
+//! The listener, its connections, and the end of both.
+use crate::connection::Connection;
+use crate::follow::Follow;
+use crate::journal::Journal;
+use crate::routing::Router;
+use crate::service::Bridge;
+use crate::settings::Settings;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioTimer;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+use tool::{Code, Failure};
+
+/// The head of a request, and what is read or written at once.
+pub(crate) const BUFFER: usize = 64 << 10;
+/// How long a client may take for the head of a request, or keep a connection without one.
+const HEAD: Duration = Duration::from_secs(60);
+/// After a failure to accept: no descriptor is free.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Serve until told to stop; then let streams end, as long as the grace lasts.
+pub(crate) fn serve(settings: Settings) -> Result<u8, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::io(Code::Unmet, "cannot start the event loop", &error))?;
+    runtime.block_on(run(settings))
+}
+
+async fn run(settings: Settings) -> Result<u8, Failure> {
+    let unmet = |what: &str, error: &io::Error| Failure::io(Code::Unmet, what, error);
+    allow_descriptors();
+    let mut signals = Signals::listen().map_err(|error| unmet("cannot listen to signals", &error))?;
+    let listener = listen(&settings).await?;
+    let address = listener.local_addr().map_err(|error| unmet("cannot tell where it listens", &error))?;
+    let journal = Journal::start()?;
+    let follow = Follow::start(settings.upstream.clone(), settings.run_dir.clone())?;
+    let grace = settings.grace;
+    journal.say(format!(
+        "listens on http://{address}{}",
+        if settings.access.wants_key() { ", with a key" } else { "" }
+    ));
+    let room = Arc::new(Semaphore::new(settings.max_connections));
+    let connections = settings.max_connections;
+    let router = Router::new(follow, &settings);
+    let bridge = Arc::new(Bridge::new(settings, router, Arc::clone(&journal)));
+    let (close, closing) = watch::channel(false);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &room) => accepted,
+            () = signals.told() => break,
+        };
+        match accepted {
+            Ok((stream, permit)) => {
+                tokio::spawn(connection(stream, Arc::clone(&bridge), closing.clone(), permit));
+            }
+            Err(error) => {
+                log::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+    drop(listener);
+    close.send_replace(true);
+    journal.say("was told to stop: lets what is under way end".to_owned());
+    let all = u32::try_from(connections).unwrap_or(u32::MAX);
+    tokio::select! {
+        _ = timeout(grace, room.acquire_many(all)) => {}
+        () = signals.told() => {}
+    }
+    journal.flush();
+    Ok(0)
+}
+
+async fn listen(settings: &Settings) -> Result<TcpListener, Failure> {
+    let addresses: &[SocketAddr] = &settings.access.addresses;
+    TcpListener::bind(addresses).await.map_err(|error| {
+        let what = format!("cannot listen on {}", settings.listen);
+        match error.kind() {
+            io::ErrorKind::AddrInUse => Failure::io(Code::Later, what, &error)
+                .hint("another process listens there: stop it, or name another port with --listen"),
+            _ => Failure::io(Code::Unmet, what, &error),
+        }
+    })
+}
+
+/// The next client, once there is room for it.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, permit))
+}
+
+async fn connection(
+    stream: TcpStream,
+    bridge: Arc<Bridge>,
+    mut closing: watch::Receiver<bool>,
+    permit: OwnedSemaphorePermit,
+) {
+    let service = service_fn(move |request| {
+        let bridge = Arc::clone(&bridge);
+        async move { Ok::<_, Infallible>(bridge.answer(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(BUFFER)
+        .serve_connection(Connection::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = async { drop(closing.wait_for(|closing| *closing).await) } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        log::debug!("a client's connection ended: {error}");
+    }
+    drop(permit);
+}
+
+/// One for each client and one for each engine's connection: the usual limit of 1024 is soon reached.
+fn allow_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        log::info!("cannot raise the limit on descriptors: {error}");
+    }
+}
+
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    async fn told(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+}
