@@ -276,6 +276,10 @@ if [[ $# == 0 ]]; then
 fi
 
 make_folders
+# In an image of our own nobody else starts what a container has beside the engines.
+if [[ -n ${INFER_DEV_IMAGE-} && -x $here/container/start ]]; then
+    "$here/container/start" || say 'warning: not all that the container has beside the engines was started'
+fi
 link_helpers
 
 trap on_term TERM
