@@ -164,7 +164,7 @@ pub(crate) fn left_behind(state_dir: &Path) -> bool {
 }
 
 /// A log folder that exists has to be writable for the instance's user, and so has the log. A missing one is made by
-/// whoever launches, so it is his rights that count.
+/// whoever launches or by the user, so the rights of either will do.
 fn check_log(plan: &Plan) -> Result<(), Failure> {
     let cannot = |error: &io::Error| {
         Failure::io(Code::Unmet, format!("cannot write log file {}", plan.log_file.display()), error)
@@ -200,7 +200,13 @@ fn check_log(plan: &Plan) -> Result<(), Failure> {
         let hint = format!("{} is not a folder; {elsewhere}", above.display());
         return Err(cannot(&rustix::io::Errno::NOTDIR.into()).hint(hint));
     }
-    permitted(above, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+    // Below a folder of his own the user makes it, wherever root may not (a container that has not all capabilities).
+    let try_it = || permitted(above, Access::WRITE_OK | Access::EXEC_OK);
+    let tried = try_it().or_else(|error| match &user {
+        Some(user) => user.act(try_it).unwrap_or(Err(error)),
+        None => Err(error),
+    });
+    tried.map_err(|error| {
         cannot(&error.into()).hint(format!(
             "{} cannot be made in {}; {elsewhere}",
             folder.display(),

@@ -135,7 +135,7 @@ impl Archive<'_> {
                 tool::io_text(&error)
             ),
             hint: format!(
-                "make room or give access, or set {} to nothing",
+                "make room or give access, or set {} to another folder",
                 vars::of(self.order.env.engine, "PKG_CACHE_DIR")
             ),
         })
