@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests make their own files, and plant others")]
 mod boundary;
 mod bounds;
+mod container;
 mod differ;
 mod engines;
 mod entry;

@@ -25,9 +25,8 @@ ARG NPM_MIRROR=
 ARG CONDA_MIRROR=
 ARG PYPI_MIRROR=
 
-COPY ${TOOLS}/ienv ${TOOLS}/iwarm ${TOOLS}/icache ${TOOLS}/iinstall ${TOOLS}/iplan ${TOOLS}/ilaunch ${TOOLS}/ikeep \
-    ${TOOLS}/iprobe ${TOOLS}/ichat ${TOOLS}/istat ${TOOLS}/istop ${TOOLS}/iseal ${TOOLS}/ipack ${TOOLS}/isplit ${TOOLS}/ijoin \
-    /usr/local/bin/
+# All tools begin with i, and nothing else there that .dockerignore lets through.
+COPY ${TOOLS}/i* /usr/local/bin/
 COPY man/*.1 /usr/local/share/man/man1/
 COPY man/*.5 /usr/local/share/man/man5/
 COPY man/*.7 /usr/local/share/man/man7/

@@ -78,10 +78,12 @@ pub(crate) fn environments<T>(
         let mut empty = Vec::new();
         for pid in unclear {
             let seen = environment(pid, &mut environ).and_then(|count| match count {
-                0 => Ok(if is_executing(pid)? {
-                    empty.push(pid)
-                })
-                .map(|()| None),
+                0 => {
+                    if is_executing(pid)? {
+                        empty.push(pid);
+                    }
+                    Ok(None)
+                }
                 count => {
                     wanted(&environ[..count]).map_or(Ok(None), |it| Ok(Process::look(pid)?.zip(Some(it))))
                 }
