@@ -30,9 +30,9 @@ pub struct Kept {
 /// names none, or may not be looked at.
 #[must_use]
 pub fn instance_of(pid: u32) -> Option<String> {
-    let (_, environ) = environments(vec![Process::read(pid)?], &mut None).pop()?;
-    let state_dir = variable(&environ, tool::vars::INFER_DEV_STATE_DIR)?;
-    let mut parts = Path::new(std::ffi::OsStr::from_bytes(state_dir)).components().rev();
+    let state_dir = |environ: &[u8]| variable(environ, tool::vars::INFER_DEV_STATE_DIR).map(<[u8]>::to_vec);
+    let (_, state_dir) = environments(vec![pid], state_dir, &mut None).pop()?;
+    let mut parts = Path::new(std::ffi::OsStr::from_bytes(&state_dir)).components().rev();
     let (instance, engine) = (parts.next()?.as_os_str(), parts.next()?.as_os_str());
     Some(tool::one_line(&format!("{}/{}", engine.to_string_lossy(), instance.to_string_lossy())))
 }
