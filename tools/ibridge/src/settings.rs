@@ -110,6 +110,11 @@ impl Settings {
             (None, Some("litellm")) => Mode::Litellm,
             (None, _) => Mode::Auto,
         };
+        if mode == Mode::Litellm && upstream.is_none() {
+            let cause = "this version starts no LiteLLM";
+            let hint = "name the address of one that runs by --upstream or AUTO_INFER_BRIDGE_UPSTREAM, or use mode auto";
+            return Err(Failure::new(Code::Unmet, "cannot use mode litellm", cause).hint(hint));
+        }
         let key_file =
             options.key_file.or_else(|| contract.as_ref().and_then(|bridge| bridge.key_file.clone()));
         let workspace =
