@@ -28,6 +28,21 @@ fn somebody_elses_private_run_directory_is_named_and_never_nothing() {
 }
 
 #[test]
+fn a_run_directory_of_ours_that_others_may_write_is_no_empty_one() {
+    let mut keeping = Keeping::new();
+    let usual = keeping.sandbox.path("xdg/infer-dev");
+    std::fs::create_dir_all(&usual).unwrap();
+    keeping.sandbox.unset("AUTO_INFER_RUN_DIR");
+    let xdg = keeping.sandbox.text("xdg");
+    keeping.sandbox.set("XDG_RUNTIME_DIR", &xdg);
+    set_permissions(&usual, Permissions::from_mode(0o777)).unwrap();
+    for command in ["istat", "istop"] {
+        let output = keeping.sandbox.sh(command).exits(69);
+        assert!(output.stderr.contains("others may write $SANDBOX/xdg/infer-dev"), "{}", output.transcript());
+    }
+}
+
+#[test]
 fn what_can_be_read_is_told_and_stopped_all_the_same() {
     let Some(user) = Ordinary::new() else { return };
     let keeping = user.keeping();

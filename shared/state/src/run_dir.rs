@@ -33,6 +33,8 @@ pub(crate) fn existing() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for dir in [Some("/run/infer-dev".into()), runtime, Some(of_user())].into_iter().flatten() {
         let is_ours = match Dir::open(&dir) {
+            // One of ours that others may write holds what we have started, and is not read: that is told, and no success.
+            Ok(open) if open.owner().is_trusted() => true,
             Ok(open) => trusted(open).inspect_err(|error| log::warn!("{}: {error}", dir.display())).is_ok(),
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         };
