@@ -120,7 +120,7 @@ impl<'a> Setting<'a> {
                     && path.metadata().is_ok_and(|stat| stat.is_dir() && stat.permissions().readonly())
             };
             let refusal = |path: &PathBuf| match child::permitted(path, wanted) {
-                Ok(()) if closed(path) => Some((path.clone(), io::ErrorKind::PermissionDenied.into())),
+                Ok(()) if closed(path) => Some((path.clone(), rustix::io::Errno::ACCESS.into())),
                 Ok(()) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => None,
                 Err(error) => Some((path.clone(), io::Error::from(error))),
             };
