@@ -150,7 +150,7 @@ pub(super) const KINDS: &[Kind] = &[
     // Owners.
     ("package of another owner", "www", "chown -R 65534 $TL"),
     ("file of another owner", "www", "chown 65534 $TL/lib/libtiny.so.1.0"),
-    ("sidecar of another owner", "www l", "chown 65534 $TL.lock"),
-    ("times of long ago", "www l", "find $PKGS -exec touch -h -d 1970-01-02 {} +"),
+    ("sidecar of another owner", "www", "chown 65534 $TL.lock"),
+    ("times of long ago", "www", "find $PKGS -exec touch -h -d 1970-01-02 {} +"),
     ("times of the future", "", "find $PKGS -exec touch -h -d 2100-01-01 {} +"),
 ];
