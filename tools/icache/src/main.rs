@@ -1,7 +1,7 @@
 //! icache: verify a cache against `pixi.lock`, naming every gap.
 //!
 //! Reads `env`, and `warmed` for the manifest. Writes one `gap` per item that is missing or not what the lock file says, then `cache`; a gap that blocks
-//! adds `failed` with code 1. Never writes into the cache, but for the manifest that `--record` asks for.
+//! adds `failed` with code 1. Writes into the cache only the manifest that `--record` asks for, and what `--repair` and `--bring` move and take in.
 #[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
 mod aside;
 #[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
