@@ -218,6 +218,7 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use std::fs;
+    use tool::Code;
 
     /// A folder of the test's own, with these files.
     fn folder(test: &str, files: &[(&str, &str)]) -> PathBuf {
