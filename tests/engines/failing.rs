@@ -34,7 +34,7 @@ const VLLM: &[Failure] = &[
     (CUT, "", "missing_file", "incomplete metadata"),
     (POINTER, "", "missing_file", "header too large"),
     (SHARD, "", "missing_file", "Weight files referenced in index but missing"),
-    (BROKEN, "", "missing_file", "JSONDecodeError"),
+    (BROKEN, "", "missing_file", "is not a valid JSON file"),
     (TOKENIZER, "", "missing_file", "JSONDecodeError"),
     ("", "max_model_len = 100000", "bad_flag", "User-specified max_model_len (100000)"),
     ("", "quantization = 'awq'", "bad_flag", "Cannot find the config file for awq"),
@@ -52,7 +52,11 @@ const SGLANG: &[Failure] = &[
     (REMOVED, "", "missing_file", "Cannot find any model weights"),
     (CUT, "", "missing_file", "incomplete metadata"),
     (POINTER, "", "missing_file", "header too large"),
-    (BROKEN, "", "missing_file", "config.json"),
+    (BROKEN, "", "missing_file", "JSON"),
+    (SHARD, "", "missing_file", "shard file(s) missing from"),
+    (config!("quantization_config={'quant_method': 'nvfp9'}"), "", "engine_too_old", "nvfp9"),
+    (config!("rope_scaling={'rope_type': 'zarn', 'factor': 4.0}"), "", "engine_too_old", "zarn"),
+    ("", "quantization = 'awq'", "bad_flag", "Cannot find the config file for awq"),
     ("", "context_length = 100000", "bad_flag", "context_length (100000)"),
 ];
 

@@ -60,7 +60,10 @@ pub fn diagnose(engine: Engine, exit: Exit, tail: &[String]) -> Diagnosis {
     rows.retain(|row| row.is_for(engine));
     let (noise, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.makes == Makes::Noise);
     let all = tail::evidence(engine, tail);
-    let is_noise = |found: &&Evidence<'_>| noise.iter().any(|row| row.matches(&found.line));
+    // SGLang raises what it calls a warning.
+    let is_raised = |found: &&Evidence<'_>| found.line.shown().contains("Error: Warning: ");
+    let is_noise =
+        |found: &&Evidence<'_>| !is_raised(found) && noise.iter().any(|row| row.matches(&found.line));
     let evidence: Vec<_> = all.iter().filter(|found| !is_noise(found)).collect();
     for rank in rows.chunk_by(|a, b| a.rank == b.rank) {
         let as_sure = &rows[..rows.partition_point(|row| row.rank <= rank[0].rank)];
