@@ -1,6 +1,8 @@
 //! The bridge before the real llama.cpp server, asked as clients ask it.
 mod safety;
+mod sdks;
 mod streams;
+mod transcripts;
 
 use crate::kit::{Front, Sandbox, ask, free_port, read_chunk, read_head, wait_for};
 use crate::pipeline::sandbox_with_engine;

@@ -1,4 +1,5 @@
 //! A sandbox that runs real pipelines of the real tools, and what tests share beside it.
+mod clients;
 mod fake;
 pub(crate) mod fixture;
 mod front;
@@ -11,6 +12,7 @@ mod speaking;
 mod stub;
 mod tiny;
 
+pub(crate) use clients::clients;
 pub(crate) use fake::Fake;
 pub(crate) use front::{Front, ask, read_chunk, read_head};
 pub(crate) use keeping::{Keeping, send, started_in, untimed};
