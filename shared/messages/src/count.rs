@@ -35,11 +35,13 @@ pub fn tokenize_text(prompt: &str) -> Value {
     json!({"content": prompt, "add_special": true, "parse_special": true})
 }
 
-/// The count in the answer of either engine's `/tokenize`, or of an engine's own `/v1/messages/count_tokens`.
+/// The count in the answer of either engine's `/tokenize`, or of an engine's own `/v1/messages/count_tokens`. No prompt is
+/// empty: llama.cpp answers vLLM's question with no tokens, and that is no count.
 #[must_use]
 pub fn answered(answer: &Value) -> Option<u64> {
     let counted = ["count", "input_tokens"].iter().find_map(|name| answer.get(name).and_then(Value::as_u64));
-    counted.or_else(|| u64::try_from(answer.get("tokens")?.as_array()?.len()).ok())
+    let listed = || u64::try_from(answer.get("tokens")?.as_array()?.len()).ok();
+    counted.or_else(listed).filter(|count| *count > 0)
 }
 
 /// The answer of `count_tokens`.

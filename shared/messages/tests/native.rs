@@ -160,6 +160,7 @@ fn tokens_are_asked_of_the_engine_or_estimated_with_system_and_tools() {
     assert_eq!(count::answered(&json!({"tokens": [1, 2]})), Some(2));
     assert_eq!(count::answered(&json!({"input_tokens": 9})), Some(9));
     assert_eq!(count::answered(&json!({"tokens": "x"})), None);
+    assert_eq!(count::answered(&json!({"tokens": []})), None);
     assert_eq!(count::body(9), json!({"input_tokens": 9}));
     let long = |field: &str| count::estimate(&json!({field: [{"text": "word ".repeat(1000)}]}));
     for field in ["system", "tools", "messages"] {
