@@ -1,5 +1,6 @@
 //! Streams of every kind through the running bridge, as they leave it, read by the strict reader.
-use crate::kit::{Front, Sandbox, Stub, answer, begin_events};
+use super::{hello, served};
+use crate::kit::{Front, Sandbox, Stub, answer, begin_events, free_port};
 use crate::strict;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -92,4 +93,16 @@ fn an_error_in_the_middle_and_a_cut_leave_the_bridge_as_errors() {
     0 + "Hel"
     error "api_error" "the engine closed the stream before its answer had ended"
     "#);
+}
+
+#[test]
+fn an_engine_at_a_foreign_address_counts_tokens_as_a_kept_one_does() {
+    let port = free_port();
+    let (sandbox, kept) = served(&[port], &[]);
+    let url = format!("http://127.0.0.1:{port}");
+    let foreign = Front::start(&sandbox, &["--upstream", &url, "--mode", "translate"]);
+    foreign.lists(1);
+    let counted = |front: &Front| front.post("/v1/messages/count_tokens", &hello("claude-x")).is(200).json();
+    assert!(counted(&kept)["input_tokens"].as_u64().unwrap() > 1);
+    assert_eq!(counted(&foreign), counted(&kept));
 }

@@ -44,17 +44,26 @@ pub(crate) async fn count_tokens(
 
 /// The engine's count; `None` where it has no way to count.
 async fn count_by(asked: &Asked, entry: &mut Entry) -> Result<Option<u64>, Refusal> {
-    let native = |route: &Route| {
+    let first = |route: &Route| {
         if asked.bridge.is_native(&route.upstream) {
             return Ok(outgoing("/v1/messages/count_tokens", &asked.shaped(&route.model)));
         }
         let chat = translate::request(&asked.value, &route.model)?;
         Ok(match route.upstream.engine {
-            Some(Engine::LlamaCpp) => outgoing("/apply-template", &count::apply_template(&chat)),
-            _ => outgoing("/tokenize", &count::tokenize(&chat)),
+            Some(Engine::Vllm | Engine::Sglang) => outgoing("/tokenize", &count::tokenize(&chat)),
+            // What is behind a foreign address is asked as llama.cpp first: only that knows the path.
+            _ => outgoing("/apply-template", &count::apply_template(&chat)),
         })
     };
-    let Some((route, answer)) = question(asked, &native).await? else { return Ok(None) };
+    let second = |route: &Route| {
+        let chat = translate::request(&asked.value, &route.model)?;
+        Ok(outgoing("/tokenize", &count::tokenize(&chat)))
+    };
+    let found = match question(asked, &first).await? {
+        Some(found) => Some(found),
+        None => question(asked, &second).await?,
+    };
+    let Some((route, answer)) = found else { return Ok(None) };
     entry.upstream = Some(route.upstream.id.clone());
     match count::prompt(&answer) {
         None => Ok(count::answered(&answer)),
