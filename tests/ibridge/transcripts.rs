@@ -30,7 +30,7 @@ fn translated(chunks: &[Value], done: bool) -> String {
     strict::read(&body).unwrap().transcript
 }
 
-fn delta(delta: Value) -> Value {
+fn delta(delta: &Value) -> Value {
     json!({"id": "chatcmpl-1", "choices": [{"index": 0, "delta": delta}]})
 }
 
@@ -44,12 +44,12 @@ fn thinking_text_and_parallel_calls_leave_the_bridge_in_order() {
     let begin = |index: u64, id: &str| json!({"index": index, "id": id, "function": {"name": "Read", "arguments": ""}});
     let found = translated(
         &[
-            delta(json!({"role": "assistant", "content": null})),
-            delta(json!({"reasoning_content": "Hm"})),
-            delta(json!({"content": "I r\u{e9}ad"})),
-            delta(json!({"tool_calls": [begin(0, "a"), begin(1, "b")]})),
-            delta(json!({"tool_calls": [call(1, "{\"n\":"), call(0, "{\"n\":")]})),
-            delta(json!({"tool_calls": [call(1, "2}"), call(0, "1}")]})),
+            delta(&json!({"role": "assistant", "content": null})),
+            delta(&json!({"reasoning_content": "Hm"})),
+            delta(&json!({"content": "I r\u{e9}ad"})),
+            delta(&json!({"tool_calls": [begin(0, "a"), begin(1, "b")]})),
+            delta(&json!({"tool_calls": [call(1, "{\"n\":"), call(0, "{\"n\":")]})),
+            delta(&json!({"tool_calls": [call(1, "2}"), call(0, "1}")]})),
             finish("tool_calls"),
             json!({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}}),
         ],
@@ -79,14 +79,14 @@ fn thinking_text_and_parallel_calls_leave_the_bridge_in_order() {
 #[test]
 fn an_error_in_the_middle_and_a_cut_leave_the_bridge_as_errors() {
     let error = json!({"error": {"message": "CUDA out of memory", "type": "server_error", "code": 500}});
-    let found = translated(&[delta(json!({"content": "Hel"})), error], true);
+    let found = translated(&[delta(&json!({"content": "Hel"})), error], true);
     insta::assert_snapshot!(found, @r#"
     message_start claude-x
     0 text
     0 + "Hel"
     error "api_error" "CUDA out of memory"
     "#);
-    let found = translated(&[delta(json!({"content": "Hel"}))], false);
+    let found = translated(&[delta(&json!({"content": "Hel"}))], false);
     insta::assert_snapshot!(found, @r#"
     message_start claude-x
     0 text
