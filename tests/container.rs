@@ -112,8 +112,8 @@ fn serving_in_one_command_wants_files_that_are_there() {
     let said = sandbox.sh(&whole).exits(0);
     for line in [
         "5:8080".to_owned(),
-        format!("{}:/mnt/llama-cpp.toml:ro", at("llama.toml")),
-        format!("{}:/llm-models/models:ro", at("models")),
+        "$SANDBOX/llama.toml:/mnt/llama-cpp.toml:ro".to_owned(),
+        "$SANDBOX/models:/llm-models/models:ro".to_owned(),
     ] {
         assert!(said.stdout.lines().any(|word| word == line), "{line}: {}", said.stdout);
     }

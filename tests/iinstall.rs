@@ -272,6 +272,7 @@ fn without_step_or_source_it_looks_up_what_is_there() {
     assert!(!site.home().exists(), "looking makes nothing");
     // Boot asked for an install: it does not go on as if it had one.
     site.set("steps", json!(["install", "serve"]));
+    site.set("origin", json!({"get_pkg_on_boot": "variable"}));
     let failed = site.run("").exits(69).one("failed");
     assert_eq!(failed["cause"], "AUTO_INFER_LLAMA_CPP_PKG_PATH is not set");
     assert!(failed["hint"].as_str().unwrap().contains("ON_BOOT"), "{failed}");

@@ -20,7 +20,7 @@ fn without_plan_and_without_stand_in_it_fails_naming_the_kind() {
     insta::assert_snapshot!(keeping.sandbox.sh("ilaunch < /dev/null").exits(65).transcript(), @r"
     -- stderr --
     ilaunch: no 'plan' record on standard input: the stream ended without one, or the tool before this one died
-    ilaunch: hint: the whole pipeline is: ienv llama-cpp | iinstall | iplan | ilaunch
+    ilaunch: hint: the whole pipeline is: ienv llama-cpp | iinstall | iplan | imodel | ilaunch
     [exit 65]
     ");
     let skipped =

@@ -87,7 +87,11 @@ case $RUN_GPU in
 esac
 # By name alone: docker takes the values from here, and no process list shows them.
 for name in "${!AUTO_INFER_@}"; do
-    run+=(-e "$name")
+    case $name in
+        # The image's own: this machine's workspace is not where the container's is.
+        AUTO_INFER_WORKSPACE_DIR | AUTO_INFER_BRIDGE_LISTEN) ;;
+        *) run+=(-e "$name") ;;
+    esac
 done
 if is_on "$RUN_ENV_ENABLE"; then
     for pair in $RUN_ENV_VARS; do

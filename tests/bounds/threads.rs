@@ -1,6 +1,6 @@
 //! No thread and no process to be had: what needs only one goes on with the one that it has, what needs more says so.
 use super::Ordinary;
-use crate::kit::{Keeping, Loopback, Output, Tiny, free_port, wait_for};
+use crate::kit::{Keeping, Output, Tiny, free_port, wait_for};
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::Duration;
@@ -88,9 +88,11 @@ fn a_keeper_that_had_no_thread_to_ask_for_health_finds_one_later() {
     let Some(user) = Ordinary::new() else { return };
     let keeping = user.keeping();
     keeping.sandbox.write("site/health", "{}");
-    let server = Loopback::channel(&keeping.sandbox.path("site"));
-    let port = server.url().rsplit(':').next().unwrap().parse::<u16>().unwrap();
-    let mut plan = keeping.plan("a", PATIENT);
+    let port = free_port();
+    let server = format!(
+        "cd site; exec python3 -c 'import http.server as h; h.HTTPServer((\"127.0.0.1\", {port}), h.SimpleHTTPRequestHandler).serve_forever()'"
+    );
+    let mut plan = keeping.plan("a", &server.replace("site", &keeping.sandbox.text("site")));
     plan["port"] = port.into();
     keeping.sandbox.write("order", json!({ "plan": plan }).to_string());
     for folder in [keeping.state_dir("a"), keeping.sandbox.path("logs")] {

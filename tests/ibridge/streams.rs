@@ -90,7 +90,7 @@ fn a_stream_of_another_api_that_breaks_off_is_seen_to() {
     });
     let answer = front.post("/v1/chat/completions", &json!({"model": "stub", "stream": true})).is(200);
     assert_eq!(answer.text(), "data:[cut]");
-    assert!(front.log().contains(" cut"), "{}", front.log());
+    wait_for("the line of the request", LIMIT, || front.log().contains(" cut"));
 }
 
 #[test]

@@ -18,6 +18,24 @@ pub(super) struct Site {
     env: Value,
 }
 
+/// A pixi-unpack that makes an environment of the system's Python, which finds the bundle's wheels by their names.
+const QUICK: &str = r#"#!/bin/sh -e
+[ -f "$5/pixi-pack.json" ] && [ "$1$3$4" = -o-eenv ] || exit 9
+found=$2/env/lib/$(/usr/bin/python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')/site-packages
+mkdir -p "$2/env/bin" "$found"
+ln -s /usr/bin/python3 "$2/env/bin/python"
+printf 'home = /usr/bin\n' > "$2/env/pyvenv.cfg"
+for wheel in "$5"/pypi/*.whl; do
+    [ -e "$wheel" ] || continue
+    wheel=${wheel##*/}
+    name=${wheel%%-*} version=${wheel#*-}
+    version=${version%%-*}
+    mkdir -p "$found/$name-$version.dist-info"
+    printf 'Metadata-Version: 2.1\nName: %s\nVersion: %s\n' "$name" "$version" > "$found/$name-$version.dist-info/METADATA"
+done
+echo 'export PATH=$PATH' > "$2/activate.sh"
+"#;
+
 impl Site {
     pub(super) fn new() -> Self {
         let mut sandbox = Sandbox::new();
@@ -38,9 +56,7 @@ impl Site {
     /// The same with a pixi-unpack that is done at once: its environment is the system's python.
     pub(super) fn quick() -> Self {
         let mut site = Self::new();
-        let script = "#!/bin/sh\n[ -f \"$5/pixi-pack.json\" ] && [ \"$1$3$4\" = -o-eenv ] || exit 9\nmkdir -p \"$2/env/bin\"\n\
-            ln -s /usr/bin/python3 \"$2/env/bin/python\"\necho 'export PATH=$PATH' > \"$2/activate.sh\"\n";
-        let program = site.sandbox.script("quick/pixi-unpack", script);
+        let program = site.sandbox.script("quick/pixi-unpack", QUICK);
         site.sandbox.set("PATH", &path(program.parent().unwrap()));
         site
     }

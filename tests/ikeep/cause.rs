@@ -31,10 +31,10 @@ fn is_told(sandbox: &Sandbox, output: &Output, class: &str, words: &str) {
 #[test]
 fn an_argument_whose_value_the_engine_refuses() {
     let sandbox = sandbox_with_engine(&[free_port()]);
-    let config = sandbox.read("llama.toml").replace("ctx_size = 4096", "json_schema = '{'");
+    let config = sandbox.read("llama.toml").replace("ctx_size = 4096", "override_kv = 'x'");
     sandbox.write("llama.toml", config);
     let output = sandbox.sh(PIPELINE).exits(1);
-    is_told(&sandbox, &output, "bad_flag", "error while handling argument \"--json-schema\"");
+    is_told(&sandbox, &output, "bad_flag", "error while handling argument \"--override-kv\"");
     assert!(output.one("failed")["hint"].as_str().unwrap().starts_with("correct the argument"));
 }
 

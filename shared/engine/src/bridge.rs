@@ -6,6 +6,7 @@ pub(crate) static TRAITS: Traits = Traits {
     port: 11899,
     log_prefix: "ibridge",
     module: None,
+    fraction_is_option: false,
     imports: &[],
     model: "model",
     model_elsewhere: &[],

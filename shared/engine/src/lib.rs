@@ -130,6 +130,8 @@ pub struct Traits {
     pub log_prefix: &'static str,
     /// The `master` key that names the Python module to run, and the module; `None`: a program of its own.
     pub module: Option<(&'static str, &'static str)>,
+    /// Its parser takes a fraction below zero, which is a value to argparse, for one of its dotted options: vLLM's does.
+    pub fraction_is_option: bool,
     /// The Python distributions, which are modules too, that an environment must have to serve.
     pub imports: &'static [&'static str],
     /// The flag that names the model.

@@ -6,6 +6,7 @@ pub(crate) static TRAITS: Traits = Traits {
     port: 8080,
     log_prefix: "llama-server",
     module: None,
+    fraction_is_option: false,
     imports: &[],
     model: "model",
     // Without any of these the server silently becomes a router that loads nothing.

@@ -6,6 +6,7 @@ pub(crate) static TRAITS: Traits = Traits {
     port: 30000,
     log_prefix: "sglang-server",
     module: Some(("server_module", "sglang.launch_server")),
+    fraction_is_option: false,
     imports: &["torch", "sglang"],
     model: "model-path",
     model_elsewhere: &["config"],

@@ -6,6 +6,7 @@ pub(crate) static TRAITS: Traits = Traits {
     port: 8000,
     log_prefix: "vllm-server",
     module: Some(("api_server_module", "vllm.entrypoints.openai.api_server")),
+    fraction_is_option: true,
     imports: &["torch", "vllm"],
     model: "model",
     model_elsewhere: &["config"],

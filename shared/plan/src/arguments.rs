@@ -202,7 +202,7 @@ mod tests {
             (Vllm, "middleware = ['a', 'b']", "--middleware a --middleware b"),
             (Vllm, "hf_overrides = { rope_theta = 1e6 }", r#"--hf-overrides {"rope_theta":1e6}"#),
             (Vllm, "x = '-dash'", "--x=-dash"),
-            (Vllm, "x = -1.5", "--x -1.5"),
+            (Vllm, "x = -1.5", "--x=-1.5"),
             (Sglang, "cuda_graph_bs = [1, 2, 4]", "--cuda-graph-bs 1 2 4"),
             (Sglang, "disable_cuda_graph_padding = true", "--disable-cuda-graph-padding"),
             (Sglang, "disable_radix_cache = false", ""),

@@ -40,8 +40,12 @@ pub(crate) fn write(entry: &Entry, traits: &Traits, repeat: bool) -> Option<Argu
 pub(crate) fn tokens(typed: &str, values: &[String], lists: Lists, traits: &Traits) -> Vec<String> {
     let flag = format!("--{typed}");
     let pair = |value: &String| {
-        // argparse takes a value with a leading dash for a flag, unless it is a number, vLLM's own unless that is whole.
-        if traits.module.is_some() && value.starts_with('-') && value.parse::<i64>().is_err() {
+        // argparse takes a value with a leading dash for a flag, unless it is a number, and vLLM's unless that is whole.
+        let a_value = match traits.fraction_is_option {
+            true => value.parse::<i64>().is_ok(),
+            false => value.parse::<f64>().is_ok(),
+        };
+        if traits.module.is_some() && value.starts_with('-') && !a_value {
             vec![format!("{flag}={value}")]
         } else {
             vec![flag.clone(), value.clone()]

@@ -216,13 +216,17 @@ impl Line<'_> {
         }
     }
 
-    /// argparse takes what begins with a minus for a flag, plain numbers excepted; vLLM's own takes -0.5 for a dotted one.
-    /// llama.cpp takes what follows a flag.
+    /// argparse takes what begins with a minus for a flag, plain numbers excepted. llama.cpp takes what follows a flag.
     fn looks_like_a_flag(&self, value: &str) -> bool {
+        let whole = |number: &str| number.bytes().all(|byte| byte.is_ascii_digit());
+        let a_value: fn(&str) -> bool = match self.dialect.traits.fraction_is_option {
+            true => whole,
+            false => typed::plain_number,
+        };
         self.vocabulary.parser == Parser::Argparse
             && value.len() > 1
             && value.starts_with('-')
-            && !value[1..].bytes().all(|byte| byte.is_ascii_digit())
+            && !a_value(&value[1..])
     }
 
     fn dotted(&self, subkey: &str, node: &Node) -> Result<Written, Wrong> {

@@ -109,7 +109,7 @@ fn count(text: &str) -> bool {
 }
 
 /// Digits, with a point in them or not.
-fn plain_number(text: &str) -> bool {
+pub(crate) fn plain_number(text: &str) -> bool {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     !fraction.is_empty() && digits(whole) && digits(fraction) && (!whole.is_empty() || text.starts_with('.'))
