@@ -3,7 +3,9 @@ mod filter;
 mod folders;
 mod gguf;
 mod huge;
+mod manifest;
 mod real;
+mod suggest;
 mod tensors;
 
 pub(crate) use gguf::Gguf;

@@ -2,6 +2,7 @@
 mod address;
 mod changed;
 mod named;
+mod offline;
 mod spoken;
 pub(crate) mod walk;
 mod walk_llama;
@@ -12,7 +13,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 
 /// A sandbox with a `llama-server`, an SGLang and a vLLM that nobody starts, and a model file and folder.
-fn machine() -> Sandbox {
+pub(crate) fn machine() -> Sandbox {
     let mut sandbox = Sandbox::new();
     sandbox.script("bin/llama-server", &speaking("llama-cpp"));
     sandbox.write("models/m.gguf", "");
@@ -694,7 +695,7 @@ fn in_the_foreground_there_is_only_one() {
 }
 
 /// A `nvidia-smi` that reports so many GPUs.
-fn gpus(sandbox: &Sandbox, count: u32) {
+pub(crate) fn gpus(sandbox: &Sandbox, count: u32) {
     let lines: String = (0..count)
         .map(|index| format!("{index}, GPU-{index}{index}{index}{index}, NVIDIA A, 81559, 4, 81555\n"))
         .collect();

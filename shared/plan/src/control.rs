@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tool::nearest;
 
 /// All keys of `control`.
-pub(crate) const KEYS: [&str; 22] = [
+pub(crate) const KEYS: [&str; 23] = [
     "enabled",
     "background",
     "log_file",
@@ -20,6 +20,7 @@ pub(crate) const KEYS: [&str; 22] = [
     "max_restarts",
     "backoff_ms",
     "ready_rung",
+    "known_answer",
     "ready_timeout_s",
     "stall_timeout_s",
     "stop_timeout_s",
@@ -54,6 +55,7 @@ impl Settings {
             max_restarts: 5,
             backoff_ms: 1000,
             ready_rung: Rung::Answering,
+            known_answer: None,
             ready_timeout_s: 3600,
             stall_timeout_s: traits.stall_timeout_s,
             stop_timeout_s: traits.stop_timeout_s,
@@ -96,11 +98,7 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
         Some("never") => Restart::Never,
         _ => Restart::OnFailure,
     };
-    let ready_rung = match problems.one_of(table, "ready_rung", &["answering", "listed", "healthy"]) {
-        Some("healthy") => Rung::Healthy,
-        Some("listed") => Rung::Listed,
-        _ => Rung::Answering,
-    };
+    let (ready_rung, known_answer) = read_rung(table, problems);
     let liveness = match problems.one_of(table, "liveness", &["off", "health", "answer"]) {
         Some("off") => Liveness::Off,
         Some("answer") => Liveness::Answer,
@@ -121,6 +119,7 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
         max_restarts,
         backoff_ms,
         ready_rung,
+        known_answer,
         ready_timeout_s,
         stall_timeout_s,
         stop_timeout_s,
@@ -133,6 +132,27 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
         allow,
     };
     Settings { enabled, log_file, log_dir, control }
+}
+
+/// The rung at which it counts as ready, and the file that the highest of them needs.
+fn read_rung(table: &Table, problems: &mut Problems<'_>) -> (Rung, Option<PathBuf>) {
+    let rung = match problems.one_of(table, "ready_rung", &["answering", "correct", "listed", "healthy"]) {
+        Some("healthy") => Rung::Healthy,
+        Some("listed") => Rung::Listed,
+        Some("correct") => Rung::Correct,
+        _ => Rung::Answering,
+    };
+    let known_answer = problems.path(table, "control", "known_answer");
+    if rung == Rung::Correct && known_answer.is_none() {
+        let place = table.get("ready_rung").map_or(Place::Overrides, |node| node.place);
+        let hint = "write the answers with ichat --record FILE where the model is whole, and set known_answer to the file";
+        problems.at(
+            place,
+            "control.ready_rung is 'correct', and known_answer is not set",
+            Some(hint.to_owned()),
+        );
+    }
+    (rung, known_answer)
 }
 
 /// `all`, `none`, or ids joined by commas, without the spaces that CUDA would stumble over.

@@ -27,6 +27,7 @@ mod leaving;
 mod leftover;
 mod login;
 mod model;
+mod offline;
 mod options;
 mod port;
 mod preflight;
@@ -139,6 +140,10 @@ pub fn plan_all(inputs: &[Input], bridge: Option<&Bridge>, options: &Options) ->
         }
     }
     preflight::check(&mut drafts, &leftovers);
+    drafts
+        .iter_mut()
+        .filter(|draft| !draft.plan.reused)
+        .for_each(|draft| offline::check(draft, &options.environment));
     let about_dropped = about_dropped(&drafts);
     let said = slots.into_iter().flat_map(|slot| match slot {
         Slot::Item(item) => vec![item],

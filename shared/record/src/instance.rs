@@ -64,6 +64,9 @@ pub struct Ready {
     /// When the first token came.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub answering_ms: Option<f64>,
+    /// When it had answered as it is known to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub correct_ms: Option<f64>,
 }
 
 /// A real chat completion.

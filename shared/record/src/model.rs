@@ -58,6 +58,12 @@ pub struct Model {
     /// An estimate of what 1,000 tokens of context take, over all GPUs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub kv_bytes_per_1000_tokens: Option<u64>,
+    /// The manifest that was written, or that the files were compared with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub manifest: Option<PathBuf>,
+    /// Bytes that were read to hash them; absent where nothing was hashed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hashed_bytes: Option<u64>,
     /// Time taken.
     pub seconds: f64,
 }

@@ -39,6 +39,8 @@ pub enum Rung {
     Listed,
     /// A real token was generated.
     Answering,
+    /// It answers as it did where it was known to be whole.
+    Correct,
 }
 
 impl Rung {
@@ -50,6 +52,7 @@ impl Rung {
             Self::Healthy => "healthy",
             Self::Listed => "listed",
             Self::Answering => "answering",
+            Self::Correct => "correct",
         }
     }
 }
@@ -75,6 +78,9 @@ pub struct Control {
     pub backoff_ms: u64,
     /// The rung at which the instance counts as ready.
     pub ready_rung: Rung,
+    /// The file with the answers that rung `correct` wants.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub known_answer: Option<PathBuf>,
     /// Longest wait for readiness.
     pub ready_timeout_s: u64,
     /// Longest wait without a sign of progress.

@@ -7,6 +7,7 @@ mod config;
 mod folder;
 mod gguf;
 mod index;
+mod listing;
 mod pointer;
 mod report;
 pub mod rules;
@@ -17,6 +18,7 @@ mod split;
 mod types;
 
 pub use config::Shape;
+pub use listing::{Listed, MANIFEST, SIGNATURE, list};
 pub use report::{Amount, Finding, Format, Report, Role};
 
 use std::path::Path;
@@ -35,6 +37,13 @@ pub struct Asked {
     pub own_tokenizer: bool,
     /// The model's own Python code is to be run.
     pub runs_code: bool,
+}
+
+/// What the configuration of a model folder says of its shape; nothing where there is none that can be read.
+#[must_use]
+pub fn shape_of(folder: &Path) -> Shape {
+    config::read(&folder.join("config.json"))
+        .map_or_else(|_| Shape::default(), |config| config::shape(&config))
 }
 
 /// Look at a model file or a model folder. All that is wrong is found in one look.

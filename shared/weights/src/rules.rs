@@ -4,6 +4,8 @@
 pub const WEIGHTS_MISSING: &str = "weights_missing";
 /// A file of weights is cut off, or is not what its header says.
 pub const WEIGHTS_DAMAGED: &str = "weights_damaged";
+/// A file is not what the manifest says.
+pub const WEIGHTS_CHANGED: &str = "weights_changed";
 /// A pointer of git-lfs lies in the place of a file.
 pub const WEIGHTS_POINTER: &str = "weights_pointer";
 /// A file that the engine needs beside the weights is missing or damaged.
@@ -28,13 +30,14 @@ pub const PROCESSOR: &str = "processor";
 pub const REMOTE_CODE: &str = "remote_code";
 
 /// All of them.
-pub const ALL: [&str; 13] = [
+pub const ALL: [&str; 14] = [
     CHAT_TEMPLATE,
     MODEL_FILES,
     MODEL_LAYOUT,
     MODEL_UNREADABLE,
     PROCESSOR,
     REMOTE_CODE,
+    WEIGHTS_CHANGED,
     WEIGHTS_DAMAGED,
     WEIGHTS_DUPLICATE,
     WEIGHTS_LEFTOVER,

@@ -179,6 +179,16 @@ fn note_twice(seen: &mut Seen, number: usize, name: &str, header: &Header, repor
     }
 }
 
+/// The names of a file and of the other parts, where its name counts them.
+pub(crate) fn siblings(name: &str) -> Vec<String> {
+    match Numbered::of(name) {
+        Some(part) if part.count > 1 && part.count < 100_000 => {
+            (1..=part.count).map(|number| part.name(number)).collect()
+        }
+        _ => vec![name.to_owned()],
+    }
+}
+
 /// Parts whose numbers are missing, where the names count them.
 pub(crate) fn missing_numbers(names: &[String], report: &mut Report) {
     let numbered: Vec<Numbered> = names.iter().filter_map(|name| Numbered::of(name)).collect();

@@ -26,10 +26,10 @@ struct Args {
     #[arg(short, long)]
     model: Option<String>,
     /// Ask the server at this base URL instead of those that records name
-    #[arg(long)]
+    #[arg(long, group = "server")]
     url: Option<String>,
     /// Ask this instance, which runs; at a terminal the first that is ready is asked
-    #[arg(long, value_name = "NAME", conflicts_with = "url")]
+    #[arg(long, value_name = "NAME", group = "server")]
     instance: Option<String>,
     /// How long the answer may get, in tokens
     #[arg(long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..))]
@@ -37,6 +37,12 @@ struct Args {
     /// File with the server's key, instead of the one in the state directory
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// Keep the model's answers to a few prompts, or to this one, in FILE, for rung correct of iprobe
+    #[arg(long, value_name = "FILE", requires = "server")]
+    record: Option<PathBuf>,
+    /// How much of each kept answer has to agree later, from its beginning
+    #[arg(long, value_name = "PERCENT", default_value = "100", requires = "record", value_parser = clap::value_parser!(u8).range(1..=100))]
+    agree: u8,
     /// The longest silence of the server that is borne
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -61,6 +67,11 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         key_file: args.key_file,
         silence: Duration::from_secs(args.timeout),
         total: Duration::from_secs(args.within),
+        record: None,
+    };
+    let question = match args.record {
+        Some(file) => question.recording(file, args.agree),
+        None => question,
     };
     match (args.url, args.instance) {
         (Some(url), _) => ask_url(question, &url, io)?,

@@ -1,10 +1,11 @@
 //! One question and its answer.
 use crate::key;
 use crate::running::Running;
-use ask::{Chat, Error, Said, Target};
+use ask::{Chat, Error, Known, Said, Target};
+use owner::Dir;
 use record::{Answer, Ready};
 use state::Directory;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tool::{Code, Failure};
 
@@ -19,9 +20,48 @@ pub(crate) struct Question {
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) silence: Duration,
     pub(crate) total: Duration,
+    pub(crate) record: Option<Recording>,
 }
 
+/// What is kept for later.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    file: PathBuf,
+    prompts: Vec<String>,
+    agree_percent: u8,
+}
+
+/// A kept answer is no longer than this: what is wrong shows in the first words.
+const KEPT_TOKENS: u32 = 64;
+
 impl Question {
+    /// The same question, whose answer is kept in a file; without a prompt those that are asked where nobody says otherwise.
+    pub(crate) fn recording(mut self, file: PathBuf, agree_percent: u8) -> Self {
+        let prompts = match &self.prompt {
+            Some(prompt) => vec![prompt.clone()],
+            None => ask::PROMPTS.map(str::to_owned).to_vec(),
+        };
+        self.prompt = prompts.first().cloned();
+        self.record = Some(Recording { file, prompts, agree_percent });
+        self
+    }
+
+    /// Ask without chance, and write the answers in one step.
+    fn keep(&self, recording: &Recording, target: &Target, model: &str) -> Result<(), Failure> {
+        let Recording { file, prompts, agree_percent } = recording;
+        let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
+        let tokens = self.max_tokens.min(KEPT_TOKENS);
+        let what = || format!("no answer from {}", target.url());
+        let known = Known::record((target, model), &prompts, (tokens, *agree_percent), self.total)
+            .map_err(|error| failure(what(), &error))?;
+        let cannot = |error: std::io::Error| {
+            Failure::io(Code::Unmet, format!("cannot write {}", file.display()), &error)
+        };
+        let path = std::path::absolute(file).map_err(cannot)?;
+        let folder = Dir::open(path.parent().unwrap_or(Path::new("/"))).map_err(cannot)?;
+        folder.replace(path.file_name().unwrap_or_default(), 0o644, &known.text()).map_err(cannot)
+    }
+
     /// Ask an instance of the stream.
     pub(crate) fn put_to_instance(
         &self,
@@ -73,6 +113,9 @@ impl Question {
         let said = target.chat(&chat, &mut |_| {}).map_err(|error| failure(what(), &error))?;
         let first = said.first;
         let first = first.ok_or_else(|| Failure::new(Code::No, what(), "the model ended without a word"))?;
+        if let Some(recording) = &self.record {
+            self.keep(recording, &target, &model)?;
+        }
         Ok(answer(said, first))
     }
 }

@@ -2,18 +2,23 @@
 //!
 //! Reads `plan` records, or the paths of its command line. Writes one `model` record for each model, draft, projector,
 //! adapter and tokenizer that a plan names; an instance whose model is not whole has `failed`.
+mod hashes;
+mod manifest;
 mod named;
+mod proof;
 mod reader;
+mod suggest;
 mod table;
 mod verdict;
 
 use clap::Parser;
 use named::Named;
+use proof::Proof;
 use reader::Reader;
-use record::{Model, Plan, Record, Step};
+use record::{Engine, Model, Plan, Record, Step};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use tool::{Failure, Io, Outcome};
+use tool::{Code, Failure, Io, Outcome};
 use weights::{Asked, Role};
 
 #[derive(Parser)]
@@ -25,24 +30,50 @@ struct Args {
     /// Write a table for a person, in place of records
     #[arg(long)]
     table: bool,
+    /// Hash all files too, and where nothing is wrong write the manifest
+    #[arg(long, requires = "paths", conflicts_with = "verify")]
+    record: bool,
+    /// Hash all files too, and compare them with the manifest
+    #[arg(long)]
+    verify: bool,
+    /// Hash only files that changed since the pass noted in FILE, and note this pass there
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
+    /// Threads that hash [default: one per processor]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Write a configuration to start from, for this engine, in place of records
+    #[arg(long, value_name = "ENGINE", requires = "paths", conflicts_with_all = ["table", "record", "verify"])]
+    suggest: Option<Engine>,
 }
 
 fn main() -> std::process::ExitCode {
     tool::main(run)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "tool::main hands the arguments over")]
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    if args.table {
+    if args.table || args.suggest.is_some() {
         io.mute();
     }
+    let hashes = args.record || args.verify;
+    if args.since.is_some() && !hashes {
+        let failure = Failure::new(Code::Usage, "--since alone does nothing", "nothing is hashed");
+        return Err(failure.hint("add --verify or --record"));
+    }
+    let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let proof = hashes.then_some(Proof { record: args.record, since: args.since, jobs });
     let mut failures = Vec::new();
     let looks = match args.paths.is_empty() {
-        true => filter(io)?,
-        false => alone(&args.paths, io, &mut failures)?,
+        true => filter(proof.as_ref(), io)?,
+        false => alone(&args.paths, proof.as_ref(), io, &mut failures)?,
     };
     if args.table {
         io.print(&table::render(&looks))?;
+    }
+    if let Some(engine) = args.suggest {
+        let devices = gpu::devices();
+        let texts = looks.iter().map(|look| suggest::render(engine, &look.report, devices.as_deref()));
+        io.print(&texts.collect::<Vec<_>>().join("\n"))?;
     }
     verdict::end(failures)
 }
@@ -54,11 +85,11 @@ struct Look {
 }
 
 /// The models of the plans that come by.
-fn filter(io: &mut Io) -> Result<Vec<Look>, Failure> {
+fn filter(proof: Option<&Proof>, io: &mut Io) -> Result<Vec<Look>, Failure> {
     let mut looks = Vec::new();
     while let Some(record) = io.read()? {
         if let Record::Plan(plan) = record {
-            looks.extend(consider(&plan, io)?);
+            looks.extend(consider(&plan, proof, io)?);
         }
     }
     io.require("plan", &["iplan", "ienv"])?;
@@ -66,7 +97,7 @@ fn filter(io: &mut Io) -> Result<Vec<Look>, Failure> {
 }
 
 /// Check what a plan names, or say why not.
-fn consider(plan: &Plan, io: &mut Io) -> Result<Vec<Look>, Failure> {
+fn consider(plan: &Plan, proof: Option<&Proof>, io: &mut Io) -> Result<Vec<Look>, Failure> {
     let subject = (plan.engine, plan.instance.as_str());
     if io.ended(subject) {
         return Ok(Vec::new());
@@ -87,32 +118,60 @@ fn consider(plan: &Plan, io: &mut Io) -> Result<Vec<Look>, Failure> {
     };
     let mut looks = Vec::new();
     for (role, path) in &named.models {
-        let (started, asked) = (Instant::now(), named.asked(*role));
-        let report = match reader.act(|| weights::look(path, asked)) {
-            Ok(report) => report,
+        let look = match Look::at(path, named.asked(*role), &reader, proof) {
+            Ok(look) => look.of(plan, named.gpus),
             Err(failure) => return io.fail(subject, failure).map(|()| looks),
         };
-        let model = verdict::record(&report, *role, started, Some((plan, named.gpus)));
-        io.write(model.clone())?;
-        verdict::say(plan, *role, &report, io)?;
-        looks.push(Look { model, report });
+        io.write(look.model.clone())?;
+        verdict::say(plan, *role, &look.report, io)?;
+        looks.push(look);
     }
     Ok(looks)
 }
 
+impl Look {
+    /// Look at one model, and hash it where that was asked for.
+    fn at(path: &Path, asked: Asked, reader: &Reader, proof: Option<&Proof>) -> Result<Self, Failure> {
+        let started = Instant::now();
+        let mut report = reader.act(|| weights::look(path, asked))?;
+        let proved = proof.map(|proof| proof.of(path, reader, &mut report)).transpose()?;
+        let mut model = verdict::record(&report, asked.role, started);
+        model.hashed_bytes = proved.as_ref().map(|proved| proved.hashed_bytes);
+        model.manifest = proved.map(|proved| proved.manifest);
+        Ok(Self { model, report })
+    }
+
+    /// It is a plan's, which spreads one copy over so many GPUs.
+    fn of(mut self, plan: &Plan, gpus: Option<u64>) -> Self {
+        let model = &mut self.model;
+        (model.engine, model.instance) = (Some(plan.engine), Some(plan.instance.clone()));
+        model.gpus = gpus.filter(|_| model.role == Role::Model.id());
+        model.gpu_bytes = model.gpus.and_then(|gpus| self.report.total().bytes.checked_div(gpus));
+        self
+    }
+}
+
 /// The models of the command line, whoever is to load them. What is wrong with them is a failure of the run.
-fn alone(paths: &[PathBuf], io: &mut Io, failures: &mut Vec<Failure>) -> Result<Vec<Look>, Failure> {
+fn alone(
+    paths: &[PathBuf],
+    proof: Option<&Proof>,
+    io: &mut Io,
+    failures: &mut Vec<Failure>,
+) -> Result<Vec<Look>, Failure> {
     let mut looks = Vec::new();
     for path in paths {
-        let started = Instant::now();
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        let asked =
-            Asked { role: role_of(&path), reads_folder: true, own_tokenizer: false, runs_code: false };
-        let report = Reader::of_path(&path)?.act(|| weights::look(&path, asked))?;
-        let model = verdict::record(&report, asked.role, started, None);
-        io.write(model.clone())?;
-        failures.extend(verdict::say_alone(&report, io)?);
-        looks.push(Look { model, report });
+        let role = role_of(&path);
+        let asked = Asked { role, reads_folder: true, own_tokenizer: false, runs_code: false };
+        let look = Reader::of_path(&path).and_then(|reader| Look::at(&path, asked, &reader, proof));
+        match look {
+            Ok(look) => {
+                io.write(look.model.clone())?;
+                failures.extend(verdict::say_alone(&look.report, io)?);
+                looks.push(look);
+            }
+            Err(failure) => failures.push(failure),
+        }
     }
     Ok(looks)
 }

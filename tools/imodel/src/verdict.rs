@@ -7,22 +7,16 @@ use weights::{Finding, Report, Role};
 /// Findings of one rule that are told one by one on standard error; the record has all.
 const TOLD: usize = 3;
 
-/// The record of a model that was looked at. A plan tells whose it is, and over how many GPUs it is spread.
-pub(crate) fn record(
-    report: &Report,
-    role: Role,
-    started: Instant,
-    plan: Option<(&Plan, Option<u64>)>,
-) -> Model {
+/// The record of a model that was looked at, whoever is to load it.
+pub(crate) fn record(report: &Report, role: Role, started: Instant) -> Model {
     let (total, shape) = (report.total(), &report.shape);
-    let gpus = plan.and_then(|(_, gpus)| gpus).filter(|_| role == Role::Model);
     let types = report.types.iter().map(|(name, amount)| {
         let weights::Amount { tensors, parameters, bytes } = *amount;
         (name.clone(), TypeUse { tensors, parameters, bytes })
     });
     Model {
-        engine: plan.map(|(plan, _)| plan.engine),
-        instance: plan.map(|(plan, _)| plan.instance.clone()),
+        engine: None,
+        instance: None,
         role: role.id().to_owned(),
         path: report.path.clone(),
         format: report.format.id().to_owned(),
@@ -38,9 +32,11 @@ pub(crate) fn record(
         heads: shape.heads,
         kv_heads: shape.kv_heads,
         context_length: shape.context_length,
-        gpus,
-        gpu_bytes: gpus.and_then(|gpus| total.bytes.checked_div(gpus)),
+        gpus: None,
+        gpu_bytes: None,
         kv_bytes_per_1000_tokens: shape.kv_bytes_per_token.map(|bytes| bytes.saturating_mul(1000)),
+        manifest: None,
+        hashed_bytes: None,
         seconds: started.elapsed().as_secs_f64(),
     }
 }

@@ -1,6 +1,6 @@
 //! The ladder: alive, healthy, listed, answering. One question at a time, from the rung that is reached to the next.
 use crate::router::Router;
-use ask::{Error, Target};
+use ask::{Error, Known, Target};
 use engine::Probe;
 use record::Rung;
 use std::time::{Duration, Instant};
@@ -57,6 +57,8 @@ pub(crate) struct Climb {
     began: Instant,
     /// When each rung was reached, in the order of [`Rung`].
     reached: Vec<Duration>,
+    /// For rung correct.
+    known: Option<Known>,
     pub(crate) model: Option<String>,
     /// When it was last looked who listens, and who that was where it was not the engine.
     looked: Option<Instant>,
@@ -66,7 +68,13 @@ pub(crate) struct Climb {
 impl Climb {
     pub(crate) fn new(target: Target, probe: &'static Probe, expected: Expected, goal: Rung) -> Self {
         let (began, reached) = (Instant::now(), Vec::new());
-        Self { target, probe, expected, goal, began, reached, model: None, looked: None, foreign: None }
+        let (known, model, looked, foreign) = (None, None, None, None);
+        Self { target, probe, expected, goal, began, reached, known, model, looked, foreign }
+    }
+
+    /// The same, with the answers that rung correct wants.
+    pub(crate) fn with_answers(self, known: Option<Known>) -> Self {
+        Self { known, ..self }
     }
 
     /// Start again from the ground: the engine was started anew.
@@ -81,6 +89,11 @@ impl Climb {
     /// The highest rung so far.
     pub(crate) fn rung(&self) -> Option<Rung> {
         self.reached.len().checked_sub(1).and_then(|last| RUNGS.get(last)).copied()
+    }
+
+    /// The rung to reach.
+    pub(crate) fn goal(&self) -> Rung {
+        self.goal
     }
 
     /// When a rung was reached, in milliseconds.
@@ -107,6 +120,7 @@ impl Climb {
             Rung::Healthy => self.health(short),
             Rung::Listed => self.list(short),
             Rung::Answering => self.answer(limit),
+            Rung::Correct => self.agree(limit),
         };
         let answer = if *next > Rung::Alive { self.by_ours(answer, port_is_ours) } else { answer };
         let (url, rung) = (self.target.url(), next.id());
@@ -172,6 +186,21 @@ impl Climb {
         let model = self.model.as_deref().unwrap_or_default();
         self.target.token(model, limit).map_err(|error| Why::of(&self.target, "one token", &error))
     }
+
+    /// Whether it answers as it did where it was whole.
+    fn agree(&self, limit: Duration) -> Result<(), Why> {
+        let Some(known) = &self.known else { return Ok(()) };
+        let model = self.model.as_deref().unwrap_or_default();
+        let differs =
+            known.compare(&self.target, model, limit).map_err(|error| Why::of(&self.target, "a known answer", &error))?;
+        let Some(differs) = differs else { return Ok(()) };
+        let what = format!("{} does not answer as it is known to", self.target.url());
+        let hint = "the weights, the chat template or the kernels are not those that were recorded: compare the model with \
+                    imodel --verify, and read CAVEATS in ichat(1) where the hardware is another";
+        let mut failure = Failure::new(Code::No, what, differs).hint(hint);
+        failure.class = Some("wrong_answer".to_owned());
+        Err(Why::Never(failure))
+    }
 }
 
 impl Why {
@@ -207,7 +236,8 @@ impl Why {
 /// How often is looked who listens, while nothing changes.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-const RUNGS: [Rung; 4] = [Rung::Alive, Rung::Healthy, Rung::Listed, Rung::Answering];
+pub(crate) const RUNGS: [Rung; 5] =
+    [Rung::Alive, Rung::Healthy, Rung::Listed, Rung::Answering, Rung::Correct];
 
 impl Expected {
     /// The expected id among those listed, or why it is not there.

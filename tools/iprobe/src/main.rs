@@ -10,9 +10,9 @@ mod router;
 mod several;
 mod watch;
 
-use crate::climb::{Climb, Expected, Step};
+use crate::climb::{Climb, Expected, RUNGS, Step};
 use crate::watch::{Wanted, Watch};
-use ask::Target;
+use ask::{Known, Target};
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use record::{Engine, Rung};
@@ -27,6 +27,9 @@ struct Args {
     /// The rung to reach [default: what the plan says, else answering]
     #[arg(long, value_parser = PossibleValuesParser::new(RUNGS.map(Rung::id)).map(rung))]
     rung: Option<Rung>,
+    /// File of ichat --record for rung correct [default: what the plan says]
+    #[arg(long, value_name = "FILE")]
+    answers: Option<PathBuf>,
     /// The longest wait while the engine runs [default: what the plan says, else 3600]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
@@ -47,8 +50,6 @@ struct Args {
 /// How long a look may take.
 const ONCE_SECONDS: u64 = 60;
 
-const RUNGS: [Rung; 4] = [Rung::Alive, Rung::Healthy, Rung::Listed, Rung::Answering];
-
 /// One of the words that the parser let through.
 #[expect(clippy::needless_pass_by_value, reason = "clap hands it over")]
 fn rung(word: String) -> Rung {
@@ -62,7 +63,7 @@ fn main() -> std::process::ExitCode {
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     // A look is not a wait: a server that hangs is not ready.
     let timeout = args.timeout.or(args.once.then_some(ONCE_SECONDS)).map(Duration::from_secs);
-    let wanted = Wanted { rung: args.rung, timeout, key_file: args.key_file };
+    let wanted = Wanted { rung: args.rung, timeout, key_file: args.key_file, answers: args.answers };
     match (args.url, args.state) {
         (Some(url), _) => probe_url(&url, &wanted, args.once)?,
         (None, Some(state)) if args.once => Watch::new(Directory::at(state), &wanted)?.once()?,
@@ -84,6 +85,8 @@ fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
     let target = target.with_key(wanted.key_file.as_deref().map(read_key).transpose()?);
     let probe = &engine::of(Engine::LlamaCpp).probe;
     let mut climb = Climb::new(target, probe, Expected::Any, wanted.rung.unwrap_or(Rung::Answering));
+    let known = known(climb.goal(), wanted.answers.as_deref())?;
+    climb = climb.with_answers(known);
     let cap = wanted.timeout.unwrap_or(Duration::from_secs(3600));
     let begun = Instant::now();
     loop {
@@ -102,6 +105,25 @@ fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
         }
         std::thread::sleep((begun.elapsed() / 20).clamp(probe.first_pause, probe.last_pause).min(left));
     }
+}
+
+/// The answers that a rung wants.
+fn known(goal: Rung, file: Option<&Path>) -> Result<Option<Known>, Failure> {
+    if goal < Rung::Correct {
+        return Ok(None);
+    }
+    let Some(file) = file else {
+        return Err(Failure::new(
+            Code::Usage,
+            "no file for rung correct",
+            "neither the command line nor the plan names one",
+        )
+        .hint(
+            "write it with ichat --record FILE where the model is whole, and name it with --answers FILE",
+        ));
+    };
+    let what = || format!("cannot use the answers in {}", file.display());
+    Known::read(file).map(Some).map_err(|error| Failure::io(Code::Unmet, what(), &error))
 }
 
 /// The first line of a key file.

@@ -32,6 +32,7 @@ pub(crate) struct Wanted {
     pub(crate) rung: Option<Rung>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) key_file: Option<PathBuf>,
+    pub(crate) answers: Option<PathBuf>,
 }
 
 /// What a person is shown of it.
@@ -77,6 +78,8 @@ impl Watch {
         let target = Target::of_plan(&plan, &user).with_key(key);
         let expected = expected(&plan);
         let goal = wanted.rung.unwrap_or(plan.control.ready_rung);
+        let answers = wanted.answers.as_ref().or(plan.control.known_answer.as_ref());
+        let known = crate::known(goal, answers.map(PathBuf::as_path))?;
         let cap = wanted.timeout.unwrap_or(Duration::from_secs(plan.control.ready_timeout_s.min(LONGEST_S)));
         let stall = Duration::from_secs(plan.control.stall_timeout_s.min(LONGEST_S));
         Ok(Self {
@@ -85,7 +88,7 @@ impl Watch {
             directory,
             host: plan.host,
             port: plan.port,
-            climb: Climb::new(target, &engine::of(engine).probe, expected, goal),
+            climb: Climb::new(target, &engine::of(engine).probe, expected, goal).with_answers(known),
             patience: Patience::new(cap, stall, (user.clone(), plan.log_file)),
             user,
             gpus: (plan.gpu_ids, plan.env_set.get(gpu::VISIBLE).cloned()),
@@ -254,6 +257,7 @@ impl Watch {
             healthy_ms: self.climb.ms(Rung::Healthy),
             listed_ms: self.climb.ms(Rung::Listed),
             answering_ms: self.climb.ms(Rung::Answering),
+            correct_ms: self.climb.ms(Rung::Correct),
             model_id: self.climb.model,
         }
     }
