@@ -314,7 +314,7 @@ fn a_file_that_is_wrong_is_refused_with_file_line_column_and_the_nearest_name() 
             "[instance.a.control]\nready_rung = 'alive'\n",
             ":2:14",
             "control.ready_rung is 'alive'",
-            "it is one of answering, listed, healthy",
+            "it is one of answering, correct, listed, healthy",
         ),
         (
             "[instance.a.control]\ngpu_ids = '0;1'\n",
