@@ -157,3 +157,23 @@ fn root_looks_as_the_user_who_serves() {
     let output = sandbox.sh("imodel theirs/m.gguf");
     assert!(output.stderr.contains("Permission denied"), "{}", output.transcript());
 }
+
+#[test]
+fn a_file_that_is_not_there_is_told_once() {
+    let sandbox = sandbox_with_engine(&[free_port()]);
+    let config = sandbox.read("llama.toml");
+    for (line, what) in [
+        ("mmproj = '/nope.gguf'", "server.mmproj: /nope.gguf"),
+        ("lora = ['/nope.gguf']", "server.lora: /nope.gguf"),
+        ("model_draft = '/nope.gguf'", "server.model_draft: /nope.gguf"),
+    ] {
+        sandbox.write("llama.toml", format!("{config}{line}\n"));
+        let failed = sandbox.sh("ienv llama-cpp | iinstall | iplan | imodel").exits(65).one("failed");
+        assert_eq!((&failed["by"], &failed["class"]), (&json!("iplan"), &json!("file_missing")));
+        assert!(failed["cause"].as_str().unwrap().starts_with(what), "{failed}");
+        let allow = "[instance.control]\nallow = ['file_missing']\n";
+        sandbox.write("llama.toml", format!("{allow}{config}{line}\n"));
+        let failed = sandbox.sh("ienv llama-cpp | iinstall | iplan | imodel").exits(69).one("failed");
+        assert_eq!(failed["by"], "imodel");
+    }
+}

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 #[track_caller]
 fn planned(sandbox: &Sandbox, engine: &str, path: &str) -> (String, Vec<String>) {
     let text = sandbox.sh(&format!("imodel --suggest {engine} {path}")).exits(0).stdout;
-    let quiet = r#"{"instance":{"control":{"allow":["port_in_use"]}}}"#;
+    // What gpt-oss needs beside the model is no matter of the model.
+    let quiet = r#"{"instance":{"control":{"allow":["port_in_use","tiktoken"]}}}"#;
     let text = text.replace("$SANDBOX", &sandbox.text(""));
     sandbox.write(&format!("{engine}.toml"), text.replace("//", "/"));
     let part = engine.replace('-', "_").to_uppercase();

@@ -122,7 +122,7 @@ fn a_port_that_the_user_may_not_have_is_refused() {
 fn a_disk_that_is_too_full_for_a_log_is_told() {
     let sandbox = machine();
     let toml = format!(
-        "[instance.a.control]\nlog_max_mib = 100000000\n[instance.a.server]\nmodel = '$M/m.gguf'\nport = {}\n",
+        "[instance.a.control]\nlog_dir = '/dev/shm'\nlog_max_mib = 1048576\n[instance.a.server]\nmodel = '$M/m.gguf'\nport = {}\n",
         free_port()
     );
     warns(plan(&sandbox, "llama-cpp", &toml), "log_space", "MiB left");

@@ -38,6 +38,7 @@ mod recheck;
 mod rules;
 mod secret;
 mod secrets;
+mod slot;
 mod spoken;
 mod typed;
 mod value;
@@ -51,9 +52,9 @@ pub use secrets::secrets;
 
 use document::Document;
 use instance::{Draft, Shared};
-use leftover::Leftover;
 use program::Caller;
 use record::{Bridge, Engine, Env, Installed, Plan, Warning};
+use slot::{Slot, skipped, unknown_key};
 use tool::{Code, Failure};
 use vocabulary::Vocabulary;
 
@@ -119,13 +120,6 @@ fn unsaid(engine: Engine, cause: String) -> Failure {
     Failure::new(Code::Unmet, format!("cannot list the options of {engine}"), cause)
 }
 
-/// What is still to be checked, and what is said already.
-enum Slot {
-    Draft(Box<Draft>),
-    Item(Item),
-    Leftover(Leftover),
-}
-
 /// Plan every instance of every input, and the bridge after them.
 #[must_use]
 pub fn plan_all(inputs: &[Input], bridge: Option<&Bridge>, options: &Options) -> Vec<Item> {
@@ -140,10 +134,7 @@ pub fn plan_all(inputs: &[Input], bridge: Option<&Bridge>, options: &Options) ->
         }
     }
     preflight::check(&mut drafts, &leftovers);
-    drafts
-        .iter_mut()
-        .filter(|draft| !draft.plan.reused)
-        .for_each(|draft| offline::check(draft, &options.environment));
+    offline::check(&mut drafts, &options.environment);
     let about_dropped = about_dropped(&drafts);
     let said = slots.into_iter().flat_map(|slot| match slot {
         Slot::Item(item) => vec![item],
@@ -295,18 +286,4 @@ fn placed(mut failure: Failure, document: &Document, master: &config::Master) ->
         failure.what = format!("{}: {}", document.failure(place, "").what, failure.what);
     }
     vec![failure]
-}
-
-fn skipped(engine: Engine, instance: Option<&str>, why: &str) -> Slot {
-    Slot::Item(Item::Skipped { engine, instance: instance.map(str::to_owned), why: why.to_owned() })
-}
-
-fn unknown_key(engine: Engine, (what, hint): &(String, String)) -> Slot {
-    Slot::Item(Item::Warning(Warning {
-        engine: Some(engine),
-        instance: None,
-        rule: rules::UNKNOWN_KEY.to_owned(),
-        what: what.clone(),
-        hint: hint.clone(),
-    }))
 }

@@ -124,8 +124,15 @@ const RULES: [Rule; 10] = [
     },
 ];
 
+/// Check the drafts that are to be started.
+pub(crate) fn check(drafts: &mut [&mut Draft], caller: &BTreeMap<String, String>) {
+    for draft in drafts.iter_mut().filter(|draft| !draft.plan.reused) {
+        check_one(draft, caller);
+    }
+}
+
 /// Check a draft by all rules, with the rights of the user who serves.
-pub(crate) fn check(draft: &mut Draft, caller: &BTreeMap<String, String>) {
+fn check_one(draft: &mut Draft, caller: &BTreeMap<String, String>) {
     let plan = draft.plan.clone();
     // That there is no such user is said elsewhere.
     let Ok(user) = User::other(plan.user.as_deref(), &vars::user(plan.engine)) else { return };

@@ -124,7 +124,7 @@ impl Effort<'_> {
                     (
                         *at,
                         hash_file(&folder.join(&files[*at].name), files[*at].size, &mut buffer, &|read| {
-                            bar.inc(read)
+                            bar.inc(read);
                         }),
                     )
                 };

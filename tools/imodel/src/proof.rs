@@ -53,7 +53,7 @@ impl Proof {
         match &recorded {
             Some(manifest) => report.problems.extend(manifest.compare_hashes(hashed())),
             None if report.problems.is_empty() => {
-                reader.act(|| Manifest::of(hashed()).write(&folder, &name))??
+                reader.act(|| Manifest::of(hashed()).write(&folder, &name))??;
             }
             None => {}
         }

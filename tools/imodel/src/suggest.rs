@@ -23,10 +23,12 @@ pub(crate) fn render(engine: Engine, report: &Report, gpus: Option<&[Device]>) -
     text.line(&format!("[instance.{}.server]", instance_name(&name)));
     match (traits.weights, report.format) {
         (Weights::File, format) if format != Format::Gguf => {
-            text.say("llama.cpp reads GGUF files, and this is none: it has to be converted first.")
+            text.say("llama.cpp reads GGUF files, and this is none: it has to be converted first.");
         }
         (Weights::Folder, Format::Gguf) => {
-            text.say("GGUF in vLLM and SGLang is experimental: name the tokenizer of the original model too.")
+            text.say(
+                "GGUF in vLLM and SGLang is experimental: name the tokenizer of the original model too.",
+            );
         }
         _ => {}
     }
@@ -135,12 +137,12 @@ fn context(engine: Engine, report: &Report, spread: Option<(u64, &[Device])>, te
     });
     let Some(free) = memory.map(|memory| memory.saturating_sub(report.total().bytes)) else {
         let key = flag.replace('-', "_");
-        return text.say(&format!("It was made for {made_for} tokens, 1,000 of which take some {} MiB of cache; {key} = {made_for} is for where there is room.", token * 1000 >> 20));
+        return text.say(&format!("It was made for {made_for} tokens, 1,000 of which take some {} MiB of cache; {key} = {made_for} is for where there is room.", (token * 1000) >> 20));
     };
     let room = (free / token).min(made_for) / 1024 * 1024;
     let reason = format!(
         "made for {made_for} tokens; 1,000 take some {} MiB, and some {} MiB are left",
-        token * 1000 >> 20,
+        (token * 1000) >> 20,
         free >> 20
     );
     match room {

@@ -191,8 +191,9 @@ impl Climb {
     fn agree(&self, limit: Duration) -> Result<(), Why> {
         let Some(known) = &self.known else { return Ok(()) };
         let model = self.model.as_deref().unwrap_or_default();
-        let differs =
-            known.compare(&self.target, model, limit).map_err(|error| Why::of(&self.target, "a known answer", &error))?;
+        let differs = known
+            .compare(&self.target, model, limit)
+            .map_err(|error| Why::of(&self.target, "a known answer", &error))?;
         let Some(differs) = differs else { return Ok(()) };
         let what = format!("{} does not answer as it is known to", self.target.url());
         let hint = "the weights, the chat template or the kernels are not those that were recorded: compare the model with \

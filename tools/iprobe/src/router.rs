@@ -1,6 +1,7 @@
 //! A router of llama.cpp's: healthy before it has loaded anything, so each of its models is loaded and asked.
-use crate::climb::Why;
+use crate::climb::{Expected, Why};
 use ask::{Error, Routed, Target};
+use record::{Engine, Plan};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tool::{Code, Failure};
@@ -89,4 +90,19 @@ fn failed(target: &Target, model: &Routed) -> Why {
     let failure =
         Failure::new(Code::No, format!("{} cannot load {}", target.url(), model.id), "its server ended");
     Why::Never(failure.hint("its log says why; correct its section of the preset, or take it out"))
+}
+
+impl Expected {
+    /// A server that is told where its models are, and none of them, is a router, which lists all.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let told = |flag: &str| plan.args.iter().any(|arg| arg == flag);
+        let (preset, folder) = (told("--models-preset"), told("--models-dir"));
+        match &plan.served_name {
+            Some(name) => Self::Name(name.clone()),
+            None if plan.engine == Engine::LlamaCpp && plan.model.is_none() && (preset || folder) => {
+                Self::Routed(Router::of(!preset))
+            }
+            None => Self::Only(plan.model.clone()),
+        }
+    }
 }

@@ -2,7 +2,6 @@
 use crate::climb::{Climb, Expected, Step};
 use crate::patience::{Enough, Patience};
 use crate::processes::processes;
-use crate::router::Router;
 use ask::Target;
 use diagnose::Class;
 use gpu::Meter;
@@ -76,7 +75,7 @@ impl Watch {
             return Err(nothing_kept(&directory));
         };
         let target = Target::of_plan(&plan, &user).with_key(key);
-        let expected = expected(&plan);
+        let expected = Expected::of(&plan);
         let goal = wanted.rung.unwrap_or(plan.control.ready_rung);
         let answers = wanted.answers.as_ref().or(plan.control.known_answer.as_ref());
         let known = crate::known(goal, answers.map(PathBuf::as_path))?;
@@ -270,19 +269,6 @@ fn gpu_bytes(meter: &Arc<Meter>, processes: &[Process], gpus: &(String, Option<S
     }
     let pids: Vec<u32> = processes.iter().map(|process| process.pid).collect();
     meter.lately(GPU_EVERY).map_or(0, |reading| reading.held(&pids, &gpus.0, gpus.1.as_deref()))
-}
-
-/// A server that is told where its models are, and none of them, is a router, which lists all.
-fn expected(plan: &Plan) -> Expected {
-    let told = |flag: &str| plan.args.iter().any(|arg| arg == flag);
-    let (preset, folder) = (told("--models-preset"), told("--models-dir"));
-    match &plan.served_name {
-        Some(name) => Expected::Name(name.clone()),
-        None if plan.engine == Engine::LlamaCpp && plan.model.is_none() && (preset || folder) => {
-            Expected::Routed(Router::of(!preset))
-        }
-        None => Expected::Only(plan.model.clone()),
-    }
 }
 
 fn plan_of(directory: &Directory) -> Result<Plan, Failure> {
