@@ -13,7 +13,7 @@ fn planned(sandbox: &Sandbox, engine: &str, path: &str) -> (String, Vec<String>)
     let text = text.replace("$SANDBOX", &sandbox.text(""));
     sandbox.write(&format!("{engine}.toml"), text.replace("//", "/"));
     let part = engine.replace('-', "_").to_uppercase();
-    let line = format!("AUTO_INFER_{part}_OVERRIDES='{quiet}' ienv {engine} | iplan");
+    let line = format!("export AUTO_INFER_{part}_OVERRIDES='{quiet}'; ienv {engine} | iplan");
     let plan = sandbox.sh(&line).exits(0).one("plan");
     let args = plan["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned());
     (text, args.collect())
