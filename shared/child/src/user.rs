@@ -1,10 +1,18 @@
 //! A user of this machine, with everything that running as one takes.
 use nix::unistd::{self, Uid};
 use owner::Owner;
+use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 use tool::{Code, Failure};
+
+/// So many that were found are remembered, by what they were asked for.
+const MOST_MET: usize = 8;
+
+thread_local! {
+    static MET: RefCell<Vec<(String, User)>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +30,23 @@ impl User {
     /// # Errors
     /// What the user database says.
     pub fn named(name: &str) -> io::Result<Option<Self>> {
+        // The database is asked once: each instance asks for the same user several times.
+        let met = MET.with_borrow(|met| met.iter().find(|(of, _)| of == name).map(|(_, user)| user.clone()));
+        if met.is_some() {
+            return Ok(met);
+        }
         let found = match name.parse().map(Uid::from_raw) {
             Ok(uid) => unistd::User::from_uid(uid)?,
             Err(_) => unistd::User::from_name(name)?,
         };
-        found.map(Self::complete).transpose()
+        let found = found.map(Self::complete).transpose()?;
+        if let Some(user) = &found {
+            MET.with_borrow_mut(|met| {
+                met.truncate(MOST_MET - 1);
+                met.insert(0, (name.to_owned(), user.clone()));
+            });
+        }
+        Ok(found)
     }
 
     /// The user of this name, where children are to run as somebody else than we do. `variable` is where another is named.
@@ -62,7 +82,8 @@ impl User {
     /// A name for the uid of this process where no user has it: libraries ask for one, and end whoever has none.
     #[must_use]
     pub fn stand_in() -> Option<String> {
-        matches!(Self::current(), Ok(None)).then(|| format!("uid{}", unistd::geteuid()))
+        let uid = unistd::geteuid();
+        matches!(unistd::User::from_uid(uid), Ok(None)).then(|| format!("uid{uid}"))
     }
 
     /// Give a command that runs as we do that name, unless the environment has one.

@@ -110,9 +110,13 @@ impl Runs<'_> {
 
     /// A uid that no user has is asked for its name by libraries, and ends them where nothing says it.
     fn who(&self, user: Option<&User>) -> BTreeMap<String, String> {
-        let missing = ["USER", "LOGNAME"].into_iter().filter(|name| !self.has(name, user));
-        let stand_in = || user.is_none().then(User::stand_in).flatten();
-        missing.filter_map(|name| Some((name.to_owned(), stand_in()?))).collect()
+        let missing: Vec<&str> =
+            ["USER", "LOGNAME"].into_iter().filter(|name| !self.has(name, user)).collect();
+        if missing.is_empty() || user.is_some() {
+            return BTreeMap::new();
+        }
+        let Some(stand_in) = User::stand_in() else { return BTreeMap::new() };
+        missing.into_iter().map(|name| (name.to_owned(), stand_in.clone())).collect()
     }
 
     /// As its keeper has it.

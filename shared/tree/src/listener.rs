@@ -56,7 +56,16 @@ pub fn answers(host: &str, port: u16, keeper: u32, user: &Owner) -> Result<(), S
         Ok(address) => Some(address),
         Err(_) => None,
     };
-    let look = || listening(asked, port, &crate::family(keeper));
+    // Nearly always one process holds all of them: then nobody looks through the threads of the engine for more.
+    let look = || {
+        let sockets = taking(asked, port);
+        let leader = crate::process::children(keeper).unwrap_or_default();
+        let held: HashSet<u64> = leader.into_iter().filter_map(sockets_of).flatten().collect();
+        if sockets.iter().all(|inode| held.contains(inode)) {
+            return Listening::Ours;
+        }
+        listening(asked, port, &crate::family(keeper))
+    };
     let Ok(Listening::Stranger(pid)) = user.act(look) else { return Ok(()) };
     Err(format!("{} listens on port {port}", pid.map_or_else(|| "another process".to_owned(), named)))
 }
