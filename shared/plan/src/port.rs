@@ -131,7 +131,11 @@ struct Socket {
 #[expect(clippy::disallowed_methods, reason = "/proc/net is the kernel's")]
 fn sockets_on(port: u16) -> Vec<Socket> {
     let lists = ["/proc/net/tcp", "/proc/net/tcp6"].map(|list| fs::read_to_string(list).unwrap_or_default());
-    lists.iter().flat_map(|list| list.lines().skip(1)).filter_map(|line| socket(line, port)).collect()
+    // These lists have thousands of lines where there are many connections, and few of them are of this port.
+    let port_in_hex = format!(":{port:04X} ");
+    let may_be_it = |line: &&str| line.contains(&port_in_hex);
+    let lines = lists.iter().flat_map(|list| list.lines().skip(1));
+    lines.filter(may_be_it).filter_map(|line| socket(line, port)).collect()
 }
 
 fn socket(line: &str, port: u16) -> Option<Socket> {
