@@ -31,18 +31,20 @@ fn tells(output: &Output, tool: &str, expected: &[&str]) {
 }
 
 /// What each tool says, other than `ikeep`, which is told of below.
-const TOLD: [(&str, &[&str]); 14] = [
+const TOLD: [(&str, &[&str]); 16] = [
     ("ienv", &["llama-cpp: config is $SANDBOX/llama.toml, as AUTO_INFER_LLAMA_CPP_CONFIG says"]),
     ("iinstall", &["read 'env' of llama-cpp", "makes an install in", "none was made from this source"]),
     (
         "iplan",
         &["read 'installed' of llama-cpp", "llama-cpp is configured by $SANDBOX/llama.toml", "is served by"],
     ),
+    ("imodel", &["read 'plan' of llama-cpp tiny0", "reads the headers of "]),
     ("ilaunch", &["read 'plan' of llama-cpp tiny0", "starts a keeper for llama-cpp tiny0 as"]),
     ("iprobe", &["read 'instance' of llama-cpp tiny0", "is healthy", "is answering"]),
     ("ichat", &["read 'ready' of llama-cpp tiny0", "asks http://127.0.0.1:"]),
     ("istat", &["looks at $SANDBOX/run/llama-cpp/tiny0", "1 instances have a state directory"]),
     ("istop", &["is kept by process", "sends it TERM"]),
+    ("ibridge", &["follows the instances of run"]),
     ("iwarm", &["read the template", "fills $SANDBOX/volume"]),
     (
         "icache",
@@ -73,9 +75,9 @@ fn no_tool_is_left_out() {
 #[test]
 fn the_main_pipeline_tells_what_it_read_and_decided() {
     let sandbox = sandbox_with_engine(&[free_port()]);
-    let pipeline = "ienv -v llama-cpp | iinstall -v | iplan -v | ilaunch -v | iprobe -v | ichat -v Hello; istat -v; istop -v";
+    let pipeline = "ienv -v llama-cpp | iinstall -v | iplan -v | imodel -v | ilaunch -v | iprobe -v | ichat -v Hello; istat -v; istop -v";
     let output = sandbox.sh(pipeline).exits(0);
-    for tool in ["ienv", "iinstall", "iplan", "ilaunch", "iprobe", "ichat", "istat", "istop"] {
+    for tool in ["ienv", "iinstall", "iplan", "imodel", "ilaunch", "iprobe", "ichat", "istat", "istop"] {
         tells(&output, tool, of(tool));
     }
     let again = sandbox.sh(pipeline).exits(0);
@@ -88,6 +90,13 @@ fn the_main_pipeline_tells_what_it_read_and_decided() {
     assert_eq!(library, "0\n");
     let library = "INFER_DEV_LOG=ureq=trace ichat --url http://127.0.0.1:1 Hi";
     assert!(!sandbox.sh(library).exits(75).stderr.starts_with("ichat: cannot"), "nothing of the library");
+}
+
+#[test]
+fn the_bridge_tells_whom_it_follows() {
+    let sandbox = Sandbox::new();
+    let script = format!("timeout 2 ibridge -v --listen 127.0.0.1:{} --run-dir run", free_port());
+    tells(&sandbox.sh(&script), "ibridge", of("ibridge"));
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn planned(sandbox: &Sandbox, engine: &str, path: &str) -> (String, Vec<String>)
     (text, args.collect())
 }
 
-fn with_model(config: Value) -> Sandbox {
+fn with_model(config: &Value) -> Sandbox {
     let sandbox = machine();
     folders::write_to(&sandbox, "models/M");
     sandbox.write("models/M/config.json", config.to_string());
@@ -33,7 +33,7 @@ fn config(model_type: &str) -> Value {
 
 #[test]
 fn every_line_has_its_reason_and_iplan_takes_it() {
-    let sandbox = with_model(config("qwen3"));
+    let sandbox = with_model(&config("qwen3"));
     gpus(&sandbox, 2);
     let (text, args) = planned(&sandbox, "vllm", "models/M");
     let words = args.join(" ");
@@ -62,7 +62,7 @@ fn every_line_has_its_reason_and_iplan_takes_it() {
 
 #[test]
 fn what_is_not_known_is_a_comment() {
-    let sandbox = with_model(json!({"model_type": "never_heard_of"}));
+    let sandbox = with_model(&json!({"model_type": "never_heard_of"}));
     let (text, args) = planned(&sandbox, "vllm", "models/M");
     assert!(!args.iter().any(|word| word.contains("parser") || word.contains("parallel")), "{args:?}");
     for wanted in
@@ -74,7 +74,7 @@ fn what_is_not_known_is_a_comment() {
 
 #[test]
 fn every_family_that_is_known_is_one_of_the_engines() {
-    let sandbox = with_model(config("x"));
+    let sandbox = with_model(&config("x"));
     let families = [
         ("deepseek_v3", "DeepSeek-V3.1"),
         ("deepseek_v3", "DeepSeek-R1"),

@@ -255,4 +255,6 @@ fn virtual_package(said: &str) -> String {
 }
 
 #[cfg(test)]
+mod machine_tests;
+#[cfg(test)]
 mod tests;

@@ -41,6 +41,11 @@ async fn run(settings: Settings) -> Result<u8, Failure> {
     let listener = listen(&settings).await?;
     let address = listener.local_addr().map_err(|error| unmet("cannot tell where it listens", &error))?;
     let journal = Journal::start()?;
+    match (&settings.upstream, &settings.run_dir) {
+        (Some(_), _) => log::info!("hands all requests to the one upstream that is named"),
+        (None, Some(run_dir)) => log::info!("follows the instances of {}", run_dir.display()),
+        (None, None) => log::info!("follows the instances of the run directories"),
+    }
     let follow = Follow::start(settings.upstream.clone(), settings.run_dir.clone())?;
     let grace = settings.grace;
     journal.say(format!(

@@ -133,6 +133,7 @@ impl Look {
     /// Look at one model, and hash it where that was asked for.
     fn at(path: &Path, asked: Asked, reader: &Reader, proof: Option<&Proof>) -> Result<Self, Failure> {
         let started = Instant::now();
+        log::info!("reads the headers of {}", path.display());
         let mut report = reader.act(|| weights::look(path, asked))?;
         let proved = proof.map(|proof| proof.of(path, reader, &mut report)).transpose()?;
         let mut model = verdict::record(&report, asked.role, started);
