@@ -6,9 +6,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::time::Duration;
 
-/// How often an environment that is empty is looked at, and the pause between: together far longer than an execve(2) takes.
-const LOOKS: usize = 10;
-const EXECUTING: Duration = Duration::from_millis(2);
+/// How often an environment that is empty is looked at, and the first pause between, which doubles: half a second together. An
+/// execve(2) takes far less, but on a busy machine it may wait long for a core in its midst.
+const LOOKS: u32 = 10;
+const EXECUTING: Duration = Duration::from_millis(1);
 /// Larger than nearly all of them, and more than the kernel lets a program start with.
 const USUAL: usize = 256 << 10;
 const LARGEST: usize = 8 << 20;
@@ -73,7 +74,7 @@ pub(crate) fn environments<T>(
     let (mut found, mut unclear, mut environ) = (Vec::new(), pids, vec![0; USUAL]);
     for look in 0..LOOKS {
         if look > 0 {
-            std::thread::sleep(EXECUTING);
+            std::thread::sleep(EXECUTING * (1 << (look - 1)));
         }
         let mut empty = Vec::new();
         for pid in unclear {
@@ -102,17 +103,19 @@ pub(crate) fn environments<T>(
     found
 }
 
-/// Whether a process without an environment may be one that is just executing another program: it has none for a moment. The
-/// kernel's threads and the dead never have one, and of others the kernel says where theirs ends, once it has a place.
+/// Whether a process whose environment was read as empty may be one that executes another program: the descriptor may be of
+/// the program before, and the process have the environment of the next one by now. Only where the kernel says that it has a
+/// place and no length is it empty. The kernel's threads and the dead never have one.
 fn is_executing(pid: u32) -> io::Result<bool> {
     let Some(process) = Process::look(pid)? else { return Ok(false) };
     if process.kernel || process.zombie {
         return Ok(false);
     }
     let stat = Owner::of_process(pid)?.act(|| short(&format!("/proc/{pid}/stat")))??;
-    // The state, field 3, is the first behind the name, the end of the environment is field 51.
-    let end = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(48));
-    Ok(end.is_none_or(|end| end == "0"))
+    // The state, field 3, is the first behind the name; the environment's start and end are fields 50 and 51.
+    let mut fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ').skip(47);
+    let (start, end) = (fields.next(), fields.next());
+    Ok(end.is_none_or(|end| end == "0") || start != end)
 }
 
 /// In one read(2): what is read in pieces is cut short where the process executes another program between two of them.
