@@ -4,10 +4,11 @@ use crate::kit::{Sandbox, wait_for};
 use std::io::Write;
 use std::process::{Child, Stdio};
 
-/// The script at a terminal of its own, with what is typed there.
+/// The script at a terminal of its own, with what is typed there. It hears Ctrl-C even where whoever runs the tests does not
+/// (nohup, a job in the background).
 fn at_a_terminal(sandbox: &Sandbox, command: &str) -> Child {
     sandbox.write("command", command);
-    let line = format!("exec {} sh command", script().display());
+    let line = format!("exec env --default-signal=INT,QUIT {} sh command", script().display());
     let mut terminal = sandbox.command("script");
     terminal.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::null());
     terminal.spawn().unwrap()
