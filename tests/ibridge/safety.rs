@@ -1,8 +1,8 @@
 //! What strangers may not do.
 use crate::kit::{Front, Sandbox, ask, wait_for};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use std::io::Write;
-use std::process::Command;
 use std::time::Duration;
 
 /// Send a head that begins with these lines to /v1/messages.
@@ -166,7 +166,7 @@ fn it_ends_when_told_and_lets_what_is_under_way_end() {
     let sandbox = Sandbox::new();
     let mut front = Front::start(&sandbox, &[]);
     let child = front.child.as_mut().unwrap();
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    kill_process(Pid::from_child(child), Signal::TERM).unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(0));
     assert!(front.log().contains("was told to stop"), "{}", front.log());
