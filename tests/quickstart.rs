@@ -300,7 +300,8 @@ impl Terminal {
 
     fn run(sandbox: &Sandbox, line: &str) -> Self {
         let mut command = sandbox.command("/usr/bin/script");
-        command.args(["-qec", &format!("stty cols 200 rows 24; exec env --default-signal=INT,QUIT {line}"), "/dev/null"]);
+        let line = format!("stty cols 200 rows 24; exec env --default-signal=INT,QUIT {line}");
+        command.args(["-qec", &line, "/dev/null"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (mut pipe, keys) = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
         let (sender, output) = channel();
