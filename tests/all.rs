@@ -24,6 +24,7 @@ mod imodel;
 mod ipack;
 mod iplan;
 mod iprobe;
+mod ireport;
 mod iseal;
 mod isplit;
 mod istat;

@@ -46,7 +46,7 @@ fn every_member_of_every_record_is_on_the_page() {
     let page = text("man/infer-dev.5");
     let (_, records) = page.split_once(".Sh RECORDS\n").unwrap();
     let records = records.split("\n.Sh ").next().unwrap();
-    let source: String = ["install", "instance", "model", "outcome", "plan", "resolved"]
+    let source: String = ["host", "install", "instance", "model", "outcome", "plan", "resolved"]
         .map(|module| text(&format!("shared/record/src/{module}.rs")))
         .concat();
     let mut kinds = 0;

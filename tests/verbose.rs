@@ -31,7 +31,7 @@ fn tells(output: &Output, tool: &str, expected: &[&str]) {
 }
 
 /// What each tool says, other than `ikeep`, which is told of below.
-const TOLD: [(&str, &[&str]); 16] = [
+const TOLD: [(&str, &[&str]); 17] = [
     ("ienv", &["llama-cpp: config is $SANDBOX/llama.toml, as AUTO_INFER_LLAMA_CPP_CONFIG says"]),
     ("iinstall", &["read 'env' of llama-cpp", "makes an install in", "none was made from this source"]),
     (
@@ -58,6 +58,7 @@ const TOLD: [(&str, &[&str]); 16] = [
     ("ipack", &["packs environment default of"]),
     ("isplit", &["cuts big into parts with"]),
     ("ijoin", &["parts of big were found"]),
+    ("ireport", &["read 1 records of part", "writes a report of 1 records"]),
     ("iseal", &["keeps /bin/true from the network"]),
 ];
 
@@ -117,10 +118,11 @@ fn a_cache_that_is_warmed_is_told_of() {
 fn what_moves_files_tells_what_it_found() {
     let sandbox = Sandbox::new();
     sandbox.write("big", vec![7; 100_000]);
-    let output =
-        sandbox.sh("isplit -v --size 64KiB big -d parts; ijoin -v --check parts; iseal -v -- /bin/true");
+    let output = sandbox
+        .sh("isplit -v --size 64KiB big -d parts; ijoin -v --check parts; iseal -v -- /bin/true; \
+             ienv --host llama-cpp | head -n 1 > part; ireport -v part > /dev/null");
     let output = output.exits(0);
-    for tool in ["isplit", "ijoin", "iseal"] {
+    for tool in ["isplit", "ijoin", "iseal", "ireport"] {
         tells(&output, tool, of(tool));
     }
     let mut sandbox = with_pixi();

@@ -93,6 +93,9 @@ for name in "${!AUTO_INFER_@}"; do
         *) run+=(-e "$name") ;;
     esac
 done
+[[ -z ${INFER_DEV_KEEP-} ]] || run+=(-e INFER_DEV_KEEP)
+image_id=$(docker image inspect --format '{{.Id}}' "$STAGE2_IMAGE_NAME" 2>/dev/null) || true
+[[ -z $image_id ]] || run+=(-e "INFER_DEV_IMAGE_ID=$image_id")
 if is_on "$RUN_ENV_ENABLE"; then
     for pair in $RUN_ENV_VARS; do
         run+=(-e "$pair")

@@ -70,9 +70,14 @@ pub struct Said {
     pub first: Option<Duration>,
     /// From the request to the last piece.
     pub last: Option<Duration>,
+    /// The data of the response's events as they came, one to a line; at most [`Said::RAW_BYTES`], whole events.
+    pub raw: String,
 }
 
 impl Said {
+    /// What is kept of a response as it came.
+    pub const RAW_BYTES: usize = 256 << 10;
+
     /// Tokens a second after the first one; `None` for fewer than two, or where the engine does not count. Pieces that came
     /// too close together to be timed are measured over the whole request.
     #[must_use]
@@ -148,6 +153,7 @@ impl Target {
         let mut events = Events::new(BufReader::new(response.into_body().into_reader()), ceiling);
         let mut said = Said::default();
         while let Some(data) = events.next()? {
+            said.keep(&data);
             if data == "[DONE]" {
                 return said.whole();
             }
@@ -172,6 +178,13 @@ impl Said {
                 Err(Error::Unreachable(format!("the server broke off, its finish_reason is {reason}")))
             }
             _ => Ok(self),
+        }
+    }
+
+    fn keep(&mut self, data: &str) {
+        if self.raw.len() + data.len() < Self::RAW_BYTES {
+            self.raw.push_str(data);
+            self.raw.push('\n');
         }
     }
 

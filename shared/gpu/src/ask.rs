@@ -14,12 +14,19 @@ const ANSWER_BYTES: usize = 4 << 20;
 
 /// The lines that answer `query`; `None` when none came.
 pub(crate) fn ask(query: &str) -> Option<String> {
-    ask_within(query, PATIENCE)
+    ask_within(&[query, "--format=csv,noheader,nounits"], PATIENCE)
 }
 
-fn ask_within(query: &str, patience: Duration) -> Option<String> {
+/// What nvidia-smi prints for a person; `None` where it does not answer.
+#[must_use]
+pub fn screen() -> Option<String> {
+    ask_within(&[], PATIENCE)
+}
+
+fn ask_within(arguments: &[&str], patience: Duration) -> Option<String> {
     let mut command = Command::new("nvidia-smi");
-    command.args([query, "--format=csv,noheader,nounits"]);
+    command.args(arguments);
+    let query = arguments.first().copied().unwrap_or_default();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     // One that hangs must hold nothing of ours open.
     Start::default().apply(&mut command);

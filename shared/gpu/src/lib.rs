@@ -9,6 +9,7 @@ mod holder;
 mod meter;
 mod reading;
 
+pub use ask::screen;
 pub use chosen::{Chosen, VISIBLE, choose};
 pub use device::{Device, Memory, devices};
 pub use holder::{Holder, held_by, holders};

@@ -45,9 +45,11 @@ mod value;
 
 pub use defaults::defaults;
 pub use gathered::{Gathered, Plans};
+pub use login::logins;
 pub use options::Options;
 pub use recheck::{Staying, recheck};
 pub use rules::{GPU_MEMORY, UNPLANNED};
+pub use secret::{is_name, leaves};
 pub use secrets::secrets;
 
 use document::Document;

@@ -4,7 +4,8 @@
 const ENDS: &[char] = &['"', '\'', '<', '>', '`'];
 
 /// Every login in the URLs of a text: what stands before the `@`, and the password alone.
-pub(crate) fn logins(text: &str) -> Vec<String> {
+#[must_use]
+pub fn logins(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some((_, after)) = rest.split_once("://") {

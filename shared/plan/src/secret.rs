@@ -38,7 +38,8 @@ const OF_TEXT: &str = "bos eos eot eom pad unk sep cls mask fim image img audio 
      placeholder first last next per";
 
 /// Whether a value of this name is a secret.
-pub(crate) fn is_name(name: &str) -> bool {
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('-', "_");
     match name.strip_suffix("_token") {
         Some(which) => {
@@ -50,7 +51,8 @@ pub(crate) fn is_name(name: &str) -> bool {
 }
 
 /// The secrets in a text that is JSON, as they are and as JSON writes them: an engine prints them out of it.
-pub(crate) fn leaves(text: &str) -> Vec<String> {
+#[must_use]
+pub fn leaves(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     if let Ok(value @ (Json::Object(_) | Json::Array(_))) = serde_json::from_str(text) {
         gather(&value, false, &mut found);

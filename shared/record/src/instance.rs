@@ -83,6 +83,12 @@ pub struct Answer {
     /// What it thought before that, where the engine tells them apart.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reasoning: Option<String>,
+    /// What it was asked, where that is to be kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prompt: Option<String>,
+    /// The data of the response's events as they came, one to a line, where that is to be kept.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub raw: Option<String>,
     /// Tokens read; absent where the engine does not count.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub prompt_tokens: Option<u64>,

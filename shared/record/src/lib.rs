@@ -3,6 +3,7 @@
 //! Owns the record kinds, one struct per kind, and the reading, forwarding and writing of a stream of them.
 //! Knows nothing of exit codes beyond carrying them, and nothing of what any tool does.
 mod engine;
+mod host;
 mod install;
 mod instance;
 mod model;
@@ -12,6 +13,7 @@ mod resolved;
 mod stream;
 
 pub use engine::Engine;
+pub use host::{Gpu, Host, Interface, Route};
 pub use install::{Activation, Cache, Gap, Installed, Packed, Seal, Source, Warmed};
 pub use instance::{Answer, How, Instance, Keeper, Ready, Status, Stopped};
 pub use model::{Model, TypeUse};
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each kind is documented at its struct")]
 pub enum Record {
+    Host(Host),
     Env(Env),
     Bridge(Bridge),
     Warmed(Warmed),
@@ -61,6 +64,7 @@ impl Record {
     pub fn parse(line: &str) -> Result<Option<Self>, serde_json::Error> {
         let tag: Tag<'_> = serde_json::from_str(line)?;
         Ok(Some(match &*tag.kind {
+            "host" => Self::Host(serde_json::from_str(line)?),
             "env" => Self::Env(serde_json::from_str(line)?),
             "bridge" => Self::Bridge(serde_json::from_str(line)?),
             "warmed" => Self::Warmed(serde_json::from_str(line)?),
@@ -86,6 +90,7 @@ impl Record {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Host(_) => "host",
             Self::Env(_) => "env",
             Self::Bridge(_) => "bridge",
             Self::Warmed(_) => "warmed",
@@ -116,7 +121,7 @@ impl Record {
             Self::Gap(r) => (Some(r.engine), None),
             Self::Cache(r) => (Some(r.engine), None),
             Self::Installed(r) => (Some(r.engine), None),
-            Self::Packed(_) => (None, None),
+            Self::Host(_) | Self::Packed(_) => (None, None),
             Self::Plan(r) => (Some(r.engine), Some(&r.instance)),
             Self::Model(r) => (r.engine, r.instance.as_deref()),
             Self::Warning(r) => (r.engine, r.instance.as_deref()),
@@ -141,7 +146,7 @@ macro_rules! kinds {
         }
     )*};
 }
-kinds!(Env Bridge Warmed Gap Cache Installed Packed Plan Model Warning Instance Ready Answer Status Stopped Skipped Failed);
+kinds!(Host Env Bridge Warmed Gap Cache Installed Packed Plan Model Warning Instance Ready Answer Status Stopped Skipped Failed);
 
 /// Whether a flag is unset, for fields that are written only when true.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]

@@ -127,7 +127,19 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// What the system says.
     pub fn write(&mut self, record: &Record) -> io::Result<()> {
+        self.write_at(record, None)
+    }
+
+    /// The same with the member `at_unix`, the time in unix seconds, unless the kind has one of its own.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write_at(&mut self, record: &Record, at_unix: Option<f64>) -> io::Result<()> {
         let mut line = speakable(serde_json::to_string(record)?);
+        if let Some(at) = at_unix.filter(|_| !matches!(record, Record::Host(_))) {
+            line.truncate(line.len().saturating_sub(1));
+            line.push_str(&format!(",\"at_unix\":{at}}}"));
+        }
         line.push('\n');
         self.output.write_all(line.as_bytes())?;
         self.output.flush()
@@ -174,6 +186,16 @@ mod tests {
     fn lines_pass_byte_for_byte_with_unknown_kinds_blank_lines_and_odd_spacing() {
         let input = b"{ \"kind\" :\"weather\",\"a\":1.0e2 }\r\n\n{\"kind\":\"skipped\",\"engine\":\"vllm\",\"by\":\"x\",\"why\":\"\\u00e9\"}\n";
         assert_eq!(copy(input).unwrap(), input);
+    }
+
+    #[test]
+    fn a_time_is_one_more_member() {
+        let skipped =
+            crate::Skipped { engine: crate::Engine::Vllm, instance: None, by: "x".into(), why: "y".into() };
+        let mut output = Vec::new();
+        Writer::new(&mut output).write_at(&skipped.into(), Some(12.345)).unwrap();
+        let line = r#"{"kind":"skipped","engine":"vllm","by":"x","why":"y","at_unix":12.345}"#;
+        assert_eq!(String::from_utf8(output).unwrap(), format!("{line}\n"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! A tool's end of the wire, with the rules that hold for every tool.
+use crate::clock::record_time;
 use crate::failure::say;
 use crate::text::one_line;
 use crate::words::{named, pipeline};
@@ -120,7 +121,7 @@ impl Io {
         if self.gone || self.mute {
             return Ok(());
         }
-        let written = self.output.write(&record);
+        let written = self.output.write_at(&record, record_time());
         self.note_write(written)
     }
 

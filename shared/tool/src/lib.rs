@@ -4,6 +4,7 @@
 //! variables, and [`Io`]: a tool's end of the wire with the rules that hold for every tool. Nothing else in the project
 //! writes to stderr, and nothing but [`Io`] writes to stdout.
 mod abort;
+mod clock;
 mod failure;
 mod io;
 mod nearest;
@@ -13,6 +14,7 @@ pub mod thread;
 pub mod vars;
 mod words;
 
+pub use clock::now_unix;
 pub use failure::{Code, Failure, io_text};
 pub use io::{Io, Subject};
 pub use nearest::nearest;

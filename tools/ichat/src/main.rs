@@ -43,6 +43,9 @@ struct Args {
     /// How much of each kept answer has to agree later, from its beginning
     #[arg(long, value_name = "PERCENT", default_value = "100", requires = "record", value_parser = clap::value_parser!(u8).range(1..=100))]
     agree: u8,
+    /// Write the question and the response as it came, too
+    #[arg(long)]
+    raw: bool,
     /// The longest silence of the server that is borne
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -68,6 +71,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         silence: Duration::from_secs(args.timeout),
         total: Duration::from_secs(args.within),
         record: None,
+        raw: args.raw,
     };
     let question = match args.record {
         Some(file) => question.recording(file, args.agree),

@@ -21,6 +21,8 @@ pub(crate) struct Question {
     pub(crate) silence: Duration,
     pub(crate) total: Duration,
     pub(crate) record: Option<Recording>,
+    /// The record holds the question and the response as it came.
+    pub(crate) raw: bool,
 }
 
 /// What is kept for later.
@@ -116,7 +118,8 @@ impl Question {
         if let Some(recording) = &self.record {
             self.keep(recording, &target, &model)?;
         }
-        Ok(answer(said, first))
+        let raw = Some(said.raw.clone()).filter(|_| self.raw);
+        Ok(Answer { prompt: raw.as_ref().map(|_| prompt.to_owned()), raw, ..answer(said, first) })
     }
 }
 
@@ -136,6 +139,8 @@ fn answer(said: Said, first: Duration) -> Answer {
         tokens_per_second: said.tokens_per_second().map(|rate| (rate * 100.0).round() / 100.0),
         content: said.content,
         reasoning: Some(said.reasoning).filter(|text| !text.is_empty()),
+        prompt: None,
+        raw: None,
     }
 }
 

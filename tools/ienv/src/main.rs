@@ -2,13 +2,15 @@
 //!
 //! Reads the environment variables and what the disk says of installs and caches; changes nothing. Writes one `env` record
 //! per engine, llama.cpp first, and where it is asked for one `bridge` record; `skipped` for what boot did not ask for,
-//! `failed` for an engine with a bad variable, `warning` for a variable that nobody knows.
+//! `failed` for an engine with a bad variable, `warning` for a variable that nobody knows; where asked for, first one `host`.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod bridge;
 mod cache;
 mod check;
 mod engine;
+mod host;
 mod ledger;
+mod network;
 mod road;
 
 use engine::{Asked, General};
@@ -32,6 +34,9 @@ struct Args {
     /// Road of vLLM and SGLang, whatever the variables say: bundle or cache
     #[arg(long, value_name = "ROAD", value_parser = road::named)]
     road: Option<Road>,
+    /// First say what the machine is: kernel, GPUs, network interfaces, routes
+    #[arg(long)]
+    host: bool,
     /// Print a table instead: every value, where it came from, what it overrode
     #[arg(long, conflicts_with = "export")]
     explain: bool,
@@ -52,6 +57,9 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let engines = args.subjects()?;
     if args.explain || args.export {
         io.mute();
+    }
+    if args.host {
+        io.write(host::survey())?;
     }
     let environment = Environment::of_this_process();
     for warning in environment.names(vars::PREFIX).filter_map(|name| unknown(&name)) {

@@ -1,25 +1,9 @@
 //! A filter of system calls under which no socket that leads out of this machine can be made.
-//!
-//! It is a program of twenty instructions for the kernel's own small machine, written out here: a library that writes
-//! such programs has no way to refuse the x32 calls as a whole.
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType};
+use seccomp::{ARCHITECTURE, ARCHITECTURE_OF_CALL, NUMBER, X32};
+use seccomp::{argument, end, load_word, number, skip_if, skip_unless, skip_unless_bits};
 use std::io;
-
-/// What the kernel calls the calls of this architecture (`AUDIT_ARCH_*`); a call of another one has other numbers.
-#[cfg(target_arch = "x86_64")]
-const ARCHITECTURE: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-const ARCHITECTURE: u32 = 0xc000_00b7;
-
-/// x86_64 has a second set of calls, x32, under the same name and with this bit in their numbers.
-const X32: u32 = 0x4000_0000;
-
-/// Where `struct seccomp_data` has the number of the call, the architecture, and the lower half of the first argument:
-/// the kernel itself looks at no more of an `int`.
-const NUMBER: u32 = 0;
-const ARCHITECTURE_OF_CALL: u32 = 4;
-const FIRST_ARGUMENT: u32 = 16;
 
 /// What becomes of a call.
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
@@ -32,9 +16,7 @@ const NO_PERMISSION: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 /// Keep this process, and all that come of it, from making any socket but local ones, for ever; and try it.
 pub(crate) fn install() -> Result<(), String> {
     let cannot = |error: io::Error| format!("cannot install a seccomp filter: {}", tool::io_text(&error));
-    // Without it only root may install one; with it setuid programs are no way round.
-    rustix::thread::set_no_new_privs(true).map_err(|error| cannot(error.into()))?;
-    load(&mut program()).map_err(cannot)?;
+    seccomp::load(&mut program(), 0).map_err(cannot)?;
     for (family, name) in [(AddressFamily::INET, "AF_INET"), (AddressFamily::INET6, "AF_INET6")] {
         match rustix::net::socket(family, SocketType::DGRAM, None) {
             Err(Errno::AFNOSUPPORT) => {}
@@ -62,7 +44,7 @@ fn program() -> Vec<libc::sock_filter> {
         skip_if(number(libc::SYS_socket), 2),
         skip_if(number(libc::SYS_socketpair), 1),
         end(ALLOW),
-        load_word(FIRST_ARGUMENT),
+        load_word(argument(0)),
     ]);
     for family in [AddressFamily::UNIX, AddressFamily::NETLINK] {
         program.extend([skip_unless(u32::from(family.as_raw()), 1), end(ALLOW)]);
@@ -71,72 +53,12 @@ fn program() -> Vec<libc::sock_filter> {
     program
 }
 
-/// Numbers of calls are small.
-fn number(call: libc::c_long) -> u32 {
-    call as u32
-}
-
-fn load_word(offset: u32) -> libc::sock_filter {
-    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, (0, 0))
-}
-
-fn end(action: u32) -> libc::sock_filter {
-    instruction(libc::BPF_RET | libc::BPF_K, action, (0, 0))
-}
-
-fn skip_if(equal: u32, lines: u8) -> libc::sock_filter {
-    instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, equal, (lines, 0))
-}
-
-fn skip_unless(equal: u32, lines: u8) -> libc::sock_filter {
-    instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, equal, (0, lines))
-}
-
-fn skip_unless_bits(bits: u32, lines: u8) -> libc::sock_filter {
-    instruction(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K, bits, (0, lines))
-}
-
-/// `skip`: how many lines are jumped over where the comparison holds, and where it does not.
-fn instruction(code: u32, k: u32, skip: (u8, u8)) -> libc::sock_filter {
-    // Codes have 16 bits in the kernel's structure.
-    libc::sock_filter { code: code as u16, jt: skip.0, jf: skip.1, k }
-}
-
-fn load(program: &mut [libc::sock_filter]) -> io::Result<()> {
-    let len = u16::try_from(program.len()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-    let filter = libc::sock_fprog { len, filter: program.as_mut_ptr() };
-    // SAFETY: the kernel reads `len` instructions before the call returns; they live longer.
-    #[expect(unsafe_code, reason = "no safe wrapper of seccomp(2) is at hand")]
-    let answer =
-        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter) };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What the kernel's machine makes of a call.
     fn verdict(architecture: u32, number: u32, first_argument: u32) -> u32 {
-        let program = program();
-        let (mut at, mut word) = (0, 0);
-        loop {
-            let line = &program[at];
-            at += 1;
-            let code = u32::from(line.code);
-            let holds = match code & !(libc::BPF_JMP | libc::BPF_K) {
-                libc::BPF_JEQ => word == line.k,
-                _ => word & line.k != 0,
-            };
-            match (code & 7, line.k) {
-                (libc::BPF_LD, NUMBER) => word = number,
-                (libc::BPF_LD, ARCHITECTURE_OF_CALL) => word = architecture,
-                (libc::BPF_LD, FIRST_ARGUMENT) => word = first_argument,
-                (libc::BPF_RET, action) => return action,
-                (libc::BPF_JMP, _) => at += usize::from(if holds { line.jt } else { line.jf }),
-                _ => panic!("instruction {code:#x}"),
-            }
-        }
+        seccomp::verdict(&program(), architecture, number, &[first_argument])
     }
 
     #[test]
