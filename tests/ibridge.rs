@@ -1,4 +1,8 @@
 //! The bridge before the real llama.cpp server, asked as clients ask it.
+mod agents;
+mod asleep;
+mod looked;
+mod routing;
 mod safety;
 mod sdks;
 mod streams;
@@ -10,6 +14,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
+/// What the model says, whatever it is asked.
+const SENTENCE: &str = "The engine is up, the model loaded, and this answer came from it with no network.";
 const UP: &str = "ienv llama-cpp | iinstall | iplan | ilaunch | iprobe >/dev/null";
 
 /// The real engine, ready, and a bridge before it.

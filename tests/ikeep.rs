@@ -1,4 +1,5 @@
 //! One instance, from its start to its end, whatever the engine does.
+mod asleep;
 mod cause;
 mod faults;
 mod hung;

@@ -8,6 +8,7 @@ at anew for every request, so that a test changes its mind without waiting:
   key        the key that it wants, for all but /health
   chat       what a chat answers: a status and a body, in two lines
   stream     the body of a streamed chat, sent as it is
+  holds      a streamed chat goes no further than its first event
   slots      what /slots answers; else 501
   stuck      no chat is answered any more
   spin       /health is not answered, but the processor is used
@@ -62,6 +63,24 @@ class Engine(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def stream(self, events):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        first, end, rest = events.partition("\n\n")
+        self.chunk(first + end)
+        while said("holds") is not None:
+            signal.sigtimedwait([], 0.05)
+        self.chunk(rest)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def chunk(self, text):
+        body = text.encode()
+        if body:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(body), body))
+            self.wfile.flush()
 
     def error(self, status, message):
         self.answer(status, json.dumps({"error": {"message": message, "code": status}}))
@@ -132,7 +151,7 @@ class Engine(http.server.BaseHTTPRequestHandler):
             return self.error(404, "no such path")
         if body.get("stream"):
             stream = said("stream")
-            return self.answer(200, STREAM if stream is None else stream, "text/event-stream")
+            return self.stream(STREAM if stream is None else stream)
         choice = {"index": 0, "message": {"role": "assistant", "content": "H"}, "finish_reason": "length"}
         self.answer(200, json.dumps({"object": "chat.completion", "choices": [choice]}))
 

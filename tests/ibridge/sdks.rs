@@ -1,5 +1,5 @@
 //! The official SDKs, through the bridge to the real engine.
-use super::served;
+use super::{SENTENCE, served};
 use crate::kit::{clients, free_port};
 use std::process::Command;
 
@@ -31,9 +31,6 @@ print("chunks", "".join(chunk.choices[0].delta.content or "" for chunk in chunks
 print("responses", client.responses.create(model="tiny", input="Hello").output_text)
 print("models", [model.id for model in client.models.list()])
 "#;
-
-/// What the model says, whatever it is asked.
-const SENTENCE: &str = "The engine is up, the model loaded, and this answer came from it with no network.";
 
 #[test]
 fn the_official_sdks_use_the_bridge_unchanged_native_and_translated() {

@@ -14,7 +14,7 @@ mod tiny;
 
 pub(crate) use clients::clients;
 pub(crate) use fake::Fake;
-pub(crate) use front::{Front, ask, read_chunk, read_head};
+pub(crate) use front::{Answer, Front, ask, read, read_chunk, read_head};
 pub(crate) use keeping::{Keeping, send, started_in, untimed};
 pub(crate) use loopback::Loopback;
 pub(crate) use output::Output;

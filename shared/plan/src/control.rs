@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tool::nearest;
 
 /// All keys of `control`.
-pub(crate) const KEYS: [&str; 23] = [
+pub(crate) const KEYS: [&str; 24] = [
     "enabled",
     "background",
     "log_file",
@@ -30,6 +30,7 @@ pub(crate) const KEYS: [&str; 23] = [
     "liveness",
     "liveness_period_s",
     "liveness_failures",
+    "idle_stop_s",
     "allow",
 ];
 
@@ -65,6 +66,7 @@ impl Settings {
             liveness: Liveness::Health,
             liveness_period_s: 30,
             liveness_failures: 5,
+            idle_stop_s: None,
             allow: Vec::new(),
         };
         Self { enabled: true, log_file: None, log_dir: None, control }
@@ -88,6 +90,7 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
     let stop_timeout_s = number("stop_timeout_s", 0..=LONGEST_S, default.stop_timeout_s);
     let liveness_period_s = number("liveness_period_s", 1..=86_400, default.liveness_period_s);
     let liveness_failures = small(number("liveness_failures", 1..=1000, default.liveness_failures.into()));
+    let idle_stop_s = number("idle_stop_s", 0..=LONGEST_S, 0);
     let mut flag = |key, default| problems.flag(table, "control", key, default);
     let enabled = flag("enabled", true);
     let background = flag("background", default.background);
@@ -129,6 +132,7 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
         liveness,
         liveness_period_s,
         liveness_failures,
+        idle_stop_s: (idle_stop_s > 0).then(|| small(idle_stop_s)),
         allow,
     };
     Settings { enabled, log_file, log_dir, control }

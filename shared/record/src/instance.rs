@@ -112,6 +112,8 @@ pub enum Keeper {
     Running,
     /// Between two starts.
     Backoff,
+    /// Nobody asked for long: the engine was ended, and starts again for who wants it.
+    Asleep,
     /// The engine exited unasked and is not started again.
     Failed,
     /// The engine was told to go.
@@ -130,6 +132,7 @@ impl Keeper {
             Self::Waiting => "waiting",
             Self::Running => "running",
             Self::Backoff => "backoff",
+            Self::Asleep => "asleep",
             Self::Failed => "failed",
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",

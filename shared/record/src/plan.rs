@@ -103,6 +103,9 @@ pub struct Control {
     /// So many looks that fail, one after the other, and it hangs.
     #[serde(default = "liveness_failures")]
     pub liveness_failures: u32,
+    /// So long without a request, and the engine is ended until one comes; absent: it is not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub idle_stop_s: Option<u32>,
     /// Ids of preflight rules to silence.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub allow: Vec<String>,

@@ -1,13 +1,16 @@
 //! Stopping instances, and proving that they are gone: their processes, their ports, their GPU memory.
 //!
-//! `istop` stops what an operator names, `ilaunch` what a plan no longer wants. Both promise the same.
+//! `istop` stops what an operator names, `ilaunch` what a plan no longer wants. Both promise the same. What its keeper has
+//! put to sleep is woken here too.
 mod forget;
 mod one;
 mod report;
 mod unrecorded;
+mod wake;
 
 pub use one::Gone;
 pub use report::report;
+pub use wake::{awake, wake};
 
 use gpu::Meter;
 use state::{Directory, Unrecorded};

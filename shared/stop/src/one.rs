@@ -113,7 +113,7 @@ struct Ended {
 /// TERM to the keeper, and wait. `None` when there is none.
 fn end_keeper(request: &Request, limit: Duration) -> Result<Option<Ended>, Failure> {
     let place = &request.place;
-    let Some(keeper) = pin_keeper(place)? else { return Ok(None) };
+    let Some(keeper) = pin_keeper(place, "stop")? else { return Ok(None) };
     let is_meant = match request.meant {
         Meant::Anybody => true,
         Meant::Keeper(pid) => pid == keeper.pid(),
@@ -154,7 +154,7 @@ pub(crate) fn end_pinned(
 }
 
 /// The keeper, asked for again once it is pinned: what is signalled is what holds the lock.
-fn pin_keeper(place: &Directory) -> Result<Option<Pinned>, Failure> {
+pub(crate) fn pin_keeper(place: &Directory, what: &str) -> Result<Option<Pinned>, Failure> {
     let ask = || place.keeper().map_err(|error| unreadable(place, &error));
     let until = Instant::now() + MOMENT;
     while let Some(pid) = ask()? {
@@ -163,7 +163,7 @@ fn pin_keeper(place: &Directory) -> Result<Option<Pinned>, Failure> {
                 let cause = format!("process {pid} holds its lock and is no keeper");
                 return Err(Failure::new(
                     Code::Later,
-                    format!("cannot stop {}", place.path().display()),
+                    format!("cannot {what} {}", place.path().display()),
                     cause,
                 ));
             }
@@ -176,7 +176,7 @@ fn pin_keeper(place: &Directory) -> Result<Option<Pinned>, Failure> {
                 Some(pinned) => Ok(Some(pinned)),
                 None => Err(Failure::new(
                     Code::Unmet,
-                    format!("cannot stop {}", place.path().display()),
+                    format!("cannot {what} {}", place.path().display()),
                     format!("its keeper, process {pid}, cannot be seen from here"),
                 )),
             };
@@ -191,7 +191,7 @@ pub(crate) fn is_keeper(pid: u32) -> bool {
 }
 
 /// With the rights of the instance's user: whatever he has made us take for his keeper, it is his.
-fn signal(user: &Owner, process: &Pinned, signal: Signal) -> io::Result<()> {
+pub(crate) fn signal(user: &Owner, process: &Pinned, signal: Signal) -> io::Result<()> {
     user.signal(process.pid(), || process.signal(signal))
 }
 

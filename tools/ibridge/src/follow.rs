@@ -201,7 +201,7 @@ impl Follower {
             known.names = served.map_or_else(|| std::mem::take(&mut known.names), |name| vec![name]);
         }
         let plan = known.plan.as_ref()?;
-        let idle_stop_s = None;
+        let idle_stop_s = plan.control.idle_stop_s;
         Some(Upstream {
             id,
             engine: place.engine(),
@@ -211,10 +211,10 @@ impl Follower {
             phase: if plan.scheme.is_some() {
                 Phase::Down("speaks TLS, which the bridge does not")
             } else {
-                phase(state, status.pid.is_some(), idle_stop_s.is_some())
+                phase(state, status.pid.is_some())
             },
             is_native: false,
-            kept: Some(Kept { state, status, model: plan.model.clone(), idle_stop_s }),
+            kept: Some(Kept { place: place.clone(), state, status, model: plan.model.clone(), idle_stop_s }),
             load: Arc::clone(&known.load),
             pool: Arc::clone(&known.pool),
         })
@@ -222,13 +222,13 @@ impl Follower {
 }
 
 /// As the keeper says; one that runs has still to be asked.
-fn phase(state: Keeper, has_process: bool, starts_on_demand: bool) -> Phase {
+fn phase(state: Keeper, has_process: bool) -> Phase {
     match state {
         Keeper::Running if has_process => Phase::Ready,
         Keeper::Running => Phase::Loading("is starting"),
         Keeper::Waiting => Phase::Loading("waits for another instance"),
         Keeper::Backoff => Phase::Loading("is between two starts"),
-        Keeper::Stopped | Keeper::Stopping if starts_on_demand => Phase::Asleep,
+        Keeper::Asleep => Phase::Asleep,
         Keeper::Stopping => Phase::Down("is stopping"),
         Keeper::Stopped => Phase::Down("is stopped"),
         Keeper::Failed => Phase::Down("has failed"),

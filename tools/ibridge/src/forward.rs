@@ -8,9 +8,13 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Request, Response};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How many servers are tried with a request that one may have read.
 const TRIES: usize = 3;
+/// How many may have read it before none of them gets it again.
+const AGAIN: usize = 1;
 
 /// Headers between two neighbours, and those that are about us and not about the engine.
 const OURS: [HeaderName; 15] = [
@@ -48,7 +52,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) pass_credentials: bool,
 }
 
-/// Ask a server, and another one where the first breaks off before it has said a byte.
+/// Ask a server, and another one where the first breaks off before it has said a byte. Where there is no other, the same
+/// once more as soon as it is back: but one that ends with a request in its hands may end of it.
 pub(crate) async fn ask(
     router: &Router,
     mut wish: Wish,
@@ -56,10 +61,14 @@ pub(crate) async fn ask(
     render: &Render<'_>,
 ) -> Result<(Route, Response<Incoming>), Refusal> {
     let until = router.patience();
-    let mut lost: Option<String> = None;
+    let (mut lost, mut readers) = (None, 0);
     loop {
         let route = match router.route(&wish, until).await {
             Ok(route) => route,
+            Err(_) if !wish.tried.is_empty() && readers <= AGAIN && Instant::now() < until => {
+                pause(router, &mut wish).await;
+                continue;
+            }
             // What happened says more than that nobody is left.
             Err(refusal) => return Err(lost.map_or(refusal, |text| Refusal::new(502, text))),
         };
@@ -72,26 +81,21 @@ pub(crate) async fn ask(
         let text = format!("{}: {}", route.upstream.id, broken.text());
         log::info!("{text}");
         wish.tried.push(route.upstream.id.clone());
-        if matches!(broken, Broken::Unreachable(_)) && lost.is_none() {
-            // Nobody has read it, so it may wait until there is somebody again.
-            let another = router.seen().upstreams.len() > wish.tried.len();
-            if !another {
-                pause(router, &mut wish).await;
+        // Who is unreachable has not read it.
+        if matches!(broken, Broken::Lost(_)) {
+            readers += 1;
+            let text = format!("{text} before the first byte of an answer");
+            if readers >= TRIES {
+                return Err(Refusal::new(502, text));
             }
-            if tokio::time::Instant::now() < until {
-                continue;
-            }
-        }
-        lost = Some(format!("{text} before the first byte of an answer"));
-        if wish.tried.len() >= TRIES {
-            return Err(Refusal::new(502, lost.unwrap_or_default()));
+            lost = Some(text);
         }
     }
 }
 
 /// A look is under way that tells whether the server is gone for good.
 async fn pause(router: &Router, wish: &mut Wish) {
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     router.look_now();
     wish.tried.clear();
 }

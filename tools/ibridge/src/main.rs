@@ -9,6 +9,7 @@ mod body;
 mod caller;
 mod client;
 mod connection;
+mod conversations;
 mod counting;
 mod follow;
 mod forward;

@@ -65,7 +65,8 @@ fn row(page: &mut String, upstream: &Upstream, metrics: &Metrics, memory: Option
     let state = word(&upstream.phase);
     let more = match upstream.phase {
         Phase::Loading(why) | Phase::Down(why) => format!(": {why}"),
-        Phase::Ready | Phase::Asleep => String::new(),
+        Phase::Asleep => ": a request starts it".to_owned(),
+        Phase::Ready => String::new(),
     };
     let model = match (upstream.names.as_slice(), upstream.kept.as_ref().and_then(|kept| kept.model.as_ref()))
     {

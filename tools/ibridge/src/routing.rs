@@ -1,16 +1,15 @@
 //! Which server gets a request: by the model that it names, then by the conversation, then by the load.
+use crate::conversations::Conversations;
 use crate::follow::{Follow, Seen};
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::upstream::{Phase, Ticket, Upstream};
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// How many beginnings of conversations are remembered, of all and of one request.
-const CONVERSATIONS: usize = 8192;
-const BEGINNINGS: usize = 12;
+/// How often a sleeping instance is told that it is wanted.
+const WAKES: Duration = Duration::from_secs(1);
 /// When to come again where all is busy, seconds.
 const BUSY: u64 = 5;
 
@@ -72,6 +71,7 @@ impl Router {
         let mut watch = self.follow.watch();
         loop {
             let seen = Arc::clone(&watch.borrow_and_update());
+            let mut look_again = until;
             let why = match self.choose(&seen, wish) {
                 Choice::Go(upstream, model) => {
                     let ticket = upstream.load.enter();
@@ -80,9 +80,13 @@ impl Router {
                 }
                 Choice::No(refusal) => return Err(refusal),
                 Choice::Wait(why) => why,
-                Choice::Wake(upstream) => format!("{} is stopped", upstream.id),
+                Choice::Wake(upstream) => {
+                    wake(&upstream).await?;
+                    look_again = until.min(Instant::now() + WAKES);
+                    format!("{} is asleep", upstream.id)
+                }
             };
-            if timeout_at(until, watch.changed()).await.is_err() {
+            if timeout_at(look_again, watch.changed()).await.is_err() && Instant::now() >= until {
                 let text = format!("no instance was ready within {} s: {why}", self.hold.as_secs());
                 return Err(Refusal::new(503, text).retry_after(30));
             }
@@ -110,8 +114,15 @@ impl Router {
             let name = model.or_else(|| upstream.names.first().cloned()).unwrap_or_default();
             return Choice::Go(Arc::clone(upstream), name);
         }
+        let asleep = candidates.iter().find(|upstream| upstream.phase == Phase::Asleep);
+        if let Some(asleep) = asleep.filter(|_| !ready.is_empty()) {
+            return Choice::Wake(Arc::clone(asleep));
+        }
         if !ready.is_empty() {
-            let text = format!("every instance has {} requests under way: try again in {BUSY} s", self.queue);
+            let text = format!(
+                "every instance is at work on {}, which is its limit: try again in {BUSY} s",
+                requests(self.queue)
+            );
             return Choice::No(Refusal::new(429, text).retry_after(BUSY));
         }
         not_ready(&candidates)
@@ -155,7 +166,9 @@ impl Router {
         let silent: Vec<Arc<Upstream>> = seen
             .upstreams
             .iter()
-            .filter(|upstream| upstream.names.is_empty() && matches!(upstream.phase, Phase::Loading(_)))
+            .filter(|upstream| {
+                upstream.names.is_empty() && matches!(upstream.phase, Phase::Loading(_) | Phase::Asleep)
+            })
             .cloned()
             .collect();
         if !silent.is_empty() {
@@ -185,6 +198,24 @@ impl Router {
     fn conversations(&self) -> std::sync::MutexGuard<'_, Conversations> {
         self.conversations.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Have a sleeping instance started.
+async fn wake(upstream: &Upstream) -> Result<(), Refusal> {
+    let Some(place) = upstream.kept.as_ref().map(|kept| kept.place.clone()) else { return Ok(()) };
+    let woken = tokio::task::spawn_blocking(move || stop::wake(&place)).await;
+    match woken {
+        Ok(Err(failure)) => {
+            let text = format!("{} is asleep: {}: {}", upstream.id, failure.what, failure.cause);
+            log::warn!("{text}");
+            Err(Refusal::new(503, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn requests(count: usize) -> String {
+    if count == 1 { "1 request".to_owned() } else { format!("{count} requests") }
 }
 
 /// No candidate is ready.
@@ -218,35 +249,6 @@ fn means_default(name: &str) -> bool {
         || matches!(name, "sonnet" | "opus" | "haiku" | "fable" | "opusplan" | "default")
 }
 
-/// Which server has a conversation's prefix in its cache.
-#[derive(Default)]
-struct Conversations {
-    by: HashMap<u64, Arc<str>>,
-    order: VecDeque<u64>,
-}
-
-impl Conversations {
-    /// Of the longest beginning that is known.
-    fn get(&self, beginnings: &[u64]) -> Option<Arc<str>> {
-        beginnings.iter().rev().find_map(|beginning| self.by.get(beginning).cloned())
-    }
-
-    /// Only the last beginnings: the next turn extends one of them.
-    fn put(&mut self, beginnings: &[u64], id: &str) {
-        let id: Arc<str> = id.into();
-        for beginning in beginnings.iter().rev().take(BEGINNINGS) {
-            if self.by.insert(*beginning, Arc::clone(&id)).is_none() {
-                self.order.push_back(*beginning);
-            }
-        }
-        while self.order.len() > CONVERSATIONS {
-            if let Some(oldest) = self.order.pop_front() {
-                self.by.remove(&oldest);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,25 +268,5 @@ mod tests {
         for name in ["gpt-5", "claude", "sonnets", "tiny", ""] {
             assert!(!means_default(name), "{name}");
         }
-    }
-
-    #[test]
-    fn a_conversation_is_known_by_its_longest_beginning() {
-        let mut conversations = Conversations::default();
-        conversations.put(&[1, 2, 3], "a");
-        conversations.put(&[1, 2, 9], "b");
-        let of = |beginnings: &[u64]| conversations.get(beginnings).map(|id| id.to_string());
-        assert_eq!(of(&[1, 2, 3, 4, 5]).as_deref(), Some("a"));
-        assert_eq!(of(&[1, 2, 9, 4]).as_deref(), Some("b"));
-        assert_eq!(of(&[7, 8]), None);
-    }
-
-    #[test]
-    fn conversations_are_forgotten_oldest_first() {
-        let mut conversations = Conversations::default();
-        let most = u64::try_from(CONVERSATIONS).unwrap();
-        (0..=most).for_each(|beginning| conversations.put(&[beginning], "a"));
-        assert_eq!((conversations.get(&[0]), conversations.get(&[1]).is_some()), (None, true));
-        assert_eq!(conversations.by.len(), CONVERSATIONS);
     }
 }

@@ -1,6 +1,7 @@
 //! One server that requests can be handed to, as it was last seen.
 use crate::pool::Pool;
 use record::{Engine, Keeper, Plan};
+use state::Directory;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,7 +63,7 @@ pub(crate) enum Phase {
     Ready,
     /// It will answer, unless it fails: it loads, waits for another or is between two starts.
     Loading(&'static str),
-    /// It was stopped because nobody asked, and a request starts it.
+    /// Its engine was ended because nobody asked, and a request starts it.
     Asleep,
     /// It does not run and will not by itself.
     Down(&'static str),
@@ -91,11 +92,12 @@ pub(crate) struct Upstream {
 /// What a keeper says of its instance.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Kept {
+    pub(crate) place: Directory,
     pub(crate) state: Keeper,
     pub(crate) status: state::Status,
     pub(crate) model: Option<String>,
     /// Seconds without a request after which it is stopped.
-    pub(crate) idle_stop_s: Option<u64>,
+    pub(crate) idle_stop_s: Option<u32>,
 }
 
 impl Upstream {

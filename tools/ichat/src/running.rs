@@ -85,6 +85,9 @@ fn look(place: &Directory, named: bool) -> Result<Seen, Failure> {
         Keeper::Running => {}
         Keeper::Waiting => return Ok(Seen::Not("waits for another", true)),
         Keeper::Backoff => return Ok(Seen::Not("is between two starts", true)),
+        Keeper::Asleep => {
+            return Ok(Seen::Not("is asleep: a request through ibridge or ilaunch starts it", false));
+        }
         Keeper::Stopping => return Ok(Seen::Not("is stopping", false)),
         Keeper::Stopped => return Ok(Seen::Not("is stopped", false)),
         Keeper::Failed => return Ok(Seen::Not("has failed", false)),

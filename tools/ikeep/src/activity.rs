@@ -1,7 +1,10 @@
 //! Whether an engine is at work, from what it says of itself.
+use ask::{Error, Target};
 use engine::Activity;
+use record::Plan;
 use serde_json::Value;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 /// What it said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +15,25 @@ pub(crate) struct Seen {
     pub(crate) counters: u64,
 }
 
+/// What an engine says of itself. Fails with the reason where it never will, and without where it does not now.
+pub(crate) fn ask(plan: &Plan, server: &Target, limit: Duration) -> Result<Seen, Option<String>> {
+    let activity = engine::of(plan.engine).activity;
+    let Some(path) = path(activity) else {
+        return Err(Some("it does not tell whether it is busy".to_owned()));
+    };
+    match server.text(path, limit) {
+        Ok(text) => {
+            read(activity, &text).ok_or_else(|| Some(format!("{path} does not tell whether it is busy")))
+        }
+        Err(Error::Status { code: code @ (400..=499 | 501), .. }) => {
+            Err(Some(format!("{path}: HTTP {code}")))
+        }
+        Err(_) => Err(None),
+    }
+}
+
 /// The path to ask; `None` for an engine that does not tell.
-pub(crate) fn path(activity: Activity) -> Option<&'static str> {
+fn path(activity: Activity) -> Option<&'static str> {
     match activity {
         Activity::Slots(path) | Activity::Metrics { path, .. } => Some(path),
         Activity::Unknown => None,
@@ -21,7 +41,7 @@ pub(crate) fn path(activity: Activity) -> Option<&'static str> {
 }
 
 /// Read its answer; `None` where that does not tell.
-pub(crate) fn read(activity: Activity, text: &str) -> Option<Seen> {
+fn read(activity: Activity, text: &str) -> Option<Seen> {
     match activity {
         Activity::Slots(_) => {
             let slots: Vec<Value> = serde_json::from_str(text).ok()?;

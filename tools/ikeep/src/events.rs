@@ -1,14 +1,16 @@
 //! What a keeper waits for: signals, the end of children, the first good `/health`, a moment in time.
 use crate::health::Health;
+use crate::idle::Idle;
 use record::Plan;
 use rustix::process::Pid;
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use std::cell::Cell;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Ours need little; the default of 2 MiB would only look large.
 const STACK_BYTES: usize = 256 << 10;
@@ -24,6 +26,10 @@ pub(crate) enum Event {
     Healthy(Pid),
     /// The engine of this process id hangs; why.
     Hung(Pid, String),
+    /// Nobody has asked the engine of this process id for as long as it waits for somebody.
+    Idle(Pid),
+    /// Somebody wants the engine that sleeps.
+    Wake,
     /// Something for the log.
     Note(String),
     /// The log has begun to lose lines, or ceased to.
@@ -35,23 +41,31 @@ pub(crate) struct Events {
     queue: Receiver<Event>,
     sender: Sender<Event>,
     told_to_stop: Cell<bool>,
+    woken: Cell<bool>,
 }
+
+/// For as long as these are kept, an engine is asked.
+pub(crate) type Asked = Vec<Sender<()>>;
 
 impl Events {
     /// Listen to signals. A keeper's only way to end is to be told so, or that the engine ends.
     pub(crate) fn listen() -> io::Result<Self> {
         let (sender, queue) = channel();
-        let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD])?;
+        let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD, SIGUSR1])?;
         let told = sender.clone();
         spawn("signals", move || {
             for signal in signals.forever() {
-                let event = if signal == SIGCHLD { Event::Child } else { Event::Stop };
+                let event = match signal {
+                    SIGCHLD => Event::Child,
+                    SIGUSR1 => Event::Wake,
+                    _ => Event::Stop,
+                };
                 if told.send(event).is_err() {
                     break;
                 }
             }
         })?;
-        Ok(Self { queue, sender, told_to_stop: Cell::new(false) })
+        Ok(Self { queue, sender, told_to_stop: Cell::new(false), woken: Cell::new(false) })
     }
 
     /// Where somebody else may announce events.
@@ -66,8 +80,10 @@ impl Events {
             None => self.queue.recv().ok(),
             Some(until) => self.queue.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
         };
-        if matches!(event, Some(Event::Stop)) {
-            self.told_to_stop.set(true);
+        match event {
+            Some(Event::Stop) => self.told_to_stop.set(true),
+            Some(Event::Wake) => self.woken.set(true),
+            _ => {}
         }
         event
     }
@@ -77,12 +93,26 @@ impl Events {
         self.told_to_stop.get()
     }
 
-    /// Ask the engine of this process id how it is, for as long as the sender is kept.
-    pub(crate) fn watch_health(&self, pid: Pid, plan: &Plan, key: Option<&str>) -> io::Result<Sender<()>> {
+    /// Whether a `Wake` was among the events since this was last asked, whoever got it.
+    pub(crate) fn woken(&self) -> bool {
+        self.woken.take()
+    }
+
+    /// Ask the engine of this process id how it is, and where its plan wants that, whether anybody uses it.
+    pub(crate) fn watch_health(&self, pid: Pid, plan: &Plan, key: Option<&str>) -> io::Result<Asked> {
         let (kept, wanted) = channel();
         let (plan, key, events) = (plan.clone(), key.map(str::to_owned), self.sender.clone());
-        spawn("health", move || Health { pid, plan, key, events, wanted }.watch())?;
-        Ok(kept)
+        let tokens = Arc::default();
+        let mut asked = vec![kept];
+        if let Some(limit) = plan.control.idle_stop_s {
+            let (kept, wanted) = channel();
+            let (plan, key, events) = (plan.clone(), key.clone(), events.clone());
+            let (limit, tokens) = (Duration::from_secs(limit.into()), Arc::clone(&tokens));
+            spawn("idle", move || Idle { pid, plan, key, events, wanted, limit, tokens }.watch())?;
+            asked.push(kept);
+        }
+        spawn("health", move || Health { pid, plan, key, events, wanted, tokens }.watch())?;
+        Ok(asked)
     }
 }
 

@@ -5,6 +5,8 @@ use ask::{Error, Target};
 use owner::Owner;
 use record::{Liveness, Plan};
 use rustix::process::Pid;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -24,6 +26,8 @@ pub(crate) struct Health {
     pub(crate) events: Sender<Event>,
     /// Ends when nobody wants to know any more.
     pub(crate) wanted: Receiver<()>,
+    /// How many tokens we have asked for ourselves, counted before and after each.
+    pub(crate) tokens: Arc<AtomicU64>,
 }
 
 /// What one look has found.
@@ -134,7 +138,7 @@ impl Looks<'_> {
 
     /// A token is asked for only while no request is under way. While one is, its counters have to move.
     fn answer(&mut self, server: &Target) -> Look {
-        let before = match self.seen(server) {
+        let before = match activity::ask(&self.health.plan, server, self.limit()) {
             Ok(seen) => seen,
             Err(Some(why)) => return Look::Unaskable(why),
             Err(None) if self.works() => return Look::Good,
@@ -152,9 +156,12 @@ impl Looks<'_> {
         self.busy = None;
         let patience = self.period() * self.health.plan.control.liveness_failures;
         let patience = patience.max(engine::of(self.health.plan.engine).probe.timeout);
-        match self.token(server, patience) {
+        self.health.tokens.fetch_add(1, Ordering::Relaxed);
+        let token = self.token(server, patience);
+        self.health.tokens.fetch_add(1, Ordering::Relaxed);
+        match token {
             Ok(()) => Look::Good,
-            Err(Error::TimedOut) => match self.seen(server) {
+            Err(Error::TimedOut) => match activity::ask(&self.health.plan, server, self.limit()) {
                 // Somebody else's request came first.
                 Ok(after) if after.counters != before.counters && after.busy => Look::Good,
                 _ => {
@@ -165,22 +172,6 @@ impl Looks<'_> {
                 Look::Unaskable(format!("one token: HTTP {code}: {message}"))
             }
             Err(error) => Look::Bad(format!("one token: {error}")),
-        }
-    }
-
-    /// What it says of itself. Fails with the reason where it never will, and without where it does not now.
-    fn seen(&self, server: &Target) -> Result<Seen, Option<String>> {
-        let activity = engine::of(self.health.plan.engine).activity;
-        let Some(path) = activity::path(activity) else {
-            return Err(Some("it does not tell whether it is busy".to_owned()));
-        };
-        match server.text(path, self.limit()) {
-            Ok(text) => activity::read(activity, &text)
-                .ok_or_else(|| Some(format!("{path} does not tell whether it is busy"))),
-            Err(Error::Status { code: code @ (400..=499 | 501), .. }) => {
-                Err(Some(format!("{path}: HTTP {code}")))
-            }
-            Err(_) => Err(None),
         }
     }
 

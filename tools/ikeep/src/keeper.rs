@@ -13,11 +13,9 @@ use rustix::process::WaitStatus;
 use state::{Directory, Note, Order, Status};
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tool::{Code, Failure};
 
-/// How often the other instance is looked at that has to be healthy first.
-const LOOK: Duration = Duration::from_millis(250);
 /// Everything that a keeper holds.
 pub(crate) struct Keeper {
     pub(crate) order: Order,
@@ -40,12 +38,14 @@ enum Over {
     Ended,
     /// It hangs; why.
     Hung(String),
+    /// Nobody uses it.
+    Idle,
     /// Its state directory is gone and cannot be made again.
     Unrecorded(Failure),
 }
 
 /// How a keeping ended.
-struct End {
+pub(crate) struct End {
     state: State,
     how: Option<How>,
     reason: Option<String>,
@@ -86,12 +86,6 @@ impl Keeper {
         self.finish(End::failed(format!("{}: {}", failure.what, failure.cause), None));
     }
 
-    /// Say that the engine is not started yet, and why.
-    pub(crate) fn wait(&mut self, other: &Directory) {
-        self.log.note(&format!("waiting for {}", other.path().display()));
-        self.enter(State::Waiting);
-    }
-
     /// Keep the engine, once `other` is out of the way where it was not started at once. The exit code is ours.
     pub(crate) fn keep(mut self, started: Option<Engine>, other: Option<&Directory>) -> u8 {
         let end = match (started, other) {
@@ -118,6 +112,15 @@ impl Keeper {
                     let over = self.watch(&mut engine);
                     if matches!(over, Over::Told) {
                         return self.stop(engine);
+                    }
+                    if matches!(over, Over::Idle) {
+                        match self.sleep(engine) {
+                            Some(end) => return end,
+                            None => {
+                                started = self.start();
+                                continue;
+                            }
+                        }
                     }
                     let how = self.end(&mut engine);
                     if self.events.told_to_stop() {
@@ -204,9 +207,11 @@ impl Keeper {
                     self.log.note(&format!("the engine hangs and is ended: {why}"));
                     return Over::Hung(why);
                 }
+                Some(Event::Idle(pid)) if pid == engine.leader => return Over::Idle,
                 Some(Event::Note(text)) => self.log.note(&text),
                 Some(Event::LinesLost) => self.save(),
-                Some(Event::Stop | Event::Healthy(_) | Event::Hung(..)) | None => {}
+                Some(Event::Stop | Event::Wake | Event::Healthy(_) | Event::Hung(..) | Event::Idle(_))
+                | None => {}
             }
         }
         Over::Told
@@ -217,16 +222,6 @@ impl Keeper {
         self.enter(State::Stopping);
         let how = self.end(&mut engine);
         End::told(how, engine.exit)
-    }
-
-    /// Wait until the other instance needs the shared GPU no longer for its start; `false` when told to stop first.
-    fn wait_for(&mut self, other: &Directory) -> bool {
-        while in_the_way(other) {
-            if !self.pause(LOOK) {
-                return false;
-            }
-        }
-        true
     }
 
     /// The last words, in the log first: whoever reads a final state finds the log complete.
@@ -258,7 +253,7 @@ impl Keeper {
         }
     }
 
-    fn enter(&mut self, state: State) {
+    pub(crate) fn enter(&mut self, state: State) {
         self.status.state = state;
         self.status.since_unix = now();
         self.save();
@@ -274,22 +269,11 @@ impl Keeper {
 }
 
 impl End {
-    fn told(how: How, exit: Option<WaitStatus>) -> Self {
+    pub(crate) fn told(how: How, exit: Option<WaitStatus>) -> Self {
         Self { state: State::Stopped, how: Some(how), reason: None, exit }
     }
 
     fn failed(reason: String, exit: Option<WaitStatus>) -> Self {
         Self { state: State::Failed, how: None, reason: Some(reason), exit }
-    }
-}
-
-/// Whether the other instance is still on its way to being healthy. What cannot be read cannot be waited for.
-fn in_the_way(other: &Directory) -> bool {
-    match other.state() {
-        Ok(Some((State::Running | State::Backoff | State::Stopping, status))) => {
-            status.healthy_unix.is_none()
-        }
-        Ok(Some((State::Waiting, _))) => true,
-        Ok(Some((State::Failed | State::Stopped | State::Lost, _)) | None) | Err(_) => false,
     }
 }

@@ -8,6 +8,7 @@ mod cause;
 mod events;
 mod health;
 mod hold;
+mod idle;
 mod keeper;
 mod log;
 mod place;
@@ -16,7 +17,9 @@ mod redactor;
 mod restart;
 mod rotated;
 mod segments;
+mod sleep;
 mod tend;
+mod wait;
 
 use crate::events::Events;
 use crate::keeper::Keeper;

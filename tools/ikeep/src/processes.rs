@@ -1,6 +1,6 @@
 //! The engine's processes, from the first to the last.
 use crate::cause;
-use crate::events::Events;
+use crate::events::{Asked, Events};
 use child::{Leader, Start};
 use record::{How, Plan};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
@@ -10,7 +10,6 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
 use tree::{Pinned, Process};
@@ -24,7 +23,7 @@ pub(crate) struct Engine {
     /// How the leader ended, once it has.
     pub(crate) exit: Option<WaitStatus>,
     /// For as long as this is here, it is asked how it is.
-    pub(crate) asked: Option<Sender<()>>,
+    pub(crate) asked: Option<Asked>,
     /// It was told that it cannot be asked yet.
     pub(crate) unasked_told: bool,
     /// How many processes the kernel had killed for memory when it started.

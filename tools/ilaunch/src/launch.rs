@@ -13,6 +13,10 @@ use tool::{Code, Failure, vars};
 /// How long another keeper has to say which plan it keeps, and how often it is asked.
 const TOLD: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
+/// What a keeper needs beyond the engine's grace until it has ended an engine and starts it again.
+const WAKES: Duration = Duration::from_secs(10);
+/// As long as anybody waits for an engine, whatever its plan says.
+const LONGEST_S: u64 = 24 * 3600;
 
 /// One instance on its way.
 pub(crate) struct Launch {
@@ -130,6 +134,11 @@ impl Launch {
 fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Step, Failure> {
     if let Some(pid) = keeper::living(&Directory::at(&plan.state_dir))? {
         log::info!("{} {} is kept by process {pid} already", plan.engine, plan.instance);
+        if plan.reused {
+            // Whoever launches an instance wants it.
+            let grace = Duration::from_secs(plan.control.stop_timeout_s.min(LONGEST_S));
+            stop::awake(&Directory::at(&plan.state_dir), grace + WAKES)?;
+        }
         return Ok(match plan.reused {
             true => Step::Reused(pid),
             false if options.replace => kept_already(plan, pid),

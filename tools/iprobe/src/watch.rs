@@ -109,7 +109,9 @@ impl Watch {
             let (state, status) = self.state()?;
             tell(Seen { state, rung: self.climb.rung(), read_bytes: self.patience.read_bytes });
             match state {
-                Keeper::Failed | Keeper::Stopped | Keeper::Lost => return Err(self.ended(state, &status)),
+                Keeper::Failed | Keeper::Stopped | Keeper::Asleep | Keeper::Lost => {
+                    return Err(self.ended(state, &status));
+                }
                 Keeper::Waiting | Keeper::Backoff | Keeper::Stopping => self.patience.rest(),
                 Keeper::Running => match self.ask(&status)? {
                     Step::There if self.kept_as_healthy(&status) => return Ok(self.ready()),
@@ -223,6 +225,9 @@ impl Watch {
         let cause = match state {
             Keeper::Stopped => "it was told to stop",
             Keeper::Lost => "its keeper is gone",
+            Keeper::Asleep => {
+                "it is asleep: nobody asked for idle_stop_s; a request through ibridge starts it, or ilaunch"
+            }
             _ => status.reason.as_deref().unwrap_or("the engine ended"),
         };
         let whole = format!("the whole log is {}", status.log_file.display());

@@ -78,9 +78,12 @@ pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
         evidence: None,
         hint: None,
     };
-    why::explain(&mut status, &kept);
+    let idle_stop_s = plan.as_ref().and_then(|plan| plan.control.idle_stop_s);
+    why::explain(&mut status, &kept, idle_stop_s);
     let run_dir = place.path().parent().and_then(Path::parent).unwrap_or(Path::new("/")).to_owned();
-    Ok(Some(Looked { status, ready: rung.is_some_and(|rung| rung >= goal), run_dir, processes }))
+    // One that sleeps is where its plan wants it.
+    let ready = state == Keeper::Asleep || rung.is_some_and(|rung| rung >= goal);
+    Ok(Some(Looked { status, ready, run_dir, processes }))
 }
 
 /// A file of a state directory that is of no use, and what helps: more rights, or nothing but its end.

@@ -10,13 +10,19 @@ const LONGEST: usize = 1024;
 /// As much of the log's line as a table shows.
 const SHOWN: usize = 200;
 
-/// Set class, reason, evidence and hint of `status` from what was kept.
-pub(crate) fn explain(status: &mut Status, kept: &state::Status) {
+/// Set class, reason, evidence and hint of `status` from what was kept; `idle_stop_s` is its plan's.
+pub(crate) fn explain(status: &mut Status, kept: &state::Status, idle_stop_s: Option<u32>) {
     if status.state == Keeper::Lost {
         // What the keeper has said is of an earlier end.
         status.reason = Some("its keeper is gone and left no last word".to_owned());
         let hint = "the kernel's log may say who killed it; ilaunch starts the instance again, istop --forget forgets it";
         status.hint = Some(hint.to_owned());
+        return;
+    }
+    if status.state == Keeper::Asleep {
+        let limit = idle_stop_s.map_or(String::new(), |limit| format!(" for {limit} s"));
+        status.reason = Some(format!("nobody asked{limit}"));
+        status.hint = Some("a request through ibridge starts it, or ilaunch".to_owned());
         return;
     }
     let clean = |text: &Option<String>| text.as_deref().map(|text| clean(text, LONGEST));
@@ -28,7 +34,7 @@ pub(crate) fn explain(status: &mut Status, kept: &state::Status) {
 
 /// One line for a person: `class: reason: evidence; hint: …`. `None` for an instance that has nothing to explain now.
 pub(crate) fn line(status: &Status) -> Option<String> {
-    if !matches!(status.state, Keeper::Failed | Keeper::Backoff | Keeper::Lost) {
+    if !matches!(status.state, Keeper::Failed | Keeper::Backoff | Keeper::Asleep | Keeper::Lost) {
         return None;
     }
     let class = status.class.clone().filter(|class| class != "unknown");
