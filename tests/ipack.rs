@@ -1,4 +1,6 @@
 //! Bundles made from a project on loopback, and what is left where that fails.
+mod injected;
+
 use crate::kit::{Loopback, Output, Pixi, Sandbox, alive, fixture, full, root, tools, wait_for};
 use serde_json::Value;
 use std::collections::BTreeMap;

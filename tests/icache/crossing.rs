@@ -131,3 +131,52 @@ fn what_is_damaged_is_moved_out_of_the_way_and_fetched_again() {
     assert_eq!(output.all("cache").last().unwrap()["gaps"], 0, "{}", output.transcript());
     output.one("installed");
 }
+
+#[test]
+fn a_pack_of_what_another_machine_lacks_holds_that_alone_and_is_taken_into_its_cache() {
+    let (mut sandbox, channel) = site();
+    assert_eq!(sandbox.sh(FORGET).exits(0).stderr, "");
+    drop(verify(&sandbox, "--have have").exits(1));
+    let pack = "ipack --template template --skip-verify --retry-sleep 0";
+    drop(sandbox.sh(&format!("{pack} -o all.tar")).exits(0));
+    let packed = sandbox.sh(&format!("{pack} -o new.tar --have have")).exits(0).one("packed");
+    let whole: Value = serde_json::from_str(&sandbox.read("all.tar.json")).unwrap();
+    let thin: Value = serde_json::from_str(&sandbox.read("new.tar.json")).unwrap();
+    let members = thin["members"].as_array().unwrap();
+    let path = |member: &Value| member["path"].as_str().unwrap().to_owned();
+    let new = |path: &String| ["sglang-", "torch-", "tinylib-"].iter().any(|name| path.contains(name));
+    let mut of_whole = whole["members"].as_array().unwrap().clone();
+    of_whole.retain(|member| new(&path(member)));
+    assert_eq!((members.len(), members), (3, &of_whole));
+    let packages = whole["members"].as_array().unwrap().iter().map(path);
+    let packages =
+        packages.filter(|path| [".conda", ".bz2", ".whl"].iter().any(|end| path.ends_with(end))).count();
+    assert_eq!(packed["left_out"], packages - 3);
+    assert_eq!(
+        (&packed["members"], &packed["proved"], &thin["left_out"]),
+        (&3.into(), &2.into(), &packed["left_out"])
+    );
+    let listed = sandbox.sh("tar -tf new.tar").exits(0).stdout;
+    assert_eq!(listed.lines().collect::<Vec<_>>(), members.iter().map(path).collect::<Vec<_>>());
+    let sum = sandbox.sh("sha256sum < new.tar").exits(0).stdout;
+    assert_eq!(sum, format!("{}  -\n", packed["sha256"].as_str().unwrap()));
+
+    // It is no bundle that could be installed alone, with its manifest or without.
+    drop(channel);
+    let bundle = sandbox.text("new.tar");
+    sandbox.set("BUNDLE", &bundle);
+    let install = "AUTO_INFER_SGLANG_BUNDLE_PATH=$BUNDLE ienv sglang | iinstall";
+    let refused = sandbox.sh(install).exits(65).one("failed");
+    assert!(refused["hint"].as_str().unwrap().contains("icache --bring"), "{refused}");
+    drop(
+        sandbox
+            .sh(&format!("mv new.tar.json away; unset AUTO_INFER_SGLANG_TEMPLATE_DIR; {install}"))
+            .exits(65),
+    );
+
+    let script = "mkdir new; tar -xf new.tar -C new; ienv sglang | icache --deep --bring new | iinstall";
+    assert_eq!(sandbox.sh(script).exits(0).one("installed")["checks"]["sglang"], "0.5.7");
+    drop(sandbox.sh(&format!("{pack} -o none.tar --have get")).exits(69));
+    drop(sandbox.sh(&format!("{pack} -o none.tar --have new.tar")).exits(65));
+    drop(sandbox.sh(&format!("{pack} -o none.sh --have have --create-executable")).exits(2));
+}

@@ -1,7 +1,9 @@
 //! What a pixi-pack bundle is and what its manifest says.
 //!
-//! Owns the names of a bundle's members, the form of one that is a script, the file `<bundle>.json` beside it, and the
-//! comparison of its members with pixi.lock. Unpacks nothing: whoever does hands over what it saw as [`Member`]s.
+//! Owns the names of a bundle's members, the form of one that is a script, the file `<bundle>.json` beside it, the
+//! comparison of its members with pixi.lock, and the list of what a machine has already. Unpacks nothing: whoever does hands
+//! over what it saw as [`Member`]s.
+pub mod inventory;
 mod locked;
 mod manifest;
 mod member;
@@ -9,6 +11,7 @@ mod pack_info;
 mod problem;
 mod script;
 
+pub use inventory::{Inventory, PackageFile};
 pub use locked::{Comparison, check, compare};
 pub use manifest::Manifest;
 pub use member::{Member, Part};

@@ -32,6 +32,12 @@ pub struct Manifest {
     /// What packing it downloaded.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub downloaded_bytes: Option<u64>,
+    /// Members that are not of the lock file: their paths.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub injected: Vec<String>,
+    /// How many packages were left out, as another machine has them. What holds not all is no bundle to install.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub left_out: Option<u64>,
     /// Every regular file of the tar, in its order. Of a self-extracting `.sh`: of the tar inside.
     pub members: Vec<Member>,
 }
@@ -91,6 +97,12 @@ impl Manifest {
         Dir::open(path.parent().unwrap_or(Path::new("/")))?.replace_for_good(name, 0o644, &text)
     }
 
+    /// Those of these members that are to be compared with a lock file: all but the injected.
+    #[must_use]
+    pub fn locked(&self, members: &[Member]) -> Vec<Member> {
+        members.iter().filter(|member| !self.injected.contains(&member.path)).cloned().collect()
+    }
+
     /// What is wrong with these members, which are all of the bundle's.
     #[must_use]
     pub fn problems(&self, members: &[Member]) -> Vec<Problem> {
@@ -136,6 +148,8 @@ mod tests {
             created_unix: 1.5,
             versions: BTreeMap::from([("pixi-pack".to_owned(), "0.7.10".to_owned())]),
             downloaded_bytes: None,
+            injected: Vec::new(),
+            left_out: None,
             members: vec![member("a", "aa", 1), member("b", "bb", 2), member("c", "cc", 3)],
         }
     }

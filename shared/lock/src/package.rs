@@ -10,6 +10,35 @@ pub enum Package {
     Pypi(Pypi),
 }
 
+impl Package {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Conda(conda) => &conda.name,
+            Self::Pypi(pypi) => &pypi.name,
+        }
+    }
+
+    /// Its version; folders have none in newer locks.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Conda(conda) => Some(conda.version.as_str()).filter(|version| !version.is_empty()),
+            Self::Pypi(pypi) => pypi.version.as_deref(),
+        }
+    }
+
+    /// sha256 of its file, hex.
+    #[must_use]
+    pub fn sha256(&self) -> Option<&str> {
+        match self {
+            Self::Conda(conda) => conda.sha256.as_deref(),
+            Self::Pypi(pypi) => pypi.sha256.as_deref(),
+        }
+    }
+}
+
 /// A conda package. Source packages are built at install, so that nothing of them can be looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conda {

@@ -100,6 +100,9 @@ pub struct Packed {
     pub members: u64,
     /// Of these, packages whose hash is that of the lock file.
     pub proved: u64,
+    /// Packages that were left out, as another machine has them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub left_out: Option<u64>,
     /// The project's tasks that were performed before it was packed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tasks: Vec<String>,

@@ -1,9 +1,9 @@
 //! What crosses between a connected machine and an offline one: lists out, files in, and damaged packages out of the way.
 use crate::aside::Aside;
 use crate::bring::{self, Fetched};
-use crate::files::{self, File};
 use crate::proof::{now, replace};
 use crate::survey::{Outcome, Survey};
+use bundle::{Inventory, PackageFile, inventory};
 use lock::Package;
 use record::Warning;
 use std::io;
@@ -36,7 +36,7 @@ impl Crossing<'_> {
             for package in self.blocked(result) {
                 match take(dir, package, self.survey, &mut aside) {
                     Ok(taken) => count += usize::from(taken),
-                    Err(error) => failed.push((crate::gap::name(package).to_owned(), error)),
+                    Err(error) => failed.push((package.name().to_owned(), error)),
                 }
             }
             Ok((count, failed))
@@ -88,24 +88,22 @@ impl Crossing<'_> {
     pub(crate) fn write_lists(&self, result: &Outcome) -> Result<(), Failure> {
         if let Some(path) = &self.args.have {
             let whole = self.packages().filter(|(index, _)| !result.blocked.contains(index));
-            let files = whole.filter_map(|(_, package)| File::of(package)).collect();
-            write(path, files::list(files))?;
+            let files = whole.filter_map(|(_, package)| PackageFile::of(package)).collect();
+            write(path, inventory::list(files))?;
         }
         let Some(path) = &self.args.missing else { return Ok(()) };
-        let mut files: Vec<File> = self.blocked(result).into_iter().filter_map(File::of).collect();
+        let mut files: Vec<PackageFile> =
+            self.blocked(result).into_iter().filter_map(PackageFile::of).collect();
         if let Some(known) = &self.args.known {
-            files = files::less(files, known).map_err(|error| {
-                let code = if error.raw_os_error().is_some() { Code::Unmet } else { Code::Input };
-                Failure::io(code, format!("cannot use the list {}", known.display()), &error)
-                    .hint("write it on the other side, with icache --have")
-            })?;
+            let known = Inventory::read(known)?;
+            files.retain(|file| !known.has(file));
         }
-        for (end, text) in [(".curl", files::curl(&files)), (".aria2", files::aria2(&files))] {
+        for (end, text) in [(".curl", inventory::curl(&files)), (".aria2", inventory::aria2(&files))] {
             let mut beside = path.as_os_str().to_owned();
             beside.push(end);
             write(Path::new(&beside), Ok(text.into_bytes()))?;
         }
-        write(path, files::list(files))
+        write(path, inventory::list(files))
     }
 
     fn packages(&self) -> impl Iterator<Item = (usize, &Package)> {

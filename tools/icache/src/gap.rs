@@ -34,13 +34,13 @@ impl Fault {
         };
         Gap {
             engine,
-            package: name(package).to_owned(),
-            version: version(package).map(str::to_owned),
+            package: package.name().to_owned(),
+            version: package.version().map(str::to_owned),
             source: source.to_owned(),
             reason: self.reason.to_owned(),
             blocks,
             url: url.filter(|url| url.contains("://")).map(shown),
-            sha256: sha256(package).map(str::to_owned),
+            sha256: package.sha256().map(str::to_owned),
             size_bytes,
             path: self.path,
             detail: Some(self.detail),
@@ -62,27 +62,6 @@ impl Fault {
             path: self.path,
             detail: Some(self.detail),
         }
-    }
-}
-
-pub(crate) fn name(package: &Package) -> &str {
-    match package {
-        Package::Conda(conda) => &conda.name,
-        Package::Pypi(pypi) => &pypi.name,
-    }
-}
-
-pub(crate) fn version(package: &Package) -> Option<&str> {
-    match package {
-        Package::Conda(conda) => Some(conda.version.as_str()).filter(|version| !version.is_empty()),
-        Package::Pypi(pypi) => pypi.version.as_deref(),
-    }
-}
-
-pub(crate) fn sha256(package: &Package) -> Option<&str> {
-    match package {
-        Package::Conda(conda) => conda.sha256.as_deref(),
-        Package::Pypi(pypi) => pypi.sha256.as_deref(),
     }
 }
 

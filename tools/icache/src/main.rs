@@ -7,7 +7,6 @@ mod aside;
 #[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
 mod bring;
 mod crossing;
-mod files;
 mod gap;
 mod locked;
 mod pool;

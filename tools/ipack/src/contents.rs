@@ -24,9 +24,27 @@ pub(crate) struct Contents {
     pub(crate) program_bytes: u64,
 }
 
+const WHAT: &str = "cannot read what pixi-pack made";
+
 /// Read the bundle at `path`, a script or a tar.
 pub(crate) fn read(path: &Path, script: bool) -> Result<Contents, Failure> {
-    const WHAT: &str = "cannot read what pixi-pack made";
+    let (Walk { members, info, program_bytes }, sha256, size_bytes) = walked(path, script)?;
+    let lacks = || Failure::new(Code::Input, WHAT, format!("it has no {}", PackInfo::PATH));
+    let info = PackInfo::parse(&info.ok_or_else(lacks)?, WHAT)?;
+    Ok(Contents { sha256, size_bytes, members, info, program_bytes })
+}
+
+impl Contents {
+    /// Read it again, once there is less in it.
+    pub(crate) fn reread(&mut self, path: &Path) -> Result<(), Failure> {
+        let (walk, sha256, size_bytes) = walked(path, false)?;
+        (self.members, self.sha256, self.size_bytes) = (walk.members, sha256, size_bytes);
+        Ok(())
+    }
+}
+
+/// What is in it, its sha256 and its size.
+fn walked(path: &Path, script: bool) -> Result<(Walk, String, u64), Failure> {
     let damaged = |error: &io::Error| match error.raw_os_error() {
         Some(_) => Failure::io(Code::Unmet, format!("cannot read {}", path.display()), error),
         None => Failure::io(Code::Input, WHAT, error),
@@ -47,10 +65,7 @@ pub(crate) fn read(path: &Path, script: bool) -> Result<Contents, Failure> {
         Ok((walked.map(|()| walk), whole.join().map_err(|_| tool::thread::no_answer("hasher"))?))
     })?;
     bar.finish_and_clear();
-    let Walk { members, info, program_bytes } = walked.map_err(|error| damaged(&error))?;
-    let lacks = || Failure::new(Code::Input, WHAT, format!("it has no {}", PackInfo::PATH));
-    let info = PackInfo::parse(&info.ok_or_else(lacks)?, WHAT)?;
-    Ok(Contents { sha256, size_bytes, members, info, program_bytes })
+    Ok((walked.map_err(|error| damaged(&error))?, sha256, size_bytes))
 }
 
 /// sha256 of a file, hex.

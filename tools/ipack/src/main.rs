@@ -4,11 +4,13 @@
 #![expect(clippy::disallowed_methods, reason = "acts as its caller, on the caller's own files")]
 mod caches;
 mod contents;
+mod injected;
 mod order;
 mod project;
 mod runner;
 mod staging;
 mod tasks;
+mod thin;
 
 use bundle::{Manifest, Problem};
 use caches::Caches;
@@ -45,6 +47,12 @@ struct Args {
     /// Leave out Python packages that have no wheel
     #[arg(long)]
     ignore_pypi_non_wheel: bool,
+    /// Put this package in too, a .conda, .tar.bz2 or .whl; may be given several times
+    #[arg(short, long, value_name = "FILE")]
+    inject: Vec<PathBuf>,
+    /// Leave out what this list of another machine has
+    #[arg(long, value_name = "FILE", conflicts_with = "create_executable")]
+    have: Option<PathBuf>,
     /// Configuration with mirrors, for pixi-pack
     #[arg(long, value_name = "FILE")]
     rattler_config: Option<PathBuf>,
@@ -100,11 +108,17 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     project.perform(&runner)?;
     project.give_lock_back()?;
     let staged = project.pack(&runner, &caches)?;
-    let contents = contents::read(&staged, order.create_executable)?;
-    let proved = check(&contents, &project, &held, io)?;
+    let mut contents = contents::read(&staged, order.create_executable)?;
+    let mut proved = check(&contents, &project, &held, io)?;
     held.settle()?;
     let downloaded_bytes = held.downloaded(&contents.members) + project.fetched(&contents);
-    let manifest = manifest(&order, &project, &contents, downloaded_bytes);
+    let mut left_out = None;
+    if let Some(have) = &order.have {
+        let thin = thin::cut(&staged, &project.packages()?, have)?;
+        contents.reread(&staged)?;
+        (left_out, proved) = (Some(thin.left_out), thin.proved);
+    }
+    let manifest = Manifest { left_out, ..manifest(&order, &project, &contents, downloaded_bytes) };
     let manifest_path = staging.publish(&staged, &manifest)?;
     io.write(Packed {
         bundle: order.output.clone(),
@@ -116,6 +130,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         pixi_env: manifest.pixi_env,
         members: manifest.members.len() as u64,
         proved,
+        left_out,
         tasks: order.tasks().into_iter().map(str::to_owned).collect(),
         downloaded_bytes,
         seconds: begun.elapsed().as_secs_f64(),
@@ -138,7 +153,8 @@ fn check(
         return Err(Failure::new(Code::Input, what, cause));
     }
     let lock = project.lock()?;
-    let compared = bundle::compare(&contents.members, &lock, &order.environment, &order.platform);
+    let members = injected::without(&order.injected, &contents.members)?;
+    let compared = bundle::compare(&members, &lock, &order.environment, &order.platform);
     let comparison = compared.unwrap_or_default();
     if !comparison.problems.is_empty() {
         let failure = Failure::new(Code::Input, what, bundle::shown(&comparison.problems));
@@ -192,6 +208,8 @@ fn manifest(order: &Order, project: &Project<'_>, contents: &Contents, downloade
         created_unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         versions,
         downloaded_bytes: Some(downloaded_bytes),
+        injected: injected::paths(&order.injected, &contents.members),
+        left_out: None,
         members: contents.members.clone(),
     }
 }

@@ -1,6 +1,7 @@
 //! What was ordered: the command line with its defaults, every path absolute.
 use crate::Args;
-use bundle::Manifest;
+use crate::injected::{self, Injected};
+use bundle::{Inventory, Manifest};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,6 +27,10 @@ pub(crate) struct Order {
     pub(crate) verify: bool,
     pub(crate) warmup: bool,
     pub(crate) update_lock: bool,
+    /// What goes in beside what is locked.
+    pub(crate) injected: Vec<Injected>,
+    /// What another machine has, and is left out.
+    pub(crate) have: Option<Inventory>,
 }
 
 impl Order {
@@ -67,6 +72,8 @@ impl Order {
             verify: !args.skip_verify,
             warmup: args.warmup,
             update_lock: args.update_lock,
+            injected: injected::all(&args.inject)?,
+            have: args.have.map(|path| Inventory::read(&path)).transpose()?,
         })
     }
 

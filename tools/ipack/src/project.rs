@@ -203,6 +203,9 @@ impl<'o> Project<'o> {
             if let Some(config) = &order.rattler_config {
                 command.arg("--config").arg(config);
             }
+            for package in &order.injected {
+                command.arg("--inject").arg(package.path());
+            }
             command.arg(&self.dir).current_dir(&self.dir);
             command
         };

@@ -3,9 +3,8 @@
 mod conda;
 mod wheel;
 
-use crate::files::File;
-use crate::gap;
 use crate::quick::Stores;
+use bundle::PackageFile;
 use lock::Package;
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use sha2::{Digest, Sha256};
@@ -28,13 +27,13 @@ impl Fetched {
     /// # Errors
     /// It is there and not the locked one, or cannot be read.
     pub(crate) fn find(dir: &Path, package: &Package) -> io::Result<Option<Self>> {
-        let Some(File { path, .. }) = File::of(package) else { return Ok(None) };
+        let Some(PackageFile { path, .. }) = PackageFile::of(package) else { return Ok(None) };
         let name = path.rsplit('/').next().unwrap_or_default();
         let places = [dir.join(&path), dir.join("channel").join(&path), dir.join(name)];
         let Some(path) = places.into_iter().find(|path| path.is_file()) else { return Ok(None) };
         let sha256 = sha256_of(&path)?;
         let hex = crate::proof::hex(&sha256);
-        match gap::sha256(package) {
+        match package.sha256() {
             Some(wanted) if !wanted.eq_ignore_ascii_case(&hex) => {
                 Err(io::Error::other(format!("{} has sha256 {hex}, not the locked {wanted}", path.display())))
             }

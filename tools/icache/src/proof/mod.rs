@@ -12,7 +12,7 @@ pub(crate) use listing::record_paths;
 pub(crate) use manifest::Manifest;
 pub(crate) use tree::hex;
 
-use crate::gap::{self, Fault};
+use crate::gap::Fault;
 use crate::pool::Pool;
 use crate::quick::Found;
 use lock::Package;
@@ -206,7 +206,7 @@ fn identity<'a>(package: &'a Package, found: &Found) -> (&'a str, Option<&'a str
         }
         (Package::Pypi(pypi), _) => pypi.wheel_name().unwrap_or_default(),
     };
-    (gap::name(package), gap::version(package), gap::sha256(package), file)
+    (package.name(), package.version(), package.sha256(), file)
 }
 
 /// Now, since 1970.

@@ -70,6 +70,11 @@ impl<'a> Papers<'a> {
     fn admit(&self) -> Result<(), Failure> {
         let Some((path, manifest)) = &self.manifest else { return Ok(()) };
         let by = path.display();
+        if let Some(left_out) = manifest.left_out {
+            let cause = format!("by {by} it lacks {left_out} packages, which another machine has");
+            let hint = "unpack it with tar, and take it into the cache with icache --bring";
+            return Err(Failure::new(Code::Input, self.what(), cause).hint(hint));
+        }
         if manifest.size_bytes != self.source.size_bytes {
             let (has, said) = (self.source.size_bytes, manifest.size_bytes);
             return Err(self.damaged(format!("it has {has} bytes, and by {by} it should have {said}")));
@@ -200,11 +205,13 @@ impl<'a> Papers<'a> {
         Ok(())
     }
 
-    fn locked(&self, members: &[Member]) -> Result<(), Failure> {
+    fn locked(&self, all: &[Member]) -> Result<(), Failure> {
         let Some((path, lock)) = &self.lock else { return Ok(()) };
         let environment = &self.environment;
         let platform = lock::host_platform();
         let template = vars::of(self.env.engine, "TEMPLATE_DIR");
+        let members = self.manifest.as_ref().map(|(_, manifest)| manifest.locked(all));
+        let members = members.as_deref().unwrap_or(all);
         let Some(found) = bundle::compare(members, lock, environment, platform) else {
             let cause = format!("{} has no environment '{environment}' for {platform}", path.display());
             let name = vars::of(self.env.engine, "PIXI_ENV");
