@@ -12,6 +12,8 @@ mod pack;
 mod place;
 mod vouched;
 
+pub(crate) use bundle::QUICK;
+
 use crate::kit::{Output, Sandbox, Tiny, as_root};
 use pack::{Pack, SERVER};
 use serde_json::{Value, json};

@@ -3,6 +3,7 @@ mod asleep;
 mod cause;
 mod faults;
 mod hung;
+mod life;
 mod log;
 mod removed;
 mod restart;

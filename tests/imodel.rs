@@ -1,6 +1,6 @@
 //! imodel: models of every kind, whole and damaged in every way, judged from their headers.
 mod filter;
-mod folders;
+pub(crate) mod folders;
 mod gguf;
 mod huge;
 mod manifest;

@@ -215,9 +215,15 @@ const BY_PATH: [(&str, usize); 18] = [
 #[test]
 fn no_tool_reaches_a_users_files_but_with_that_users_rights() {
     let lint = text(".clippy.toml");
-    for function in
-        ["std::fs::File::open", "std::fs::OpenOptions::open", "std::fs::read", "rustix::fs::openat"]
-    {
+    for function in [
+        "std::fs::File::open",
+        "std::fs::OpenOptions::open",
+        "std::fs::read",
+        "rustix::fs::openat",
+        "std::fs::metadata",
+        "std::path::Path::exists",
+        "std::path::Path::canonicalize",
+    ] {
         assert!(lint.contains(&format!("path = \"{function}\"")), ".clippy.toml does not forbid {function}");
     }
     let name = concat!("clippy::", "disallowed_methods");

@@ -6,8 +6,17 @@ use std::fs::File;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// Those that change something. What ilaunch, ikeep, iwarm and ipack come to is in their own files.
-const CHANGING: [&str; 5] = ["istop", "iinstall", "icache --record", "isplit", "ijoin --into"];
+/// Those that change something. What ilaunch, ikeep, iwarm, ipack and the two roads of iinstall come to is in their own files.
+const CHANGING: [&str; 8] = [
+    "istop",
+    "iinstall",
+    "icache --record",
+    "icache --repair",
+    "icache --bring",
+    "imodel --record",
+    "isplit",
+    "ijoin --into",
+];
 
 #[test]
 fn whenever_a_tool_is_killed_the_next_run_does_the_work() {

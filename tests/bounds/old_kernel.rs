@@ -1,6 +1,6 @@
 //! Linux 4.18, which RHEL 8 has, and filters of containers that refuse what is newer: pidfd_open, close_range and the like.
 use super::Ordinary;
-use crate::kit::{Fake, Keeping, Sandbox, alive, fixture, free_port, root};
+use crate::kit::{Fake, Keeping, Sandbox, alive, fixture, free_port, root, started_in};
 use crate::pipeline::{roads, sandbox_with_engine};
 use rustix::process::Signal;
 use serde_json::json;
@@ -43,6 +43,27 @@ fn from_an_archive_to_an_answer_and_back_to_nothing() {
             assert!(!alive(u32::try_from(status["pid"].as_u64().unwrap()).unwrap()));
         }
     }
+}
+
+/// With it the C library starts no thread, so no engine could run: what needs none works, and the rest says why it does not.
+#[test]
+fn a_filter_that_answers_eperm_to_clone3_is_named_and_nothing_is_half_done() {
+    let sandbox = sandbox_with_engine(&[free_port()]);
+    let forbidden = |script: &str| {
+        let mut command = sandbox.command("python3");
+        command.arg(root().join("tests/data/refusing.py"));
+        sandbox.finish(command.args(["EPERM", "clone3", "bash", "-euo", "pipefail", "-c", script]))
+    };
+    let failed = forbidden("ienv llama-cpp | iinstall | iplan | ilaunch | iprobe | ichat Hello").exits(69);
+    assert!(failed.one("failed")["hint"].as_str().unwrap().contains("forbids clone3"), "{}", failed.stdout);
+    drop(sandbox.sh("ienv llama-cpp | iinstall | iplan > plans").exits(0));
+    let failed = forbidden("ilaunch < plans").exits(69).one("failed");
+    assert!(failed["hint"].as_str().unwrap().contains("forbids clone3"), "{failed}");
+    assert!(started_in(&sandbox).is_empty());
+    drop(sandbox.sh("ilaunch < plans > launched; iprobe < launched > ready").exits(0));
+    drop(forbidden("istat && iprobe < launched").exits(0).one("ready"));
+    drop(forbidden("ichat Hello < ready").exits(0).one("answer"));
+    assert_eq!(forbidden("istop").exits(0).one("stopped")["how"], "term");
 }
 
 #[test]

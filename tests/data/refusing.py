@@ -9,8 +9,8 @@ import struct
 import sys
 
 NUMBERS = {
-    "x86_64": {"unshare": 272, "setns": 308, "seccomp": 317},
-    "aarch64": {"unshare": 97, "setns": 268, "seccomp": 277},
+    "x86_64": {"unshare": 272, "setns": 308, "seccomp": 317, "clone3": 435},
+    "aarch64": {"unshare": 97, "setns": 268, "seccomp": 277, "clone3": 435},
 }[os.uname().machine]
 answer, calls, command = sys.argv[1], sys.argv[2].split(","), sys.argv[3:]
 action = 0x0005_0000 | (0 if answer == "0" else getattr(errno, answer))

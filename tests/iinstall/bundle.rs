@@ -19,7 +19,7 @@ pub(super) struct Site {
 }
 
 /// A pixi-unpack that makes an environment of the system's Python, which finds the bundle's wheels by their names.
-const QUICK: &str = r#"#!/bin/sh -e
+pub(crate) const QUICK: &str = r#"#!/bin/sh -e
 [ -f "$5/pixi-pack.json" ] && [ "$1$3$4" = -o-eenv ] || exit 9
 found=$2/env/lib/$(/usr/bin/python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')/site-packages
 mkdir -p "$2/env/bin" "$found"

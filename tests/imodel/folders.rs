@@ -11,7 +11,7 @@ fn model() -> Sandbox {
     sandbox
 }
 
-pub(super) fn write_to(sandbox: &Sandbox, folder: &str) {
+pub(crate) fn write_to(sandbox: &Sandbox, folder: &str) {
     let write = |name: &str, content: &[u8]| drop(sandbox.write(&format!("{folder}/{name}"), content));
     write("model-00001-of-00002.safetensors", &Tensors::of(&["a", "b"]).bytes());
     write("model-00002-of-00002.safetensors", &Tensors::of(&["c"]).bytes());

@@ -33,6 +33,16 @@ fn the_manifest_has_the_sha256_that_sha256sum_has() {
 }
 
 #[test]
+fn what_a_killed_run_has_left_of_a_manifest_is_no_part_of_the_model() {
+    let sandbox = recorded();
+    let manifest = |name: &str| -> Value { serde_json::from_str(&sandbox.read(name)).unwrap() };
+    let before = manifest("m/infer-dev-manifest.json")["files"].clone();
+    drop(sandbox.sh("cp m/infer-dev-manifest.json m/.infer-dev-manifest.json.0123456789abcdef.new").exits(0));
+    drop(sandbox.sh("imodel --verify m && imodel --record m").exits(0));
+    assert_eq!(manifest("m/infer-dev-manifest.json")["files"], before);
+}
+
+#[test]
 fn what_is_as_it_was_recorded_verifies_wherever_it_is_copied_to() {
     let sandbox = recorded();
     drop(sandbox.sh("cp -r m elsewhere").exits(0));

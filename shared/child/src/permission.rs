@@ -1,5 +1,5 @@
 //! What this thread's user may do with a path.
-use rustix::fs::{Access, AtFlags, CWD, FileType, Stat, StatVfsMountFlags, accessat, stat, statvfs};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Stat, StatVfsMountFlags, accessat, statat, statvfs};
 use rustix::io::Errno;
 use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 use std::path::Path;
@@ -19,7 +19,7 @@ pub fn permitted(path: &Path, wanted: Access) -> Result<(), Errno> {
 /// The folder, at or above a path, whose file system lets no program be run or loaded; `None` where it does.
 #[must_use]
 pub fn noexec(path: &Path) -> Option<&Path> {
-    let there = path.ancestors().find(|path| path.exists())?;
+    let there = path.ancestors().find(|path| owner::exists(path))?;
     let refuses = statvfs(there).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::NOEXEC));
     refuses.then_some(there)
 }
@@ -30,7 +30,7 @@ fn permitted_without(path: &Path, wanted: Access) -> Result<(), Errno> {
     }
     let groups: Vec<u32> = getgroups()?.into_iter().map(rustix::process::Gid::as_raw).collect();
     if bits_permit(
-        &stat(path)?,
+        &statat(CWD, path, AtFlags::empty())?,
         wanted,
         geteuid().as_raw(),
         &[&[getegid().as_raw()], groups.as_slice()].concat(),
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_bits_of_owner_group_and_others_count_in_this_order() {
-        let mut found = stat(c"/").unwrap();
+        let mut found = statat(CWD, "/", AtFlags::empty()).unwrap();
         (found.st_uid, found.st_gid, found.st_mode) = (7, 8, 0o100_640);
         let may = |uid, groups: &[u32], wanted| bits_permit(&found, wanted, uid, groups);
         assert!(may(7, &[], Access::READ_OK | Access::WRITE_OK) && !may(7, &[], Access::EXEC_OK));

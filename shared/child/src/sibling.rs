@@ -8,7 +8,7 @@ use tool::{Code, Failure};
 /// Code 69: it is in neither.
 pub fn sibling(name: &str) -> Result<PathBuf, Failure> {
     let beside = std::env::current_exe().ok().map(|own| own.with_file_name(name));
-    if let Some(beside) = beside.filter(|path| path.is_file()) {
+    if let Some(beside) = beside.filter(|path| owner::is_file(path)) {
         return Ok(beside);
     }
     which::which(name).map_err(|error| {

@@ -20,7 +20,7 @@ fn not_run_hint(program: &Path, error: &io::Error) -> Option<String> {
         libc::EACCES => Some("it must be executable, and on a disk without noexec".to_owned()),
         libc::ENOEXEC => Some(format!("it must be a program for this machine, {}", std::env::consts::ARCH)),
         // A bare name was looked for on PATH.
-        libc::ENOENT if program.components().count() > 1 && program.exists() => {
+        libc::ENOENT if program.components().count() > 1 && owner::exists(program) => {
             Some(format!("{} is there; the interpreter or loader that it names is not", program.display()))
         }
         _ => None,

@@ -130,7 +130,8 @@ impl User {
         ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "MAIL"];
 
     fn complete(user: unistd::User) -> io::Result<Self> {
-        let owner = Owner::of_entry(&user)?;
+        // Whom we are anyway has our groups: asking the user database for them costs more than all else that is asked here.
+        let owner = if user.uid == unistd::geteuid() { Owner::current() } else { Owner::of_entry(&user)? };
         Ok(Self { name: user.name, home: user.dir, owner })
     }
 }

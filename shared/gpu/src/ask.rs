@@ -24,6 +24,8 @@ pub fn screen() -> Option<String> {
 }
 
 fn ask_within(arguments: &[&str], patience: Duration) -> Option<String> {
+    // Where it is not, as on every machine without such a GPU, no process is started to find that out.
+    which::which("nvidia-smi").ok()?;
     let mut command = Command::new("nvidia-smi");
     command.args(arguments);
     let query = arguments.first().copied().unwrap_or_default();

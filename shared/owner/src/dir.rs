@@ -70,7 +70,7 @@ impl Dir {
         match walk::step(self, one_name(name.as_ref())?)? {
             walk::Step::Folder(dir) => Ok(dir),
             walk::Step::Link(..) => Err(refused("it is a symbolic link")),
-            walk::Step::Other => Err(Errno::NOTDIR.into()),
+            walk::Step::Other(_) => Err(Errno::NOTDIR.into()),
         }
     }
 

@@ -7,6 +7,7 @@
 mod credentials;
 mod dir;
 mod file;
+mod look;
 mod make;
 mod owner;
 #[cfg(test)]
@@ -16,5 +17,7 @@ mod write;
 
 pub use dir::Dir;
 pub use file::{open_file, read_file, read_named};
+pub use look::{canonicalize, exists, is_dir, is_file, metadata, read_link, symlink_metadata};
 pub use make::make_folder;
 pub use owner::Owner;
+pub use write::is_draft_of;

@@ -1,5 +1,7 @@
 //! The law, tried as root with two ordinary users that no user database knows.
 #![expect(clippy::print_stdout, reason = "a test says what it cannot run")]
+mod look;
+
 use crate::{Dir, Owner, make_folder};
 use rustix::process::geteuid;
 use std::fs::{self, Permissions};

@@ -7,13 +7,14 @@ use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::OnceLock;
 
 /// As many links as the kernel follows in one path.
 const LINKS: usize = 40;
-const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+pub(crate) const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// What a name leads to.
 pub(crate) enum Step {
@@ -21,8 +22,8 @@ pub(crate) enum Step {
     Folder(Dir),
     /// A link to this path, to be followed with these rights.
     Link(PathBuf, Owner),
-    /// A file or anything else.
-    Other,
+    /// A file or anything else, held but not opened.
+    Other(OwnedFd),
 }
 
 /// Go to the folder at `path`, with the rights of `actor` or less. Whatever is missing is made for this owner: the last
@@ -34,20 +35,45 @@ pub(crate) fn walk(actor: &Owner, path: &Path, make_for: Option<&Owner>) -> io::
 
 /// Open the regular file of this name, or what a link of that name leads to, with rights that become less on the way.
 pub(crate) fn open_through_links(from: &Dir, name: &OsStr) -> io::Result<File> {
-    let (mut at, mut name) = (from.again()?, name.to_owned());
+    match find(from.again()?, name.to_owned())? {
+        Found::Entry(at, name, _) => at.open_file(&name),
+        Found::Folder(_) => Err(refused("it is no regular file")),
+    }
+}
+
+/// Hold what a path leads to, links followed, as [`walk`] goes; it is not opened.
+pub(crate) fn hold(path: &Path) -> io::Result<OwnedFd> {
+    let begin = start(path, &Owner::current())?;
+    let Some(name) = path.file_name() else { return Ok(go(begin, components(path), None)?.fd) };
+    let parent = go(begin, components(path.parent().unwrap_or(Path::new(""))), None)?;
+    Ok(match find(parent, name.to_owned())? {
+        Found::Entry(_, _, entry) => entry,
+        Found::Folder(folder) => folder.fd,
+    })
+}
+
+/// What a name leads to in the end.
+enum Found {
+    Folder(Dir),
+    /// The folder that it is in, its name there, and itself.
+    Entry(Dir, OsString, OwnedFd),
+}
+
+fn find(mut at: Dir, mut name: OsString) -> io::Result<Found> {
     for _ in 0..LINKS {
         let (target, actor) = match step(&at, &name)? {
-            Step::Folder(_) => break,
-            Step::Other => return at.open_file(&name),
+            Step::Folder(folder) => return Ok(Found::Folder(folder)),
+            Step::Other(entry) => return Ok(Found::Entry(at, name, entry)),
             Step::Link(target, actor) => (target, actor),
         };
-        let Some(last) = target.file_name() else { break };
-        name = last.to_owned();
-        let parent = target.parent().unwrap_or(Path::new(""));
         let begin = if target.is_absolute() { start(&target, &actor)? } else { Dir { actor, ..at } };
-        at = go(begin, components(parent), None)?;
+        let Some(last) = target.file_name() else {
+            return Ok(Found::Folder(go(begin, components(&target), None)?));
+        };
+        name = last.to_owned();
+        at = go(begin, components(target.parent().unwrap_or(Path::new(""))), None)?;
     }
-    Err(refused("it is no regular file"))
+    Err(Errno::LOOP.into())
 }
 
 fn go(mut at: Dir, mut names: Vec<OsString>, make_for: Option<&Owner>) -> io::Result<Dir> {
@@ -74,7 +100,7 @@ fn go(mut at: Dir, mut names: Vec<OsString>, make_for: Option<&Owner>) -> io::Re
                 at.actor = actor;
                 names.extend(components(&target));
             }
-            Step::Other => return Err(Errno::NOTDIR.into()),
+            Step::Other(_) => return Err(Errno::NOTDIR.into()),
         }
     }
     Ok(at)
@@ -96,7 +122,7 @@ pub(crate) fn step(at: &Dir, name: &OsStr) -> io::Result<Step> {
             let target = readlinkat(&entry, "", Vec::new())?.into_bytes();
             Ok(Step::Link(PathBuf::from(OsString::from_vec(target)), rights(at, &stat)))
         }
-        _ => Ok(Step::Other),
+        _ => Ok(Step::Other(entry)),
     }
 }
 

@@ -39,10 +39,8 @@ impl Dir {
     }
 
     fn remove_abandoned(&self, name: &OsStr) -> io::Result<()> {
-        let begins = [b".", name.as_bytes(), b"."].concat();
         for draft in self.names()? {
-            let bytes = draft.as_bytes();
-            if bytes.starts_with(&begins) && bytes.ends_with(DRAFT.as_bytes()) {
+            if is_draft_of(name, &draft) {
                 let stat = self.act(|| statat(&self.fd, &draft, AtFlags::SYMLINK_NOFOLLOW))??;
                 let written = UNIX_EPOCH + Duration::from_secs(u64::try_from(stat.st_mtime).unwrap_or(0));
                 if written.elapsed().is_ok_and(|age| age > ABANDONED) {
@@ -149,6 +147,14 @@ impl Dir {
         }
         Ok(())
     }
+}
+
+/// Whether a file of this name is what a [`Dir::replace`] of `name` writes, or has left behind that was killed.
+#[must_use]
+pub fn is_draft_of(name: impl AsRef<OsStr>, draft: impl AsRef<OsStr>) -> bool {
+    let begins = [b".", name.as_ref().as_bytes(), b"."].concat();
+    let draft = draft.as_ref().as_bytes();
+    draft.starts_with(&begins) && draft.ends_with(DRAFT.as_bytes())
 }
 
 /// A name that nobody can have taken before.

@@ -77,7 +77,7 @@ pub fn on_path(name: &str, hint: &str) -> Result<PathBuf, Failure> {
 fn why_not(name: &str) -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let near = std::env::split_paths(&path).map(|folder| folder.join(name)).find_map(|file| {
-        let verb = match file.metadata() {
+        let verb = match owner::metadata(&file) {
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => "reach",
             Ok(stat) if stat.is_file() => "execute",
             _ => return None,

@@ -85,7 +85,7 @@ impl Runs<'_> {
             put("HOME", dir.join("home"));
         } else if let Some(hub) = home.map(|home| home.join(".cache/huggingface"))
             && engine != Engine::LlamaCpp
-            && hub.is_dir()
+            && owner::is_dir(&hub)
             && !HUB.iter().any(|name| self.has(name, user.as_ref()))
         {
             // Models that are named as on the Hub are where they were.
@@ -138,7 +138,7 @@ impl Runs<'_> {
 
 /// Whether the user may write in a folder that is there; else whether we can make it.
 fn usable(dir: &Path, user: Option<&User>) -> io::Result<()> {
-    match std::fs::metadata(dir) {
+    match owner::metadata(dir) {
         Ok(meta) => {
             let uid = user.map_or_else(|| rustix::process::geteuid().as_raw(), |user| user.owner().uid());
             if meta.uid() != uid {
@@ -148,7 +148,7 @@ fn usable(dir: &Path, user: Option<&User>) -> io::Result<()> {
             may_write(dir, user)
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let above = dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+            let above = dir.ancestors().find(|path| owner::exists(path)).unwrap_or(Path::new("/"));
             may_write(above, None)
         }
         Err(error) => Err(error),
@@ -157,7 +157,7 @@ fn usable(dir: &Path, user: Option<&User>) -> io::Result<()> {
 
 fn may_write(folder: &Path, user: Option<&User>) -> io::Result<()> {
     let ask = || -> io::Result<()> {
-        if !std::fs::metadata(folder)?.is_dir() {
+        if !owner::metadata(folder)?.is_dir() {
             return Err(rustix::io::Errno::NOTDIR.into());
         }
         Ok(permitted(folder, Access::WRITE_OK | Access::EXEC_OK)?)

@@ -38,7 +38,7 @@ fn refusal(argument: &Argument, path: &Path, error: &io::Error) -> Refusal {
 /// Whether it is there, of the right kind and readable: asked with the user's rights.
 pub(crate) fn usable(path: &Path, names: Names, user: Option<&User>) -> io::Result<()> {
     let look = || {
-        let is_folder = std::fs::metadata(path)?.is_dir();
+        let is_folder = owner::metadata(path)?.is_dir();
         match (names, is_folder) {
             (Names::Folder, false) => return Err(Errno::NOTDIR.into()),
             (Names::File | Names::Files | Names::Scaled, true) => return Err(Errno::ISDIR.into()),

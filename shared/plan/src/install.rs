@@ -94,10 +94,11 @@ impl Install {
     fn by_layout(home: &Path, engine: Engine, pixi_env: &str) -> Option<Self> {
         if engine == Engine::LlamaCpp {
             let executable = home.join("bin/llama-server");
-            return executable.is_file().then(|| Self::of_executable(&executable));
+            return owner::is_file(&executable).then(|| Self::of_executable(&executable));
         }
         let prefixes = [home.join("env"), home.join(".pixi/envs").join(pixi_env)];
-        let python = prefixes.iter().map(|prefix| prefix.join("bin/python")).find(|python| python.is_file());
+        let python =
+            prefixes.iter().map(|prefix| prefix.join("bin/python")).find(|python| owner::is_file(python));
         python.map(|python| Self::of_python(&python))
     }
 
@@ -107,7 +108,7 @@ impl Install {
         let mut activation = Activation::default();
         if let Some(bin) = python.parent() {
             activation.path.push(bin.to_owned());
-            if let Some(prefix) = bin.parent().filter(|prefix| prefix.join("conda-meta").is_dir()) {
+            if let Some(prefix) = bin.parent().filter(|prefix| owner::is_dir(prefix.join("conda-meta"))) {
                 activation.variables.insert("CONDA_PREFIX".to_owned(), prefix.display().to_string());
             }
         }
@@ -116,7 +117,7 @@ impl Install {
 
     /// A `llama-server` by itself: its libraries are beside it or in the `lib` folder next door.
     pub(crate) fn of_executable(executable: &Path) -> Self {
-        let real = std::fs::canonicalize(executable).unwrap_or_else(|_| executable.to_owned());
+        let real = owner::canonicalize(executable).unwrap_or_else(|_| executable.to_owned());
         let bin = real.parent().map(Path::to_owned);
         let lib = bin.as_ref().and_then(|bin| bin.parent()).map(|root| root.join("lib"));
         let library_dir = [bin, lib].into_iter().flatten().find(|dir| holds_libraries(dir));
@@ -126,7 +127,7 @@ impl Install {
 
 /// The install that a keeper can hold: an older one, which iinstall only found, has no `installed.json`.
 fn held(path: &Path) -> Option<PathBuf> {
-    path.join("installed.json").is_file().then(|| path.to_owned())
+    owner::is_file(path.join("installed.json")).then(|| path.to_owned())
 }
 
 fn holds_libraries(dir: &Path) -> bool {
@@ -138,7 +139,7 @@ fn holds_libraries(dir: &Path) -> bool {
 /// The path with every link in its folders resolved, the last name left as it is: an interpreter that is itself a link
 /// finds its environment by the name it was called by.
 fn settled(path: &Path) -> PathBuf {
-    let folder = path.parent().and_then(|folder| std::fs::canonicalize(folder).ok());
+    let folder = path.parent().and_then(|folder| owner::canonicalize(folder).ok());
     match (folder, path.file_name()) {
         (Some(folder), Some(name)) => folder.join(name),
         _ => path.to_owned(),

@@ -31,7 +31,7 @@ pub(crate) fn check(draft: &mut Draft) {
     }
     let what = format!("model {model} of instance {}", draft.plan.instance);
     let hint = format!("correct server.{}, or mount the model there", traits.model.replace('-', "_"));
-    match std::fs::metadata(path) {
+    match owner::metadata(path) {
         Err(error) => {
             draft.object(rules::MODEL_MISSING, Failure::io(Code::Unmet, what, &error).hint(hint));
         }

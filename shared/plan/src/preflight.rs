@@ -173,13 +173,13 @@ fn check_log(plan: &Plan) -> Result<(), Failure> {
     let folder = plan.log_file.parent().unwrap_or(Path::new("/"));
     let file = plan.log_file.as_path();
     let elsewhere = format!("set log_dir or {} to a folder that can be made and written", vars::LOG_DIR);
-    if file.is_dir() {
+    if owner::is_dir(file) {
         let hint = "it is a folder: name a file in it, or set log_dir to it";
         return Err(cannot(&rustix::io::Errno::ISDIR.into()).hint(hint));
     }
-    if folder.exists() {
+    if owner::exists(folder) {
         let try_it = || {
-            let target = if file.exists() {
+            let target = if owner::exists(file) {
                 (file, Access::WRITE_OK)
             } else {
                 (folder, Access::WRITE_OK | Access::EXEC_OK)
@@ -195,8 +195,8 @@ fn check_log(plan: &Plan) -> Result<(), Failure> {
             cannot(&error.into()).hint(format!("let {who} write in {}, or {elsewhere}", folder.display()))
         });
     }
-    let above = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-    if !above.is_dir() {
+    let above = folder.ancestors().find(|path| owner::exists(path)).unwrap_or(Path::new("/"));
+    if !owner::is_dir(above) {
         let hint = format!("{} is not a folder; {elsewhere}", above.display());
         return Err(cannot(&rustix::io::Errno::NOTDIR.into()).hint(hint));
     }

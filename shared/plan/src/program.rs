@@ -61,7 +61,7 @@ fn find_llama(input: &Input, master: &Master, caller: &Caller<'_>) -> Result<Ins
     }
     let workspace = input.env.workspace.join("llama-cpp/build/bin/llama-server");
     let built = [PathBuf::from("/hard/volume/workspace/llama-cpp/build/bin/llama-server"), workspace];
-    let found = built.into_iter().find(|path| path.is_file()).or_else(|| caller.which("llama-server"));
+    let found = built.into_iter().find(|path| owner::is_file(path)).or_else(|| caller.which("llama-server"));
     match found {
         Some(path) => {
             executable(&path, "llama-server")?;
@@ -108,7 +108,7 @@ fn other_environment(install: Install, master: &Master) -> Result<Install, Failu
     let (Some(name), Some(path)) = (&master.pixi_environment, &install.path) else { return Ok(install) };
     let envs = path.join(".pixi/envs");
     let python = envs.join(name).join("bin/python");
-    if !envs.is_dir() || same_folder(install.python.as_deref(), Some(&python)) {
+    if !owner::is_dir(envs) || same_folder(install.python.as_deref(), Some(&python)) {
         return Ok(install);
     }
     executable(&python, &format!("environment '{name}' of the install"))?;
@@ -126,7 +126,8 @@ fn installed(input: &Input, pixi_env: &str) -> Result<Option<Install>, Failure> 
 fn elsewhere(dir: &Path, engine: Engine, pixi_env: &str) -> Result<Install, Failure> {
     Install::at(dir, engine, pixi_env)?.ok_or_else(|| {
         let what = format!("master.project_dir {}", dir.display());
-        let cause = if dir.is_dir() { "nothing is installed there" } else { "No such file or directory" };
+        let cause =
+            if owner::is_dir(dir) { "nothing is installed there" } else { "No such file or directory" };
         Failure::new(Code::Unmet, what, cause)
     })
 }
@@ -137,7 +138,7 @@ fn pixi_env<'a>(master: &'a Master, env: &'a Env) -> &'a str {
 
 fn same_folder(one: Option<&Path>, other: Option<&Path>) -> bool {
     let folder =
-        |path: Option<&Path>| path.and_then(Path::parent).and_then(|dir| std::fs::canonicalize(dir).ok());
+        |path: Option<&Path>| path.and_then(Path::parent).and_then(|dir| owner::canonicalize(dir).ok());
     folder(one).is_some_and(|one| folder(other) == Some(one))
 }
 
@@ -178,7 +179,7 @@ fn install_hint(env: &Env) -> String {
 fn executable(path: &Path, what: &str) -> Result<(), Failure> {
     use rustix::fs::{Access, access};
     let what = format!("{what}: cannot run {}", path.display());
-    match std::fs::metadata(path) {
+    match owner::metadata(path) {
         Ok(meta) if meta.is_dir() => Err(Failure::new(Code::Unmet, what, "Is a directory")),
         Ok(_) => access(path, Access::EXEC_OK).map_err(|error| match child::noexec(path) {
             // The permission is there, and of no use.
@@ -254,7 +255,7 @@ impl Program {
         let what = "control.via_pixi is set";
         let manifests = ["pixi.toml", "pyproject.toml"];
         let manifest = install.path.iter().flat_map(|path| manifests.map(|name| path.join(name)));
-        let manifest = manifest.into_iter().find(|path| path.is_file());
+        let manifest = manifest.into_iter().find(|path| owner::is_file(path));
         let Some(manifest) = manifest else {
             let cause = "the install has no pixi.toml";
             let hint = "only an install from the cache has one; leave via_pixi out";

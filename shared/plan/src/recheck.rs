@@ -75,7 +75,7 @@ fn missing(plan: &Plan) -> Option<Failure> {
     let record = plan.install_path.as_ref().map(|install| install.join("installed.json"));
     let mut needed = std::iter::once(plan.program.clone()).chain(record);
     needed.find_map(|path| {
-        let error = path.metadata().err()?;
+        let error = owner::metadata(&path).err()?;
         let what = format!("cannot use {}", path.display());
         Some(Failure::io(Code::Unmet, what, &error).hint("install it, and plan again"))
     })

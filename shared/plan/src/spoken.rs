@@ -11,7 +11,6 @@ use log::{debug, info};
 use owner::Dir;
 use record::{Engine, Plan, Warning};
 use sha2::{Digest, Sha256};
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use vocabulary::{FILE, MAX_BYTES, Speaker, Vocabulary};
@@ -72,7 +71,7 @@ pub(crate) fn of_plan(plan: &Plan) -> Option<Vocabulary> {
 
 /// The file that keeps a program's answer: named by what makes it another program, or another list.
 fn kept_as(engine: Engine, program: &Path, module: Option<&str>) -> Option<String> {
-    let meta = fs::metadata(program).ok()?;
+    let meta = owner::metadata(program).ok()?;
     let times = (meta.len(), meta.mtime(), meta.mtime_nsec());
     let key = format!("{}\0{times:?}\0{}", program.display(), module.unwrap_or_default());
     let name = hex(&Sha256::digest(key.as_bytes())[..8]);

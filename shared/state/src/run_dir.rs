@@ -16,7 +16,7 @@ const VOCABULARY: &str = "vocabulary";
 pub fn preferred() -> PathBuf {
     let system = PathBuf::from("/run/infer-dev");
     let writable = |path: &Path| access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
-    if writable(&system) || (!system.exists() && writable(Path::new("/run"))) {
+    if writable(&system) || (!owner::exists(&system) && writable(Path::new("/run"))) {
         return system;
     }
     match env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {

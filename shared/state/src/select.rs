@@ -13,7 +13,7 @@ use tool::{Code, Failure, vars};
 pub fn everywhere(run_dir: Option<&Path>) -> Result<Found, Failure> {
     let places = match (run_dir, variable()) {
         (Some(option), _) => {
-            let found = std::fs::metadata(option).map(drop);
+            let found = owner::metadata(option).map(drop);
             found.map_err(|error| {
                 Failure::io(Code::Unmet, format!("cannot look into {}", option.display()), &error)
             })?;

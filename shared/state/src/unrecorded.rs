@@ -97,7 +97,7 @@ pub fn meant(run_dir: Option<&Path>, names: &[String]) -> Result<(Found, Vec<Unr
     };
     let mut everywhere = match run_dir.map(Path::to_owned).or_else(select::variable) {
         // It was removed with all that ran in it, whatever stands there now.
-        Some(gone) if !unrecorded.is_empty() && !gone.is_dir() => Found::default(),
+        Some(gone) if !unrecorded.is_empty() && !owner::is_dir(&gone) => Found::default(),
         _ => select::everywhere(run_dir)?,
     };
     let is_meant = |found: &Unrecorded, name: &str| select::is_meant(&Directory::at(&found.state_dir), name);

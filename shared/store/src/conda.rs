@@ -146,7 +146,7 @@ impl Entry {
         match text {
             Ok(text) => Ok(Some(Listing(text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::metadata(self.folder.join("info/files")).map_err(|_| error).map(|_| None)
+                owner::metadata(self.folder.join("info/files")).map_err(|_| error).map(|_| None)
             }
             Err(error) => Err(error),
         }

@@ -7,14 +7,14 @@ use std::path::Path;
 #[must_use]
 pub fn on_container_layer(path: &Path) -> bool {
     let root = Path::new("/");
-    let there = path.ancestors().find(|path| path.exists());
+    let there = path.ancestors().find(|path| owner::exists(path));
     in_container(root) && there.is_some_and(|there| same_mount(there, root))
 }
 
 /// Whether this is a container: what runs it leaves a mark, or `/` is made of layers.
 fn in_container(root: &Path) -> bool {
     const OVERLAYFS: i64 = 0x794c_7630;
-    let marked = [".dockerenv", "run/.containerenv"].iter().any(|mark| root.join(mark).exists());
+    let marked = [".dockerenv", "run/.containerenv"].iter().any(|mark| owner::exists(root.join(mark)));
     marked || rustix::fs::statfs(root).is_ok_and(|system| system.f_type == OVERLAYFS)
 }
 

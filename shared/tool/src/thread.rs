@@ -95,6 +95,13 @@ pub fn unavailable(what: impl Into<String>, error: &io::Error) -> Failure {
     }
 }
 
+/// The failure to listen to signals, which takes a thread: as [`unavailable`].
+#[must_use]
+pub fn no_signals(error: &io::Error) -> Failure {
+    let failure = unavailable("cannot listen to signals", error);
+    if error.kind() == io::ErrorKind::PermissionDenied { failure.hint(FILTERED) } else { failure }
+}
+
 /// What to do where the system has no process or thread to give, with the limits that hold here.
 #[must_use]
 pub fn limit_hint() -> String {

@@ -50,5 +50,10 @@ impl Vocabulary {
 
 /// Whether two spellings are one: argparse and llama.cpp both take underscores for hyphens in long options.
 fn same(known: &str, typed: &str) -> bool {
-    known == typed || (typed.starts_with("--") && known.replace('_', "-") == typed.replace('_', "-"))
+    let hyphen = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    // Each name that is looked for is compared with all there are.
+    known == typed
+        || (known.len() == typed.len()
+            && typed.starts_with("--")
+            && known.bytes().map(hyphen).eq(typed.bytes().map(hyphen)))
 }

@@ -96,7 +96,7 @@ impl Folder<'_> {
         if !self.has(name) {
             return;
         }
-        let size = std::fs::metadata(&path).map_or(0, |found| found.len());
+        let size = owner::metadata(&path).map_or(0, |found| found.len());
         if let Some(pointer) = Pointer::at(&path, size) {
             return report.problem(rules::WEIGHTS_POINTER, name, pointer.words(), FETCH);
         }
@@ -139,7 +139,7 @@ impl Folder<'_> {
         }
         for name in &names {
             let path = self.path.join(name);
-            match std::fs::metadata(&path) {
+            match owner::metadata(&path) {
                 Ok(found) => look_at_pickle(&path, name, found.len(), report),
                 Err(error) => {
                     report.format = Format::Pytorch;

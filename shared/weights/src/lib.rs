@@ -50,7 +50,7 @@ pub fn shape_of(folder: &Path) -> Shape {
 #[must_use]
 pub fn look(path: &Path, asked: Asked) -> Report {
     let mut report = Report::new(path);
-    match std::fs::metadata(path) {
+    match owner::metadata(path) {
         Err(error) => report.problem(
             rules::MODEL_UNREADABLE,
             "",

@@ -32,13 +32,13 @@ pub struct Listed {
     pub hub_sha256: Option<String>,
 }
 
-/// A model's folder, the name of its manifest in it, and its files by name. Hidden folders, the manifest and the signature
-/// are no part of the model.
+/// A model's folder, the name of its manifest in it, and its files by name. Hidden folders, the manifest, what a
+/// killed run has left of one, and the signature are no part of the model.
 ///
 /// # Errors
 /// What the system says.
 pub fn list(path: &Path) -> io::Result<(PathBuf, String, Vec<Listed>)> {
-    if path.is_dir() {
+    if owner::is_dir(path) {
         let mut files = Vec::new();
         descend(path, "", DEPTH, &mut files)?;
         files.retain(|file| file.name != MANIFEST && file.name != SIGNATURE);
@@ -58,8 +58,12 @@ fn no_text() -> io::Error {
 fn descend(root: &Path, below: &str, depth: u32, files: &mut Vec<Listed>) -> io::Result<()> {
     for name in Dir::open(&root.join(below))?.names()? {
         let name = name.into_string().map_err(|_| no_text())?;
+        // It may be gone in a moment.
+        if below.is_empty() && owner::is_draft_of(MANIFEST, &name) {
+            continue;
+        }
         let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
-        let entry = std::fs::symlink_metadata(root.join(&path))?;
+        let entry = owner::symlink_metadata(root.join(&path))?;
         if entry.is_dir() {
             if depth > 0 && !name.starts_with('.') {
                 descend(root, &path, depth - 1, files)?;
@@ -76,7 +80,7 @@ fn descend(root: &Path, below: &str, depth: u32, files: &mut Vec<Listed>) -> io:
 
 fn listed(root: &Path, name: &str) -> io::Result<Listed> {
     let path = root.join(name);
-    let found = std::fs::metadata(&path).map_err(|error| about(name, &error))?;
+    let found = owner::metadata(&path).map_err(|error| about(name, &error))?;
     if !found.is_file() {
         return Err(io::Error::other(format!("{name} is no file")));
     }
@@ -98,7 +102,7 @@ fn about(name: &str, error: &io::Error) -> io::Error {
 
 /// In the hub's cache a large file is a link to one that is named by its hash.
 fn of_blob(path: &Path) -> Option<String> {
-    let target = std::fs::read_link(path).ok()?;
+    let target = owner::read_link(path).ok()?;
     let in_blobs = target.parent()?.file_name()? == "blobs";
     hash(target.file_name()?.to_str()?).filter(|_| in_blobs)
 }

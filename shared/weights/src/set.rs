@@ -116,10 +116,10 @@ fn look_at_shard(path: &Path, name: &str, report: &mut Report) -> Option<Header>
 
 /// Open a file of weights, unless there is something else in its place.
 pub(crate) fn open(path: &Path, name: &str, report: &mut Report) -> Option<(File, u64)> {
-    let size = match std::fs::metadata(path) {
+    let size = match owner::metadata(path) {
         Ok(found) => found.len(),
-        Err(error) if std::fs::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink()) => {
-            let target = std::fs::read_link(path).unwrap_or_default();
+        Err(error) if owner::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink()) => {
+            let target = owner::read_link(path).unwrap_or_default();
             let what = format!("it is a link to {}: {}", target.display(), tool::io_text(&error));
             report.problem(
                 rules::WEIGHTS_MISSING,

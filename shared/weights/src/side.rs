@@ -56,7 +56,7 @@ pub(crate) fn look(folder: &Folder<'_>, asked: Asked, report: &mut Report) {
 /// A file that is there can be read, and is what it is named.
 fn look_at_one(folder: &Folder<'_>, name: &str, report: &mut Report) {
     let path = folder.path.join(name);
-    let size = match std::fs::metadata(&path) {
+    let size = match owner::metadata(&path) {
         Ok(found) => found.len(),
         Err(error) => return report.problem(rules::MODEL_FILES, name, tool::io_text(&error), BRING),
     };

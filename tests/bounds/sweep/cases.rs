@@ -1,5 +1,5 @@
 //! The tools, each with what has to be there before, and what has come of it where it says that all is done.
-use crate::kit::{Fake, Keeping, Output, Sandbox, fixture, wait_for};
+use crate::kit::{Fake, Keeping, Loopback, Output, Sandbox, fixture, wait_for};
 use serde_json::Value;
 use std::fs;
 use std::time::Duration;
@@ -8,25 +8,27 @@ use std::time::Duration;
 pub(crate) enum World {
     Alone(Sandbox),
     Kept(Keeping),
+    /// With what serves its packages.
+    Served(Sandbox, #[expect(dead_code, reason = "it ends with the test")] Loopback),
 }
 
 impl World {
     pub(crate) fn sandbox(&self) -> &Sandbox {
         match self {
-            Self::Alone(sandbox) => sandbox,
+            Self::Alone(sandbox) | Self::Served(sandbox, _) => sandbox,
             Self::Kept(keeping) => &keeping.sandbox,
         }
     }
 
     fn keeping(&self) -> &Keeping {
         match self {
-            Self::Alone(_) => panic!("nothing is kept here"),
             Self::Kept(keeping) => keeping,
+            _ => panic!("nothing is kept here"),
         }
     }
 }
 
-type Check = fn(&World, &Output) -> Result<(), String>;
+pub(super) type Check = fn(&World, &Output) -> Result<(), String>;
 
 /// One tool, one way to call it.
 pub(crate) struct Case {
@@ -34,6 +36,10 @@ pub(crate) struct Case {
     pub(crate) world: World,
     /// It asks servers, and starts no program.
     pub(crate) asks: bool,
+    /// It starts programs that take seconds.
+    pub(crate) heavy: bool,
+    /// Its folder `volume` has to be one.
+    pub(crate) volume: bool,
     /// Words, with `< FILE` and `> FILE`.
     pub(crate) command: &'static str,
     pub(crate) before: fn(&World),
@@ -69,11 +75,12 @@ pub(crate) fn all() -> Vec<Case> {
     cases.extend(installing());
     cases.extend(caching());
     cases.extend(files());
+    cases.extend(super::more::light());
     cases
 }
 
 #[expect(clippy::too_many_arguments, reason = "the columns of a table")]
-fn case(
+pub(super) fn case(
     name: &'static str,
     world: World,
     command: &'static str,
@@ -83,27 +90,27 @@ fn case(
 ) -> Case {
     let asks = ["iprobe", "ichat"].iter().any(|tool| name.starts_with(tool));
     let finished = if name == "istop" { gone } else { done };
-    Case { name, world, asks, command, before, done, finished, after }
+    Case { name, world, asks, heavy: false, volume: false, command, before, done, finished, after }
 }
 
-fn nothing(_: &World) {}
+pub(super) fn nothing(_: &World) {}
 
 fn nothing_said(_: &World, output: &Output) -> Result<(), String> {
     must(output.stdout.is_empty(), "it writes something")
 }
 
-fn must(holds: bool, why: &str) -> Result<(), String> {
+pub(super) fn must(holds: bool, why: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(why.to_owned()) }
 }
 
 /// Every record of the output; a torn line is wrong.
-fn records(output: &Output, kind: &str) -> Result<Vec<Value>, String> {
+pub(super) fn records(output: &Output, kind: &str) -> Result<Vec<Value>, String> {
     let parsed: Result<Vec<Value>, _> = output.stdout.lines().map(serde_json::from_str).collect();
     let found = parsed.map_err(|error| format!("its output is torn: {error}"))?;
     Ok(found.into_iter().filter(|record| record["kind"] == kind).collect())
 }
 
-fn exactly(output: &Output, kind: &str, count: usize) -> Result<(), String> {
+pub(super) fn exactly(output: &Output, kind: &str, count: usize) -> Result<(), String> {
     let found = records(output, kind)?.len();
     must(found == count, &format!("{found} records '{kind}', not {count}"))
 }

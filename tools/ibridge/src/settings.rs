@@ -2,6 +2,7 @@
 use crate::access::Access;
 use crate::upstream::Address;
 use record::{Bridge, Record};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -137,14 +138,23 @@ impl Settings {
     }
 }
 
+/// All of what `ienv bridge` writes is a few lines.
+const CONTRACT_BYTES: u64 = 1 << 20;
+
 /// The bridge's part of the environment contract.
 pub(crate) fn contract() -> Result<Bridge, Failure> {
     let ienv = child::sibling("ienv")?;
     let what = || format!("cannot run {}", ienv.display());
-    let output = Command::new(&ienv).arg("bridge").stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let output = output.map_err(|error| Failure::io(Code::Unmet, what(), &error))?;
+    let cannot = |error| Failure::io(Code::Unmet, what(), &error);
+    let mut command = Command::new(&ienv);
+    command.arg("bridge").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(cannot)?;
+    let mut text = Vec::new();
+    let read = child.stdout.take().map_or(Ok(0), |output| output.take(CONTRACT_BYTES).read_to_end(&mut text));
+    let status = child.wait().map_err(cannot)?;
+    read.map_err(cannot)?;
     let mut failed = None;
-    let mut lines = record::Reader::new(output.stdout.as_slice());
+    let mut lines = record::Reader::new(text.as_slice());
     while let Some(line) = lines.read()? {
         match line.record {
             Some(Record::Bridge(bridge)) => return Ok(bridge),
@@ -157,6 +167,6 @@ pub(crate) fn contract() -> Result<Bridge, Failure> {
             let failure = Failure::new(Code::Unmet, failed.what, failed.cause);
             Failure { hint: failed.hint, ..failure }
         }
-        None => Failure::new(Code::Unmet, what(), format!("it wrote no 'bridge' record: {}", output.status)),
+        None => Failure::new(Code::Unmet, what(), format!("it wrote no 'bridge' record: {status}")),
     })
 }

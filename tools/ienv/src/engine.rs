@@ -166,7 +166,7 @@ fn llama_cpp(env: &mut Env, general: &General<'_>, ledger: &mut Ledger<'_>) {
 
 /// Where llama.cpp is installed and where copies of its archives are kept, when no variable says.
 fn llama_cpp_places(workspace: &Path, app: &Path) -> (PathBuf, Option<PathBuf>) {
-    if app.is_dir() {
+    if owner::is_dir(app) {
         (app.join("llama-cpp"), Some(app.join("cache")))
     } else {
         (workspace.join("llama-cpp-pkg"), None)

@@ -151,10 +151,10 @@ pub(crate) fn installed(dir: &Path) -> Option<(Road, PathBuf)> {
     if let Some(road) = marked(dir) {
         return Some((road, marker));
     }
-    if env.is_dir() {
+    if owner::is_dir(&env) {
         return Some((Road::Bundle, env));
     }
-    pixi.is_dir().then_some((Road::Cache, pixi))
+    owner::is_dir(&pixi).then_some((Road::Cache, pixi))
 }
 
 const MARKER: &str = ".installed-from.json";

@@ -60,7 +60,7 @@ fn marked(home: &Path) -> Option<Installed> {
 /// `bin/llama-server` without any of our folders, described by the old marker where there is one.
 fn left_by_an_older_tool(engine: Engine, home: &Path) -> Option<Installed> {
     let executable = home.join(SERVER);
-    if engine != Engine::LlamaCpp || !executable.is_file() {
+    if engine != Engine::LlamaCpp || !owner::is_file(&executable) {
         return None;
     }
     let marker: Value = owner::read_file(&home.join(".installed-from.json"), CEILING_BYTES)

@@ -137,7 +137,7 @@ fn act(args: &Args, wanted: &Wanted<'_>, handed: Handed, io: &mut Io) -> Result<
     match install(args, wanted, handed) {
         Ok(Found::Installed(mut installed, warnings)) => {
             // What was pruned since is nothing to roll back to.
-            installed.previous.take_if(|previous| !previous.exists());
+            installed.previous.take_if(|previous| !owner::exists(previous));
             warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
             io.write(*installed)
         }
@@ -232,7 +232,7 @@ fn may_run_in(env: &Env, folder: &Path) -> Result<(), Failure> {
 
 fn roll_back(args: &Args, folder: &Path) -> Result<Found, Failure> {
     let begun = Instant::now();
-    let Some(home) = home::Home::find(folder)?.filter(|home| home.installs().is_dir()) else {
+    let Some(home) = home::Home::find(folder)?.filter(|home| owner::is_dir(home.installs())) else {
         let what = format!("cannot roll back {}", folder.display());
         return Err(Failure::new(Code::Unmet, what, "nothing of ours is installed there"));
     };

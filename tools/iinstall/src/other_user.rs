@@ -59,7 +59,7 @@ fn records(wanted: &Wanted<'_>) -> Vec<Record> {
 
 /// Where an install of this folder may be: in it, and where its links lead the user to.
 fn roots(home: &Path, user: &User) -> Vec<PathBuf> {
-    let real = user.act(|| [home.canonicalize(), home.join(INSTALLS).canonicalize()]);
+    let real = user.act(|| [owner::canonicalize(home), owner::canonicalize(home.join(INSTALLS))]);
     let real = real.into_iter().flatten().flatten();
     std::iter::once(home.to_owned()).chain(real).collect()
 }

@@ -14,7 +14,7 @@ pub(crate) fn ask(install: &Install) {
     let lacks = profile.imports.iter().any(|name| !record.checks.contains_key(*name));
     let module = profile.module.map(|(_, module)| module);
     let program = if module.is_some() { &record.python } else { &record.executable };
-    let Some(program) = program.as_deref().filter(|_| !lacks && !file.exists()) else { return };
+    let Some(program) = program.as_deref().filter(|_| !lacks && !owner::exists(&file)) else { return };
     let speaker = Speaker {
         program,
         library_dir: record.library_dir.as_deref(),

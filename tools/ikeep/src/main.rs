@@ -84,7 +84,7 @@ fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Eng
     let install = plan.install_path.as_deref().map(hold_install).transpose()?;
     processes::adopt_orphans().map_err(|error| unmet("cannot become a subreaper", error))?;
     processes::leave_closed_folder();
-    let events = Events::listen().map_err(|error| unavailable("cannot listen to signals", &error))?;
+    let events = Events::listen().map_err(|error| tool::thread::no_signals(&error))?;
     place.write_order(&order)?;
     ::log::info!("holds the lock; from here on its log {} says what happens", plan.log_file.display());
     let log = open_log(&order, &events)?;

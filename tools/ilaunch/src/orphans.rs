@@ -52,11 +52,15 @@ fn sweep(plans: &[Plan]) -> Vec<Result<Swept, Failure>> {
             found => Ok(found),
         })
         .collect();
-    let swept = tool::thread::each("sweep", &all, |lost| match lost {
-        Ok(lost) => lost.as_ref().map_or_else(|| Ok(Swept::default()), Lost::sweep),
+    // Most starts have nobody to sweep, and need no thread for it.
+    let found: Vec<&Lost> = all.iter().filter_map(|lost| lost.as_ref().ok()?.as_ref()).collect();
+    let mut swept = tool::thread::each("sweep", &found, |lost| lost.sweep()).into_iter();
+    let of = |lost: &Result<Option<Lost>, Failure>| match lost {
+        Ok(None) => Ok(Swept::default()),
+        Ok(Some(_)) => swept.next().unwrap_or_else(|| Err(tool::thread::no_answer("sweep")))?,
         Err(failure) => Err(failure.clone()),
-    });
-    swept.into_iter().map(|swept| swept.and_then(|swept| swept)).collect()
+    };
+    all.iter().map(of).collect()
 }
 
 /// Starts whose keeper has gone without a last word.

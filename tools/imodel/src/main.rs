@@ -181,7 +181,7 @@ fn alone(
 fn role_of(path: &Path) -> Role {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match () {
-        () if path.join("adapter_config.json").is_file() => Role::Lora,
+        () if owner::is_file(path.join("adapter_config.json")) => Role::Lora,
         () if name.starts_with("mmproj") => Role::Mmproj,
         () => Role::Model,
     }

@@ -55,7 +55,7 @@ impl Reader {
 
 /// Who made an entry that is no folder.
 fn made_by(path: &Path) -> Option<Owner> {
-    let uid = std::fs::symlink_metadata(path).ok()?.uid();
+    let uid = owner::symlink_metadata(path).ok()?.uid();
     let user = User::named(&uid.to_string()).ok().flatten()?;
     Some(user.owner().clone())
 }

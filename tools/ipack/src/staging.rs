@@ -65,9 +65,7 @@ impl Staging {
         let (output, changing) = (output.to_owned(), Arc::default());
         let staging = Self { dir: dir.clone(), output, changing, others: Others::here(), _lock: lock };
         staging.empty().map_err(|error| cannot(&error))?;
-        staging
-            .remove_on_signal()
-            .map_err(|error| tool::thread::unavailable("cannot listen to signals", &error))?;
+        staging.remove_on_signal().map_err(|error| tool::thread::no_signals(&error))?;
         Ok(staging)
     }
 

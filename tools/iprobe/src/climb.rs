@@ -122,7 +122,8 @@ impl Climb {
             Rung::Answering => self.answer(limit),
             Rung::Correct => self.agree(limit),
         };
-        let answer = if *next > Rung::Alive { self.by_ours(answer, port_is_ours) } else { answer };
+        let last = *next == self.goal;
+        let answer = if *next > Rung::Alive { self.by_ours(answer, last, port_is_ours) } else { answer };
         let (url, rung) = (self.target.url(), next.id());
         match answer {
             Ok(()) => {
@@ -143,15 +144,17 @@ impl Climb {
         Ok(if *next == self.goal { Step::There } else { Step::Higher })
     }
 
-    /// What somebody else answers says nothing of the engine, be it good or bad. While nothing changes, that is looked at
-    /// now and then only.
+    /// What somebody else answers says nothing of the engine, be it good or bad. That is looked at now and then only: while
+    /// nothing changes, and on the way up where the last look found the engine. What makes it ready is always looked at.
     fn by_ours(
         &mut self,
         answer: Result<(), Why>,
+        last: bool,
         port_is_ours: &dyn Fn() -> Result<(), String>,
     ) -> Result<(), Why> {
         let lately = self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY);
-        if lately && matches!(answer, Err(Why::NotYet(_))) {
+        let on_the_way = answer.is_ok() && !last && self.foreign.is_none();
+        if lately && (on_the_way || matches!(answer, Err(Why::NotYet(_)))) {
             return self.foreign.clone().map_or(answer, |who| Err(Why::Foreign(who)));
         }
         self.looked = Some(Instant::now());

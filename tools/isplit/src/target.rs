@@ -76,8 +76,7 @@ impl Target {
         drop(std::fs::remove_dir_all(&path));
         let staging = Arc::new(Staging { path, made, changing: Mutex::new(()) });
         let target = Self { dir: dir.to_owned(), name: name.to_owned(), staging, _lock: lock };
-        remove_on_signal(&target.staging)
-            .map_err(|error| tool::thread::unavailable("cannot listen to signals", &error))?;
+        remove_on_signal(&target.staging).map_err(|error| tool::thread::no_signals(&error))?;
         let changing = target.staging.change();
         std::fs::create_dir(&target.staging.path).map_err(|error| cannot(&error))?;
         drop(changing);

@@ -121,8 +121,8 @@ fn climb(place: &Directory, target: Target, plan: Option<&Plan>) -> (Option<Rung
 fn is_stale(plan: &Plan) -> bool {
     let Some(install) = &plan.install_path else { return false };
     let current = install.parent().and_then(Path::parent).map(|home| home.join("current"));
-    let current = current.and_then(|current| current.canonicalize().ok());
-    current.is_some_and(|current| install.canonicalize().map_or(true, |install| install != current))
+    let current = current.and_then(|current| owner::canonicalize(current).ok());
+    current.is_some_and(|current| owner::canonicalize(install).map_or(true, |install| install != current))
 }
 
 fn since(unix: f64) -> f64 {

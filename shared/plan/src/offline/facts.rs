@@ -63,13 +63,13 @@ impl<'a> Facts<'a> {
         folders.extend(homes.map(|home| Path::new(home).join("bin")));
         folders.extend(self.prefix.iter().map(|prefix| prefix.join("bin")));
         folders.push("/usr/local/cuda/bin".into());
-        folders.iter().any(|folder| folder.join(program).is_file())
+        folders.iter().any(|folder| owner::is_file(folder.join(program)))
     }
 }
 
 /// Whether there is a GPU that the engine could use: elsewhere what only matters on one says nothing.
 fn on_a_gpu(facts: &Facts<'_>) -> bool {
-    facts.plan.gpu_ids != "none" && Path::new("/dev/nvidiactl").exists()
+    facts.plan.gpu_ids != "none" && owner::exists("/dev/nvidiactl")
 }
 
 /// Versions by the folders `NAME-VERSION.dist-info`, whose names have underscores.
@@ -101,7 +101,7 @@ pub(super) fn tiktoken(facts: &Facts<'_>) -> Option<String> {
         return None;
     }
     match facts.variable("TIKTOKEN_ENCODINGS_BASE") {
-        Some(folder) if Path::new(folder).join(FILE).is_file() => None,
+        Some(folder) if owner::is_file(Path::new(folder).join(FILE)) => None,
         Some(folder) => Some(format!("TIKTOKEN_ENCODINGS_BASE is {folder}, which has no {FILE}")),
         None if facts.variable("TIKTOKEN_RS_CACHE_DIR").is_some() => None,
         None => {
@@ -197,7 +197,7 @@ pub(super) fn port_privileged(facts: &Facts<'_>) -> Option<String> {
 }
 
 pub(super) fn log_space(facts: &Facts<'_>) -> Option<String> {
-    let folder = facts.plan.log_file.ancestors().skip(1).find(|folder| folder.is_dir())?;
+    let folder = facts.plan.log_file.ancestors().skip(1).find(|folder| owner::is_dir(folder))?;
     let found = statvfs(folder).ok()?;
     let free = found.f_bavail.saturating_mul(found.f_frsize);
     let wanted = facts.plan.control.log_max_mib << 20;
