@@ -180,3 +180,30 @@ fn a_pack_of_what_another_machine_lacks_holds_that_alone_and_is_taken_into_its_c
     drop(sandbox.sh(&format!("{pack} -o none.tar --have new.tar")).exits(65));
     drop(sandbox.sh(&format!("{pack} -o none.sh --have have --create-executable")).exits(2));
 }
+
+#[test]
+fn what_could_not_be_looked_at_is_neither_called_damaged_nor_moved() {
+    let mut sandbox = super::real();
+    drop(verify(&sandbox, "--deep --platform linux-64").exits(0));
+    let before = sandbox.sh("find cache | sort").exits(0).stdout;
+    for options in ["--deep", "--deep --repair", "--deep --bring template"] {
+        let script = format!("ienv sglang > env; ulimit -n 4; icache --platform linux-64 {options} < env");
+        let output = sandbox.sh(&script).exits(75);
+        assert_eq!(gaps(&output), [""; 0], "{options}");
+        let cause = output.one("failed")["cause"].clone();
+        assert!(cause.as_str().unwrap().contains("Too many open files"), "{cause}");
+        assert_eq!(sandbox.sh("find cache | sort").exits(0).stdout, before, "{options}");
+    }
+    if !is_root() {
+        return;
+    }
+    // What is closed to the user who installs may be whole.
+    sandbox.set("AUTO_INFER_SGLANG_USER", "nobody");
+    let close = "chmod -R a+rX,a-w . ; chmod 600 cache/conda/rattler/pkgs/tinylib-1.0-h1111111_0/lib/*";
+    drop(sandbox.sh(close).exits(0));
+    let told = verify(&sandbox, "--platform linux-64 --deep").exits(1);
+    assert_eq!(gaps(&told), ["tinylib damaged"], "{}", told.transcript());
+    let failed = verify(&sandbox, "--platform linux-64 --deep --repair").exits(69).one("failed");
+    assert!(failed["hint"].as_str().unwrap().contains("what is closed may be whole"), "{failed}");
+    assert_eq!(sandbox.sh("find cache | sort").exits(0).stdout, before);
+}

@@ -21,6 +21,7 @@ mod reader;
 mod sdist;
 mod setting;
 mod survey;
+mod unseen;
 
 use clap::Parser;
 use crossing::Crossing;
@@ -114,11 +115,13 @@ fn consider(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Res
 fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Result<Option<Failure>, Failure> {
     let survey = survey::Survey::of(args, env, warmed)?;
     let mut result = survey.run()?;
+    unseen::refuse(&result, &survey, args.repair || args.bring.is_some())?;
     let crossing = Crossing { args, survey: &survey };
     if crossing.bring(&mut result)? {
         // What was found first tells nothing of what is there now.
         let warnings = std::mem::take(&mut result.warnings);
         result = survey.run()?;
+        unseen::refuse(&result, &survey, false)?;
         result.warnings.extend(warnings.into_iter().filter(|warning| warning.rule == crossing::NOT_BROUGHT));
     }
     let repaired = crossing.repair(&mut result)?;
@@ -128,7 +131,7 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
     // What was fetched just now and is not there was not to be kept.
     let unkept = warmed.is_some()
         && result.gaps.iter().any(|gap| gap.source == "pypi" && gap.reason == "missing" && gap.blocks);
-    let closed = result.gaps.iter().filter_map(|gap| gap.detail.as_ref()).any(|it| it.ends_with(CLOSED));
+    let closed = unseen::first(&result.gaps, unseen::CLOSED).is_some();
     result.gaps.into_iter().try_for_each(|gap| io.write(gap))?;
     io.write(result.cache)?;
     if let Some(failure) = result.failure {
@@ -152,9 +155,6 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
 /// pixi had it a moment ago.
 const NO_STORE: &str = "pixi fetched it and kept nothing: its index says 'Cache-Control: no-store'; use a mirror that lets it be \
                         kept, or --missing and --bring";
-
-/// What the system says of what we may not read: that may be whole.
-const CLOSED: &str = "Permission denied";
 
 fn hint(closed_to: Option<String>, platforms: &[String]) -> String {
     let open = closed_to.map(|user| format!("let {user} read the cache, with chmod -R a+rX; "));

@@ -87,6 +87,12 @@ pub(crate) fn is_folder(path: &Path) -> Result<bool, Fault> {
     }
 }
 
+/// Whether nothing is there, which is more than that it cannot be looked at.
+fn is_missing(path: &Path) -> bool {
+    let missing = |kind| matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    path.metadata().is_err_and(|error| missing(error.kind()))
+}
+
 fn closed(path: &Path, error: &io::Error) -> Fault {
     Fault::new("damaged", path, format!("cannot be read: {}", tool::io_text(error)))
 }
@@ -199,7 +205,7 @@ fn look_up_pypi(stores: &Stores, package: &Pypi) -> Result<Found, Fault> {
 
 fn look_up_wheel(wheels: &Wheels, package: &Pypi) -> Result<Found, Fault> {
     let candidates = wheels.pointers(package);
-    let Some(path) = candidates.iter().find(|path| path.exists()).or(candidates.first()) else {
+    let Some(path) = candidates.iter().find(|path| !is_missing(path)).or(candidates.first()) else {
         return Err(Fault::unprovable("its file name is not a wheel's"));
     };
     let pointer = Pointer::read(path).map_err(|error| match error.kind() {

@@ -46,7 +46,7 @@ impl<'a> Setting<'a> {
         // Each store may lie elsewhere, behind a link.
         let stores = [self.env.conda_pkgs_dir.as_deref(), self.env.uv_cache_dir.as_deref()];
         let mut folders = std::iter::once(cache_root).chain(stores.into_iter().flatten());
-        let lost = folders.find(|folder| folder.exists() && store::on_container_layer(folder));
+        let lost = folders.find(|folder| owner::exists(folder) && store::on_container_layer(folder));
         if let Some(folder) = lost {
             let what = format!("{} is on the container's own layer", folder.display());
             let hint = "it goes away with the container; mount a volume there";
@@ -117,7 +117,7 @@ impl<'a> Setting<'a> {
             // rattler goes by the mode of its folder, whoever it is that asks.
             let closed = |path: &Path| {
                 wanted.contains(Access::WRITE_OK)
-                    && path.metadata().is_ok_and(|stat| stat.is_dir() && stat.permissions().readonly())
+                    && owner::metadata(path).is_ok_and(|stat| stat.is_dir() && stat.permissions().readonly())
             };
             let refusal = |path: &PathBuf| match child::permitted(path, wanted) {
                 Ok(()) if closed(path) => Some((path.clone(), rustix::io::Errno::ACCESS.into())),

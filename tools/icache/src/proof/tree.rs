@@ -2,7 +2,7 @@
 use crate::program::{self, Program};
 use sha2::{Digest, Sha256};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How a file looked: when none of it changed, the file did not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,12 @@ impl Tree {
             _ => None,
         };
         self.items.iter().find_map(|item| Some((self.root.join(&item.path), cause(&item.kind)?)))
+    }
+
+    /// The folder at or above a path that could not be read.
+    pub(super) fn unread_above(&self, path: &Path) -> Option<&Item> {
+        let above = |item: &&Item| matches!(item.kind, Kind::Unreadable(_)) && path.starts_with(&item.path);
+        self.items.iter().find(above)
     }
 
     /// Size of the files whose hash is not known.
