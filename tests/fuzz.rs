@@ -8,6 +8,7 @@ mod archives;
 mod crates;
 mod luck;
 mod tools;
+mod weights;
 
 pub(crate) use luck::Luck;
 

@@ -1,13 +1,16 @@
 //! imodel: models of every kind, whole and damaged in every way, judged from their headers.
+mod compared;
 mod filter;
 pub(crate) mod folders;
 mod gguf;
 mod huge;
 mod manifest;
 mod real;
+mod signed;
 mod suggest;
 mod tensors;
 
+pub(crate) use compared::with_a_number;
 pub(crate) use gguf::Gguf;
 pub(crate) use tensors::Tensors;
 

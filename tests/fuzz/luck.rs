@@ -50,7 +50,7 @@ impl Luck {
     }
 
     /// A few changes: bits, bytes, stretches that go, come twice, change places or are from another input, tokens, an end.
-    pub(super) fn change(&mut self, input: &[u8], other: &[u8], tokens: &[&str]) -> Vec<u8> {
+    pub(crate) fn change(&mut self, input: &[u8], other: &[u8], tokens: &[&str]) -> Vec<u8> {
         let mut bytes = input.to_vec();
         for _ in 0..1 + self.below(4) {
             let at = self.stretch(bytes.len());

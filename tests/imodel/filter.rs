@@ -5,7 +5,7 @@ use crate::pipeline::sandbox_with_engine;
 use serde_json::{Value, json};
 
 /// A plan that nobody starts.
-fn plan(sandbox: &Sandbox, engine: &str, model: &str, args: &[&str]) -> Value {
+pub(super) fn plan(sandbox: &Sandbox, engine: &str, model: &str, args: &[&str]) -> Value {
     let model = sandbox.path(model);
     json!({"kind": "plan", "engine": engine, "instance": "a", "workspace": sandbox.path("w"), "config": "/c.toml",
         "config_sha256": "00", "program": "/bin/false", "args": args, "env_set": {}, "host": "127.0.0.1", "port": 1,
@@ -132,6 +132,38 @@ fn a_table_is_for_people() {
     imodel: hint: copy it again from where it is whole, and compare the hashes
     [exit 1]
     ");
+}
+
+#[test]
+fn weights_that_do_not_fit_the_gpus_are_not_loaded() {
+    let sandbox = Sandbox::new();
+    let huge = |dtype: &str, bytes: usize, elements: u64| {
+        folders::write_to(&sandbox, "m");
+        let mut file = Tensors::of(&[]);
+        file.add("c", dtype, &[elements], bytes);
+        let path = sandbox.write("m/model-00002-of-00002.safetensors", file.head());
+        let length = (file.head().len() + bytes) as u64;
+        std::fs::File::options().write(true).open(path).unwrap().set_len(length).unwrap();
+    };
+    // The GPUs have 81,559 MiB each.
+    crate::iplan::gpus(&sandbox, 2);
+    let path = format!("{}:$PATH", sandbox.text("bin"));
+    let run = |engine: &str, args: &[&str], allow: &str| {
+        let mut plan = plan(&sandbox, engine, "m", args);
+        plan["control"]["allow"] = json!([allow, "weights_sparse"]);
+        sandbox.write("plan.jsonl", format!("{plan}\n"));
+        sandbox.sh(&format!("PATH={path} imodel < plan.jsonl"))
+    };
+    huge("BF16", 100 << 30, 50 << 30);
+    let failed = run("vllm", &[], "").exits(69).one("failed");
+    assert_eq!(failed["class"], "weights_memory");
+    assert_eq!(failed["cause"], "each of 1 has to take 102400 MiB of weights, and has 81559 MiB");
+    assert!(run("vllm", &["--tensor-parallel-size", "2"], "").exits(0).all("failed").is_empty());
+    assert!(run("sglang", &["--cpu-offload-gb", "40"], "").exits(0).all("failed").is_empty());
+    assert!(run("vllm", &[], "weights_memory").exits(0).all("failed").is_empty());
+    // Loaded with 16 bits, it is half as large.
+    huge("F32", 100 << 30, 25 << 30);
+    assert!(run("sglang", &[], "").exits(0).all("failed").is_empty());
 }
 
 #[test]

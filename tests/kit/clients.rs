@@ -1,4 +1,4 @@
-//! Real clients of the two APIs, from PyPI and npm, got once and kept in the user's cache folder.
+//! Real clients of the two APIs, and real readers of models, from PyPI and npm, got once and kept in the user's cache folder.
 use super::{not_run, root};
 use std::path::PathBuf;
 use std::process::Command;

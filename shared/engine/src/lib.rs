@@ -5,8 +5,11 @@
 mod bridge;
 mod flag;
 mod llama_cpp;
+mod named;
 mod sglang;
 mod vllm;
+
+pub use named::Flags;
 
 use std::time::Duration;
 

@@ -31,7 +31,7 @@ struct Rule {
 const PYTHON: &[Engine] = &[Engine::Vllm, Engine::Sglang];
 const ALL: &[Engine] = &[Engine::LlamaCpp, Engine::Vllm, Engine::Sglang];
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     Rule {
         id: rules::TIKTOKEN,
         engines: &[Engine::Vllm],
@@ -94,6 +94,15 @@ const RULES: [Rule; 10] = [
         stops: false,
         hint: "give the container more, as in: docker run --shm-size 16g",
         source: "https://docs.vllm.ai/en/latest/deployment/docker.html",
+    },
+    Rule {
+        id: rules::MODEL_NOT_LOCAL,
+        engines: ALL,
+        before: "",
+        test: facts::remote_names,
+        stops: false,
+        hint: "name each by its absolute path: offline it is found only if the engine's own cache has it",
+        source: "https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables",
     },
     Rule {
         id: rules::OWN_CODE,

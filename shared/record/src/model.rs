@@ -61,6 +61,9 @@ pub struct Model {
     /// The manifest that was written, or that the files were compared with.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub manifest: Option<PathBuf>,
+    /// The signature that the files were compared with, where it is one of a key that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub signature: Option<PathBuf>,
     /// Bytes that were read to hash them; absent where nothing was hashed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hashed_bytes: Option<u64>,

@@ -11,8 +11,9 @@ pub const MANIFEST: &str = "infer-dev-manifest.json";
 /// The signature that publishers put beside a model.
 pub const SIGNATURE: &str = "model.sig";
 
-const DEPTH: u32 = 8;
+const DEPTH: u32 = 16;
 const FILES: usize = 100_000;
+const NO_TEXT: &str = "its name is no text";
 const METADATA_BYTES: usize = 4096;
 
 /// One file, links followed.
@@ -32,57 +33,94 @@ pub struct Listed {
     pub hub_sha256: Option<String>,
 }
 
-/// A model's folder, the name of its manifest in it, and its files by name. Hidden folders, the manifest, what a
-/// killed run has left of one, and the signature are no part of the model.
+/// The files that are listed for one model.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// The model's folder; of a single file the one that it is in.
+    pub folder: PathBuf,
+    /// The name of the manifest in the folder.
+    pub manifest: String,
+    /// The files by name.
+    pub files: Vec<Listed>,
+    /// What is no file that can be looked at: its name, and why.
+    pub faults: Vec<(String, String)>,
+}
+
+impl Listed {
+    /// Whether it is part of the model: hidden folders, the manifest and the signature are not.
+    #[must_use]
+    pub fn is_of_model(&self) -> bool {
+        let hidden = || self.name.split('/').rev().skip(1).any(|folder| folder.starts_with('.'));
+        self.name != MANIFEST && self.name != SIGNATURE && !hidden()
+    }
+}
+
+/// All files of a model folder, with hidden folders or without, or a file and its parts.
 ///
 /// # Errors
-/// What the system says.
-pub fn list(path: &Path) -> io::Result<(PathBuf, String, Vec<Listed>)> {
+/// What the system says of the folder itself.
+pub fn list(path: &Path, hidden: bool) -> io::Result<Listing> {
+    let mut listing = Listing::default();
     if owner::is_dir(path) {
-        let mut files = Vec::new();
-        descend(path, "", DEPTH, &mut files)?;
-        files.retain(|file| file.name != MANIFEST && file.name != SIGNATURE);
-        files.sort_by(|one, other| one.name.cmp(&other.name));
-        return Ok((path.to_owned(), MANIFEST.to_owned(), files));
+        (listing.folder, listing.manifest) = (path.to_owned(), MANIFEST.to_owned());
+        listing.descend("", hidden, DEPTH)?;
+        listing.files.sort_by(|one, other| one.name.cmp(&other.name));
+        return Ok(listing);
     }
-    let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(no_text)?;
-    let files: io::Result<Vec<Listed>> = siblings(name).iter().map(|name| listed(&folder, name)).collect();
-    Ok((folder, format!("{name}.{MANIFEST}"), files?))
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, NO_TEXT))?;
+    listing.folder = path.parent().unwrap_or(Path::new("/")).to_owned();
+    listing.manifest = format!("{name}.{MANIFEST}");
+    siblings(name).iter().for_each(|name| listing.add(name));
+    Ok(listing)
 }
 
-fn no_text() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "its name is no text")
-}
-
-fn descend(root: &Path, below: &str, depth: u32, files: &mut Vec<Listed>) -> io::Result<()> {
-    for name in Dir::open(&root.join(below))?.names()? {
-        let name = name.into_string().map_err(|_| no_text())?;
-        // It may be gone in a moment.
-        if below.is_empty() && owner::is_draft_of(MANIFEST, &name) {
-            continue;
+impl Listing {
+    fn add(&mut self, name: &str) {
+        match listed(&self.folder, name) {
+            Ok(file) => self.files.push(file),
+            Err(error) => self.fault(name, tool::io_text(&error)),
         }
-        let path = if below.is_empty() { name.clone() } else { format!("{below}/{name}") };
-        let entry = owner::symlink_metadata(root.join(&path))?;
-        if entry.is_dir() {
-            if depth > 0 && !name.starts_with('.') {
-                descend(root, &path, depth - 1, files)?;
+    }
+
+    fn fault(&mut self, name: &str, why: String) {
+        self.faults.push((name.to_owned(), why));
+    }
+
+    fn descend(&mut self, below: &str, hidden: bool, depth: u32) -> io::Result<()> {
+        for name in Dir::open(&self.folder.join(below))?.names()? {
+            let shown = name.to_string_lossy();
+            // What a killed run has left of a manifest may be gone in a moment.
+            if below.is_empty() && owner::is_draft_of(MANIFEST, &shown) {
+                continue;
             }
-            continue;
+            let path = if below.is_empty() { shown.into_owned() } else { format!("{below}/{shown}") };
+            if self.files.len() + self.faults.len() >= FILES {
+                return Err(io::Error::other(format!("it has more than {FILES} files")));
+            }
+            let folder = owner::symlink_metadata(self.folder.join(below).join(&name))?.is_dir();
+            if folder && !hidden && path.rsplit('/').next().is_some_and(|name| name.starts_with('.')) {
+                continue;
+            }
+            if name.to_str().is_none() {
+                self.fault(&path, NO_TEXT.to_owned());
+            } else if !folder {
+                self.add(&path);
+            } else if depth == 0 {
+                self.fault(&path, "it is too deep in the model's folder".to_owned());
+            } else if let Err(error) = self.descend(&path, hidden, depth - 1) {
+                self.fault(&path, tool::io_text(&error));
+            }
         }
-        if files.len() >= FILES {
-            return Err(io::Error::other(format!("it has more than {FILES} files")));
-        }
-        files.push(listed(root, &path)?);
+        Ok(())
     }
-    Ok(())
 }
 
 fn listed(root: &Path, name: &str) -> io::Result<Listed> {
     let path = root.join(name);
-    let found = owner::metadata(&path).map_err(|error| about(name, &error))?;
+    let found = owner::metadata(&path)?;
     if !found.is_file() {
-        return Err(io::Error::other(format!("{name} is no file")));
+        return Err(io::Error::other("it is no file"));
     }
     let time = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
     let mtime_ns = time(found.mtime(), found.mtime_nsec());
@@ -94,10 +132,6 @@ fn listed(root: &Path, name: &str) -> io::Result<Listed> {
         inode: found.ino(),
         hub_sha256: of_blob(&path).or_else(|| of_download(root, name, mtime_ns)),
     })
-}
-
-fn about(name: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{name}: {}", tool::io_text(error)))
 }
 
 /// In the hub's cache a large file is a link to one that is named by its hash.

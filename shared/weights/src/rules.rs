@@ -10,10 +10,14 @@ pub const WEIGHTS_CHANGED: &str = "weights_changed";
 pub const WEIGHTS_POINTER: &str = "weights_pointer";
 /// A file that the engine needs beside the weights is missing or damaged.
 pub const MODEL_FILES: &str = "model_files";
+/// The model is not signed with the key that is asked for, or is not what was signed.
+pub const MODEL_SIGNATURE: &str = "model_signature";
 /// The path does not lead to a model of the kind that is asked for.
 pub const MODEL_LAYOUT: &str = "model_layout";
 /// The path cannot be read.
 pub const MODEL_UNREADABLE: &str = "model_unreadable";
+/// The weights are larger than the memory of the GPUs that they are to be on.
+pub const WEIGHTS_MEMORY: &str = "weights_memory";
 /// A warning: a file of weights has holes.
 pub const WEIGHTS_SPARSE: &str = "weights_sparse";
 /// A warning: a download has left unfinished files.
@@ -30,10 +34,11 @@ pub const PROCESSOR: &str = "processor";
 pub const REMOTE_CODE: &str = "remote_code";
 
 /// All of them.
-pub const ALL: [&str; 14] = [
+pub const ALL: [&str; 16] = [
     CHAT_TEMPLATE,
     MODEL_FILES,
     MODEL_LAYOUT,
+    MODEL_SIGNATURE,
     MODEL_UNREADABLE,
     PROCESSOR,
     REMOTE_CODE,
@@ -41,6 +46,7 @@ pub const ALL: [&str; 14] = [
     WEIGHTS_DAMAGED,
     WEIGHTS_DUPLICATE,
     WEIGHTS_LEFTOVER,
+    WEIGHTS_MEMORY,
     WEIGHTS_MISSING,
     WEIGHTS_POINTER,
     WEIGHTS_SPARSE,

@@ -2,16 +2,23 @@
 //!
 //! Reads `plan` records, or the paths of its command line. Writes one `model` record for each model, draft, projector,
 //! adapter and tokenizer that a plan names; an instance whose model is not whole has `failed`.
+mod expected;
 mod hashes;
+mod key;
 mod manifest;
+mod memory;
 mod named;
 mod proof;
 mod reader;
+mod signature;
+mod signed;
 mod suggest;
 mod table;
 mod verdict;
 
 use clap::Parser;
+use key::Key;
+use memory::Gpus;
 use named::Named;
 use proof::Proof;
 use reader::Reader;
@@ -19,7 +26,7 @@ use record::{Engine, Model, Plan, Record, Step};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tool::{Code, Failure, Io, Outcome};
-use weights::{Asked, Role};
+use weights::{Asked, Role, rules};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -36,6 +43,9 @@ struct Args {
     /// Hash all files too, and compare them with the manifest
     #[arg(long)]
     verify: bool,
+    /// Hash all files too, and compare them with the signature, which has to be one of this public key
+    #[arg(long, value_name = "PUB")]
+    key: Vec<PathBuf>,
     /// Hash only files that changed since the pass noted in FILE, and note this pass there
     #[arg(long, value_name = "FILE")]
     since: Option<PathBuf>,
@@ -43,7 +53,7 @@ struct Args {
     #[arg(short, long, value_name = "N")]
     jobs: Option<usize>,
     /// Write a configuration to start from, for this engine, in place of records
-    #[arg(long, value_name = "ENGINE", requires = "paths", conflicts_with_all = ["table", "record", "verify"])]
+    #[arg(long, value_name = "ENGINE", requires = "paths", conflicts_with_all = ["table", "record", "verify", "key"])]
     suggest: Option<Engine>,
 }
 
@@ -55,13 +65,15 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     if args.table || args.suggest.is_some() {
         io.mute();
     }
-    let hashes = args.record || args.verify;
+    let hashes = args.record || args.verify || !args.key.is_empty();
     if args.since.is_some() && !hashes {
         let failure = Failure::new(Code::Usage, "--since alone does nothing", "nothing is hashed");
-        return Err(failure.hint("add --verify or --record"));
+        return Err(failure.hint("add --verify, --record or --key"));
     }
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let proof = hashes.then_some(Proof { record: args.record, since: args.since, jobs });
+    let keys = args.key.iter().map(|path| Key::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let Args { record, verify, since, .. } = args;
+    let proof = hashes.then_some(Proof { record, verify, keys, since, jobs });
     let mut failures = Vec::new();
     let looks = match args.paths.is_empty() {
         true => filter(proof.as_ref(), io)?,
@@ -86,10 +98,10 @@ struct Look {
 
 /// The models of the plans that come by.
 fn filter(proof: Option<&Proof>, io: &mut Io) -> Result<Vec<Look>, Failure> {
-    let mut looks = Vec::new();
+    let (mut looks, gpus) = (Vec::new(), Gpus::default());
     while let Some(record) = io.read()? {
         if let Record::Plan(plan) = record {
-            looks.extend(consider(&plan, proof, io)?);
+            looks.extend(consider(&plan, proof, &gpus, io)?);
         }
     }
     io.require("plan", &["iplan", "ienv"])?;
@@ -97,7 +109,7 @@ fn filter(proof: Option<&Proof>, io: &mut Io) -> Result<Vec<Look>, Failure> {
 }
 
 /// Check what a plan names, or say why not.
-fn consider(plan: &Plan, proof: Option<&Proof>, io: &mut Io) -> Result<Vec<Look>, Failure> {
+fn consider(plan: &Plan, proof: Option<&Proof>, gpus: &Gpus, io: &mut Io) -> Result<Vec<Look>, Failure> {
     let subject = (plan.engine, plan.instance.as_str());
     if io.ended(subject) {
         return Ok(Vec::new());
@@ -124,6 +136,10 @@ fn consider(plan: &Plan, proof: Option<&Proof>, io: &mut Io) -> Result<Vec<Look>
         };
         io.write(look.model.clone())?;
         verdict::say(plan, *role, &look.report, io)?;
+        let refused = (*role == Role::Model).then(|| gpus.refuse(plan, &named, &look.report)).flatten();
+        if let Some(failure) = refused.filter(|_| !verdict::is_allowed(plan, rules::WEIGHTS_MEMORY)) {
+            io.fail(subject, failure)?;
+        }
         looks.push(look);
     }
     Ok(looks)
@@ -137,8 +153,10 @@ impl Look {
         let mut report = reader.act(|| weights::look(path, asked))?;
         let proved = proof.map(|proof| proof.of(path, reader, &mut report)).transpose()?;
         let mut model = verdict::record(&report, asked.role, started);
-        model.hashed_bytes = proved.as_ref().map(|proved| proved.hashed_bytes);
-        model.manifest = proved.map(|proved| proved.manifest);
+        if let Some(proved) = proved {
+            model.hashed_bytes = Some(proved.hashed_bytes);
+            (model.manifest, model.signature) = (proved.manifest, proved.signature);
+        }
         Ok(Self { model, report })
     }
 

@@ -1,7 +1,7 @@
 //! `infer-dev-manifest.json` in a model's folder: what its files were when it was recorded.
+use crate::expected::{Expected, Wanted, Words};
 use owner::Dir;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 use tool::{Code, Failure};
@@ -9,7 +9,17 @@ use weights::{Finding, Listed, rules};
 
 /// Each file has some 200 bytes of it.
 const BYTES: usize = 64 << 20;
-const BRING: &str = "bring the file again from where the model was recorded";
+
+const WORDS: Words = Words {
+    rules: (rules::WEIGHTS_MISSING, rules::WEIGHTS_CHANGED),
+    gone: "it is in the manifest, and not here",
+    came: "it is not in the manifest",
+    when: "when it was recorded",
+    hints: (
+        "bring the file again from where the model was recorded",
+        "remove it, or record the model again where it belongs to it",
+    ),
+};
 
 /// Format 1.
 #[derive(Debug, Serialize, Deserialize)]
@@ -76,68 +86,22 @@ impl Manifest {
         written.map_err(|error| cannot(&error))
     }
 
-    /// What differs, before anything is hashed: files that are gone, that came, and that have another size. The others are
-    /// to be hashed.
-    pub(crate) fn compare_names(&self, files: &[Listed]) -> Vec<Finding> {
-        let here: BTreeMap<&str, u64> = files.iter().map(|file| (file.name.as_str(), file.size)).collect();
-        let mut findings = Vec::new();
-        for entry in &self.files {
-            match here.get(entry.path.as_str()) {
-                None => findings.push(finding(
-                    rules::WEIGHTS_MISSING,
-                    &entry.path,
-                    "it is in the manifest, and not here",
-                    BRING,
-                )),
-                Some(size) if *size != entry.size_bytes => {
-                    let what = format!("it has {size} bytes, and {} when it was recorded", entry.size_bytes);
-                    findings.push(finding(rules::WEIGHTS_CHANGED, &entry.path, &what, BRING));
-                }
-                Some(_) => {}
-            }
-        }
-        let known = self.hashes();
-        for file in files.iter().filter(|file| !known.contains_key(file.name.as_str())) {
-            let hint = "remove it, or record the model again where it belongs to it";
-            findings.push(finding(rules::WEIGHTS_CHANGED, &file.name, "it is not in the manifest", hint));
-        }
-        findings
-    }
-
-    /// What differs of files that were hashed.
-    pub(crate) fn compare_hashes<'a>(
-        &self,
-        files: impl Iterator<Item = (&'a Listed, &'a str)>,
-    ) -> Vec<Finding> {
-        let known = self.hashes();
-        let differs = |(file, sha256): (&Listed, &str)| {
-            let recorded = known.get(file.name.as_str())?;
-            let what = format!("its sha256 is {sha256}, and {recorded} when it was recorded");
-            (*recorded != sha256).then(|| finding(rules::WEIGHTS_CHANGED, &file.name, &what, BRING))
+    /// What the files have to be.
+    pub(crate) fn expected(self) -> Expected {
+        let wanted = |entry: Entry| {
+            (entry.path, Wanted { size: Some(entry.size_bytes), sha256: entry.sha256.to_ascii_lowercase() })
         };
-        files.filter_map(differs).collect()
-    }
-
-    /// Whether the file is there and has the size that was recorded.
-    pub(crate) fn is_worth_hashing(&self, file: &Listed) -> bool {
-        self.files.iter().any(|entry| entry.path == file.name && entry.size_bytes == file.size)
-    }
-
-    fn hashes(&self) -> BTreeMap<&str, &str> {
-        self.files.iter().map(|entry| (entry.path.as_str(), entry.sha256.as_str())).collect()
+        Expected { files: self.files.into_iter().map(wanted).collect(), words: &WORDS }
     }
 }
 
 /// Files that are not what the hub's tools noted when they fetched them.
 pub(crate) fn compare_with_hub<'a>(files: impl Iterator<Item = (&'a Listed, &'a str)>) -> Vec<Finding> {
     let differs = |(file, sha256): (&Listed, &str)| {
-        let noted = file.hub_sha256.as_deref()?;
+        let noted = file.hub_sha256.as_deref().filter(|noted| *noted != sha256)?;
         let what = format!("its sha256 is {sha256}, and {noted} where it was fetched from");
-        (noted != sha256).then(|| finding(rules::WEIGHTS_CHANGED, &file.name, &what, "fetch the file again"))
+        let (rule, file) = (rules::WEIGHTS_CHANGED, file.name.clone());
+        Some(Finding { rule, file, what, hint: "fetch the file again" })
     };
     files.filter_map(differs).collect()
-}
-
-fn finding(rule: &'static str, file: &str, what: &str, hint: &'static str) -> Finding {
-    Finding { rule, file: file.to_owned(), what: what.to_owned(), hint }
 }

@@ -1,7 +1,6 @@
 //! The models that a plan names, from its arguments.
-use engine::{Naming, Traits, Use, Weights};
+use engine::{Flags, Use, Weights};
 use record::Plan;
-use serde_json::Value;
 use std::path::PathBuf;
 use weights::{Asked, Role};
 
@@ -14,32 +13,30 @@ pub(crate) struct Named {
     reads_folder: bool,
     own_tokenizer: bool,
     runs_code: bool,
+    pub(crate) flags: Flags,
 }
 
 impl Named {
     pub(crate) fn by(plan: &Plan) -> Self {
         let traits = engine::of(plan.engine);
-        let flags = Flags::of(plan, traits);
-        let mut models: Vec<(Role, String)> =
-            plan.model.iter().map(|model| (Role::Model, model.clone())).collect();
-        for (flag, what_for, naming) in traits.other_models {
-            let found = flags.values(flag).flat_map(|values| paths(values, *naming));
-            models.extend(found.map(|path| (role(*what_for), path)));
-        }
-        let has = |name: &str| flags.values(name).next().is_some();
+        let flags = Flags::of(&plan.args, traits);
+        let others = flags.other_models(traits).into_iter().map(|(what_for, path)| (role(what_for), path));
+        let models = plan.model.iter().map(|model| (Role::Model, model.clone())).chain(others);
         let sizes =
             traits.parallel.iter().filter_map(|flag| flags.values(flag).last()?.first()?.parse().ok());
         let sizes: Vec<u64> = sizes.collect();
         Self {
             models: models
-                .into_iter()
                 .map(|(role, path)| (role, PathBuf::from(path)))
                 .filter(|(_, path)| path.is_absolute())
                 .collect(),
             gpus: (!sizes.is_empty()).then(|| sizes.into_iter().fold(1, u64::saturating_mul)),
             reads_folder: traits.weights == Weights::Folder,
-            own_tokenizer: has("tokenizer") || has("tokenizer-path") || has("skip-tokenizer-init"),
-            runs_code: has("trust-remote-code"),
+            own_tokenizer: ["tokenizer", "tokenizer-path", "skip-tokenizer-init"]
+                .iter()
+                .any(|flag| flags.has(flag)),
+            runs_code: flags.has("trust-remote-code"),
+            flags,
         }
     }
 
@@ -56,92 +53,5 @@ fn role(what_for: Use) -> Role {
         Use::Mmproj => Role::Mmproj,
         Use::Lora => Role::Lora,
         Use::Tokenizer => Role::Tokenizer,
-    }
-}
-
-/// The flags of a command line, each under its one name, with the words that follow it.
-struct Flags(Vec<(String, Vec<String>)>);
-
-impl Flags {
-    fn of(plan: &Plan, traits: &Traits) -> Self {
-        let mut flags: Vec<(String, Vec<String>)> = Vec::new();
-        for word in &plan.args {
-            let begins = word.starts_with("--") || word.strip_prefix('-').is_some_and(is_short);
-            match (begins, flags.last_mut()) {
-                (true, _) => {
-                    let value = word.split_once('=').map(|(_, value)| value.to_owned());
-                    flags.push((traits.flag(word), value.into_iter().collect()));
-                }
-                (false, Some((_, values))) => values.push(word.clone()),
-                (false, None) => {}
-            }
-        }
-        Self(flags)
-    }
-
-    /// The values of a flag, for each time that it is there.
-    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Vec<String>> {
-        self.0.iter().filter(move |(flag, _)| flag == name).map(|(_, values)| values)
-    }
-}
-
-/// A negative number is no flag.
-fn is_short(rest: &str) -> bool {
-    rest.starts_with(|first: char| first.is_ascii_alphabetic())
-}
-
-/// The paths in the values of a flag.
-fn paths(values: &[String], naming: Naming) -> Vec<String> {
-    let first = values.first().cloned().unwrap_or_default();
-    match naming {
-        Naming::Path => vec![first],
-        Naming::Paths => first.split(',').map(str::to_owned).collect(),
-        Naming::Scaled => first
-            .split(',')
-            .map(|one| one.rsplit_once(':').map_or(one, |(path, _)| path).to_owned())
-            .collect(),
-        Naming::Named => values.iter().flat_map(|value| named(value)).collect(),
-        Naming::Json(key) => json(&first).into_iter().filter_map(|table| text(&table, key)).collect(),
-    }
-}
-
-/// `NAME=PATH`, a path, or JSON that holds one or several.
-fn named(value: &str) -> Vec<String> {
-    let tables = json(value);
-    if !tables.is_empty() {
-        let path = |table: &Value| text(table, "path").or_else(|| text(table, "lora_path"));
-        return tables.iter().filter_map(path).collect();
-    }
-    vec![value.split_once('=').map_or(value, |(_, path)| path).to_owned()]
-}
-
-/// The tables of a JSON text.
-fn json(text: &str) -> Vec<Value> {
-    match serde_json::from_str(text) {
-        Ok(Value::Array(tables)) => tables,
-        Ok(table @ Value::Object(_)) => vec![table],
-        _ => Vec::new(),
-    }
-}
-
-fn text(table: &Value, key: &str) -> Option<String> {
-    table.get(key)?.as_str().map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_found_however_the_engine_takes_them() {
-        let paths = |values: &[&str], naming| {
-            paths(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>(), naming)
-        };
-        assert_eq!(paths(&["/a,/b"], Naming::Paths), ["/a", "/b"]);
-        assert_eq!(paths(&["/a:0.5,/b:1"], Naming::Scaled), ["/a", "/b"]);
-        let named = ["x=/a", "/b", r#"{"name": "y", "path": "/c"}"#, r#"[{"lora_path": "/d"}]"#];
-        assert_eq!(paths(&named, Naming::Named), ["/a", "/b", "/c", "/d"]);
-        assert_eq!(paths(&[r#"{"method": "eagle", "model": "/e"}"#], Naming::Json("model")), ["/e"]);
-        assert_eq!(paths(&["not JSON"], Naming::Json("model")), [""; 0]);
     }
 }

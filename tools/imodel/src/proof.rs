@@ -1,15 +1,22 @@
-//! Hashing a model: to record what it is, or to compare it with what was recorded.
+//! Hashing a model: to record what it is, or to compare it with what was recorded or signed.
+use crate::expected::Expected;
 use crate::hashes::{Effort, Hashes, Note};
+use crate::key::Key;
 use crate::manifest::{Manifest, compare_with_hub};
 use crate::reader::Reader;
+use crate::signed;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
-use weights::{Finding, Listed, Report, rules};
+use weights::{Finding, Listed, Listing, Report, rules};
 
 /// What is to be done with the hashes of a model.
 pub(crate) struct Proof {
-    /// Write the manifest; else compare with it.
+    /// Write the manifest.
     pub(crate) record: bool,
+    /// Compare with the manifest.
+    pub(crate) verify: bool,
+    /// Compare with the signature, which has to be one of these keys; none: there need be no signature.
+    pub(crate) keys: Vec<Key>,
     /// Where the note of earlier passes is.
     pub(crate) since: Option<PathBuf>,
     /// Threads.
@@ -17,9 +24,19 @@ pub(crate) struct Proof {
 }
 
 /// What came of it.
+#[derive(Default)]
 pub(crate) struct Proved {
-    pub(crate) manifest: PathBuf,
+    pub(crate) manifest: Option<PathBuf>,
+    pub(crate) signature: Option<PathBuf>,
     pub(crate) hashed_bytes: u64,
+}
+
+/// What the files of one model are to be compared with.
+#[derive(Default)]
+struct Comparison<'a> {
+    with: Vec<(Expected, Vec<&'a Listed>)>,
+    problems: Vec<Finding>,
+    proved: Proved,
 }
 
 impl Proof {
@@ -29,37 +46,73 @@ impl Proof {
     /// Nothing could be listed, read, compared with or written: 65 or 69.
     pub(crate) fn of(&self, path: &Path, reader: &Reader, report: &mut Report) -> Result<Proved, Failure> {
         let what = format!("cannot list the files of {}", path.display());
-        let listed = reader.act(|| weights::list(path))?;
-        let (folder, name, files) = listed.map_err(|error| Failure::io(Code::Unmet, what, &error))?;
+        let listing = reader.act(|| weights::list(path, !self.keys.is_empty()))?;
+        let listing = listing.map_err(|error| Failure::io(Code::Unmet, what, &error))?;
         let mut note = self.since.as_deref().map(Note::read).transpose()?;
-        let recorded = if self.record { None } else { Some(reader.act(|| Manifest::read(&folder, &name))??) };
-        let mut wanted: Vec<&Listed> = files.iter().collect();
-        if let Some(manifest) = &recorded {
-            report.problems.extend(manifest.compare_names(&files));
-            wanted.retain(|file| manifest.is_worth_hashing(file));
-        }
+        let Comparison { with, problems, mut proved } = self.comparison(path, &listing, reader)?;
+        report.problems.extend(problems);
+        report.problems.extend(with.iter().flat_map(|(expected, files)| expected.compare_names(files)));
+        let is_wanted = |file: &&Listed| {
+            let compared = |(expected, files): &(Expected, Vec<&Listed>)| {
+                expected.is_worth_hashing(file) && files.iter().any(|other| other.name == file.name)
+            };
+            self.record && file.is_of_model() || with.iter().any(compared)
+        };
+        let wanted: Vec<&Listed> = listing.files.iter().filter(is_wanted).collect();
         let effort = Effort { reader, jobs: self.jobs };
-        let Hashes { of, read_bytes } = effort.hash(&folder, &wanted, note.as_mut())?;
-        for (file, hash) in wanted.iter().zip(&of) {
-            if let Err(why) = hash {
-                let hint = "read it again once nobody writes it";
-                let (file, what) = (file.name.clone(), why.clone());
-                report.problems.push(Finding { rule: rules::MODEL_UNREADABLE, file, what, hint });
-            }
-        }
+        let Hashes { of, read_bytes } = effort.hash(&listing.folder, &wanted, note.as_mut())?;
+        proved.hashed_bytes = read_bytes;
+        let hint = "read it again once nobody writes it";
+        let unread = wanted.iter().zip(&of).filter_map(|(file, hash)| Some((file, hash.as_ref().err()?)));
+        report.problems.extend(unread.map(|(file, why)| unreadable(&file.name, why, hint)));
         let hashed =
             || wanted.iter().zip(&of).filter_map(|(file, hash)| Some((*file, hash.as_deref().ok()?)));
         report.problems.extend(compare_with_hub(hashed()));
-        match &recorded {
-            Some(manifest) => report.problems.extend(manifest.compare_hashes(hashed())),
-            None if report.problems.is_empty() => {
-                reader.act(|| Manifest::of(hashed()).write(&folder, &name))??;
-            }
-            None => {}
+        report.problems.extend(with.iter().flat_map(|(expected, _)| expected.compare_hashes(hashed())));
+        if self.record && report.problems.is_empty() {
+            let recorded = hashed().filter(|(file, _)| file.is_of_model());
+            reader.act(|| Manifest::of(recorded).write(&listing.folder, &listing.manifest))??;
         }
         if let (Some(note), Some(path)) = (note, &self.since) {
             note.write(path)?;
         }
-        Ok(Proved { manifest: folder.join(name), hashed_bytes: read_bytes })
+        Ok(proved)
     }
+
+    /// What the files are compared with, and what is wrong before they are.
+    fn comparison<'a>(
+        &self,
+        path: &Path,
+        listing: &'a Listing,
+        reader: &Reader,
+    ) -> Result<Comparison<'a>, Failure> {
+        let mut all = Comparison::default();
+        if self.record || self.verify {
+            all.proved.manifest = Some(listing.folder.join(&listing.manifest));
+            let hint = "bring the file itself, or remove the entry";
+            let of_model =
+                listing.faults.iter().filter(|(name, _)| !name.starts_with('.') && !name.contains("/."));
+            all.problems.extend(of_model.map(|(name, why)| unreadable(name, why, hint)));
+        }
+        if self.verify {
+            let manifest = reader.act(|| Manifest::read(&listing.folder, &listing.manifest))??;
+            let files = listing.files.iter().filter(|file| file.is_of_model()).collect();
+            all.with.push((manifest.expected(), files));
+        }
+        if !self.keys.is_empty() {
+            match reader.act(|| signed::open(path, listing, &self.keys))? {
+                Ok(opened) => {
+                    all.proved.signature = Some(opened.path);
+                    all.problems.extend(opened.faults);
+                    all.with.push((opened.expected, opened.files));
+                }
+                Err(finding) => all.problems.push(finding),
+            }
+        }
+        Ok(all)
+    }
+}
+
+fn unreadable(file: &str, why: &str, hint: &'static str) -> Finding {
+    Finding { rule: rules::MODEL_UNREADABLE, file: file.to_owned(), what: why.to_owned(), hint }
 }

@@ -36,15 +36,21 @@ pub(crate) fn record(report: &Report, role: Role, started: Instant) -> Model {
         gpu_bytes: None,
         kv_bytes_per_1000_tokens: shape.kv_bytes_per_token.map(|bytes| bytes.saturating_mul(1000)),
         manifest: None,
+        signature: None,
         hashed_bytes: None,
         seconds: started.elapsed().as_secs_f64(),
     }
 }
 
+/// Whether a plan silences a rule.
+pub(crate) fn is_allowed(plan: &Plan, rule: &str) -> bool {
+    plan.control.allow.iter().any(|allowed| allowed == rule)
+}
+
 /// Warn and fail for a plan, but for what it allows.
 pub(crate) fn say(plan: &Plan, role: Role, report: &Report, io: &mut Io) -> Result<(), Failure> {
     let subject = (plan.engine, plan.instance.as_str());
-    let allowed = |rule: &str| plan.control.allow.iter().any(|allowed| allowed == rule);
+    let allowed = |rule: &str| is_allowed(plan, rule);
     let name = format!("{} {} of {}", role.id(), report.path.display(), plan.instance);
     for (rule, several) in by_rule(&report.remarks) {
         if !allowed(rule) {
@@ -95,6 +101,7 @@ fn failure(name: &str, several: &[&Finding], rule: &str) -> Failure {
     let (code, what) = match rule {
         _ if unreadable => (Code::Unmet, format!("cannot read {name}")),
         weights::rules::MODEL_LAYOUT => (Code::No, format!("cannot use {name}")),
+        weights::rules::MODEL_SIGNATURE => (Code::No, format!("{name} is not what was signed")),
         _ => (Code::No, format!("{name} is not whole")),
     };
     let mut failure = Failure::new(code, what, listed(several));

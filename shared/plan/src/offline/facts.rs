@@ -1,4 +1,5 @@
 //! What the rules are tested on, and their tests.
+use engine::Flags;
 use owner::Dir;
 use record::{Engine, Plan};
 use rustix::fs::statvfs;
@@ -178,6 +179,23 @@ pub(super) fn shm(facts: &Facts<'_>) -> Option<String> {
     let found = statvfs("/dev/shm").ok().filter(|_| several && on_a_gpu(facts))?;
     let bytes = found.f_blocks.saturating_mul(found.f_frsize);
     (bytes < SHM_BYTES).then(|| format!("/dev/shm has {} MiB, which several GPUs share", bytes >> 20))
+}
+
+/// What is named beside the model, and has to be fetched. Of the model itself it is told elsewhere.
+pub(super) fn remote_names(facts: &Facts<'_>) -> Option<String> {
+    // llama.cpp has flags of their own for what it fetches.
+    const FETCHED: [&str; 6] =
+        ["docker-repo", "hf-repo", "hf-repo-draft", "mmproj-url", "model-url", "spec-draft-hf"];
+    let traits = engine::of(facts.plan.engine);
+    let flags = Flags::of(&facts.plan.args, traits);
+    let others = flags.other_models(traits).into_iter().map(|(_, name)| name);
+    let llama = facts.plan.engine == Engine::LlamaCpp;
+    // Its paths are looked for from where it runs, and those that are not there are told elsewhere.
+    let others = others.filter(|name| !llama && !Path::new(name).is_absolute());
+    let fetched = FETCHED.iter().filter(|_| llama).flat_map(|flag| flags.values(flag));
+    let names: Vec<String> = others.chain(fetched.filter_map(|values| values.first().cloned())).collect();
+    (facts.plan.control.offline && !names.is_empty())
+        .then(|| format!("{} would be looked for on the network", names.join(" and ")))
 }
 
 pub(super) fn own_code(facts: &Facts<'_>) -> Option<String> {
