@@ -225,3 +225,24 @@ fn pytorch_files_are_counted_and_looked_for_but_not_into() {
     sandbox.write("m/pytorch_model-00002-of-00002.bin", pointer(7));
     refuses(&sandbox, "m", "git-lfs pointer");
 }
+
+#[test]
+fn a_folder_of_models_names_one_that_may_be_meant() {
+    let sandbox = Sandbox::new();
+    write_to(&sandbox, "all/m");
+    let problems = refuses(&sandbox, "all", "$SANDBOX/all/m may be meant");
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    sandbox.write("hub/models--org--name/snapshots/abc/config.json", "{}");
+    refuses(&sandbox, "hub", "$SANDBOX/hub/models--org--name may be meant");
+    symlink("nowhere", sandbox.path("m.gguf")).unwrap();
+    let model = sandbox.sh("imodel m.gguf").exits(69).one("model");
+    assert_eq!(model["problems"][0], "it is a link to nowhere: No such file or directory");
+}
+
+#[test]
+fn numbers_that_only_python_has_are_no_damage() {
+    let sandbox = model();
+    let config = config_with("time_step_limit", json!([0.0, "X"])).replace("\"X\"", "Infinity");
+    sandbox.write("m/config.json", config);
+    assert_eq!(look(&sandbox, "m", 0)["layers"], 10);
+}

@@ -8,7 +8,8 @@ impl Traits {
         let typed = spelling.split('=').next().unwrap_or(spelling);
         let name = typed.trim_start_matches('-').replace('_', "-");
         let dashes = if typed.starts_with('-') && !typed.starts_with("--") { "-" } else { "--" };
-        let known = self.spellings.iter().find(|(other, _)| *other == format!("{dashes}{name}"));
+        let is = |other: &str| other.strip_prefix(dashes) == Some(name.as_str());
+        let known = self.spellings.iter().find(|(other, _)| is(other));
         known.map_or(name, |(_, flag)| (*flag).to_owned())
     }
 

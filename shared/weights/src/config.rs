@@ -41,8 +41,30 @@ pub struct Shape {
 /// What the system says, or what is wrong with it, in words.
 pub(crate) fn read(path: &Path) -> Result<Value, String> {
     let bytes = owner::read_file(path, BYTES).map_err(|error| tool::io_text(&error))?;
-    let value: Value = serde_json::from_slice(&bytes).map_err(|error| format!("it is damaged: {error}"))?;
+    let parsed = serde_json::from_slice(&bytes).or_else(|_| serde_json::from_slice(&as_json(bytes)));
+    let value: Value = parsed.map_err(|error| format!("it is damaged: {error}"))?;
     if value.is_object() { Ok(value) } else { Err("it is damaged: it is no table".to_owned()) }
+}
+
+/// Python's JSON has numbers that JSON has not, and models have them: `"time_step_limit": [0.0, Infinity]`. They become null.
+fn as_json(mut bytes: Vec<u8>) -> Vec<u8> {
+    let (mut at, mut within) = (0, false);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => within = !within,
+            b'\\' if within => at += 1,
+            _ if within => {}
+            _ => {
+                let words: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
+                if let Some(word) = words.into_iter().find(|word| bytes[at..].starts_with(word)) {
+                    bytes[at..at + word.len()].fill(b' ');
+                    bytes.splice(at..at + 3, *b"null");
+                }
+            }
+        }
+        at += 1;
+    }
+    bytes
 }
 
 /// The shape that a `config.json` describes.
@@ -96,5 +118,17 @@ fn classes(entry: &Value) -> Vec<String> {
         Value::String(class) => vec![class.clone()],
         Value::Array(several) => several.iter().filter_map(|it| it.as_str().map(str::to_owned)).collect(),
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_json;
+
+    #[test]
+    fn numbers_of_python_become_null_but_not_in_texts() {
+        let text = r#"{"NaN": [NaN,-Infinity, Infinity], "a\"NaN": "Infinity"}"#;
+        let json = String::from_utf8(as_json(text.into())).unwrap().replace(' ', "");
+        assert_eq!(json, r#"{"NaN":[null,null,null],"a\"NaN":"Infinity"}"#);
     }
 }

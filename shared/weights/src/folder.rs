@@ -4,10 +4,14 @@ use crate::report::{Format, Report};
 use crate::set::{BRING, COPY, look_at_index, look_at_pickle, look_at_tensors, missing_numbers};
 use crate::{Asked, Role, config, index, rules, side};
 use owner::Dir;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// More entries than that are no model folder.
 const ENTRIES: usize = 100_000;
+/// So many folders are looked into where none was named.
+const FOLDERS: usize = 100;
+/// How names of weights end.
+const WEIGHTS: [&str; 3] = [".safetensors", ".gguf", ".bin"];
 
 /// Look at a folder.
 pub(crate) fn look(path: &Path, asked: Asked, report: &mut Report) {
@@ -22,6 +26,10 @@ pub(crate) fn look(path: &Path, asked: Asked, report: &mut Report) {
     let folder = Folder { path, names: names.collect() };
     if folder.has("snapshots") && (folder.has("blobs") || folder.has("refs")) && !folder.has("config.json") {
         return folder.is_a_cache(report);
+    }
+    if let Some(inner) = folder.holds_a_model() {
+        let what = format!("there are no weights in it; those of {} may be meant", inner.display());
+        return report.problem(rules::MODEL_LAYOUT, "", what, "name the model's own folder");
     }
     folder.look_for_leftovers(report);
     folder.read_config(asked, report);
@@ -46,6 +54,26 @@ impl Folder<'_> {
     fn ending(&self, end: &str) -> Vec<String> {
         let hidden = |name: &str| name.starts_with('.');
         self.names.iter().filter(|name| name.ends_with(end) && !hidden(name)).cloned().collect()
+    }
+
+    /// Where this folder holds no file of a model, but a folder that does: that one.
+    fn holds_a_model(&self) -> Option<PathBuf> {
+        let is_of_model = |name: &String| {
+            name == "config.json"
+                || WEIGHTS.iter().any(|end| name.ends_with(end))
+                || self.path.join(name).is_file()
+        };
+        if self.names.iter().any(is_of_model) {
+            return None;
+        }
+        let visible = self.names.iter().filter(|name| !name.starts_with('.')).take(FOLDERS);
+        let inner = |name: &String| {
+            let path = self.path.join(name);
+            let names = Dir::open(&path).and_then(|dir| dir.names()).unwrap_or_default();
+            let has = |end: &str| names.iter().any(|name| name.to_string_lossy().ends_with(end));
+            (has("snapshots") || WEIGHTS.iter().any(|end| has(end))).then_some(path)
+        };
+        visible.into_iter().find_map(inner)
     }
 
     /// A folder of the hub's cache, in which a snapshot would be the model.

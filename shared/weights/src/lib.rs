@@ -51,12 +51,19 @@ pub fn shape_of(folder: &Path) -> Shape {
 pub fn look(path: &Path, asked: Asked) -> Report {
     let mut report = Report::new(path);
     match owner::metadata(path) {
-        Err(error) => report.problem(
-            rules::MODEL_UNREADABLE,
-            "",
-            tool::io_text(&error),
-            "correct the path, or mount the model there",
-        ),
+        Err(error) => {
+            let said = tool::io_text(&error);
+            match owner::read_link(path) {
+                Ok(target) => {
+                    let what = format!("it is a link to {}: {said}", target.display());
+                    report.problem(rules::MODEL_UNREADABLE, "", what, set::FOLLOW);
+                }
+                Err(_) => {
+                    let hint = "correct the path, or mount the model there";
+                    report.problem(rules::MODEL_UNREADABLE, "", said, hint);
+                }
+            }
+        }
         Ok(found) if found.is_dir() => folder::look(path, asked, &mut report),
         Ok(found) if found.is_file() => set::look_at_file(path, found.len(), asked, &mut report),
         Ok(_) => report.problem(

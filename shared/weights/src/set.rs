@@ -14,6 +14,7 @@ use std::path::Path;
 const HOLE_BYTES: u64 = 1 << 20;
 
 pub(crate) const COPY: &str = "copy it again from where it is whole, and compare the hashes";
+pub(crate) const FOLLOW: &str = "copy the links' targets too: cp -L, rsync -L or tar -h";
 pub(crate) const BRING: &str = "bring it from where the model is whole";
 
 /// A path that leads to a file: one of weights, the first of several where its header says so.
@@ -121,12 +122,7 @@ pub(crate) fn open(path: &Path, name: &str, report: &mut Report) -> Option<(File
         Err(error) if owner::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink()) => {
             let target = owner::read_link(path).unwrap_or_default();
             let what = format!("it is a link to {}: {}", target.display(), tool::io_text(&error));
-            report.problem(
-                rules::WEIGHTS_MISSING,
-                name,
-                what,
-                "copy the links' targets too: cp -L, rsync -L or tar -h",
-            );
+            report.problem(rules::WEIGHTS_MISSING, name, what, FOLLOW);
             return None;
         }
         Err(error) => {
