@@ -1,5 +1,6 @@
 //! icache: a real cache of pixi 0.77.0, whole and damaged in every way that has been seen.
 mod crossing;
+mod export;
 pub(crate) mod locks;
 mod modes;
 mod proof;

@@ -4,7 +4,7 @@ use crate::kit::{Loopback, Output, Pixi, Sandbox, fixture, is_root, tools};
 use serde_json::Value;
 
 /// A small SGLang in a cache, its channel and index on loopback, and pixi on PATH.
-fn site() -> (Sandbox, Loopback) {
+pub(super) fn site() -> (Sandbox, Loopback) {
     let mut sandbox = Sandbox::new();
     let me = sandbox.sh("id -un").exits(0).stdout;
     let path = format!("{}:{}:/usr/bin:/bin", tools().display(), Pixi::get().bin.display());
@@ -18,7 +18,7 @@ fn site() -> (Sandbox, Loopback) {
     (sandbox, channel)
 }
 
-fn verify(sandbox: &Sandbox, options: &str) -> Output {
+pub(super) fn verify(sandbox: &Sandbox, options: &str) -> Output {
     sandbox.sh(&format!("ienv sglang | icache {options}"))
 }
 
@@ -130,6 +130,37 @@ fn what_is_damaged_is_moved_out_of_the_way_and_fetched_again() {
     let output = sandbox.finish(command.args(user).args(["bash", "-euo", "pipefail", "-c", script])).exits(0);
     assert_eq!(output.all("cache").last().unwrap()["gaps"], 0, "{}", output.transcript());
     output.one("installed");
+
+    // What comes with the stream iwarm moves away itself, and takes back that the cache is not whole.
+    let script = format!(
+        "{damage}\nmount --bind cache cache; ienv sglang | icache --deep | iwarm | icache | iinstall"
+    );
+    let mut command = sandbox.command("unshare");
+    let output = sandbox.finish(command.args(user).args(["bash", "-euc", &script])).exits(0);
+    let caches: Vec<Value> = output.all("cache").iter().map(|cache| cache["gaps"].clone()).collect();
+    assert_eq!(caches, [4, 0], "{}", output.transcript());
+    assert_eq!(output.all("failed").len(), 0, "{}", output.transcript());
+    assert!(
+        output.all("warning").iter().any(|warning| warning["rule"] == "set_aside"),
+        "{}",
+        output.transcript()
+    );
+    output.one("warmed");
+    output.one("installed");
+}
+
+#[test]
+fn a_gap_that_nobody_mends_still_ends_the_engine() {
+    let (sandbox, _channel) = site();
+    assert_eq!(sandbox.sh(FORGET).exits(0).stderr, "");
+    // Where boot asked for no cache iwarm passes the word on.
+    let gated = r#"ienv sglang | jq -c 'if .kind == "env" then .steps = ["install"] else . end' | icache"#;
+    let output = sandbox.sh(&format!("{gated} | iwarm | iinstall")).exits(1);
+    assert_eq!(output.one("failed")["by"], "icache");
+    assert!(output.all("warmed").is_empty() && output.all("installed").is_empty(), "{}", output.transcript());
+    // Where it cannot, its own word stands in the place.
+    let output = sandbox.sh("ienv sglang | icache | PATH=${PATH%%:*} iwarm").exits(69);
+    assert_eq!(output.one("failed")["by"], "iwarm");
 }
 
 #[test]

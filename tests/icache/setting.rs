@@ -152,7 +152,7 @@ fn what_may_not_be_read_is_told_from_what_is_broken() {
     let output = verify(&sandbox, "").exits(1);
     assert_eq!(output.one("cache")["gaps"], 6, "a file is no cache, and has nothing");
     assert!(
-        output.one("failed")["hint"].as_str().unwrap().starts_with("on a connected machine: icache --repair")
+        output.one("failed")["hint"].as_str().unwrap().starts_with("on a connected machine: icache | iwarm;")
     );
 }
 

@@ -3,34 +3,13 @@ use crate::clock::record_time;
 use crate::failure::say;
 use crate::text::one_line;
 use crate::words::{named, pipeline};
-use crate::{Code, Failure};
+use crate::{Code, Failure, Subject};
 use record::{Engine, Failed, Reader, Record, Skipped, Step, Warning, Writer};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, IsTerminal};
 use std::time::Duration;
-
-/// The engine or the instance that a `failed`, `skipped` or `warning` speaks of.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// The engine.
-    pub engine: Engine,
-    /// The instance, where it concerns only one.
-    pub instance: Option<&'a str>,
-}
-
-impl From<Engine> for Subject<'_> {
-    fn from(engine: Engine) -> Self {
-        Self { engine, instance: None }
-    }
-}
-
-impl<'a> From<(Engine, &'a str)> for Subject<'a> {
-    fn from((engine, instance): (Engine, &'a str)) -> Self {
-        Self { engine, instance: Some(instance) }
-    }
-}
 
 /// stdin and stdout as a stream of records. Whatever is read is written first, unchanged and in order.
 #[derive(Debug)]
@@ -46,6 +25,8 @@ pub struct Io {
     ended: HashSet<(Engine, Option<String>)>,
     skipped_by: HashSet<String>,
     seen: HashSet<&'static str>,
+    /// The tool whose `failed` of code 1 is held back.
+    held: Option<&'static str>,
     /// `env.steps` by engine.
     steps: HashMap<Engine, Option<Vec<Step>>>,
 }
@@ -62,6 +43,7 @@ impl Io {
             ended: HashSet::new(),
             skipped_by: HashSet::new(),
             seen: HashSet::new(),
+            held: None,
             steps: HashMap::new(),
         }
     }
@@ -74,6 +56,12 @@ impl Io {
     pub fn read(&mut self) -> Result<Option<Record>, Failure> {
         while !self.gone {
             let Some(line) = self.input()?.read()? else { return Ok(None) };
+            if let Some(Record::Failed(failed)) = &line.record
+                && self.held == Some(failed.by.as_str())
+                && failed.code == Code::No.number()
+            {
+                return Ok(line.record);
+            }
             if !self.mute {
                 let written = self.output.forward(&line);
                 self.note_write(written)?;
@@ -85,6 +73,12 @@ impl Io {
             }
         }
         Ok(None)
+    }
+
+    /// From now on a `failed` of this tool with code 1, which says that something is not as it should be, is only handed over:
+    /// who reads it mends that, or else writes it.
+    pub fn hold_back(&mut self, by: &'static str) {
+        self.held = Some(by);
     }
 
     /// Wait until [`Io::read`] has something to do, a line or the end of input, at most `limit`. `false`: time is up.

@@ -9,6 +9,7 @@ mod failure;
 mod io;
 mod nearest;
 mod progress;
+mod subject;
 mod text;
 pub mod thread;
 pub mod vars;
@@ -16,9 +17,10 @@ mod words;
 
 pub use clock::now_unix;
 pub use failure::{Code, Failure, io_text};
-pub use io::{Io, Subject};
+pub use io::Io;
 pub use nearest::nearest;
 pub use progress::{bytes_bar, instance_line, lines};
+pub use subject::Subject;
 pub use text::{lines_of, one_line};
 
 use clap::ArgAction;

@@ -1,13 +1,14 @@
 //! What crosses between a connected machine and an offline one: lists out, files in, and damaged packages out of the way.
-use crate::aside::Aside;
-use crate::bring::{self, Fetched};
-use crate::proof::{now, replace};
+use crate::bring::Fetched;
+use crate::export;
+use crate::proof::replace;
 use crate::survey::{Outcome, Survey};
 use bundle::{Inventory, PackageFile, inventory};
 use lock::Package;
 use record::Warning;
 use std::io;
 use std::path::Path;
+use store::{Aside, lock_cache};
 use tool::{Code, Failure};
 
 /// The rule of a warning of a file that was not taken in.
@@ -23,15 +24,15 @@ impl Crossing<'_> {
     /// Take in what the cache lacks, where that was asked for. Whether anything was.
     ///
     /// # Errors
-    /// The cache cannot be written, or somebody installs from it: 69.
+    /// The cache cannot be written, or somebody installs from it: 69 or 75.
     pub(crate) fn bring(&self, result: &mut Outcome) -> Result<bool, Failure> {
         let Some(dir) = &self.args.bring else { return Ok(false) };
         let root = &self.survey.cache_root;
         let what = || format!("cannot bring {} into the cache {}", dir.display(), root.display());
         let stores = &self.survey.stores;
         let brought = self.survey.reader.must_act(|| -> io::Result<_> {
-            let _lock = bring::lock(&stores.pkgs)?;
-            let mut aside = Aside::of(root, now().as_secs());
+            let _lock = lock_cache(&stores.pkgs)?;
+            let mut aside = Aside::of(root);
             let (mut count, mut failed) = (0, Vec::new());
             for package in self.blocked(result) {
                 match take(dir, package, self.survey, &mut aside) {
@@ -41,7 +42,7 @@ impl Crossing<'_> {
             }
             Ok((count, failed))
         })?;
-        let (count, failed) = brought.map_err(|error| Failure::io(Code::Unmet, what(), &error))?;
+        let (count, failed) = brought.map_err(|error| Failure::io(code(&error), what(), &error))?;
         log::info!("took {count} packages from {}", dir.display());
         for (name, error) in failed {
             let what = format!("{name} was not brought: {}", tool::io_text(&error));
@@ -53,20 +54,24 @@ impl Crossing<'_> {
     /// Move what is damaged out of the way, where that was asked for. Whether nothing stands in pixi's way any more.
     ///
     /// # Errors
-    /// It cannot be moved: 69.
+    /// It cannot be moved, or somebody installs from the cache: 69 or 75.
     pub(crate) fn repair(&self, result: &mut Outcome) -> Result<bool, Failure> {
         if !self.args.repair {
             return Ok(false);
         }
         let (root, stores) = (&self.survey.cache_root, &self.survey.stores);
         let moved = self.survey.reader.must_act(|| {
-            let mut aside = Aside::of(root, now().as_secs());
+            let mut aside = Aside::of(root);
             let lock = result
                 .lock
                 .as_deref()
                 .map_or(Ok(()), |lock| aside.put(lock).map_err(|error| (lock.to_owned(), error)));
             let all = lock.and_then(|()| {
-                self.blocked(result).into_iter().try_for_each(|package| aside.package(stores, package))
+                let held = stores.pkgs.is_dir().then(|| lock_cache(&stores.pkgs)).transpose();
+                let _held = held.map_err(|error| (root.clone(), error))?;
+                self.blocked(result)
+                    .into_iter()
+                    .try_for_each(|package| aside.package((&stores.pkgs, &stores.wheels), package))
             });
             (all, aside.folder().map(Path::to_owned))
         })?;
@@ -76,7 +81,7 @@ impl Crossing<'_> {
             self.warn(result, "set_aside", what, "iwarm fetches it again; the folder can be removed");
         }
         all.map_err(|(path, error)| {
-            Failure::io(Code::Unmet, format!("cannot move {}", path.display()), &error)
+            Failure::io(code(&error), format!("cannot move {}", path.display()), &error)
         })?;
         Ok(true)
     }
@@ -106,6 +111,26 @@ impl Crossing<'_> {
         write(path, inventory::list(files))
     }
 
+    /// Make a mirror of a cache that is whole, where that was asked for.
+    ///
+    /// # Errors
+    /// It cannot be written, or another is at work there: 69 or 75.
+    pub(crate) fn export(&self, result: &mut Outcome) -> Result<(), Failure> {
+        let whole = result.failure.is_none() && !result.gaps.iter().any(|gap| gap.blocks);
+        let Some(dir) = self.args.export_channel.as_ref().filter(|_| whole) else { return Ok(()) };
+        let packages = self.packages().map(|(_, package)| package);
+        let left = self.survey.reader.must_act(|| export::export(dir, &self.survey.stores, packages))?;
+        let left = left.map_err(|error| {
+            Failure::io(code(&error), format!("cannot export to {}", dir.display()), &error)
+        })?;
+        if !left.is_empty() {
+            let names: Vec<String> = left.into_iter().map(export::what).collect();
+            let what = format!("not in the mirror {}: {}", dir.display(), names.join(", "));
+            self.warn(result, "not_exported", what, "a cache has no archive of these; bring them by hand");
+        }
+        Ok(())
+    }
+
     fn packages(&self) -> impl Iterator<Item = (usize, &Package)> {
         self.survey.locked.packages.iter().enumerate()
     }
@@ -121,10 +146,15 @@ impl Crossing<'_> {
     }
 }
 
+/// Who installs from the cache is done some time.
+fn code(error: &io::Error) -> Code {
+    if error.kind() == io::ErrorKind::WouldBlock { Code::Later } else { Code::Unmet }
+}
+
 /// Whether the file of a package is there and was taken in.
 fn take(dir: &Path, package: &Package, survey: &Survey<'_>, aside: &mut Aside) -> io::Result<bool> {
     let Some(fetched) = Fetched::find(dir, package)? else { return Ok(false) };
-    aside.package(&survey.stores, package).map_err(|(path, error)| {
+    aside.package((&survey.stores.pkgs, &survey.stores.wheels), package).map_err(|(path, error)| {
         io::Error::new(error.kind(), format!("{}: {}", path.display(), tool::io_text(&error)))
     })?;
     fetched.take(&survey.stores, package)?;

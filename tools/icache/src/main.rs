@@ -3,10 +3,10 @@
 //! Reads `env`, and `warmed` for the manifest. Writes one `gap` per item that is missing or not what the lock file says, then `cache`; a gap that blocks
 //! adds `failed` with code 1. Writes into the cache only the manifest that `--record` asks for, and what `--repair` and `--bring` move and take in.
 #[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
-mod aside;
-#[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
 mod bring;
 mod crossing;
+#[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
+mod export;
 mod gap;
 mod locked;
 mod pool;
@@ -56,6 +56,9 @@ struct Args {
     /// Write to FILE a list of what is here
     #[arg(long, value_name = "FILE")]
     have: Option<PathBuf>,
+    /// Make a conda channel and an index of wheels in DIR of a cache that is whole, for a mirror
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["repair", "since"])]
+    export_channel: Option<PathBuf>,
     /// What cannot be proved blocks too
     #[arg(long)]
     strict: bool,
@@ -126,6 +129,9 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
     }
     let repaired = crossing.repair(&mut result)?;
     crossing.write_lists(&result)?;
+    if let Err(failure) = crossing.export(&mut result) {
+        result.failure.get_or_insert(failure);
+    }
     result.warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
     let blocking = result.gaps.iter().filter(|gap| gap.blocks).count();
     // What was fetched just now and is not there was not to be kept.
@@ -147,7 +153,7 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
     };
     let hint = match unkept {
         true => NO_STORE.to_owned(),
-        false => hint(closed.then(|| survey.installer()), &survey.locked.platforms),
+        false => hint(closed.then(|| survey.installer()), args.deep, &survey.locked.platforms),
     };
     Ok(Some(Failure::new(Code::No, what, cause).hint(hint)))
 }
@@ -156,7 +162,7 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
 const NO_STORE: &str = "pixi fetched it and kept nothing: its index says 'Cache-Control: no-store'; use a mirror that lets it be \
                         kept, or --missing and --bring";
 
-fn hint(closed_to: Option<String>, platforms: &[String]) -> String {
+fn hint(closed_to: Option<String>, deep: bool, platforms: &[String]) -> String {
     let open = closed_to.map(|user| format!("let {user} read the cache, with chmod -R a+rX; "));
     let open = open.unwrap_or_default();
     let several = match platforms.len() {
@@ -166,8 +172,9 @@ fn hint(closed_to: Option<String>, platforms: &[String]) -> String {
             platforms.join(", ")
         ),
     };
+    let deep = if deep { " --deep" } else { "" };
     format!(
-        "{open}on a connected machine: icache --repair | iwarm; offline: --missing says what to fetch, and --bring takes it \
+        "{open}on a connected machine: icache{deep} | iwarm; offline: --missing says what to fetch, and --bring takes it \
          in{several}"
     )
 }

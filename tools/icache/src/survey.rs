@@ -201,7 +201,8 @@ impl<'a> Survey<'a> {
     }
 
     fn hashes(&self) -> bool {
-        self.args.deep || self.record || self.args.since.is_some()
+        let args = self.args;
+        args.deep || self.record || args.since.is_some() || args.export_channel.is_some()
     }
 
     fn effort(&self) -> Effort<'_> {

@@ -35,7 +35,7 @@ pub(crate) fn open<'a>(model: &Path, listing: &'a Listing, keys: &[Key]) -> Resu
         what,
         hint: "bring the signature that the model's publisher gives with it, and name the publisher's key",
     };
-    let whole = model.is_dir();
+    let whole = owner::is_dir(model);
     let places = if whole { vec![in_folder(&listing.folder, "")] } else { places(model, &listing.folder) };
     let mut missing = None;
     for place in places {

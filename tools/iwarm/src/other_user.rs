@@ -1,22 +1,25 @@
 //! Filling the cache of another user: root makes the folders that are missing, the rest is done by ourselves again, as
 //! that user.
+use crate::Task;
 use crate::place::{Place, refused};
 use child::User;
 use privsep::{Crossing, Folders, Rerun};
-use record::{Env, Record};
-use std::time::Duration;
+use record::Record;
 use tool::{Failure, Io};
 
 /// Do it all as `user`.
-pub(crate) fn act(patience: Duration, env: &Env, user: User, io: &mut Io) -> Result<(), Failure> {
+pub(crate) fn act(task: &Task<'_>, user: User, io: &mut Io) -> Result<(), Failure> {
+    let env = task.env;
     let mut folders = Folders::default();
     let made = Place::of(env).and_then(|place| {
         place.must_outlive_container(env)?;
         folders.make(&user, &place.root).map_err(|error| refused(&place.root, &error))
     });
     let ended = made.and_then(|()| {
-        let args = vec![format!("--wait={}", patience.as_secs())];
-        let rerun = Rerun { user, args, records: vec![Record::from(env.clone())], keep: Vec::new() };
+        let args = vec![format!("--wait={}", task.patience.as_secs())];
+        let gaps = task.gaps.iter().cloned().map(Record::from);
+        let records = std::iter::once(Record::from(env.clone())).chain(gaps).collect();
+        let rerun = Rerun { user, args, records, keep: Vec::new() };
         rerun.run(&mut Crossing::new(env.engine, "iwarm"), io)
     });
     folders.settle();

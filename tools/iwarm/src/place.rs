@@ -29,6 +29,11 @@ impl Place {
         &self.pkgs
     }
 
+    /// Where the wheels are.
+    pub(crate) fn wheels(&self) -> &Path {
+        &self.wheels
+    }
+
     fn folders(&self) -> [&Path; 3] {
         [&self.root, &self.pkgs, &self.wheels]
     }

@@ -1,4 +1,6 @@
 //! Filling one cache: what has to be so before pixi starts, pixi, and what has to be so afterwards.
+use crate::Task;
+use crate::mend;
 use crate::place::{self, Place, required};
 use crate::why;
 use crate::workshop::{WarmLock, Workshop, sweep};
@@ -7,20 +9,20 @@ use pixi::{Job, Network, Pixi, Template, surround};
 use record::{Env, Warmed, Warning};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tool::{Code, Failure, Io, vars};
 
 /// Fill the cache that `env` names with what its template locks.
-pub(crate) fn warm(patience: Duration, env: &Env, io: &mut Io) -> Result<Warmed, Failure> {
-    let begun = Instant::now();
+pub(crate) fn warm(task: &Task<'_>, io: &mut Io) -> Result<Warmed, Failure> {
+    let (begun, env) = (Instant::now(), task.env);
     let template = required(env, env.template_dir.as_ref(), "TEMPLATE_DIR")?;
     let place = Place::of(env)?;
     place.must_outlive_container(env)?;
     let template = Template::open(&template)?;
-    let lock_version = lock_version(env, &template)?;
-    log::info!("read the template {}: pixi.lock of version {lock_version}", template.dir().display());
+    let lock = readable_lock(env, &template)?;
+    log::info!("read the template {}: pixi.lock of version {}", template.dir().display(), lock.version);
     let pixi = Pixi::find()?;
-    for short in pixi.shortfalls(lock_version, env.cache_layout.as_deref(), Network::Connected)? {
+    for short in pixi.shortfalls(lock.version, env.cache_layout.as_deref(), Network::Connected)? {
         let engine = Some(env.engine);
         io.warn(Warning {
             engine,
@@ -32,7 +34,10 @@ pub(crate) fn warm(patience: Duration, env: &Env, io: &mut Io) -> Result<Warmed,
     }
     log::info!("{} {} fills {}", pixi.program.display(), pixi.version, place.root.display());
     place.make()?;
-    Run { env, place: &place, template: &template, pixi: &pixi, patience }.fill()?;
+    let run = Run { task, place: &place, template: &template, lock: &lock, pixi: &pixi };
+    if let Some(warning) = run.fill()? {
+        io.warn(warning)?;
+    }
     Ok(Warmed {
         engine: env.engine,
         lock_sha256: template.lock_sha256(),
@@ -41,8 +46,8 @@ pub(crate) fn warm(patience: Duration, env: &Env, io: &mut Io) -> Result<Warmed,
     })
 }
 
-/// The version of the lock file, which can be read and has the environment.
-fn lock_version(env: &Env, template: &Template) -> Result<u32, Failure> {
+/// The lock file, which can be read and has the environment.
+fn readable_lock(env: &Env, template: &Template) -> Result<LockFile, Failure> {
     let path = template.dir().join("pixi.lock");
     let lock = LockFile::parse(template.lock()).map_err(|error| {
         Failure::new(Code::Input, format!("cannot read {}", path.display()), error.to_string())
@@ -50,7 +55,7 @@ fn lock_version(env: &Env, template: &Template) -> Result<u32, Failure> {
     })?;
     match lock.environment(environment(env)) {
         Ok(locked) => match missing(locked, template.dir()) {
-            None => Ok(lock.version),
+            None => Ok(lock),
             Some(file) => {
                 let cause = format!("it locks {}, which is not there", file.display());
                 Err(Failure::new(Code::Unmet, format!("cannot use {}", path.display()), cause)
@@ -82,29 +87,32 @@ fn environment(env: &Env) -> &str {
 
 /// All that pixi's run takes.
 struct Run<'a> {
-    env: &'a Env,
+    task: &'a Task<'a>,
     place: &'a Place,
     template: &'a Template,
+    lock: &'a LockFile,
     pixi: &'a Pixi,
-    patience: Duration,
 }
 
 impl Run<'_> {
-    fn fill(&self) -> Result<(), Failure> {
-        let root = &self.place.root;
-        let lock = WarmLock::take(root, self.patience)?;
+    fn fill(&self) -> Result<Option<Warning>, Failure> {
+        let (root, patience) = (&self.place.root, self.task.patience);
+        let lock = WarmLock::take(root, patience)?;
         sweep(root, &lock);
         self.place.must_be_writable()?;
         let workshop = Workshop::make(root, &lock)?;
         let folder = workshop.folder();
         self.lay_out(folder)?;
-        pixi::wait_for_cache(self.place.pkgs(), self.patience)?;
-        let label = format!("warming the cache of {}", self.env.engine);
+        pixi::wait_for_cache(self.place.pkgs(), patience)?;
+        let environment = self.lock.environment(environment(self.task.env)).ok();
+        let mended = mend::set_aside(self.task, self.place, environment)?;
+        let label = format!("warming the cache of {}", self.task.env.engine);
         let ended = Job::new(self.command(folder)).keep(lock.fd()).run(&label)?;
         if !ended.status.success() {
             return Err(why::failure(&ended, root));
         }
-        self.must_be_there(folder)
+        self.must_be_there(folder)?;
+        Ok(mended)
     }
 
     fn lay_out(&self, folder: &Path) -> Result<(), Failure> {
@@ -119,15 +127,17 @@ impl Run<'_> {
 
     fn command(&self, folder: &Path) -> Command {
         let mut command = Command::new(&self.pixi.program);
-        command.args(["install", "--frozen", "--environment", environment(self.env)]).current_dir(folder);
+        command
+            .args(["install", "--frozen", "--environment", environment(self.task.env)])
+            .current_dir(folder);
         command.arg("--manifest-path").arg(folder.join(self.template.manifest_name()));
-        surround(&mut command, &self.env.environment, &folder.join("tmp"), Network::Connected);
+        surround(&mut command, &self.task.env.environment, &folder.join("tmp"), Network::Connected);
         command
     }
 
     /// pixi says that it has installed it: the environment must be where it was to be.
     fn must_be_there(&self, folder: &Path) -> Result<(), Failure> {
-        let prefix = folder.join(".pixi/envs").join(environment(self.env));
+        let prefix = folder.join(".pixi/envs").join(environment(self.task.env));
         let inside = |path: PathBuf| Some(path.starts_with(folder.canonicalize().ok()?));
         if prefix.join("conda-meta").canonicalize().ok().and_then(inside) == Some(true) {
             return Ok(());

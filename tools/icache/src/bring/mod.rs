@@ -6,10 +6,8 @@ mod wheel;
 use crate::quick::Stores;
 use bundle::PackageFile;
 use lock::Package;
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use sha2::{Digest, Sha256};
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// What one read of a file asks for.
@@ -48,17 +46,6 @@ impl Fetched {
             Package::Pypi(pypi) => wheel::take(self, &stores.wheels, pypi),
         }
     }
-}
-
-/// The lock that pixi holds as long as it installs: nobody installs while files come in. Somebody who does is not waited for.
-pub(crate) fn lock(pkgs: &Path) -> io::Result<OwnedFd> {
-    std::fs::create_dir_all(pkgs)?;
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = openat(CWD, pkgs.join(".cache.lock"), flags, Mode::from(0o644))?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
-        io::Error::other(format!("somebody installs from it: {}", io::Error::from(error)))
-    })?;
-    Ok(file)
 }
 
 fn sha256_of(path: &Path) -> io::Result<[u8; 32]> {

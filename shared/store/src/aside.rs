@@ -1,37 +1,54 @@
 //! Moving what a gap named out of the way, so that pixi fetches it: it takes what lies there for whole.
-use crate::quick::Stores;
+use crate::{Entry, Wheels};
 use lock::Package;
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
+use rustix::io::Errno;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use store::Entry;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The folder in the cache's root that damaged packages are moved into; nothing reads it.
-pub(crate) struct Aside {
+#[derive(Debug)]
+pub struct Aside {
     root: PathBuf,
     folder: PathBuf,
     moved: usize,
 }
 
 impl Aside {
-    /// In the root of a cache; `now` in unix seconds tells it from others. Nothing is made before something is moved.
-    pub(crate) fn of(cache_root: &Path, now: u64) -> Self {
+    /// In the root of a cache. Nothing is made before something is moved.
+    #[must_use]
+    pub fn of(cache_root: &Path) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Self { root: cache_root.to_owned(), folder: cache_root.join(format!(".damaged-{now}")), moved: 0 }
     }
 
     /// Where it is, if anything was moved there.
-    pub(crate) fn folder(&self) -> Option<&Path> {
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
         (self.moved > 0).then_some(&self.folder)
     }
 
-    /// Move all that the cache has of a package.
-    pub(crate) fn package(&mut self, stores: &Stores, package: &Package) -> Result<(), (PathBuf, io::Error)> {
-        places(stores, package)
+    /// Move all that a cache has of a package whose conda packages are in `pkgs`.
+    ///
+    /// # Errors
+    /// What could not be moved, and why.
+    pub fn package(
+        &mut self,
+        (pkgs, wheels): (&Path, &Wheels),
+        package: &Package,
+    ) -> Result<(), (PathBuf, io::Error)> {
+        places(pkgs, wheels, package)
             .into_iter()
             .try_for_each(|path| self.put(&path).map_err(|error| (path, error)))
     }
 
     /// Move one path, what it was is kept in its name; what is not there is out of the way.
-    pub(crate) fn put(&mut self, path: &Path) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn put(&mut self, path: &Path) -> io::Result<()> {
         if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             return Ok(());
         }
@@ -54,14 +71,31 @@ impl Aside {
 }
 
 /// What pixi looks at to find a package, what says what it is first: without that it is no package.
-fn places(stores: &Stores, package: &Package) -> Vec<PathBuf> {
+fn places(pkgs: &Path, wheels: &Wheels, package: &Package) -> Vec<PathBuf> {
     match package {
         Package::Conda(conda) if conda.source => Vec::new(),
         Package::Conda(conda) => {
-            let entry = Entry::of(&stores.pkgs, conda);
+            let entry = Entry::of(pkgs, conda);
             vec![entry.sidecar, entry.folder]
         }
         // What it points to may be another wheel's by mistake; without a pointer nobody looks there.
-        Package::Pypi(pypi) => [stores.wheels.pointers(pypi), stores.wheels.sources(pypi)].concat(),
+        Package::Pypi(pypi) => [wheels.pointers(pypi), wheels.sources(pypi)].concat(),
     }
+}
+
+/// The lock that pixi holds as long as it installs: nobody installs while files come in. Somebody who does is not waited for.
+///
+/// # Errors
+/// Somebody has it, or it cannot be made.
+pub fn lock_cache(pkgs: &Path) -> io::Result<OwnedFd> {
+    std::fs::create_dir_all(pkgs)?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = openat(CWD, pkgs.join(".cache.lock"), flags, Mode::from(0o644))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => {
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, "somebody installs from it"));
+        }
+        other => other?,
+    }
+    Ok(file)
 }

@@ -1,0 +1,73 @@
+//! What `icache` named, moved out of the way: pixi takes a damaged package for a whole one, and fetches what is not there.
+use crate::Task;
+use crate::place::Place;
+use lock::{Environment, Package};
+use record::{Gap, Warning};
+use std::io;
+use std::path::Path;
+use store::{Aside, Wheels, lock_cache};
+use tool::{Code, Failure};
+
+/// Move what these gaps name. The warning that says where to, if anything was there.
+///
+/// # Errors
+/// Somebody installs from the cache, or it cannot be moved: 75 or 69.
+pub(crate) fn set_aside(
+    task: &Task<'_>,
+    place: &Place,
+    locked: Option<&Environment>,
+) -> Result<Option<Warning>, Failure> {
+    let Some(locked) = locked.filter(|_| !task.gaps.is_empty()) else { return Ok(None) };
+    let here = locked.platforms.values().filter(|platform| platform.subdir == lock::host_platform());
+    let named = here
+        .flat_map(|platform| &platform.packages)
+        .filter(|package| task.gaps.iter().any(|gap| is_of(gap, package)));
+    let mut aside = Aside::of(&place.root);
+    let moved = all(named, place, &mut aside, &task.gaps);
+    moved.map_err(|(path, error)| {
+        let code = if error.kind() == io::ErrorKind::WouldBlock { Code::Later } else { Code::Unmet };
+        Failure::io(code, format!("cannot move {}", path.display()), &error)
+    })?;
+    Ok(aside.folder().map(|folder| Warning {
+        engine: Some(task.env.engine),
+        instance: None,
+        rule: "set_aside".to_owned(),
+        what: format!("what is damaged was moved to {}", folder.display()),
+        hint: "it was fetched again; the folder can be removed".to_owned(),
+    }))
+}
+
+type Unmoved = (std::path::PathBuf, io::Error);
+
+fn all<'p>(
+    packages: impl Iterator<Item = &'p Package>,
+    place: &Place,
+    aside: &mut Aside,
+    gaps: &[Gap],
+) -> Result<(), Unmoved> {
+    let (pkgs, lock) = (place.pkgs(), place.pkgs().join(".cache.lock"));
+    if gaps.iter().any(|gap| gap.path.as_deref() == Some(&*lock)) && !lock.is_file() {
+        aside.put(&lock).map_err(|error| (lock.clone(), error))?;
+    }
+    let _lock = hold(pkgs).map_err(|error| (lock, error))?;
+    let wheels = Wheels::at(place.wheels().to_owned());
+    let mut packages = packages;
+    packages.try_for_each(|package| aside.package((pkgs, &wheels), package))
+}
+
+/// Nobody installs meanwhile. Where there are no conda packages nobody does.
+fn hold(pkgs: &Path) -> io::Result<Option<std::os::fd::OwnedFd>> {
+    pkgs.is_dir().then(|| lock_cache(pkgs)).transpose()
+}
+
+/// Whether a gap is of this package, and one that fetching it again closes. Two archives for one place stay two.
+fn is_of(gap: &Gap, package: &Package) -> bool {
+    let source = match package {
+        Package::Conda(_) => "conda",
+        Package::Pypi(_) => "pypi",
+    };
+    gap.reason != "collision"
+        && gap.source == source
+        && gap.package == package.name()
+        && gap.version.as_deref() == package.version()
+}
