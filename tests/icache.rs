@@ -3,6 +3,7 @@ mod crossing;
 mod export;
 pub(crate) mod locks;
 mod modes;
+mod places;
 mod proof;
 mod rights;
 mod sdists;
