@@ -728,7 +728,14 @@ fn gpus_are_checked_where_nvidia_smi_answers() {
     sandbox.set("CUDA_VISIBLE_DEVICES", "2");
     assert_eq!(failed(&sandbox, &toml("all", 1))["cause"], "it sees 1");
     let spread = toml("all", 8).replace("tensor_", "nnodes = 4\ntensor_");
-    assert_eq!(plan(&sandbox, "sglang", &spread).exits(0).stderr, "");
+    let first = plan(&sandbox, "sglang", &spread).exits(0);
+    assert_eq!(
+        (first.stderr.as_str(), &first.one("plan")["control"]["ready_rung"]),
+        ("", &json!("answering"))
+    );
+    let second = spread.replace("nnodes", "node_rank = 1\nnnodes");
+    let second = plan(&sandbox, "sglang", &second).exits(0).one("plan");
+    assert_eq!(second["control"]["ready_rung"], "healthy", "it serves nothing");
     let none = plan(&sandbox, "sglang", &toml("none", 1)).exits(0).one("plan");
     assert_eq!(none["env_set"]["CUDA_VISIBLE_DEVICES"], "");
 }
@@ -775,6 +782,8 @@ fn what_servers_do_not_inherit_is_said_in_one_warning() {
     for name in ["LLAMA_ARG_PORT", "LLAMA_API_KEY", "AIP_MODE", "https_proxy", "HTTP_PROXY", "VLLM_API_KEY"] {
         sandbox.set(name, "hunter2");
     }
+    // What a server gets all the same, with the value that it has here, is not lost.
+    sandbox.set("LLAMA_ARG_OFFLINE", "1");
     let toml = good("a") + &good("b") + "[instance.env]\nHTTP_PROXY = 'http://own'\n";
     let output = plan(&sandbox, "llama-cpp", &toml).exits(0);
     assert_eq!(

@@ -15,6 +15,7 @@ at anew for every request, so that a test changes its mind without waiting:
   tls        the PEM file, key and certificate, with which it speaks TLS; read once
   prefix     what stands before each of its paths
   routed     a router's models, one a line: /models tells their states, each is loaded when that is asked for, but for `bad`
+  slow       such a load is over once /models/sse has told this many steps of it; 0: it never is, and every step is the same
   breaks     /v1/completions ends it
 """
 
@@ -108,13 +109,35 @@ class Engine(http.server.BaseHTTPRequestHandler):
     def routed(self):
         states = [(id, STATES.get(id, "unloaded")) for id in said("routed").split("\n")]
         # What was loading when it was last told is loaded now.
-        STATES.update({id: "failed" if id == "bad" else "loaded" for id, state in states if state == "loading"})
+        if said("slow") is None or STEPS["told"] >= int(said("slow")) > 0:
+            done = {id: "failed" if id == "bad" else "loaded" for id, state in states if state == "loading"}
+            STATES.update(done)
         models = [{"id": id, "status": {"value": state, "failed": state == "failed"}} for id, state in states]
         self.answer(200, json.dumps({"data": models}))
+
+    def news(self):
+        """Frames as llama.cpp's router sends them, one for each step; nothing was kept for who comes later."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        while STEPS["told"] < int(said("slow")) or int(said("slow")) == 0:
+            signal.sigtimedwait([], 0.1)
+            STEPS["told"] += 1 if int(said("slow")) else 0
+            progress = {"stages": ["text_model"], "current": "text_model", "value": STEPS["told"] / 100}
+            data = {"status": "loading", "progress": progress}
+            event = {"model": said("routed").split("\n")[0], "event": "status_update", "data": data}
+            try:
+                self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+            except OSError:
+                return  # nobody listens any more
 
     def do_GET(self):
         if not self.strip():
             return
+        if self.path == "/models/sse" and said("slow") is not None:
+            return self.news()
         if self.path == "/models" and said("routed") is not None:
             return self.routed()
         if self.path == "/slots":
@@ -161,6 +184,7 @@ class Engine(http.server.BaseHTTPRequestHandler):
 
 # Of a router's models.
 STATES = {}
+STEPS = {"told": 0}
 
 
 class Server(http.server.ThreadingHTTPServer):

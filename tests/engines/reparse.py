@@ -31,7 +31,10 @@ def same(value, meant):
     """Whether a value is what was meant, as text or in its own type."""
     if isinstance(meant, list):
         return isinstance(value, (list, tuple)) and len(value) == len(meant) and all(map(same, value, meant))
-    if isinstance(meant, bool) or meant is None or value is None:
+    if value is None:
+        # Among the choices of some stands nothing, which is written so.
+        return meant in (None, "None")
+    if isinstance(meant, bool) or meant is None:
         return value is meant
     if isinstance(value, str) and not isinstance(meant, str):
         try:
@@ -69,7 +72,10 @@ def read(parser, line):
         return {"how": "value" if same(raw, meant) else "wrong", "said": str(said)}
     if same(value, meant):
         return {"how": "exact"}
-    raw = untyped(action, call)
+    try:
+        raw = untyped(action, call)
+    except Exception:
+        raw = None
     own = type(action).__module__ != "argparse" or same(raw, meant)
     return {"how": "own" if own else "wrong", "said": repr(value)[:200]}
 

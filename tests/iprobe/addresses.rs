@@ -96,6 +96,26 @@ fn a_router_is_ready_when_each_model_of_its_preset_has_answered_and_never_with_o
 }
 
 #[test]
+fn a_routers_news_of_a_load_are_progress_and_one_that_repeats_itself_is_not_waited_for() {
+    let keeping = Keeping::new();
+    let plan = |name: &str, steps: &str| {
+        let mut fake = Fake::plan(&keeping, name).says("healthy", "").says("routed", "tiny-a");
+        fake.plan["args"] = json!(["--models-preset", "/p.ini"]);
+        fake.plan["control"]["stall_timeout_s"] = json!(5);
+        fake.says("slow", steps).launched()
+    };
+    // Longer than it is patient without a sign of progress.
+    let (moving, stuck) = (plan("moving", "80"), plan("stuck", "0"));
+    let begun = Instant::now();
+    let both = keeping.sandbox.sh(&format!("cat {} {} | iprobe", moving.stream(), stuck.stream())).exits(75);
+    assert_eq!(text(&both.one("ready"), "instance"), "moving");
+    let failed = both.one("failed");
+    assert_eq!(text(&failed, "instance"), "stuck");
+    assert!(text(&failed, "cause").contains("tiny-a is loading"), "{failed}");
+    assert!(begun.elapsed() > Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_foreign_server_is_told_at_every_rung_within_seconds_and_shown_by_nobody() {
     for rung in ["healthy", "loading", "elsewhere"] {
         let keeping = Keeping::new();

@@ -19,6 +19,8 @@ pub struct Routed {
     pub state: Option<String>,
     /// It was loaded, and that failed.
     pub failed: bool,
+    /// How far the load is, as the router writes it; absent where it does not tell.
+    pub progress: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -31,7 +33,9 @@ impl Routed {
         let text = |place: &str| model.pointer(place).and_then(Value::as_str).map(str::to_owned);
         let state = text("/status/value");
         let failed = model.pointer("/status/failed").and_then(Value::as_bool).unwrap_or(false);
-        Some(Self { id: text("/id")?, failed: failed || state.as_deref() == Some("failed"), state })
+        let failed = failed || state.as_deref() == Some("failed");
+        let progress = model.pointer("/status/progress").map(Value::to_string);
+        Some(Self { id: text("/id")?, failed, state, progress })
     }
 }
 
@@ -74,6 +78,8 @@ mod tests {
         let read = |text: &str| Routed::read(&serde_json::from_str(text).unwrap()).unwrap();
         let loading = read(r#"{"id":"a","status":{"value":"loading","args":[]}}"#);
         assert_eq!((loading.state.as_deref(), loading.failed), (Some("loading"), false));
+        let half = read(r#"{"id":"a","status":{"value":"loading","progress":{"value":0.5}}}"#);
+        assert_eq!(half.progress.as_deref(), Some(r#"{"value":0.5}"#));
         assert!(read(r#"{"id":"a","status":{"value":"unloaded","failed":true,"exit_code":1}}"#).failed);
         assert_eq!(read(r#"{"id":"a","object":"model"}"#).state, None);
     }

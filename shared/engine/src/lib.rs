@@ -181,6 +181,8 @@ pub struct Traits {
     pub path_prefix: Option<&'static str>,
     /// Flags that put it where no client of ours gets, with the reason and what to do.
     pub unreachable: &'static [(&'static str, &'static str, &'static str)],
+    /// The flag with its number among several machines: above 0 it answers of its health alone, and the first serves.
+    pub node: Option<&'static str>,
     /// Grace between TERM and KILL.
     pub stop_timeout_s: u64,
     /// Longest wait without a sign of progress.

@@ -132,6 +132,7 @@ pub(crate) static TRAITS: Traits = Traits {
     }),
     path_prefix: Some("api-prefix"),
     unreachable: &[],
+    node: None,
     stop_timeout_s: 10,
     stall_timeout_s: 300,
     // It answers from the first moment on, 503 while it loads. Long prompts can stall it, on forks for minutes.

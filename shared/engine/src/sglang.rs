@@ -69,6 +69,8 @@ pub(crate) static TRAITS: Traits = Traits {
         ("grpc-mode", "it speaks gRPC, and is asked by HTTP", "leave it out"),
         ("smg-grpc-mode", "it speaks gRPC, and is asked by HTTP", "leave it out"),
     ],
+    // srt/utils/common.py: launch_dummy_health_check_server.
+    node: Some("node-rank"),
     stop_timeout_s: 30,
     stall_timeout_s: 1200,
     // Its health check generates a token: a second or more each, and up to 20 while it is busy.

@@ -117,7 +117,20 @@ pub(crate) static TRAITS: Traits = Traits {
             "leave it out: server.host and server.port say where it listens",
         ),
         ("grpc", "it speaks gRPC, and is asked by HTTP", "leave it out"),
+        // Without a server of its own it runs by `vllm serve` alone (vllm/entrypoints/cli/serve.py).
+        (
+            "headless",
+            "the module that is started here does not read it, and would serve all the same",
+            "leave it out, or start the machines that serve nothing with vllm serve",
+        ),
+        (
+            "node-rank",
+            "a machine that is not the first serves nothing, and runs with headless, which the module that is started here does \
+             not read",
+            "leave it out, or start the machines that serve nothing with vllm serve",
+        ),
     ],
+    node: None,
     stop_timeout_s: 30,
     stall_timeout_s: 1200,
     // Its port opens only once everything is loaded.

@@ -100,10 +100,10 @@ fn variable(flag: &str) -> String {
     format!("LLAMA_ARG_{}", flag.replace('-', "_").to_uppercase())
 }
 
-/// A switch that is on, or a value that is given.
+/// A switch that is on, or a value that is given and not 0.
 fn is_on(argument: &Argument) -> bool {
     let off = argument.tokens.first().is_some_and(|token| token.starts_with("--no-"));
-    !off && argument.values.first().is_none_or(|value| !value.is_empty())
+    !off && argument.values.first().is_none_or(|value| !value.is_empty() && value != "0")
 }
 
 #[cfg(test)]
@@ -130,6 +130,7 @@ mod tests {
             (LlamaCpp, "--api-prefix /llm", None, Some("/llm")),
             (LlamaCpp, "LLAMA_ARG_API_PREFIX=/a/b", None, Some("/a/b")),
             (LlamaCpp, "--ctx-size 5", None, None),
+            (Vllm, "--nnodes 2 --node-rank 0", None, None),
             (Vllm, "--ssl-keyfile /k --ssl-certfile=/c --root-path /x", Some("https"), None),
             (Vllm, "--ssl-certfile /c --ssl-cert-reqs 1", Some("https"), None),
             (Sglang, "--ssl-keyfile /k --ssl-certfile /c --fastapi-root-path /x", Some("https"), None),
@@ -164,6 +165,8 @@ mod tests {
             ),
             (Vllm, "--uds /run/x.sock", "extra_args.--uds: it listens on a socket in the file system"),
             (Vllm, "--grpc", "extra_args.--grpc: it speaks gRPC"),
+            (Vllm, "--headless", "extra_args.--headless: the module that is started here does not read it"),
+            (Vllm, "--node-rank 1", "extra_args.--node-rank: a machine that is not the first serves nothing"),
             (Sglang, "--grpc-mode", "extra_args.--grpc-mode: it speaks gRPC"),
         ] {
             let found = address(engine, line).refusals;

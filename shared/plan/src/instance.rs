@@ -9,7 +9,7 @@ use crate::program::{Caller, Program};
 use crate::rules;
 use crate::secret::{self, Secret, Way};
 use crate::{Input, Options, devices, environment, found::Found};
-use record::{Engine, Plan, Warning};
+use record::{Control, Engine, Plan, Rung, Warning};
 use sha2::{Digest, Sha256};
 use state::Directory;
 use std::path::Path;
@@ -111,7 +111,7 @@ impl Shared<'_> {
             state_dir: state.path().to_owned(),
             cache_dir,
             gpu_ids: control.gpu_ids.clone(),
-            control: control.clone(),
+            control: Control { ready_rung: ready_rung(control, &arguments, traits), ..control.clone() },
             after: None,
             install_path: program.install_path,
             reused: false,
@@ -190,6 +190,15 @@ fn port(arguments: &Arguments, instance: &str) -> Result<u16, Failure> {
         let what = format!("the port of instance {instance} is '{text}'");
         Failure::new(Code::Input, what, "it is a whole number from 1 to 65535")
     })
+}
+
+/// One that only helps another machine's server can be asked for no more than its health.
+fn ready_rung(control: &Control, arguments: &Arguments, traits: &engine::Traits) -> Rung {
+    let node = traits.node.and_then(|flag| arguments.value(flag));
+    match node {
+        None | Some("0") => control.ready_rung,
+        Some(_) => control.ready_rung.min(Rung::Healthy),
+    }
 }
 
 /// The product of the parallel sizes, unless other machines take part.

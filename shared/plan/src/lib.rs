@@ -57,6 +57,7 @@ use instance::{Draft, Shared};
 use program::Caller;
 use record::{Bridge, Engine, Env, Installed, Plan, Warning};
 use slot::{Slot, skipped, unknown_key};
+use std::collections::BTreeMap;
 use tool::{Code, Failure};
 use vocabulary::Vocabulary;
 
@@ -137,7 +138,7 @@ pub fn plan_all(inputs: &[Input], bridge: Option<&Bridge>, options: &Options) ->
     }
     preflight::check(&mut drafts, &leftovers);
     offline::check(&mut drafts, &options.environment);
-    let about_dropped = about_dropped(&drafts);
+    let about_dropped = about_dropped(&drafts, &options.environment);
     let said = slots.into_iter().flat_map(|slot| match slot {
         Slot::Item(item) => vec![item],
         Slot::Leftover(leftover) => leftover.warning().into_iter().map(Item::Warning).collect(),
@@ -166,10 +167,13 @@ fn finish(draft: Draft) -> Vec<Item> {
 }
 
 /// One warning for all servers: they drop the same variables, but for those that a TOML sets.
-fn about_dropped(drafts: &[&mut Draft]) -> Option<Warning> {
+fn about_dropped(drafts: &[&mut Draft], caller: &BTreeMap<String, String>) -> Option<Warning> {
     let allows = |plan: &Plan| plan.control.allow.iter().any(|rule| rule == rules::ENV_DROPPED);
-    let dropped =
-        drafts.iter().filter(|draft| !allows(&draft.plan)).flat_map(|draft| &draft.plan.env_dropped);
+    // What the server gets all the same is not lost.
+    let lost =
+        |plan: &Plan, name: &str| plan.env_set.get(name).is_none_or(|set| caller.get(name) != Some(set));
+    let warned = drafts.iter().map(|draft| &draft.plan).filter(|plan| !allows(plan));
+    let dropped = warned.flat_map(|plan| plan.env_dropped.iter().filter(|name| lost(plan, name)));
     let mut names: Vec<String> = dropped.cloned().collect();
     names.sort();
     names.dedup();

@@ -13,7 +13,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Growth below this is no sign: an idle event loop reads a little too.
 const STEP_BYTES: u64 = 1 << 20;
 /// Lines of the log that our own questions cause.
-const OURS: [&str; 3] = ["/health", "/v1/models", "/v1/chat/completions"];
+const OURS: [&str; 4] = ["/health", "/models", "/v1/chat/completions", "/v1/completions"];
 
 /// Why waiting ends.
 #[derive(Debug, PartialEq, Eq)]
@@ -227,6 +227,7 @@ mod tests {
         };
         assert!(said("loading shard 1"));
         assert!(!said("INFO: 127.0.0.1:1 - \"GET /health HTTP/1.1\" 503 Service Unavailable"));
+        assert!(!said("srv  log_server_r: done request: GET /models/sse 127.0.0.1 200"));
         assert!(said("loading shard 2"));
         std::fs::remove_file(path).unwrap();
     }

@@ -20,8 +20,8 @@ pub(crate) struct Router {
     pub(crate) first_only: bool,
     answered: BTreeSet<String>,
     told_to_load: BTreeSet<String>,
-    /// What it last told of its loads.
-    news: String,
+    /// What it has told of its loads.
+    news: BTreeSet<String>,
 }
 
 impl Router {
@@ -53,7 +53,7 @@ impl Router {
                     Err(_) => self.ask(target, &next.id, limit).map(|()| true),
                 }
             }
-            state => Err(self.loading(target, &next.id, state.unwrap_or_default())),
+            _ => Err(self.loading(target, next)),
         }
     }
 
@@ -74,15 +74,15 @@ impl Router {
         }
     }
 
-    /// What it tells of the load is progress, where it is something new.
-    fn loading(&mut self, target: &Target, id: &str, state: &str) -> Why {
-        let news = target.loads(LISTEN).pop().unwrap_or_default();
-        let why = format!("{id} is {state}");
-        if news.is_empty() || news == self.news {
-            return Why::not_yet(why);
+    /// What it tells of the load, in its list or by its events, is progress where it is something new.
+    fn loading(&mut self, target: &Target, model: &Routed) -> Why {
+        let events = target.loads(LISTEN);
+        let why = format!("{} is {}", model.id, model.state.as_deref().unwrap_or_default());
+        let mut new = false;
+        for news in model.progress.iter().chain(&events) {
+            new |= self.news.insert(news.clone());
         }
-        self.news = news;
-        Why::Moved(why)
+        if new { Why::Moved(why) } else { Why::not_yet(why) }
     }
 }
 
