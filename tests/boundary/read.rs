@@ -47,6 +47,46 @@ server.serve_forever()'"
     assert!(fs::read_to_string(boundary.keeping.sandbox.path("heard")).unwrap().contains("Bearer his key"));
 }
 
+/// The prompts of a root-only file would be sent to U's server, and what they are known to bring be told.
+#[test]
+fn answers_that_a_users_plan_names_are_read_with_that_users_rights() {
+    let Some(boundary) = Boundary::new() else { return };
+    let mut fake = crate::kit::Fake::plan(&boundary.keeping, "a").says("healthy", "");
+    fake.plan["user"] = json!("nobody");
+    boundary.keeping.sandbox.write("plan.jsonl", format!("{}\n", fake.plan));
+    drop(boundary.keeping.sandbox.sh("tools/ilaunch < plan.jsonl > a.jsonl").exits(0));
+    boundary.keeping.wait_for_log("a", "up\n");
+    let secret = boundary.secret("answers");
+    let answer = json!({"prompt": SECRET, "max_tokens": 1, "text": SECRET});
+    fs::write(&secret, json!({"format": 1, "agree_percent": 100, "answers": [answer]}).to_string()).unwrap();
+    let mut theirs: serde_json::Value =
+        serde_json::from_slice(&fs::read(boundary.state("plan.json")).unwrap()).unwrap();
+    theirs["control"]["ready_rung"] = json!("correct");
+    let probe = |answers: &str| {
+        let mut theirs = theirs.clone();
+        theirs["control"]["known_answer"] = json!(boundary.keeping.sandbox.path(answers));
+        boundary.plant("plan.json", &theirs.to_string());
+        let probed = boundary.keeping.sandbox.sh("iprobe < a.jsonl || true");
+        assert!(!probed.transcript().contains(SECRET), "{}", probed.transcript());
+        assert!(!boundary.keeping.log("a").contains(SECRET), "it was asked");
+        probed
+    };
+    boundary.run_as(U, &["ln", "-s", secret.to_str().unwrap(), boundary.state("link").to_str().unwrap()]);
+    for answers in ["answers", "run/llama-cpp/a/link"] {
+        let refused = probe(answers);
+        assert!(refused.stderr.contains("Permission denied"), "{}", refused.transcript());
+    }
+    // A file of his own is read; who names one on the command line reads it himself.
+    boundary.plant(
+        "own",
+        r#"{"format": 1, "agree_percent": 0, "answers": [{"prompt": "p", "max_tokens": 1, "text": ""}]}"#,
+    );
+    drop(probe("run/llama-cpp/a/own"));
+    assert!(boundary.keeping.log("a").contains("\"p\""));
+    drop(boundary.keeping.sandbox.sh("iprobe --answers answers < a.jsonl || true"));
+    assert!(boundary.keeping.log("a").contains(SECRET));
+}
+
 #[test]
 fn what_is_no_small_file_in_place_of_one_holds_nobody_up() {
     let Some(boundary) = Boundary::new() else { return };

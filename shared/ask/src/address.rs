@@ -1,7 +1,7 @@
 //! Where a server is, as its plan says.
 use crate::Target;
 use crate::tls::Tls;
-use owner::{Dir, Owner};
+use owner::Owner;
 use record::Plan;
 use std::net::IpAddr;
 use std::path::Path;
@@ -43,11 +43,7 @@ const CERTIFICATE_BYTES: usize = 1 << 20;
 
 /// What stands in a certificate's file. The plan is the user's word, and so is where it leads.
 fn certificate(file: &Path, user: &Owner) -> Result<Vec<u8>, String> {
-    let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
-        return Err(format!("{} is no certificate", file.display()));
-    };
-    let read = Dir::open_as(user, folder).and_then(|dir| dir.read_through_links(name, CERTIFICATE_BYTES));
-    read.map_err(|error| {
+    owner::read_as(user, file, CERTIFICATE_BYTES).map_err(|error| {
         let text = error.to_string();
         format!(
             "cannot read its certificate {}: {}",

@@ -1,4 +1,5 @@
 //! The key that a server wants, from a file of the operator's.
+use owner::Owner;
 use std::io;
 use std::path::Path;
 
@@ -10,7 +11,18 @@ const LARGEST: usize = 64 << 10;
 /// # Errors
 /// What the system says, or that the line is empty.
 pub fn key_in(file: &Path) -> io::Result<String> {
-    let text = owner::read_named(file, LARGEST)?;
+    first_line(owner::read_named(file, LARGEST)?)
+}
+
+/// The same of a file that a user's own file names: with that user's rights.
+///
+/// # Errors
+/// As [`key_in`].
+pub fn key_as(user: &Owner, file: &Path) -> io::Result<String> {
+    first_line(owner::read_as(user, file, LARGEST)?)
+}
+
+fn first_line(text: Vec<u8>) -> io::Result<String> {
     let text = String::from_utf8(text).map_err(|_| io::Error::other("it is no text"))?;
     match text.lines().next().map(str::trim).filter(|key| !key.is_empty()) {
         Some(key) => Ok(key.to_owned()),

@@ -5,6 +5,7 @@
 //! from there on the texts differ: so only the beginning has to agree, as much of it as the file says.
 use crate::target::{Patience, good};
 use crate::{Error, Target};
+use owner::Owner;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::io;
@@ -65,7 +66,19 @@ impl Known {
     /// # Errors
     /// What the system says, or that it is no such file.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let known: Self = serde_json::from_slice(&owner::read_named(path, BYTES)?)?;
+        Self::of_text(&owner::read_named(path, BYTES)?)
+    }
+
+    /// Read a file that an instance's plan names, which is the word of the instance's user: with that user's rights.
+    ///
+    /// # Errors
+    /// As [`Known::read`].
+    pub fn read_as(user: &Owner, path: &Path) -> io::Result<Self> {
+        Self::of_text(&owner::read_as(user, path, BYTES)?)
+    }
+
+    fn of_text(text: &[u8]) -> io::Result<Self> {
+        let known: Self = serde_json::from_slice(text)?;
         match known.format {
             1 if !known.answers.is_empty() && known.agree_percent <= 100 => Ok(known),
             1 => Err(io::Error::other("it has no answers, or wants more than all of them to agree")),

@@ -16,7 +16,7 @@ mod tls;
 
 pub use chat::{Chat, Piece, Said};
 pub use error::Error;
-pub use key::key_in;
+pub use key::{key_as, key_in};
 pub use known::{Known, PROMPTS};
 pub use router::Routed;
 pub use target::Target;

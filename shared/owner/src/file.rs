@@ -1,6 +1,6 @@
 //! A file by its path, for whoever has the right to it anyway.
-use crate::Dir;
 use crate::dir::read_capped;
+use crate::{Dir, Owner};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use std::fs::File;
@@ -40,6 +40,17 @@ pub fn read_named(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
     let name = path.file_name().ok_or(Errno::ISDIR)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     Dir::open(parent)?.read_through_links(name, cap)
+}
+
+/// The same of a path that is a user's word, such as one that stands in a file of that user's: with the user's rights from
+/// the beginning.
+///
+/// # Errors
+/// As [`read_named`], and as [`Owner::act`].
+pub fn read_as(owner: &Owner, path: &Path, cap: usize) -> io::Result<Vec<u8>> {
+    let name = path.file_name().ok_or(Errno::ISDIR)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Dir::open_as(owner, parent)?.read_through_links(name, cap)
 }
 
 #[cfg(test)]

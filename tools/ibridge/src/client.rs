@@ -143,7 +143,10 @@ fn kept() -> Option<(String, Option<String>)> {
     let made = option("--workspace").map(|workspace| made_key_file(Path::new(&workspace)));
     let of_keeper = place.api_key().ok().flatten();
     let made = made.filter(|_| !is_loopback(&listen)).as_deref().and_then(read);
-    let key = file.as_deref().and_then(read).or(of_keeper).or(made);
+    // Where the plan leads is the word of whose it is.
+    let user = place.user().ok()?;
+    let of_plan = |file: &Path| ask::key_as(&user, file).inspect_err(|error| unread(file, error)).ok();
+    let key = file.as_deref().and_then(of_plan).or(of_keeper).or(made);
     Some((listen, key))
 }
 
@@ -156,7 +159,11 @@ fn of_variable() -> Option<String> {
 }
 
 fn read(file: &Path) -> Option<String> {
-    ask::key_in(file).inspect_err(|error| log::info!("{}: {error}", file.display())).ok()
+    ask::key_in(file).inspect_err(|error| unread(file, error)).ok()
+}
+
+fn unread(file: &Path, error: &std::io::Error) {
+    log::info!("{}: {error}", file.display());
 }
 
 fn is_loopback(listen: &str) -> bool {

@@ -15,6 +15,7 @@ use crate::watch::{Wanted, Watch};
 use ask::{Known, Target};
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use owner::Owner;
 use record::{Engine, Rung};
 use state::Directory;
 use std::path::{Path, PathBuf};
@@ -85,7 +86,7 @@ fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
     let target = target.with_key(wanted.key_file.as_deref().map(read_key).transpose()?);
     let probe = &engine::of(Engine::LlamaCpp).probe;
     let mut climb = Climb::new(target, probe, Expected::Any, wanted.rung.unwrap_or(Rung::Answering));
-    let known = known(climb.goal(), wanted.answers.as_deref())?;
+    let known = known(climb.goal(), wanted.answers.as_deref(), None)?;
     climb = climb.with_answers(known);
     let cap = wanted.timeout.unwrap_or(Duration::from_secs(3600));
     let begun = Instant::now();
@@ -107,8 +108,8 @@ fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
     }
 }
 
-/// The answers that a rung wants.
-fn known(goal: Rung, file: Option<&Path>) -> Result<Option<Known>, Failure> {
+/// The answers that a rung wants, from a file that the operator named, or that is the word of `user`.
+fn known(goal: Rung, file: Option<&Path>, user: Option<&Owner>) -> Result<Option<Known>, Failure> {
     if goal < Rung::Correct {
         return Ok(None);
     }
@@ -123,7 +124,8 @@ fn known(goal: Rung, file: Option<&Path>) -> Result<Option<Known>, Failure> {
         ));
     };
     let what = || format!("cannot use the answers in {}", file.display());
-    Known::read(file).map(Some).map_err(|error| Failure::io(Code::Unmet, what(), &error))
+    let read = user.map_or_else(|| Known::read(file), |user| Known::read_as(user, file));
+    read.map(Some).map_err(|error| Failure::io(Code::Unmet, what(), &error))
 }
 
 /// The first line of a key file.

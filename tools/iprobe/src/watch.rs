@@ -77,8 +77,10 @@ impl Watch {
         let target = Target::of_plan(&plan, &user).with_key(key);
         let expected = Expected::of(&plan);
         let goal = wanted.rung.unwrap_or(plan.control.ready_rung);
-        let answers = wanted.answers.as_ref().or(plan.control.known_answer.as_ref());
-        let known = crate::known(goal, answers.map(PathBuf::as_path))?;
+        let known = match (&wanted.answers, &plan.control.known_answer) {
+            (Some(file), _) => crate::known(goal, Some(file), None)?,
+            (None, file) => crate::known(goal, file.as_deref(), Some(&user))?,
+        };
         let cap = wanted.timeout.unwrap_or(Duration::from_secs(plan.control.ready_timeout_s.min(LONGEST_S)));
         let stall = Duration::from_secs(plan.control.stall_timeout_s.min(LONGEST_S));
         Ok(Self {
