@@ -185,6 +185,33 @@ fn a_noexec_mount_is_told_by_who_installs_and_by_who_plans() {
     assert!(warning["what"].as_str().unwrap().ends_with("is mounted noexec"), "{warning}");
 }
 
+/// Words before a command, which then finds /run and /tmp read-only, as `docker run --read-only` has them; tools and sandbox,
+/// which lie there, are volumes.
+const READ_ONLY: &str = r#"unshare --mount sh -ec '
+    tools=$(dirname "$(command -v ienv)"); here=$PWD
+    mount -t tmpfs none /mnt; mkdir /mnt/tools /mnt/here; mount --bind "$tools" /mnt/tools; mount --bind "$here" /mnt/here
+    mount -t tmpfs none /tmp; mkdir -p "$tools" "$here"; mount --bind /mnt/tools "$tools"; mount --bind /mnt/here "$here"
+    mount -o remount,ro /tmp; mount -t tmpfs -o ro none /run; cd "$here"; exec "$@"' sh"#;
+
+#[test]
+fn where_only_a_volume_can_be_written_the_run_directory_is_told_and_all_goes_on_there() {
+    if !as_root() {
+        return;
+    }
+    let sandbox = super::sandbox_with_engine(&[free_port()]);
+    if sandbox.sh(&format!("{READ_ONLY} true")).code != 0 {
+        return not_run("no file system can be mounted here");
+    }
+    let pipe = "ienv llama-cpp | iinstall | iplan | ilaunch | iprobe | ichat Hello";
+    let output = sandbox.sh(&format!("{READ_ONLY} env -u AUTO_INFER_RUN_DIR bash -c '{pipe}'")).exits(69);
+    let failed = output.all("failed").remove(0);
+    let said = format!("{}: {}", failed["what"].as_str().unwrap(), failed["cause"].as_str().unwrap());
+    assert!(said.starts_with("cannot make /") && said.ends_with("Read-only file system"), "{failed}");
+    assert_eq!(failed["hint"], "set AUTO_INFER_RUN_DIR to a folder that can be made and written");
+    let output = sandbox.sh(&format!("{READ_ONLY} bash -euo pipefail -c '{pipe}; istop >&2'")).exits(0);
+    assert_eq!(output.all("answer").len(), 1);
+}
+
 fn about_cache(output: &Output) -> Value {
     output.all("warning").into_iter().find(|warning| warning["rule"] == "engine_cache").unwrap()
 }
