@@ -134,6 +134,7 @@ fn a_python_engine_gets_each_value_as_its_parser_reads_it() {
     };
     for (engine, lines, expected) in [
         ("vllm", "tp = 1\nep = true", "--tensor-parallel-size 1 --enable-expert-parallel"),
+        ("vllm", "O = 3", "--optimization-level 3"),
         ("vllm", "device_ids = [0, 1]", "--device-ids 0,1"),
         ("vllm", "disable_cascade_attn = false", "--no-disable-cascade-attn"),
         ("vllm", "headless = false", ""),

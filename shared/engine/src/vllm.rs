@@ -47,6 +47,8 @@ pub(crate) static TRAITS: Traits = Traits {
     ],
     switches: &[],
     spellings: &[
+        // It rewrites this one itself, before its parser sees it (vllm/utils/argparse_utils.py).
+        ("-O", "optimization-level"),
         ("-asc", "api-server-count"),
         ("-dp", "data-parallel-size"),
         ("-pp", "pipeline-parallel-size"),

@@ -20,8 +20,12 @@ pub(crate) fn write(
         _ => (entry.key.as_str(), None),
     };
     let typed = head.replace('_', "-");
-    // A spelling of old that this version takes only as the beginning of a longer one.
-    let ours = || vocabulary.named(&dialect.traits.flag(&format!("--{typed}")));
+    // A spelling of old that this version takes only as the beginning of a longer one, or that no parser lists.
+    let ours = || {
+        ["--", "-"]
+            .iter()
+            .find_map(|dashes| vocabulary.named(&dialect.traits.flag(&format!("{dashes}{typed}"))))
+    };
     let Some((flag, positive)) = vocabulary.named(&typed).or_else(ours) else {
         return Err(refuse(format!("{key}: {}", unknown(dialect)), unknown_hint(head, vocabulary, dialect)));
     };
