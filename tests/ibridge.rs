@@ -1,6 +1,8 @@
 //! The bridge before the real llama.cpp server, asked as clients ask it.
 mod agents;
 mod asleep;
+mod litellm;
+mod load;
 mod looked;
 mod routing;
 mod safety;

@@ -17,6 +17,7 @@ at anew for every request, so that a test changes its mind without waiting:
   routed     a router's models, one a line: /models tells their states, each is loaded when that is asked for, but for `bad`
   slow       such a load is over once /models/sse has told this many steps of it; 0: it never is, and every step is the same
   breaks     /v1/completions ends it
+  kept       the ids of the responses that it keeps, one a line; without it, it knows no such path
 """
 
 import http.server
@@ -140,6 +141,11 @@ class Engine(http.server.BaseHTTPRequestHandler):
             return self.news()
         if self.path == "/models" and said("routed") is not None:
             return self.routed()
+        if self.path.startswith("/v1/responses/") and said("kept") is not None:
+            id = self.path.split("/")[3].split("?")[0]
+            if id not in said("kept").split("\n"):
+                return self.error(404, "no such response")
+            return self.answer(200, json.dumps({"id": id, "asked": self.command}))
         if self.path == "/slots":
             slots = said("slots")
             return self.error(501, "no slots") if slots is None else self.answer(200, slots)
@@ -153,6 +159,8 @@ class Engine(http.server.BaseHTTPRequestHandler):
             return
         ids = (said("routed") or said("ids") or "fake").split("\n")
         self.answer(200, json.dumps({"object": "list", "data": [{"id": id} for id in ids if id]}))
+
+    do_DELETE = do_GET
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

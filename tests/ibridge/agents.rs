@@ -59,6 +59,24 @@ fn claude_code_talks_through_the_bridge_and_its_second_turn_uses_the_prefix_agai
 }
 
 #[test]
+fn claude_code_talks_through_litellm_behind_the_bridge() {
+    let Some(litellm) = full().then(|| clients("litellm")).flatten() else { return };
+    let Some(mut sandbox) = sandbox() else { return };
+    let (port, path) = (free_port(), format!("{}:{}", litellm.join("bin").display(), "/usr/bin:/bin"));
+    sandbox.set("PATH", &format!("{}:{path}", crate::kit::tools().display()));
+    sandbox.set("AUTO_INFER_BRIDGE_LISTEN", &format!("127.0.0.1:{port}"));
+    sandbox.set("AUTO_INFER_BRIDGE_MODE", "litellm");
+    sandbox.set("AUTO_INFER_LITELLM_PORT", &free_port().to_string());
+    let script = "trap 'istop >/dev/null' EXIT\n\
+                  ienv llama-cpp | iinstall | iplan | ilaunch | iprobe >records\n\
+                  ienv bridge | iplan | ilaunch | iprobe >records2\n\
+                  PATH=$PATH:$AGENTS ibridge run claude -p Hello\n";
+    sandbox.write("agent", script);
+    let said = sandbox.sh("iseal --method namespace -- bash -euo pipefail agent </dev/null").exits(0).stdout;
+    assert!(said.contains(SENTENCE), "{said}\n{}", sandbox.read("w/logs/bridge/litellm.log"));
+}
+
+#[test]
 fn opencode_and_codex_talk_through_the_bridge_with_the_files_that_it_prints() {
     let Some(sandbox) = sandbox() else { return };
     let script = "mkdir -p work home/.codex; cd work; git init -q .\n\

@@ -1,6 +1,6 @@
 //! Several instances of one name: who gets a request, and what becomes of it where an instance goes.
 use super::LIMIT;
-use crate::kit::{Answer, Fake, Front, Keeping, free_port, read, read_chunk, read_head, send, wait_for};
+use crate::kit::{Answer, Fake, Front, Keeping, ask, free_port, read, read_chunk, read_head, send, wait_for};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -181,6 +181,27 @@ fn a_request_is_held_while_its_instance_restarts() {
     // Whether it is seen as gone by now or not.
     assert_eq!(from(front.post("/v1/chat/completions", &chat(&["ten"]))), "a");
     assert_eq!(keeping.status("a")["restarts"], 1, "{}", fake.name);
+}
+
+#[test]
+fn a_response_that_is_kept_is_found_where_it_is() {
+    let keeping = Keeping::new();
+    let two = Two::start(&keeping, &[]);
+    two.fakes[0].now_says("kept", "resp_1");
+    two.fakes[1].now_says("kept", "resp_2");
+    for id in ["resp_1", "resp_2"] {
+        let found = two.front.get(&format!("/v1/responses/{id}?include[]=x")).is(200).json();
+        assert_eq!((found["id"].as_str(), found["asked"].as_str()), (Some(id), Some("GET")));
+        let head =
+            format!("DELETE /v1/responses/{id} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        assert_eq!(ask(two.front.connect(), &head, b"").is(200).json()["asked"], "DELETE");
+    }
+    assert_eq!(two.front.get("/v1/responses/resp_3").is(404).json()["error"]["message"], "no such response");
+    assert!(
+        two.front.log().contains(" 200 DELETE /v1/responses/ID instance=llama-cpp/b "),
+        "{}",
+        two.front.log()
+    );
 }
 
 #[test]

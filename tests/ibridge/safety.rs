@@ -155,8 +155,8 @@ fn a_port_that_is_taken_and_words_that_mean_nothing_are_told() {
     assert!(taken.stderr.contains("Address already in use"), "{taken:?}");
     drop(sandbox.sh("ibridge --upstream https://example.org").exits(2));
     drop(sandbox.sh("ibridge --mode other").exits(2));
-    let litellm = sandbox.sh("ibridge --mode litellm").exits(69);
-    assert!(litellm.stderr.contains("this version starts no LiteLLM"), "{litellm:?}");
+    let litellm = sandbox.sh("ibridge --mode litellm --workspace w").exits(69);
+    assert!(litellm.stderr.contains("where LiteLLM listens is not said"), "{litellm:?}");
     drop(sandbox.sh("ibridge --key-file /nothing/here").exits(69));
     drop(sandbox.sh("AUTO_INFER_BRIDGE_MODE=other ibridge").exits(69));
 }

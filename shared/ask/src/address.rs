@@ -1,8 +1,9 @@
 //! Where a server is, as its plan says.
 use crate::Target;
+use crate::target::{LITELLM, LITELLM_HEALTH};
 use crate::tls::Tls;
 use owner::Owner;
-use record::Plan;
+use record::{Engine, Plan};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -14,7 +15,9 @@ impl Target {
         let (host, port) = (authority(&plan.host), plan.port);
         let prefix = plan.path_prefix.as_deref().map(path).unwrap_or_default();
         if plan.scheme.as_deref() != Some("https") {
-            return Self::new(format!("http://{host}:{port}{prefix}"), Tls::none());
+            let target = Self::new(format!("http://{host}:{port}{prefix}"), Tls::none());
+            let is_litellm = plan.engine == Engine::Bridge && plan.instance == LITELLM;
+            return if is_litellm { target.with_health(LITELLM_HEALTH) } else { target };
         }
         let tls = plan.ca_file.as_deref().map_or_else(Tls::none, |file| Tls::pinned(certificate(file, user)));
         Self::new(format!("https://{host}:{port}{prefix}"), tls)

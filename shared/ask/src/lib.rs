@@ -19,4 +19,4 @@ pub use error::Error;
 pub use key::{key_as, key_in};
 pub use known::{Known, PROMPTS};
 pub use router::Routed;
-pub use target::Target;
+pub use target::{LITELLM_HEALTH, Target};

@@ -14,10 +14,17 @@ use ureq::{Agent, Body};
 /// The longest answer that is read, streams excepted.
 const ANSWER_LIMIT: u64 = 16 << 20;
 
+const HEALTH: &str = "/health";
+/// `LiteLLM` has every model generate something for `/health`; this path says only that it runs.
+pub const LITELLM_HEALTH: &str = "/health/liveliness";
+/// The instance of the bridge that is `LiteLLM`.
+pub(crate) const LITELLM: &str = "litellm";
+
 /// One server. Connections are kept between questions; no proxy is used, whatever the environment says.
 #[derive(Clone)]
 pub struct Target {
     base: String,
+    health: &'static str,
     key: Option<String>,
     agent: Agent,
 }
@@ -72,7 +79,7 @@ impl Target {
             .output_buffer_size(16 << 10)
             .build();
         let agent = Agent::with_parts(config, ().chain(TcpConnector::default()).chain(tls), Names);
-        Self { base, key: None, agent }
+        Self { base, health: HEALTH, key: None, agent }
     }
 
     /// The same server, asked with this key.
@@ -82,18 +89,24 @@ impl Target {
         self
     }
 
+    /// The same server, whose health is another path.
+    #[must_use]
+    pub fn with_health(self, path: &'static str) -> Self {
+        Self { health: path, ..self }
+    }
+
     /// Base URL, without `/v1`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.base
     }
 
-    /// Whether `/health` answers 200. Asked without the key, which no engine wants there.
+    /// Whether `/health`, or what the server has for it, answers 200. Asked without the key, which no engine wants there.
     ///
     /// # Errors
     /// Anything but 200.
     pub fn health(&self, limit: Duration) -> Result<(), Error> {
-        let call = self.agent.get(format!("{}/health", self.base));
+        let call = self.agent.get(format!("{}{}", self.base, self.health));
         good(call.config().timeout_global(Some(limit)).build().call()?).map(drop)
     }
 

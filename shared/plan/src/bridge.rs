@@ -1,9 +1,11 @@
 //! The plan of the bridge: it is kept like an engine, and has no TOML file.
 use crate::control::Settings;
 use crate::instance::{Draft, hash};
-use crate::{Options, environment};
+use crate::{Options, environment, litellm};
 use record::{Bridge, Control, Engine, Plan, Rung};
 use state::{Directory, Secrets};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use tool::{Code, Failure};
 
 /// The name of its only instance.
@@ -16,7 +18,19 @@ const STOP_TIMEOUT_S: u64 = 30;
 
 /// Plan it.
 pub(crate) fn draft(bridge: &Bridge, options: &Options) -> Result<Draft, Failure> {
-    let (host, port) = address(&bridge.listen)?;
+    let log_file = bridge.log_file.clone();
+    let mut plan = plan(bridge, options, NAME, &bridge.listen)?;
+    plan.program = child::sibling("ibridge")?;
+    plan.args = arguments(bridge);
+    plan.env_set = [("INFER_DEV_LOG".to_owned(), "warn".to_owned())].into();
+    plan.secrets = bridge.key_variable.iter().map(|_| KEY_SECRET.to_owned()).collect();
+    plan.log_file = log_file.unwrap_or_else(|| bridge.log_dir.join("bridge").join("bridge.log"));
+    Ok(drafted(plan))
+}
+
+/// What all plans of the bridge have, its program and what is told to it excepted.
+pub(crate) fn plan(bridge: &Bridge, options: &Options, name: &str, listen: &str) -> Result<Plan, Failure> {
+    let (host, port) = address(listen)?;
     let control = Control {
         gpu_ids: "none".to_owned(),
         ready_rung: Rung::Healthy,
@@ -24,23 +38,21 @@ pub(crate) fn draft(bridge: &Bridge, options: &Options) -> Result<Draft, Failure
         ready_timeout_s: 60,
         ..Settings::default_of(Engine::Bridge).control
     };
-    let state = Directory::of(&bridge.run_dir, Engine::Bridge, NAME);
-    let log_file = bridge.log_file.clone();
-    let mut plan = Plan {
+    Ok(Plan {
         engine: Engine::Bridge,
-        instance: NAME.to_owned(),
+        instance: name.to_owned(),
         workspace: bridge.workspace.clone(),
         // It has none, and nothing is read from there.
         config: "/dev/null".into(),
         config_sha256: String::new(),
-        program: child::sibling("ibridge")?,
-        args: arguments(bridge),
-        env_set: [("INFER_DEV_LOG".to_owned(), "warn".to_owned())].into(),
+        program: PathBuf::new(),
+        args: Vec::new(),
+        env_set: BTreeMap::new(),
         env_dropped: environment::dropped(&options.environment, &[]),
         secrets_check: None,
         cache_dir: None,
         models: Vec::new(),
-        secrets: bridge.key_variable.iter().map(|_| KEY_SECRET.to_owned()).collect(),
+        secrets: Vec::new(),
         user: bridge.user.clone(),
         host,
         port,
@@ -49,8 +61,8 @@ pub(crate) fn draft(bridge: &Bridge, options: &Options) -> Result<Draft, Failure
         ca_file: None,
         model: None,
         served_name: None,
-        log_file: log_file.unwrap_or_else(|| bridge.log_dir.join("bridge").join("bridge.log")),
-        state_dir: state.path().to_owned(),
+        log_file: PathBuf::new(),
+        state_dir: Directory::of(&bridge.run_dir, Engine::Bridge, name).path().to_owned(),
         gpu_ids: control.gpu_ids.clone(),
         control,
         after: None,
@@ -58,10 +70,14 @@ pub(crate) fn draft(bridge: &Bridge, options: &Options) -> Result<Draft, Failure
         reused: false,
         stale: false,
         hash: String::new(),
-    };
+    })
+}
+
+/// The finished plan.
+pub(crate) fn drafted(mut plan: Plan) -> Draft {
     plan.hash = hash(&plan);
     let (warnings, failures) = (Vec::new(), Vec::new());
-    Ok(Draft { plan, gpus_needed: None, visible: None, model_elsewhere: true, warnings, failures })
+    Draft { plan, gpus_needed: None, visible: None, model_elsewhere: true, warnings, failures }
 }
 
 /// Everything that the variables say: the keeper hands none of them on.
@@ -72,13 +88,14 @@ fn arguments(bridge: &Bridge) -> Vec<String> {
             args.extend([name.to_owned(), value]);
         }
     };
-    let text = |path: &std::path::PathBuf| path.to_string_lossy().into_owned();
+    let text = |path: &PathBuf| path.to_string_lossy().into_owned();
     add("--workspace", Some(text(&bridge.workspace)));
     add("--run-dir", Some(text(&bridge.run_dir)));
     add("--mode", Some(bridge.mode.clone()));
     add("--upstream", bridge.upstream.clone());
     add("--model", bridge.model.clone());
     add("--key-file", bridge.key_file.as_ref().map(text));
+    add("--litellm", bridge.litellm_listen.clone().filter(|_| bridge.upstream.is_none()));
     args
 }
 
@@ -93,14 +110,23 @@ fn address(listen: &str) -> Result<(String, u16), Failure> {
 /// The key that its plan names.
 pub(crate) fn secrets(plan: &Plan, options: &Options) -> Result<Secrets, Failure> {
     let mut given = Secrets::default();
+    if plan.instance == litellm::NAME {
+        return litellm::secrets(plan, options);
+    }
     if !plan.secrets.is_empty() {
-        let key = options.environment.get(KEY).filter(|key| !key.is_empty()).ok_or_else(|| {
-            let cause = format!("{KEY} is not set any more");
-            Failure::new(Code::Later, "cannot start the bridge", cause)
-                .hint("plan it again: ienv bridge | iplan | ilaunch")
-        })?;
+        let key = key(options)?;
         given.env.insert(KEY.to_owned(), key.clone());
-        given.api_key = Some(key.clone());
+        given.api_key = Some(key);
     }
     Ok(given)
+}
+
+/// The key that the variable holds.
+pub(crate) fn key(options: &Options) -> Result<String, Failure> {
+    let key = options.environment.get(KEY).filter(|key| !key.is_empty());
+    key.cloned().ok_or_else(|| {
+        let cause = format!("{KEY} is not set any more");
+        Failure::new(Code::Later, "cannot start the bridge", cause)
+            .hint("plan it again: ienv bridge | iplan | ilaunch")
+    })
 }

@@ -25,6 +25,7 @@ mod install;
 mod instance;
 mod leaving;
 mod leftover;
+mod litellm;
 mod login;
 mod model;
 mod offline;
@@ -127,7 +128,7 @@ fn unsaid(engine: Engine, cause: String) -> Failure {
 #[must_use]
 pub fn plan_all(inputs: &[Input], bridge: Option<&Bridge>, options: &Options) -> Vec<Item> {
     let mut slots: Vec<Slot> = inputs.iter().flat_map(|input| plan_engine(input, options)).collect();
-    slots.extend(bridge.map(|bridge| plan_bridge(bridge, options)));
+    slots.extend(bridge.into_iter().flat_map(|bridge| plan_bridge(bridge, options)));
     let (mut drafts, mut leftovers) = (Vec::new(), Vec::new());
     for slot in &mut slots {
         match slot {
@@ -187,10 +188,14 @@ fn about_dropped(drafts: &[&mut Draft], caller: &BTreeMap<String, String>) -> Op
     })
 }
 
-fn plan_bridge(bridge: &Bridge, options: &Options) -> Slot {
-    match bridge::draft(bridge, options) {
-        Ok(draft) => Slot::Draft(Box::new(draft)),
-        Err(failure) => Slot::Item(Item::Failed { engine: Engine::Bridge, instance: None, failure }),
+/// The bridge and, where it wants one, LiteLLM; both or none.
+fn plan_bridge(bridge: &Bridge, options: &Options) -> Vec<Slot> {
+    let drafts = || Ok((litellm::draft(bridge, options)?, bridge::draft(bridge, options)?));
+    match drafts() {
+        Ok((litellm, bridge)) => {
+            litellm.into_iter().chain([bridge]).map(|draft| Slot::Draft(Box::new(draft))).collect()
+        }
+        Err(failure) => vec![Slot::Item(Item::Failed { engine: Engine::Bridge, instance: None, failure })],
     }
 }
 

@@ -85,14 +85,14 @@ fn read_again(plan: &Plan, options: &Options) -> Result<Separated, Failure> {
     separate(instance, plan.engine, spoken::of_plan(plan).as_ref(), &plan.state_dir)
 }
 
-fn read_text(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
     let what = || format!("cannot read {}", path.display());
     let bytes = owner::read_named(path, LARGEST).map_err(|error| Failure::io(Code::Unmet, what(), &error))?;
     String::from_utf8(bytes).map_err(|_| Failure::new(Code::Unmet, what(), "not UTF-8"))
 }
 
 /// The first key of a key file: one on each line, comments after '#'.
-fn first_key(text: &str) -> Option<&str> {
+pub(crate) fn first_key(text: &str) -> Option<&str> {
     text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))
 }
 

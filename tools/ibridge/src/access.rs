@@ -63,6 +63,11 @@ impl Access {
         }
     }
 
+    /// The key that clients present.
+    pub(crate) fn key(&self) -> Option<&String> {
+        self.key.as_ref()
+    }
+
     /// Whether clients have to present a key.
     pub(crate) fn wants_key(&self) -> bool {
         self.key.is_some()

@@ -78,11 +78,11 @@ impl Asked {
     }
 
     pub(crate) fn wish(&self) -> Wish {
-        let beginnings = self.bridge.beginnings(|| self.value.clone());
+        let beginnings = self.bridge.beginnings(&self.bridge.router, || self.value.clone());
         Wish {
             model: Some(self.model.clone()).filter(|model| !model.is_empty()),
             beginnings,
-            tried: Vec::new(),
+            ..Wish::default()
         }
     }
 

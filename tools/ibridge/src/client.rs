@@ -134,8 +134,7 @@ impl Which {
 /// The bridge that is kept: where it listens, and its key.
 fn kept() -> Option<(String, Option<String>)> {
     let found = state::everywhere(None).ok()?;
-    let place =
-        found.places.into_iter().find(|place| place.engine() == Some(Engine::Bridge) && is_alive(place))?;
+    let place = found.places.into_iter().find(|place| is_bridge(place) && is_alive(place))?;
     let plan = place.plan().ok()??;
     let option = |name: &str| plan.args.iter().skip_while(|arg| *arg != name).nth(1).cloned();
     let listen = option("--listen")?;
@@ -148,6 +147,11 @@ fn kept() -> Option<(String, Option<String>)> {
     let of_plan = |file: &Path| ask::key_as(&user, file).inspect_err(|error| unread(file, error)).ok();
     let key = file.as_deref().and_then(of_plan).or(of_keeper).or(made);
     Some((listen, key))
+}
+
+/// And not LiteLLM, which is kept beside it.
+fn is_bridge(place: &Directory) -> bool {
+    place.engine() == Some(Engine::Bridge) && place.instance() == Some("bridge")
 }
 
 fn is_alive(place: &Directory) -> bool {

@@ -5,7 +5,7 @@ use ask::Target;
 use record::{Engine, Keeper, Plan};
 use state::Directory;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
@@ -37,11 +37,11 @@ pub(crate) struct Follow {
 }
 
 impl Follow {
-    /// Begin to look: into the run directory, or at one server.
-    pub(crate) fn start(upstream: Option<Address>, run_dir: Option<PathBuf>) -> Result<Self, Failure> {
+    /// Begin to look.
+    pub(crate) fn start(source: Source) -> Result<Self, Failure> {
         let (send, seen) = watch::channel(Arc::new(Seen::default()));
         let (wake, woken) = sync_channel(1);
-        let follower = Follower { upstream, run_dir, known: HashMap::new() };
+        let follower = Follower { source, known: HashMap::new() };
         drop(tool::thread::start("follow", move || follower.run(&send, &woken))?);
         Ok(Self { seen, wake })
     }
@@ -63,9 +63,16 @@ impl Follow {
     }
 }
 
+/// Where is looked.
+pub(crate) enum Source {
+    /// Into a run directory, or all there are.
+    RunDir(Option<PathBuf>),
+    /// At one server, which may want this key.
+    Server(Address, Option<String>),
+}
+
 struct Follower {
-    upstream: Option<Address>,
-    run_dir: Option<PathBuf>,
+    source: Source,
     known: HashMap<String, Known>,
 }
 
@@ -119,9 +126,9 @@ impl Follower {
     }
 
     fn look(&mut self) -> Vec<Upstream> {
-        let mut drafts = match &self.upstream {
-            Some(address) => vec![self.of_url(address.clone())],
-            None => self.of_run_dir(),
+        let mut drafts = match &self.source {
+            Source::Server(address, key) => vec![self.of_url(address.clone(), key.clone())],
+            Source::RunDir(run_dir) => self.of_run_dir(run_dir.clone().as_deref()),
         };
         let now = Instant::now();
         let due = |draft: &&Upstream| {
@@ -149,14 +156,14 @@ impl Follower {
         drafts
     }
 
-    fn of_url(&mut self, address: Address) -> Upstream {
+    fn of_url(&mut self, address: Address, key: Option<String>) -> Upstream {
         let id = address.url();
         let known = self.known.entry(id.clone()).or_default();
         Upstream {
             id,
             engine: None,
             address,
-            key: None,
+            key,
             names: Vec::new(),
             phase: Phase::Ready,
             is_native: false,
@@ -167,8 +174,8 @@ impl Follower {
     }
 
     /// What stands in the run directory. What cannot be read is logged and left out.
-    fn of_run_dir(&mut self) -> Vec<Upstream> {
-        let found = match state::everywhere(self.run_dir.as_deref()) {
+    fn of_run_dir(&mut self, run_dir: Option<&Path>) -> Vec<Upstream> {
+        let found = match state::everywhere(run_dir) {
             Ok(found) => found,
             Err(failure) => {
                 log::debug!("{}: {}", failure.what, failure.cause);
@@ -240,7 +247,7 @@ fn phase(state: Keeper, has_process: bool) -> Phase {
 fn question(upstream: &Upstream, asks_native: bool) -> Said {
     let url = upstream.address.url();
     let target = match Target::parse(&url) {
-        Ok(target) => target.with_key(upstream.key.clone()),
+        Ok(target) => target.with_key(upstream.key.clone()).with_health(upstream.address.health),
         Err(cause) => {
             return Said { healthy: Err(ask::Error::Unreachable(cause)), names: Vec::new(), is_native: None };
         }
@@ -250,7 +257,8 @@ fn question(upstream: &Upstream, asks_native: bool) -> Said {
         Err(ask::Error::Status { code: 404 | 405, .. }) if upstream.engine.is_none() => Ok(()),
         other => other,
     };
-    if healthy.is_err() {
+    // LiteLLM's names are whatever is asked for, and it has both APIs.
+    if healthy.is_err() || upstream.address.health == ask::LITELLM_HEALTH {
         return Said { healthy, names: Vec::new(), is_native: None };
     }
     let names = target.models(LIMIT).unwrap_or_default();

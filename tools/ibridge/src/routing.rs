@@ -17,6 +17,8 @@ const BUSY: u64 = 5;
 pub(crate) struct Router {
     follow: Follow,
     model: Option<String>,
+    /// Any name is good for the one server behind us.
+    takes_any: bool,
     hold: Duration,
     queue: usize,
     conversations: Mutex<Conversations>,
@@ -31,6 +33,8 @@ pub(crate) struct Wish {
     pub(crate) beginnings: Vec<u64>,
     /// Servers that were tried.
     pub(crate) tried: Vec<String>,
+    /// The one server that is meant.
+    pub(crate) only: Option<String>,
 }
 
 /// Where a request goes.
@@ -54,7 +58,12 @@ enum Choice {
 impl Router {
     pub(crate) fn new(follow: Follow, settings: &Settings) -> Self {
         let (model, hold, queue) = (settings.model.clone(), settings.hold, settings.queue);
-        Self { follow, model, hold, queue, conversations: Mutex::default() }
+        Self { follow, model, takes_any: false, hold, queue, conversations: Mutex::default() }
+    }
+
+    /// One before a server that takes every name.
+    pub(crate) fn any(follow: Follow, settings: &Settings) -> Self {
+        Self { takes_any: true, ..Self::new(follow, settings) }
     }
 
     pub(crate) fn seen(&self) -> Arc<Seen> {
@@ -102,7 +111,13 @@ impl Router {
         if !seen.complete {
             return Choice::Wait("the run directory is being read".to_owned());
         }
-        let (candidates, model) = match self.candidates(seen, wish.model.as_deref()) {
+        let found = match &wish.only {
+            Some(id) => {
+                Ok((seen.upstreams.iter().filter(|upstream| upstream.id == *id).cloned().collect(), None))
+            }
+            None => self.candidates(seen, wish.model.as_deref()),
+        };
+        let (candidates, model): (Vec<_>, _) = match found {
             Ok(found) => found,
             Err(refusal) => return Choice::No(refusal),
         };
@@ -134,6 +149,9 @@ impl Router {
         seen: &Seen,
         asked: Option<&str>,
     ) -> Result<(Vec<Arc<Upstream>>, Option<String>), Refusal> {
+        if self.takes_any {
+            return Ok((seen.upstreams.clone(), asked.map(str::to_owned)));
+        }
         let serving = |name: &str| -> Vec<Arc<Upstream>> {
             let serves = |upstream: &&Arc<Upstream>| upstream.names.iter().any(|served| served == name);
             seen.upstreams.iter().filter(serves).cloned().collect()

@@ -1,10 +1,10 @@
 //! The listener, its connections, and the end of both.
 use crate::connection::Connection;
-use crate::follow::Follow;
+use crate::follow::{Follow, Source};
 use crate::journal::Journal;
 use crate::routing::Router;
 use crate::service::Bridge;
-use crate::settings::Settings;
+use crate::settings::{Mode, Settings};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
@@ -41,12 +41,7 @@ async fn run(settings: Settings) -> Result<u8, Failure> {
     let listener = listen(&settings).await?;
     let address = listener.local_addr().map_err(|error| unmet("cannot tell where it listens", &error))?;
     let journal = Journal::start()?;
-    match (&settings.upstream, &settings.run_dir) {
-        (Some(_), _) => log::info!("hands all requests to the one upstream that is named"),
-        (None, Some(run_dir)) => log::info!("follows the instances of {}", run_dir.display()),
-        (None, None) => log::info!("follows the instances of the run directories"),
-    }
-    let follow = Follow::start(settings.upstream.clone(), settings.run_dir.clone())?;
+    let (router, engines) = routers(&settings)?;
     let grace = settings.grace;
     journal.say(format!(
         "listens on http://{address}{}",
@@ -54,8 +49,7 @@ async fn run(settings: Settings) -> Result<u8, Failure> {
     ));
     let room = Arc::new(Semaphore::new(settings.max_connections));
     let connections = settings.max_connections;
-    let router = Router::new(follow, &settings);
-    let bridge = Arc::new(Bridge::new(settings, router, Arc::clone(&journal)));
+    let bridge = Arc::new(Bridge::new(settings, (router, engines), Arc::clone(&journal)));
     let (close, closing) = watch::channel(false);
     loop {
         let accepted = tokio::select! {
@@ -82,6 +76,24 @@ async fn run(settings: Settings) -> Result<u8, Failure> {
     }
     journal.flush();
     Ok(0)
+}
+
+/// The way to what is behind us; and where that is LiteLLM, the way to the instances behind it.
+fn routers(settings: &Settings) -> Result<(Router, Option<Router>), Failure> {
+    if let Some(address) = settings.upstream.clone() {
+        log::info!("hands all requests to the one upstream that is named");
+        let router = if settings.mode == Mode::Litellm { Router::any } else { Router::new };
+        return Ok((router(Follow::start(Source::Server(address, None))?, settings), None));
+    }
+    match &settings.run_dir {
+        Some(run_dir) => log::info!("follows the instances of {}", run_dir.display()),
+        None => log::info!("follows the instances of the run directories"),
+    }
+    let engines = Router::new(Follow::start(Source::RunDir(settings.run_dir.clone()))?, settings);
+    let Some(address) = settings.litellm.clone() else { return Ok((engines, None)) };
+    log::info!("hands what clients ask to LiteLLM at {}", address.url());
+    let source = Source::Server(address, settings.access.key().cloned());
+    Ok((Router::any(Follow::start(source)?, settings), Some(engines)))
 }
 
 async fn listen(settings: &Settings) -> Result<TcpListener, Failure> {

@@ -2,18 +2,18 @@
 use crate::audit::Audit;
 use crate::body::{self, Bodies, Taken};
 use crate::caller::api;
-use crate::forward::{self, Ask, Outgoing};
+use crate::follow::Seen;
 use crate::journal::{Entry, Journal};
+use crate::kept::is_kept_response;
 use crate::refusal::{Refusal, json};
 use crate::reply::Reply;
-use crate::routing::{Router, Wish};
+use crate::routing::Router;
 use crate::settings::{Mode, Settings};
 use crate::{anthropic, counting, models, page, side};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
-use serde::Deserialize;
 use std::sync::Arc;
 
 /// Paths of engines that take a body and name a model in it.
@@ -40,10 +40,21 @@ const PASSED: [&str; 20] = [
     "/v1/audio/translations",
 ];
 
+/// Where LiteLLM finds the instances.
+pub(crate) const ENGINES: &str = "/engines";
+
+/// The path and the query of a request.
+fn whole(parts: &Parts) -> &str {
+    parts.uri.path_and_query().map_or("/", |path| path.as_str())
+}
+
 /// Everything that requests share.
 pub(crate) struct Bridge {
     pub(crate) settings: Settings,
+    /// To the instances, to the one upstream, or to LiteLLM.
     pub(crate) router: Router,
+    /// To the instances, where the other one leads to LiteLLM, which asks for them below [`ENGINES`].
+    pub(crate) engines: Option<Router>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) bodies: Bodies,
     /// Where it was asked for.
@@ -51,10 +62,14 @@ pub(crate) struct Bridge {
 }
 
 impl Bridge {
-    pub(crate) fn new(settings: Settings, router: Router, journal: Arc<Journal>) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        (router, engines): (Router, Option<Router>),
+        journal: Arc<Journal>,
+    ) -> Self {
         let bodies = Bodies::new(settings.max_body);
         let audit = settings.audit_prefix.then(Audit::default);
-        Self { settings, router, journal, bodies, audit }
+        Self { settings, router, engines, journal, bodies, audit }
     }
 
     /// Answer one request.
@@ -84,9 +99,9 @@ impl Bridge {
         }
         match (&parts.method, path.as_str()) {
             (&Method::GET | &Method::HEAD, "/") => Ok(self.page().await),
-            (&Method::GET, "/v1/models" | "/models") => Ok(json(&models::list(&self.router.seen()))),
+            (&Method::GET, "/v1/models" | "/models") => Ok(json(&models::list(&self.served()))),
             (&Method::GET, path) if path.starts_with("/v1/models/") => {
-                models::one(&self.router.seen(), &path["/v1/models/".len()..]).map(|model| json(&model))
+                models::one(&self.served(), &path["/v1/models/".len()..]).map(|model| json(&model))
             }
             (&Method::POST, "/v1/messages") => {
                 let (entry, taken) = self.enter("POST /v1/messages", &parts, body).await;
@@ -98,7 +113,19 @@ impl Bridge {
             }
             (&Method::POST, path) if PASSED.contains(&path) => {
                 let (entry, taken) = self.enter(&format!("POST {path}"), &parts, body).await;
-                self.pass(&parts, taken, entry).await
+                self.pass(&self.router, (&parts, whole(&parts)), taken?, entry).await
+            }
+            (_, path) if is_kept_response(&parts.method, path) => {
+                let (entry, taken) =
+                    self.enter(&format!("{} /v1/responses/ID", parts.method), &parts, body).await;
+                self.find_response(&parts, &taken?, entry).await
+            }
+            (_, path) if self.engines.is_some() && path.starts_with(ENGINES) => {
+                self.engine(&parts, body).await
+            }
+            (method, _) if self.settings.mode == Mode::Litellm => {
+                let (entry, taken) = self.enter(&format!("{method} of LiteLLM"), &parts, body).await;
+                self.pass(&self.router, (&parts, whole(&parts)), taken?, entry).await
             }
             (method, path) => {
                 let path: String = path.chars().take(200).collect();
@@ -107,9 +134,36 @@ impl Bridge {
         }
     }
 
+    /// What LiteLLM asks of the instances: what stands behind [`ENGINES`] is a path of theirs.
+    async fn engine(&self, parts: &Parts, body: Incoming) -> Result<Response<Reply>, Refusal> {
+        let (path, target) = (&parts.uri.path()[ENGINES.len()..], &whole(parts)[ENGINES.len()..]);
+        match (&self.engines, &parts.method) {
+            (Some(engines), &Method::POST) if PASSED.contains(&path) => {
+                let (entry, taken) = self.enter(&format!("POST {ENGINES}{path}"), parts, body).await;
+                self.pass(engines, (parts, target), taken?, entry).await
+            }
+            (_, &Method::GET) if path == "/v1/models" => Ok(json(&models::list(&self.served()))),
+            _ => Err(Refusal::new(404, "the instances have no such path")),
+        }
+    }
+
+    /// What serves models.
+    fn served(&self) -> Arc<Seen> {
+        self.engines.as_ref().unwrap_or(&self.router).seen()
+    }
+
+    /// All that is behind us.
+    pub(crate) fn seen(&self) -> Seen {
+        let mut seen = Seen::clone(&self.router.seen());
+        if let Some(engines) = &self.engines {
+            seen.upstreams.extend(engines.seen().upstreams.iter().cloned());
+        }
+        seen
+    }
+
     /// The status page.
     async fn page(&self) -> Response<Reply> {
-        let seen = self.router.seen();
+        let seen = self.seen();
         let upstreams = seen.upstreams.clone();
         // Reading /proc takes a moment, which streams need not wait for.
         let memory = tokio::task::spawn_blocking(move || page::memory(&upstreams)).await;
@@ -118,7 +172,12 @@ impl Bridge {
     }
 
     /// The whole body, and the entry that tells of the request.
-    async fn enter(&self, what: &str, parts: &Parts, body: Incoming) -> (Box<Entry>, Result<Taken, Refusal>) {
+    pub(crate) async fn enter(
+        &self,
+        what: &str,
+        parts: &Parts,
+        body: Incoming,
+    ) -> (Box<Entry>, Result<Taken, Refusal>) {
         let mut entry = Box::new(Entry::new(&self.journal, what.to_owned()));
         let taken = self.bodies.take(&parts.headers, body).await;
         if let Err(refusal) = &taken {
@@ -127,39 +186,9 @@ impl Bridge {
         (entry, taken)
     }
 
-    /// Hand a request to the instance that it names, and its answer back, byte for byte.
-    async fn pass(
-        &self,
-        parts: &Parts,
-        taken: Result<Taken, Refusal>,
-        mut entry: Box<Entry>,
-    ) -> Result<Response<Reply>, Refusal> {
-        let taken = taken?;
-        let named = Named::of(&taken.bytes);
-        entry.model.clone_from(&named.model);
-        let beginnings = self.beginnings(|| serde_json::from_slice(&taken.bytes).unwrap_or_default());
-        self.audit(parts, || serde_json::from_slice(&taken.bytes).unwrap_or_default());
-        let wish = Wish { model: named.model.clone(), beginnings, tried: Vec::new() };
-        let ask = Ask { parts, pass_credentials: self.passes_credentials() };
-        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let render = |route: &crate::routing::Route| {
-            let as_it_is = named.model.as_ref().is_none_or(|model| *model == route.model);
-            let body = if as_it_is { taken.bytes.clone() } else { renamed(&taken.bytes, &route.model) };
-            Ok(Outgoing { path: path.to_owned(), body })
-        };
-        let asked = forward::ask(&self.router, wish, &ask, &render).await;
-        let (route, answer) = asked.inspect_err(|refusal| entry.refused(refusal))?;
-        entry.upstream = Some(route.upstream.id.clone());
-        entry.ticket = Some(route.ticket);
-        let kind = answer.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        entry.answered(answer.status().as_u16(), kind);
-        let head = forward::head(&answer, ());
-        Ok(head.map(|()| Reply::Pass(answer.into_body(), entry)))
-    }
-
     /// The beginnings of a conversation; read only where there is a choice of instances.
-    pub(crate) fn beginnings(&self, body: impl FnOnce() -> serde_json::Value) -> Vec<u64> {
-        if self.router.seen().upstreams.len() < 2 {
+    pub(crate) fn beginnings(&self, router: &Router, body: impl FnOnce() -> serde_json::Value) -> Vec<u64> {
+        if router.seen().upstreams.len() < 2 {
             return Vec::new();
         }
         let blocks = messages::prefix::blocks(&body());
@@ -176,7 +205,8 @@ impl Bridge {
 
     /// Whether clients present the engine's own key, because we want none.
     pub(crate) fn passes_credentials(&self) -> bool {
-        self.settings.upstream.is_some() && !self.settings.access.wants_key()
+        let is_foreign = self.settings.upstream.is_some() || self.settings.litellm.is_some();
+        is_foreign && !self.settings.access.wants_key()
     }
 
     /// Whether this instance is asked by its own /v1/messages.
@@ -187,26 +217,4 @@ impl Bridge {
             Mode::Translate => false,
         }
     }
-}
-
-/// What of a body decides where it goes. The rest is passed over unread.
-#[derive(Default, Deserialize)]
-struct Named {
-    #[serde(default)]
-    model: Option<String>,
-}
-
-impl Named {
-    /// A body that is not JSON names nothing: the engine says what is wrong with it.
-    fn of(body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap_or_default()
-    }
-}
-
-/// The same body with another model: an alias of ours is not a name that engines know.
-fn renamed(body: &hyper::body::Bytes, model: &str) -> hyper::body::Bytes {
-    let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(body) else { return body.clone() };
-    let Some(fields) = value.as_object_mut() else { return body.clone() };
-    fields.insert("model".to_owned(), model.into());
-    hyper::body::Bytes::from(value.to_string())
 }

@@ -26,6 +26,9 @@ pub(crate) struct Options {
     /// auto, native, translate or litellm
     #[arg(long, value_name = "MODE", value_enum, hide_possible_values = true)]
     mode: Option<Mode>,
+    /// Where LiteLLM listens, in mode litellm
+    #[arg(long, value_name = "HOST:PORT")]
+    litellm: Option<String>,
     /// Look for instances in this run directory alone
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
@@ -75,6 +78,8 @@ pub(crate) struct Settings {
     pub(crate) upstream: Option<Address>,
     pub(crate) model: Option<String>,
     pub(crate) mode: Mode,
+    /// In mode `litellm`, LiteLLM's address, where it works for the instances of the run directory.
+    pub(crate) litellm: Option<Address>,
     pub(crate) run_dir: Option<PathBuf>,
     pub(crate) hold: Duration,
     /// 0: no limit.
@@ -111,11 +116,13 @@ impl Settings {
             (None, Some("litellm")) => Mode::Litellm,
             (None, _) => Mode::Auto,
         };
-        if mode == Mode::Litellm && upstream.is_none() {
-            let cause = "this version starts no LiteLLM";
-            let hint = "name the address of one that runs by --upstream or AUTO_INFER_BRIDGE_UPSTREAM, or use mode auto";
-            return Err(Failure::new(Code::Unmet, "cannot use mode litellm", cause).hint(hint));
-        }
+        let litellm = match (mode, &upstream) {
+            (Mode::Litellm, None) => {
+                let listen = options.litellm.or_else(|| of(|bridge| bridge.litellm_listen.clone()));
+                Some(litellm_at(listen.as_deref())?)
+            }
+            _ => None,
+        };
         let key_file =
             options.key_file.or_else(|| contract.as_ref().and_then(|bridge| bridge.key_file.clone()));
         let workspace =
@@ -126,6 +133,7 @@ impl Settings {
             upstream: upstream.transpose()?,
             model: options.model.or_else(|| of(|bridge| bridge.model.clone())),
             mode,
+            litellm,
             run_dir: options.run_dir,
             hold: Duration::from_secs(options.hold),
             queue: options.queue,
@@ -140,6 +148,19 @@ impl Settings {
 
 /// All of what `ienv bridge` writes is a few lines.
 const CONTRACT_BYTES: u64 = 1 << 20;
+
+/// Where LiteLLM is asked.
+fn litellm_at(listen: Option<&str>) -> Result<Address, Failure> {
+    let what = "cannot use mode litellm";
+    let listen = listen.ok_or_else(|| {
+        let hint = "name LiteLLM's address with --litellm, or another server's with --upstream";
+        Failure::new(Code::Unmet, what, "where LiteLLM listens is not said").hint(hint)
+    })?;
+    let address = Address::parse(&format!("http://{listen}"));
+    let address =
+        address.map_err(|cause| Failure::new(Code::Usage, format!("{what} at '{listen}'"), cause))?;
+    Ok(Address { health: ask::LITELLM_HEALTH, ..address.on_this_machine() })
+}
 
 /// The bridge's part of the environment contract.
 pub(crate) fn contract() -> Result<Bridge, Failure> {

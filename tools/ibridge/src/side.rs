@@ -23,7 +23,7 @@ pub(crate) fn answer(bridge: &Bridge, parts: &Parts, path: &str) -> Result<Optio
         "/health" | "/api/hello" if reads => json(&json!({"status": "ok"})),
         "/" if reads && !wants_page(parts) => text("text/plain; charset=utf-8", "ibridge\n".to_owned()),
         "/metrics" if reads => {
-            let seen = bridge.router.seen();
+            let seen = bridge.seen();
             let metrics = bridge.journal.metrics().text(&seen.upstreams);
             text("application/openmetrics-text; version=1.0.0; charset=utf-8", metrics)
         }

@@ -14,6 +14,8 @@ pub(crate) struct Address {
     pub(crate) port: u16,
     /// What stands before `/v1`, without a slash at its end.
     pub(crate) prefix: String,
+    /// What is asked for its health.
+    pub(crate) health: &'static str,
 }
 
 impl Address {
@@ -26,19 +28,25 @@ impl Address {
             rest.split_once('/').map_or((rest, String::new()), |(a, p)| (a, format!("/{p}")));
         let (host, port) = authority.rsplit_once(':').ok_or("its port is not one")?;
         let port = port.parse().map_err(|_| "its port is not one")?;
-        Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port, prefix })
+        Ok(Self { host: host.trim_matches(['[', ']']).to_owned(), port, prefix, health: "/health" })
     }
 
-    /// Of an instance: all interfaces are reached on loopback.
+    /// Of an instance.
     pub(crate) fn of_instance(plan: &Plan, port: u16) -> Self {
-        let host = plan.host.as_str();
+        let prefix = plan.path_prefix.clone().unwrap_or_default();
+        Self { host: plan.host.clone(), port, prefix, health: "/health" }.on_this_machine()
+    }
+
+    /// A server that listens on all interfaces is reached on loopback.
+    pub(crate) fn on_this_machine(self) -> Self {
+        let host = self.host.as_str();
         let host = match host.parse::<IpAddr>() {
             Ok(IpAddr::V4(v4)) if v4.is_unspecified() => "127.0.0.1".to_owned(),
             Ok(IpAddr::V6(v6)) if v6.is_unspecified() => "::1".to_owned(),
             _ if host.is_empty() => "127.0.0.1".to_owned(),
             _ => host.chars().filter(char::is_ascii_graphic).collect(),
         };
-        Self { host, port, prefix: plan.path_prefix.clone().unwrap_or_default() }
+        Self { host, ..self }
     }
 
     /// `HOST:PORT`, as it stands in a `Host` header.
