@@ -119,13 +119,15 @@ link_helpers() {
 }
 
 # All engines through one pipeline; what boot did not ask for passes as `skipped`. ichat's exit code is the first failure's.
-# A stream that is kept is evidence: it begins with the host, and has the answers as they came.
+# A stream that is kept is evidence: it begins with the host, has the answers as they came, and ends with how things stand.
 pipeline() {
-    local host=() raw=()
+    local host=() raw=() code=0
     if [[ -n ${INFER_DEV_KEEP-} ]]; then
         host=(--host) raw=(--raw)
     fi
-    ienv --boot "${host[@]}" | iwarm | icache | iinstall | iplan | imodel | ilaunch | iprobe | ichat "${raw[@]}"
+    ienv --boot "${host[@]}" | iwarm | icache | iinstall | iplan | imodel | ilaunch | iprobe | ichat "${raw[@]}" || code=$?
+    [[ -z ${INFER_DEV_KEEP-} ]] || istat || true
+    return "$code"
 }
 
 # Print whom root has to be to write at a path, as UID GID: the first on the way to it who is not root, as he could lead root

@@ -1,6 +1,7 @@
 //! One instance, from its start to its end, whatever the engine does.
 mod asleep;
 mod cause;
+mod egress;
 mod faults;
 mod hung;
 mod life;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tool::nearest;
 
 /// All keys of `control`.
-pub(crate) const KEYS: [&str; 24] = [
+pub(crate) const KEYS: [&str; 25] = [
     "enabled",
     "background",
     "log_file",
@@ -31,6 +31,7 @@ pub(crate) const KEYS: [&str; 24] = [
     "liveness_period_s",
     "liveness_failures",
     "idle_stop_s",
+    "watch_egress",
     "allow",
 ];
 
@@ -67,6 +68,7 @@ impl Settings {
             liveness_period_s: 30,
             liveness_failures: 5,
             idle_stop_s: None,
+            watch_egress: false,
             allow: Vec::new(),
         };
         Self { enabled: true, log_file: None, log_dir: None, control }
@@ -97,6 +99,7 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
     let share_gpu = flag("share_gpu", default.share_gpu);
     let offline = flag("offline", default.offline);
     let via_pixi = flag("via_pixi", default.via_pixi);
+    let watch_egress = flag("watch_egress", default.watch_egress);
     let restart = match problems.one_of(table, "restart", &["on-failure", "always", "never"]) {
         Some("never") => Restart::Never,
         _ => Restart::OnFailure,
@@ -133,6 +136,7 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
         liveness_period_s,
         liveness_failures,
         idle_stop_s: (idle_stop_s > 0).then(|| small(idle_stop_s)),
+        watch_egress,
         allow,
     };
     Settings { enabled, log_file, log_dir, control }

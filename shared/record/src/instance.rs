@@ -141,6 +141,32 @@ impl Keeper {
     }
 }
 
+/// What an engine tried to reach beyond this machine while its keeper watched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Egress {
+    /// How often in all.
+    pub attempts: u64,
+    /// What, each address by each process once; at most 64.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub targets: Vec<Target>,
+    /// Why nothing could be watched; absent where it was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unwatched: Option<String>,
+}
+
+/// One address that a process tried to reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// `ipv4`, `ipv6`, or `unknown` where it could not be seen.
+    pub family: String,
+    /// Address and port.
+    pub address: String,
+    /// The process.
+    pub pid: u32,
+    /// How often.
+    pub count: u64,
+}
+
 /// What one instance is doing now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -189,6 +215,9 @@ pub struct Status {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
+    /// What it tried to reach beyond this machine, where its plan has that watched.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub egress: Option<Egress>,
 }
 
 /// What it took to stop an instance.

@@ -15,7 +15,7 @@ mod stream;
 pub use engine::Engine;
 pub use host::{Gpu, Host, Interface, Route};
 pub use install::{Activation, Cache, Gap, Installed, Packed, Seal, Source, Warmed};
-pub use instance::{Answer, How, Instance, Keeper, Ready, Status, Stopped};
+pub use instance::{Answer, Egress, How, Instance, Keeper, Ready, Status, Stopped, Target};
 pub use model::{Model, TypeUse};
 pub use outcome::{Failed, Skipped, Warning};
 pub use plan::{Control, Liveness, Plan, Restart, Rung};

@@ -106,6 +106,9 @@ pub struct Control {
     /// So long without a request, and the engine is ended until one comes; absent: it is not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub idle_stop_s: Option<u32>,
+    /// Count what the engine tries to reach beyond this machine.
+    #[serde(skip_serializing_if = "unset", default)]
+    pub watch_egress: bool,
     /// Ids of preflight rules to silence.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub allow: Vec<String>,

@@ -1,5 +1,5 @@
 //! `status.json`, as its keeper last left it.
-use record::{How, Keeper};
+use record::{Egress, How, Keeper};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -58,6 +58,9 @@ pub struct Status {
     /// What the engine was seen to make in /dev/shm, and has to be gone with it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub segments: Vec<tree::Segment>,
+    /// What the engine tried to reach beyond this machine, where the plan has that watched.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub egress: Option<Egress>,
     /// `plan.hash` of the plan that is kept.
     pub plan_hash: String,
 }

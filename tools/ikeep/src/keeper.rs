@@ -1,5 +1,6 @@
 //! One instance's keeper: what it does when something happens, and what it says about it in `status.json`.
 use crate::cause;
+use crate::egress::Watch;
 use crate::events::{Event, Events};
 use crate::log::Log;
 use crate::place::Place;
@@ -26,6 +27,7 @@ pub(crate) struct Keeper {
     pub(crate) restarts: Restarts,
     pub(crate) tended: Tended,
     pub(crate) segments: Segments,
+    pub(crate) egress: Option<Watch>,
     /// A shared lock on the install that the engine runs from.
     pub(crate) _install: Option<File>,
 }
@@ -73,7 +75,8 @@ impl Keeper {
         self.log.settle();
         self.segments = Segments::now();
         let mark = self.status.mark.as_deref().unwrap_or_default();
-        let mut engine = Engine::start(plan, &self.order.secrets, mark, self.log.input.as_fd())?;
+        let (secrets, output) = (&self.order.secrets, self.log.input.as_fd());
+        let mut engine = Engine::start((plan, secrets), mark, output, self.egress.as_ref())?;
         self.status.pid = u32::try_from(engine.leader.as_raw_nonzero().get()).ok();
         self.save();
         self.ask_health(&mut engine);
@@ -226,6 +229,7 @@ impl Keeper {
 
     /// The last words, in the log first: whoever reads a final state finds the log complete.
     fn finish(mut self, end: End) -> u8 {
+        self.tell_egress();
         let exit = end.exit.map(|exit| words(Some(exit)));
         let word = end.reason.as_ref().or(exit.as_ref());
         self.log.note(&format!(

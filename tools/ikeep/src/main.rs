@@ -5,11 +5,14 @@
 #![expect(clippy::disallowed_methods, reason = "runs as the instance's user, on that user's files")]
 mod activity;
 mod cause;
+mod destination;
+mod egress;
 mod events;
 mod health;
 mod hold;
 mod idle;
 mod keeper;
+mod listener;
 mod log;
 mod place;
 mod processes;
@@ -21,6 +24,7 @@ mod sleep;
 mod tend;
 mod wait;
 
+use crate::egress::Watch;
 use crate::events::Events;
 use crate::keeper::Keeper;
 use crate::log::Log;
@@ -90,6 +94,7 @@ fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Eng
     let log = open_log(&order, &events)?;
     let status = first_status(plan);
     let restarts = Restarts::of(&plan.control);
+    let egress = Watch::of(plan);
     let mut keeper = Keeper {
         order,
         place,
@@ -99,6 +104,7 @@ fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Eng
         restarts,
         tended: Tended::now(),
         segments: Segments::now(),
+        egress,
         _install: install,
     };
     let Some(other) = other else {
@@ -203,6 +209,7 @@ fn first_status(plan: &Plan) -> Status {
         log_file: plan.log_file.clone(),
         log_lost_lines: 0,
         segments: Vec::new(),
+        egress: None,
         plan_hash: plan.hash.clone(),
     }
 }

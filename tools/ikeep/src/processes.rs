@@ -1,5 +1,6 @@
 //! The engine's processes, from the first to the last.
 use crate::cause;
+use crate::egress::Watch;
 use crate::events::{Asked, Events};
 use child::{Leader, Start};
 use record::{How, Plan};
@@ -33,10 +34,10 @@ pub(crate) struct Engine {
 impl Engine {
     /// Start it in a process group of its own. When this thread ends, and it ends with us, the leader gets TERM.
     pub(crate) fn start(
-        plan: &Plan,
-        secrets: &Secrets,
+        (plan, secrets): (&Plan, &Secrets),
         mark: &str,
         output: BorrowedFd<'_>,
+        watch: Option<&Watch>,
     ) -> Result<Self, Failure> {
         let what = || format!("cannot start {}", plan.program.display());
         let pipe = || output.try_clone_to_owned().map(Stdio::from);
@@ -55,9 +56,12 @@ impl Engine {
         let start = Start { leader: Leader::Group, death_signal: Some(Signal::TERM), ..Start::default() };
         start.apply(&mut command);
         let oom_kills = cause::oom_kills();
-        let child = command
-            .spawn()
-            .map_err(|error| refusal(&plan.program, what(), &error, !plan.control.background))?;
+        let spawned = match watch {
+            Some(watch) => watch.spawn(command),
+            None => command.spawn(),
+        };
+        let child =
+            spawned.map_err(|error| refusal(&plan.program, what(), &error, !plan.control.background))?;
         // It is reaped with all the others, by wait(2) for anybody.
         let leader = Pid::from_child(&child);
         Ok(Self { leader, exit: None, asked: None, unasked_told: false, oom_kills })

@@ -37,6 +37,9 @@ impl Keeper {
                 self.tended.last = Instant::now();
                 self.tend()?;
                 self.tend_segments();
+                if self.tell_egress() {
+                    self.save();
+                }
             }
             if until.is_some_and(|until| Instant::now() >= until) {
                 return Ok(None);
@@ -63,6 +66,26 @@ impl Keeper {
             Err(_) => {}
         }
         Ok(())
+    }
+
+    /// Take what the engine tried to reach into the status, and what is new of it into the log. `false`: nothing is new.
+    pub(crate) fn tell_egress(&mut self) -> bool {
+        let Some(watch) = &mut self.egress else { return false };
+        let seen = watch.seen();
+        let (attempts, targets) = std::mem::replace(&mut watch.told, (seen.attempts, seen.targets.len()));
+        let first = self.status.egress.is_none();
+        for target in seen.targets.iter().skip(targets) {
+            self.log.note(&format!(
+                "process {} tried to reach {} ({})",
+                target.pid, target.address, target.family
+            ));
+        }
+        if let Some(why) = seen.unwatched.as_ref().filter(|_| first) {
+            self.log.note(&format!("what the engine tries to reach is not watched: {why}"));
+        }
+        let new = first || seen.attempts != attempts;
+        self.status.egress = Some(seen);
+        new
     }
 
     /// Have the engine asked how it is. That takes a thread; where there is none, said once, it is not asked yet.

@@ -77,6 +77,7 @@ pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
         reason: None,
         evidence: None,
         hint: None,
+        egress: kept.egress.clone().map(why::cleaned_egress),
     };
     let idle_stop_s = plan.as_ref().and_then(|plan| plan.control.idle_stop_s);
     why::explain(&mut status, &kept, idle_stop_s);

@@ -2,11 +2,13 @@
 //!
 //! The instance's user can write `status.json`: what is taken from it is cleaned, so that it stays one line of text on any
 //! terminal, and cut, so that it is no flood.
-use record::{Keeper, Status};
+use record::{Egress, Keeper, Status};
 use tool::Failure;
 
 /// As much as a keeper writes of any one text.
 const LONGEST: usize = 1024;
+/// As many targets as a keeper tells apart.
+const TARGETS: usize = 64;
 /// As much of the log's line as a table shows.
 const SHOWN: usize = 200;
 
@@ -44,6 +46,17 @@ pub(crate) fn line(status: &Status) -> Option<String> {
     let hint = status.hint.as_ref().map(|hint| format!("hint: {hint}"));
     let said = [why, hint].into_iter().flatten().collect::<Vec<_>>().join("; ");
     (!said.is_empty()).then_some(said)
+}
+
+/// What a keeper has counted, as it may be shown.
+pub(crate) fn cleaned_egress(mut egress: Egress) -> Egress {
+    egress.unwatched = egress.unwatched.as_deref().map(|why| clean(why, LONGEST));
+    egress.targets.truncate(TARGETS);
+    for target in &mut egress.targets {
+        target.family = clean(&target.family, SHOWN);
+        target.address = clean(&target.address, SHOWN);
+    }
+    egress
 }
 
 /// The failure with a cause that may hold pieces of a damaged file.
