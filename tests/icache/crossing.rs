@@ -99,6 +99,20 @@ fn a_file_that_is_not_the_locked_one_is_not_taken_in() {
         told.len() == 1 && told[0]["what"].as_str().unwrap().contains(", not the locked 79e7babd"),
         "{told:?}"
     );
+    for (dir, code, hint) in
+        [("nowhere", 69, None), ("get.curl", 69, Some("unpack it with tar, and name the folder"))]
+    {
+        let failed = verify(&sandbox, &format!("--bring {dir}")).exits(code).one("failed");
+        assert_eq!(failed["hint"].as_str(), hint, "{failed}");
+    }
+    // Who installs is not disturbed.
+    for options in ["--bring fetched", "--repair"] {
+        let held = format!(
+            "exec 9> cache/conda/rattler/pkgs/.cache.lock; flock 9; ienv sglang | icache {options} 9>&-"
+        );
+        let failed = sandbox.sh(&held).exits(75).one("failed");
+        assert_eq!(failed["cause"], "somebody installs from it", "{failed}");
+    }
     // What is whole is left as it is, and so is a list that is none.
     assert_eq!(verify(&sandbox, "--missing get --known get.curl").exits(65).one("failed")["code"], 65);
 }

@@ -1,7 +1,7 @@
 //! A verified cache made a mirror, from which rattler and uv install.
 use super::crossing::{site, verify};
 use super::gaps;
-use crate::kit::{Loopback, Sandbox};
+use crate::kit::{Loopback, Sandbox, is_root};
 use serde_json::Value;
 
 /// A project that takes the same packages from a mirror alone, with caches of its own.
@@ -88,7 +88,24 @@ fn only_a_cache_that_is_whole_becomes_a_mirror_and_one_export_at_a_time_makes_it
     let held = "mkdir mirror; exec 9< mirror; flock 9; ienv sglang | icache --export-channel mirror 9<&-";
     let failed = sandbox.sh(held).exits(75).one("failed");
     assert!(failed["cause"].as_str().unwrap().contains("another export"), "{failed}");
-    assert_eq!(sandbox.sh("rmdir mirror").exits(0).stderr, "");
+    // What is there and is no index is named, and a full disk leaves nothing that is half written.
+    let odd = "mkdir -p mirror/channel/noarch; echo x > mirror/channel/noarch/repodata.json";
+    assert_eq!(sandbox.sh(odd).exits(0).stderr, "");
+    let failed = verify(&sandbox, "--export-channel mirror").exits(69).one("failed");
+    assert!(failed["cause"].as_str().unwrap().contains("noarch/repodata.json: "), "{failed}");
+    let full = "rm -r mirror; mkdir mirror; mount -t tmpfs -o size=2m none mirror
+        ienv sglang | icache --export-channel mirror || echo $? > code; find mirror -name '.export*' > drafts";
+    let mut command = sandbox.command("unshare");
+    let user: &[&str] = if is_root() { &["-m"] } else { &["-rm"] };
+    let output = sandbox.finish(command.args(user).args(["bash", "-euo", "pipefail", "-c", full])).exits(0);
+    assert!(
+        output.one("failed")["cause"].as_str().unwrap().ends_with(": No space left on device"),
+        "{}",
+        output.transcript()
+    );
+    assert!(!output.stderr.contains("ZipWriter"), "{}", output.stderr);
+    assert_eq!((sandbox.read("code"), sandbox.read("drafts")), ("69\n".to_owned(), String::new()));
+    assert_eq!(sandbox.sh("rm -r mirror").exits(0).stderr, "");
     let damage = "echo >> cache/conda/rattler/pkgs/tinylib-1.0-h1111111_0/lib/libtiny.so.1.0";
     assert_eq!(sandbox.sh(damage).exits(0).stderr, "");
     drop(verify(&sandbox, "--export-channel mirror").exits(1));

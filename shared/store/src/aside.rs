@@ -13,6 +13,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Aside {
     root: PathBuf,
     folder: PathBuf,
+    /// The folder is there, and only we move into it.
+    made: bool,
     moved: usize,
 }
 
@@ -21,7 +23,8 @@ impl Aside {
     #[must_use]
     pub fn of(cache_root: &Path) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Self { root: cache_root.to_owned(), folder: cache_root.join(format!(".damaged-{now}")), moved: 0 }
+        let folder = cache_root.join(format!(".damaged-{now}"));
+        Self { root: cache_root.to_owned(), folder, made: false, moved: 0 }
     }
 
     /// Where it is, if anything was moved there.
@@ -54,18 +57,41 @@ impl Aside {
         }
         let below = path.strip_prefix(&self.root).unwrap_or(path);
         let name = below.to_string_lossy().trim_start_matches('/').replace('/', "+");
-        std::fs::create_dir_all(&self.folder)?;
+        self.make()?;
         let to = self.folder.join(name);
         match std::fs::rename(path, &to) {
             // A store may be on another disk, behind a link: there it goes beside what it was.
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                let mut beside = path.as_os_str().to_owned();
-                beside.push(".damaged");
-                std::fs::rename(path, PathBuf::from(beside))?;
+                let mut beside = self.folder.file_name().unwrap_or_default().to_owned();
+                beside.push("-");
+                beside.push(path.file_name().unwrap_or_default());
+                std::fs::rename(path, path.with_file_name(beside))?;
             }
             other => other?,
         }
         self.moved += 1;
+        Ok(())
+    }
+
+    /// A folder of our own: another of this second has its.
+    fn make(&mut self) -> io::Result<()> {
+        let first = self.folder.clone();
+        for number in 2.. {
+            if self.made {
+                break;
+            }
+            match std::fs::create_dir(&self.folder) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let mut name = first.as_os_str().to_owned();
+                    name.push(format!("-{number}"));
+                    self.folder = name.into();
+                }
+                other => {
+                    other?;
+                    self.made = true;
+                }
+            }
+        }
         Ok(())
     }
 }
@@ -98,4 +124,28 @@ pub fn lock_cache(pkgs: &Path) -> io::Result<OwnedFd> {
         other => other?,
     }
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_of_one_second_have_folders_of_their_own() {
+        let root = std::env::temp_dir().join(format!("store-aside-{}", std::process::id()));
+        std::fs::create_dir_all(root.join("below")).unwrap();
+        let moved = |mut aside: Aside| {
+            std::fs::create_dir(root.join("below/x")).unwrap();
+            aside.put(&root.join("below/x")).unwrap();
+            aside.put(&root.join("gone")).unwrap();
+            aside.folder().unwrap().to_owned()
+        };
+        let mut later = Aside::of(&root);
+        let first = moved(Aside { folder: later.folder.clone(), ..Aside::of(&root) });
+        later.folder.clone_from(&first);
+        let second = moved(later);
+        assert_eq!(second.to_str().unwrap(), format!("{}-2", first.display()));
+        assert!(first.join("below+x").is_dir() && second.join("below+x").is_dir());
+        std::fs::remove_dir_all(root).unwrap();
+    }
 }

@@ -6,6 +6,7 @@ use crate::survey::{Outcome, Survey};
 use bundle::{Inventory, PackageFile, inventory};
 use lock::Package;
 use record::Warning;
+use rustix::fs::Access;
 use std::io;
 use std::path::Path;
 use store::{Aside, lock_cache};
@@ -29,6 +30,13 @@ impl Crossing<'_> {
         let Some(dir) = &self.args.bring else { return Ok(false) };
         let root = &self.survey.cache_root;
         let what = || format!("cannot bring {} into the cache {}", dir.display(), root.display());
+        self.survey.reader.must_act(|| readable(dir))?.map_err(|error| {
+            let failure = Failure::io(Code::Unmet, format!("cannot read {}", dir.display()), &error);
+            match error.kind() {
+                io::ErrorKind::NotADirectory => failure.hint("unpack it with tar, and name the folder"),
+                _ => failure,
+            }
+        })?;
         let stores = &self.survey.stores;
         let brought = self.survey.reader.must_act(|| -> io::Result<_> {
             let _lock = lock_cache(&stores.pkgs)?;
@@ -42,7 +50,7 @@ impl Crossing<'_> {
             }
             Ok((count, failed))
         })?;
-        let (count, failed) = brought.map_err(|error| Failure::io(code(&error), what(), &error))?;
+        let (count, failed) = brought.map_err(|error| unlocked(what(), &error))?;
         log::info!("took {count} packages from {}", dir.display());
         for (name, error) in failed {
             let what = format!("{name} was not brought: {}", tool::io_text(&error));
@@ -68,7 +76,7 @@ impl Crossing<'_> {
                 .map_or(Ok(()), |lock| aside.put(lock).map_err(|error| (lock.to_owned(), error)));
             let all = lock.and_then(|()| {
                 let held = stores.pkgs.is_dir().then(|| lock_cache(&stores.pkgs)).transpose();
-                let _held = held.map_err(|error| (root.clone(), error))?;
+                let _held = held.map_err(|error| (stores.pkgs.join(".cache.lock"), error))?;
                 self.blocked(result)
                     .into_iter()
                     .try_for_each(|package| aside.package((&stores.pkgs, &stores.wheels), package))
@@ -80,9 +88,7 @@ impl Crossing<'_> {
             let what = format!("what is damaged was moved to {}", folder.display());
             self.warn(result, "set_aside", what, "iwarm fetches it again; the folder can be removed");
         }
-        all.map_err(|(path, error)| {
-            Failure::io(code(&error), format!("cannot move {}", path.display()), &error)
-        })?;
+        all.map_err(|(path, error)| unlocked(format!("cannot move {}", path.display()), &error))?;
         Ok(true)
     }
 
@@ -120,9 +126,7 @@ impl Crossing<'_> {
         let Some(dir) = self.args.export_channel.as_ref().filter(|_| whole) else { return Ok(()) };
         let packages = self.packages().map(|(_, package)| package);
         let left = self.survey.reader.must_act(|| export::export(dir, &self.survey.stores, packages))?;
-        let left = left.map_err(|error| {
-            Failure::io(code(&error), format!("cannot export to {}", dir.display()), &error)
-        })?;
+        let left = left.map_err(|error| unlocked(format!("cannot export to {}", dir.display()), &error))?;
         if !left.is_empty() {
             let names: Vec<String> = left.into_iter().map(export::what).collect();
             let what = format!("not in the mirror {}: {}", dir.display(), names.join(", "));
@@ -146,9 +150,20 @@ impl Crossing<'_> {
     }
 }
 
-/// Who installs from the cache is done some time.
-fn code(error: &io::Error) -> Code {
-    if error.kind() == io::ErrorKind::WouldBlock { Code::Later } else { Code::Unmet }
+/// The failure to do something. Somebody who is at work there is done some time.
+fn unlocked(what: String, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return Failure::io(Code::Later, what, error).hint("run again when that is done");
+    }
+    Failure::io(Code::Unmet, what, error)
+}
+
+/// Whether it is a folder that can be looked into.
+fn readable(dir: &Path) -> io::Result<()> {
+    match std::fs::metadata(dir)?.is_dir() {
+        true => Ok(rustix::fs::access(dir, Access::READ_OK | Access::EXEC_OK)?),
+        false => Err(io::ErrorKind::NotADirectory.into()),
+    }
 }
 
 /// Whether the file of a package is there and was taken in.

@@ -6,9 +6,9 @@ use record::{Gap, Warning};
 use std::io;
 use std::path::Path;
 use store::{Aside, Wheels, lock_cache};
-use tool::{Code, Failure};
+use tool::{Code, Failure, Io};
 
-/// Move what these gaps name. The warning that says where to, if anything was there.
+/// Move what these gaps name, and say where to, if anything was there.
 ///
 /// # Errors
 /// Somebody installs from the cache, or it cannot be moved: 75 or 69.
@@ -16,25 +16,31 @@ pub(crate) fn set_aside(
     task: &Task<'_>,
     place: &Place,
     locked: Option<&Environment>,
-) -> Result<Option<Warning>, Failure> {
-    let Some(locked) = locked.filter(|_| !task.gaps.is_empty()) else { return Ok(None) };
+    io: &mut Io,
+) -> Result<(), Failure> {
+    let Some(locked) = locked.filter(|_| !task.gaps.is_empty()) else { return Ok(()) };
     let here = locked.platforms.values().filter(|platform| platform.subdir == lock::host_platform());
     let named = here
         .flat_map(|platform| &platform.packages)
         .filter(|package| task.gaps.iter().any(|gap| is_of(gap, package)));
     let mut aside = Aside::of(&place.root);
     let moved = all(named, place, &mut aside, &task.gaps);
-    moved.map_err(|(path, error)| {
-        let code = if error.kind() == io::ErrorKind::WouldBlock { Code::Later } else { Code::Unmet };
-        Failure::io(code, format!("cannot move {}", path.display()), &error)
-    })?;
-    Ok(aside.folder().map(|folder| Warning {
-        engine: Some(task.env.engine),
-        instance: None,
-        rule: "set_aside".to_owned(),
-        what: format!("what is damaged was moved to {}", folder.display()),
-        hint: "it was fetched again; the folder can be removed".to_owned(),
-    }))
+    if let Some(folder) = aside.folder() {
+        io.warn(Warning {
+            engine: Some(task.env.engine),
+            instance: None,
+            rule: "set_aside".to_owned(),
+            what: format!("what is damaged was moved to {}", folder.display()),
+            hint: "it is fetched again; the folder can be removed".to_owned(),
+        })?;
+    }
+    moved.map_err(|(path, error)| match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            Failure::io(Code::Later, format!("cannot lock {}", path.display()), &error)
+                .hint("run again when it is done")
+        }
+        _ => Failure::io(Code::Unmet, format!("cannot move {}", path.display()), &error),
+    })
 }
 
 type Unmoved = (std::path::PathBuf, io::Error);

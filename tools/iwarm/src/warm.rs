@@ -34,10 +34,7 @@ pub(crate) fn warm(task: &Task<'_>, io: &mut Io) -> Result<Warmed, Failure> {
     }
     log::info!("{} {} fills {}", pixi.program.display(), pixi.version, place.root.display());
     place.make()?;
-    let run = Run { task, place: &place, template: &template, lock: &lock, pixi: &pixi };
-    if let Some(warning) = run.fill()? {
-        io.warn(warning)?;
-    }
+    Run { task, place: &place, template: &template, lock: &lock, pixi: &pixi }.fill(io)?;
     Ok(Warmed {
         engine: env.engine,
         lock_sha256: template.lock_sha256(),
@@ -95,7 +92,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn fill(&self) -> Result<Option<Warning>, Failure> {
+    fn fill(&self, io: &mut Io) -> Result<(), Failure> {
         let (root, patience) = (&self.place.root, self.task.patience);
         let lock = WarmLock::take(root, patience)?;
         sweep(root, &lock);
@@ -105,14 +102,13 @@ impl Run<'_> {
         self.lay_out(folder)?;
         pixi::wait_for_cache(self.place.pkgs(), patience)?;
         let environment = self.lock.environment(environment(self.task.env)).ok();
-        let mended = mend::set_aside(self.task, self.place, environment)?;
+        mend::set_aside(self.task, self.place, environment, io)?;
         let label = format!("warming the cache of {}", self.task.env.engine);
         let ended = Job::new(self.command(folder)).keep(lock.fd()).run(&label)?;
         if !ended.status.success() {
             return Err(why::failure(&ended, root));
         }
-        self.must_be_there(folder)?;
-        Ok(mended)
+        self.must_be_there(folder)
     }
 
     fn lay_out(&self, folder: &Path) -> Result<(), Failure> {

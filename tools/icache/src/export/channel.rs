@@ -2,11 +2,10 @@
 //!
 //! The form of `.conda` is that of conda-package-handling: a zip, nothing in it compressed, of `metadata.json` and two
 //! `.tar.zst`, one of the folder `info` and one of the rest.
-use super::{files, mode, publish, publish_text};
+use super::{Draft, about, files, mode, publish, publish_text};
 use lock::Conda;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use store::Entry;
@@ -51,9 +50,9 @@ impl Channel {
             let (folder, mut all) = (folder(dir, &subdir), BTreeMap::new());
             let path = folder.join("repodata.json");
             let before = match owner::read_file(&path, REPODATA_BYTES) {
-                Ok(bytes) => serde_json::from_slice(&bytes)?,
+                Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| about(&path, &error.into()))?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Value::Null,
-                Err(error) => return Err(error),
+                Err(error) => return Err(about(&path, &error)),
             };
             let before = before.get("packages.conda").and_then(Value::as_object).cloned().unwrap_or_default();
             all.extend(before.into_iter().filter(|(name, _)| folder.join(name).is_file()));
@@ -79,7 +78,7 @@ fn listed(entry: &Entry) -> io::Result<Option<HashSet<PathBuf>>> {
         .transpose()
 }
 
-fn pack(file: File, stem: &str, root: &Path, wanted: &Option<HashSet<PathBuf>>) -> io::Result<()> {
+fn pack(file: Draft, stem: &str, root: &Path, wanted: &Option<HashSet<PathBuf>>) -> io::Result<()> {
     let mut zip = ZipWriter::new(file);
     let plain = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(true);
     zip.start_file("metadata.json", plain)?;

@@ -64,6 +64,58 @@ pub(crate) fn what(package: &Package) -> String {
     format!("{}{kind}", package.name())
 }
 
+/// A file that is being written. The library that packs completes what it has begun even where a write failed, and would tell
+/// standard error that it could not: from then on nothing is written, as the file is removed, and nothing fails.
+struct Draft {
+    file: File,
+    failed: bool,
+    /// Where the next write goes, and where the file ends.
+    at: u64,
+    end: u64,
+}
+
+impl Draft {
+    fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: File::create(path)?, failed: false, at: 0, end: 0 })
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = if self.failed { Ok(bytes.len()) } else { self.file.write(bytes) };
+        match &written {
+            Ok(length) => self.at += *length as u64,
+            Err(error) => self.failed = error.kind() != io::ErrorKind::Interrupted,
+        }
+        self.end = self.end.max(self.at);
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.failed { Ok(()) } else { self.file.flush() }
+    }
+}
+
+impl Seek for Draft {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        let place = match to {
+            io::SeekFrom::Start(place) => Some(place),
+            io::SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            io::SeekFrom::End(by) => self.end.checked_add_signed(by),
+        };
+        self.at = place.ok_or(io::ErrorKind::InvalidInput)?;
+        if !self.failed {
+            self.file.seek(io::SeekFrom::Start(self.at))?;
+        }
+        Ok(self.at)
+    }
+}
+
+/// The error, with the file that it is about.
+fn about(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {}", path.display(), tool::io_text(error)))
+}
+
 /// A file that was written: its hash, hex, and its size.
 struct Packed {
     sha256: String,
@@ -71,13 +123,13 @@ struct Packed {
 }
 
 /// Write a file beside its place, and give it its name when it is complete.
-fn publish(to: &Path, fill: impl FnOnce(File) -> io::Result<()>) -> io::Result<Packed> {
+fn publish(to: &Path, fill: impl FnOnce(Draft) -> io::Result<()>) -> io::Result<Packed> {
     let folder = to.parent().unwrap_or(to);
     std::fs::create_dir_all(folder)?;
     let mut name = std::ffi::OsString::from(".export-");
     name.push(to.file_name().unwrap_or_default());
     let draft = folder.join(name);
-    let written = File::create(&draft).and_then(fill).and_then(|()| {
+    let written = Draft::create(&draft).and_then(fill).and_then(|()| {
         let file = File::open(&draft)?;
         file.sync_all()?;
         let packed = Packed { size_bytes: file.metadata()?.len(), sha256: sha256_of(file)? };
@@ -87,7 +139,7 @@ fn publish(to: &Path, fill: impl FnOnce(File) -> io::Result<()>) -> io::Result<P
     if written.is_err() {
         drop(std::fs::remove_file(&draft));
     }
-    written
+    written.map_err(|error| about(to, &error))
 }
 
 fn sha256_of(mut file: File) -> io::Result<String> {

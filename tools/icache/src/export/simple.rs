@@ -1,5 +1,5 @@
 //! An index of wheels: `simple/NAME/WHEEL` and the pages that PEP 503 describes.
-use super::{files, mode, publish, publish_text, sha256_of};
+use super::{Draft, files, mode, publish, publish_text, sha256_of};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -106,7 +106,7 @@ fn requires_python(archive: &Path) -> io::Result<Option<String>> {
 }
 
 /// The description comes last, as in all wheels.
-fn pack(file: File, archive: &Path) -> io::Result<()> {
+fn pack(file: Draft, archive: &Path) -> io::Result<()> {
     let mut zip = ZipWriter::new(file);
     let mut paths = files(archive)?;
     let rank = |path: &PathBuf| {
