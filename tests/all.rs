@@ -33,6 +33,7 @@ mod iwarm;
 mod kit;
 mod messages;
 mod pages;
+mod people;
 mod pipeline;
 mod quickstart;
 mod soak;

@@ -245,3 +245,40 @@ fn two_runs_are_compared_by_what_somebody_asks_for_when_it_no_longer_works() {
         sandbox.sh("ireport --html --diff old stream").exits(1).stdout.contains("<td>args --threads</td>")
     );
 }
+
+#[test]
+fn a_table_has_a_line_for_each_thing_and_what_to_do_below_what_is_not_well() {
+    let sandbox = Sandbox::new();
+    let gap = |number: usize| {
+        json!({
+            "kind": "gap", "engine": "vllm", "source": "conda", "package": format!("p{number}"), "version": "1",
+            "reason": "missing", "blocks": true, "detail": "no entry"
+        })
+    };
+    let mut records = vec![
+        json!({"kind": "skipped", "engine": "llama-cpp", "by": "icache", "why": "archive road"}),
+        json!({"kind": "skipped", "engine": "sglang", "by": "iinstall", "why": "nothing is set"}),
+        json!({"kind": "ready", "engine": "llama-cpp", "instance": "a", "url": "http://h:1", "rung": "answering", "answering_ms": 1500.0}),
+        json!({"kind": "answer", "engine": "llama-cpp", "instance": "a", "content": "\u{1b}[31mred\nnext", "ttft_ms": 1.0}),
+        json!({"kind": "answer", "engine": "llama-cpp", "instance": "b", "content": "ä".repeat(300), "ttft_ms": 1.0}),
+        failed(75),
+    ];
+    records.extend((0..12).map(gap));
+    stream(&sandbox, &records);
+    let table = sandbox.sh("ireport --table stream").exits(0).stdout;
+    let lines: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split("  ").filter(|cell| !cell.is_empty()).map(str::trim).collect())
+        .collect();
+    assert_eq!(lines[0], ["WHAT", "STATE"]);
+    assert_eq!(lines[1], ["sglang", "iinstall did nothing: nothing is set"]);
+    assert_eq!(lines[2], ["llama-cpp/a", "ready on http://h:1 after 1.5 s, rung answering"]);
+    assert_eq!(lines[3], ["llama-cpp/a", "answers: [31mred next"]);
+    assert_eq!(lines[4][1].chars().count(), 201, "cut, and an ellipsis");
+    assert_eq!(lines[5], ["vllm/big iprobe", "failed: vllm big is not ready: it ended: exit 1"]);
+    assert_eq!(lines[6], ["to do: give it more GPUs"]);
+    assert_eq!(lines.len(), 7 + 10 + 1, "{table}");
+    assert_eq!(lines[17], ["gaps", "2 more"]);
+    drop(sandbox.sh("ireport --table < stream").exits(75));
+    drop(sandbox.sh("ireport --table --html stream").exits(2));
+}

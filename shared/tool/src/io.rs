@@ -222,10 +222,13 @@ impl Io {
         Err(Failure::new(Code::Input, what, cause).hint(hint))
     }
 
-    /// Whether anybody still reads our output.
+    /// Whether the reader of our output is gone. A pipe says so before anything is written to it.
     #[must_use]
     pub fn gone(&self) -> bool {
-        self.gone
+        let stdout = io::stdout();
+        let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+        let now = Timespec::default();
+        self.gone || poll(&mut watched, Some(&now)).is_ok_and(|ready| ready > 0)
     }
 
     /// Whether a `skipped` by this tool came by.

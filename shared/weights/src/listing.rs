@@ -91,7 +91,7 @@ impl Listing {
         for name in Dir::open(&self.folder.join(below))?.names()? {
             let shown = name.to_string_lossy();
             // What a killed run has left of a manifest may be gone in a moment.
-            if below.is_empty() && owner::is_draft_of(MANIFEST, &shown) {
+            if below.is_empty() && owner::is_draft_of(MANIFEST, &name) {
                 continue;
             }
             let path = if below.is_empty() { shown.into_owned() } else { format!("{below}/{shown}") };

@@ -8,7 +8,7 @@ mod talk;
 
 use ask::Target;
 use clap::Parser;
-use record::{Engine, Ready, Record, Rung, Step};
+use record::{Answer, Engine, Ready, Record, Rung, Step};
 use state::Directory;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Read};
@@ -46,6 +46,9 @@ struct Args {
     /// Write the question and the response as it came, too
     #[arg(long)]
     raw: bool,
+    /// Write the answer as it comes, for a person, in place of records
+    #[arg(long, conflicts_with_all = ["raw", "record"])]
+    text: bool,
     /// The longest silence of the server that is borne
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -72,7 +75,11 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         total: Duration::from_secs(args.within),
         record: None,
         raw: args.raw,
+        text: args.text,
     };
+    if args.text {
+        io.mute();
+    }
     let question = match args.record {
         Some(file) => question.recording(file, args.agree),
         None => question,
@@ -115,7 +122,7 @@ fn answer(question: &Question, io: &mut Io, ready: &Ready, place: Option<&Direct
         return io.skip(subject, why);
     }
     match question.put_to_instance(ready, place) {
-        Ok(answer) => io.write(answer),
+        Ok(answer) => told(question, io, answer),
         Err(failure) => io.fail(subject, failure),
     }
 }
@@ -129,6 +136,14 @@ fn ask_url(mut question: Question, url: &str, io: &mut Io) -> Result<(), Failure
         None => failure.hint("see that a server is there, and ready: istat --table shows where ours listen"),
         Some(_) => failure,
     })?;
+    told(&question, io, answer)
+}
+
+/// The record, or the end of the text that stands there already.
+fn told(question: &Question, io: &mut Io, answer: Answer) -> Result<(), Failure> {
+    if question.text {
+        return io.print(if answer.content.ends_with('\n') { "" } else { "\n" });
+    }
     io.write(answer)
 }
 
@@ -140,7 +155,8 @@ fn ask_running(mut question: Question, name: Option<&str>, io: &mut Io) -> Resul
         let (taken, others) = (format!("{}/{}", running.engine, running.instance), running.others.join(", "));
         tool::note("ichat", &format!("asks {taken}; ready too: {others}; choose with --instance NAME"));
     }
-    io.write(question.put_to_running(running)?)
+    let answer = question.put_to_running(running)?;
+    told(&question, io, answer)
 }
 
 /// The prompt, which may be on standard input.

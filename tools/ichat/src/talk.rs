@@ -1,7 +1,7 @@
 //! One question and its answer.
 use crate::key;
 use crate::running::Running;
-use ask::{Chat, Error, Known, Said, Target};
+use ask::{Chat, Error, Known, Piece, Said, Target};
 use owner::Dir;
 use record::{Answer, Ready};
 use state::Directory;
@@ -23,6 +23,8 @@ pub(crate) struct Question {
     pub(crate) record: Option<Recording>,
     /// The record holds the question and the response as it came.
     pub(crate) raw: bool,
+    /// The answer is written as it comes, for a person.
+    pub(crate) text: bool,
 }
 
 /// What is kept for later.
@@ -95,6 +97,23 @@ impl Question {
         self.ask(target, None, None)
     }
 
+    /// Hear the answer to its end, and where it is for a person write it as it comes. One that breaks off ends its line too.
+    fn hear(&self, target: &Target, chat: &Chat<'_>) -> Result<Result<Said, Error>, Failure> {
+        let (mut begun, mut written) = (false, Ok(()));
+        let said = target.chat(chat, &mut |piece| match piece {
+            Piece::Content(text) if self.text && written.is_ok() => {
+                begun = true;
+                written = tool::print(&tool::lines_of(text));
+            }
+            _ => {}
+        });
+        written?;
+        if begun && said.is_err() {
+            tool::print("\n")?;
+        }
+        Ok(said)
+    }
+
     fn ask(
         &self,
         target: Target,
@@ -112,7 +131,7 @@ impl Question {
         let what = || format!("no answer from {}", target.url());
         let from = if self.model.is_some() { "as asked for" } else { "as it is listed" };
         log::info!("asks {} for at most {} tokens of {model}, {from}", target.url(), self.max_tokens);
-        let said = target.chat(&chat, &mut |_| {}).map_err(|error| failure(what(), &error))?;
+        let said = self.hear(&target, &chat)?.map_err(|error| failure(what(), &error))?;
         let first = said.first;
         let first = first.ok_or_else(|| Failure::new(Code::No, what(), "the model ended without a word"))?;
         if let Some(recording) = &self.record {

@@ -10,6 +10,7 @@ mod markdown;
 mod page;
 mod run;
 mod svg;
+mod table;
 mod told;
 
 use clap::Parser;
@@ -27,6 +28,9 @@ struct Args {
     /// Write one HTML page instead of Markdown
     #[arg(long)]
     html: bool,
+    /// Write a table for a person at a terminal instead: what, how it stands, what to do
+    #[arg(long, conflicts_with_all = ["html", "diff"])]
+    table: bool,
     /// Compare two runs, OLD and NEW; exit code 1 where more than times has changed
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "files")]
     diff: Option<Vec<PathBuf>>,
@@ -37,7 +41,7 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let Args { files, html, diff } = args;
+    let Args { files, html, table, diff } = args;
     io.mute();
     if let Some([old, new]) = diff.as_deref() {
         let [old, new] = [Run::of_file(old)?, Run::of_file(new)?];
@@ -60,7 +64,11 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         return Err(Failure::new(Code::Input, "nothing to report on", cause).hint(hint));
     }
     log::info!("writes a report of {} records", all.entries.len());
-    write(&told::page(&all), html, io)?;
+    if table {
+        io.print(&table::render(&all))?;
+    } else {
+        write(&told::page(&all), html, io)?;
+    }
     whole(&all)?;
     if files.is_empty() { Ok(all.outcome()) } else { Ok(Outcome::Done) }
 }

@@ -9,6 +9,8 @@ mod summary;
 mod times;
 mod trouble;
 
+pub(crate) use served::last_ms;
+
 use crate::page::{Cell, Page, Section, code, text};
 use crate::run::{Entry, Run};
 
@@ -74,7 +76,7 @@ fn facts(entry: &Entry, names: &[&str]) -> Vec<Vec<Cell>> {
 }
 
 /// A size for a person, with the exact one where it is short of it.
-fn size(bytes: Option<f64>) -> String {
+pub(crate) fn size(bytes: Option<f64>) -> String {
     let Some(bytes) = bytes else { return String::new() };
     let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
     let unit = units.into_iter().find(|(_, bits)| bytes >= f64::from(1_u32 << bits));

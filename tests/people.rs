@@ -1,0 +1,147 @@
+//! `scripts/infer-dev`, the command for people.
+use crate::kit::{Output, Sandbox, Tiny, free_port, root};
+use crate::pipeline::sandbox_with_engine;
+
+/// The command with these words, into a pipe.
+fn people(sandbox: &Sandbox, words: &str) -> Output {
+    sandbox.sh(&format!("{} {words}", root().join("scripts/infer-dev").display()))
+}
+
+/// The same on a terminal, all that is seen there.
+fn on_a_terminal(sandbox: &Sandbox, words: &str) -> Output {
+    sandbox.write("line", format!("exec {} {words}\n", root().join("scripts/infer-dev").display()));
+    sandbox.sh("script -qec 'sh line' /dev/null </dev/null")
+}
+
+#[test]
+fn from_a_configuration_to_an_answer_and_down_again() {
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    let kept = sandbox.text("kept/streams");
+    sandbox.set("INFER_DEV_KEEP", &kept);
+    let up = people(&sandbox, "up").exits(0);
+    assert_eq!(up.one("answer")["instance"], "tiny0");
+    assert_eq!(people(&sandbox, "ps").exits(0).one("status")["state"], "running");
+    assert!(people(&sandbox, "up").exits(0).one("instance")["reused"].as_bool().unwrap());
+    assert_eq!(people(&sandbox, "restart tiny0").exits(0).kinds()[0], "stopped");
+    let table = on_a_terminal(&sandbox, "ps").exits(0).stdout;
+    assert!(table.starts_with("ENGINE ") && table.contains("tiny0"), "{table}");
+    let said = on_a_terminal(&sandbox, "chat Hello").exits(0).stdout;
+    assert_eq!(
+        said.trim_end(),
+        "The engine is up, the model loaded, and this answer came from it with no network."
+    );
+    assert!(
+        people(&sandbox, "report").exits(0).stdout.contains("| `llama-cpp/tiny0` | ready, rung answering |")
+    );
+    assert!(people(&sandbox, "report --html").exits(0).stdout.starts_with("<!doctype html>"));
+    let logged = people(&sandbox, "logs tiny0 | head -n 1").stdout;
+    assert_eq!(logged.lines().count(), 1, "it ends when nobody reads any more: {logged}");
+    let told = people(&sandbox, "run sh -c 'echo at $ANTHROPIC_BASE_URL'").exits(0).stdout;
+    assert!(told.starts_with("at http://127.0.0.1:"), "{told}");
+    assert_eq!(people(&sandbox, "down").exits(0).one("stopped")["instance"], "tiny0");
+    let modes = sandbox.sh("stat -c %a kept kept/streams kept/streams/*").exits(0).stdout;
+    assert!(modes.lines().all(|mode| mode == "700" || mode == "600"), "{modes}");
+}
+
+#[test]
+fn a_terminal_gets_words_and_what_to_do() {
+    let mut sandbox = sandbox_with_engine(&[free_port(), free_port()]);
+    let config = sandbox.read("llama.toml").replacen(
+        "[instance.tiny1.server]\n",
+        "[instance.tiny1.server]\nctxsize = 1\n",
+        1,
+    );
+    sandbox.write("llama.toml", config);
+    let seen = on_a_terminal(&sandbox, "up").exits(65).stdout;
+    let (_, table) = seen.split_once("WHAT ").unwrap_or_else(|| panic!("{seen}"));
+    let row = |what: &str| {
+        table.lines().find(|line| line.starts_with(what)).unwrap_or_else(|| panic!("{what}\n{table}"))
+    };
+    assert!(row("llama-cpp install").contains("made, "), "{table}");
+    assert!(row("llama-cpp/tiny1 iplan").contains("failed: "), "{table}");
+    assert!(table.contains("to do: "), "{table}");
+    assert!(!seen.contains("{\"kind\""), "{seen}");
+    sandbox.write("llama.toml", sandbox.read("llama.toml").replace("ctxsize = 1\n", ""));
+    let seen = on_a_terminal(&sandbox, "up").exits(0).stdout;
+    assert!(seen.contains("tiny1  ") && seen.contains("answers: The engine is up"), "{seen}");
+    let seen = on_a_terminal(&sandbox, "doctor").exits(0).stdout;
+    assert!(seen.contains("llama-cpp/tiny0 plan") && seen.contains("runs already"), "{seen}");
+    sandbox.unset("AUTO_INFER_LLAMA_CPP_CONFIG");
+    let none = people(&sandbox, "doctor").exits(69);
+    assert!(none.stderr.contains("no engine is configured"), "{}", none.stderr);
+    on_a_terminal(&sandbox, "down").exits(0).stdout.find("stopped (term)").unwrap();
+}
+
+#[test]
+fn a_model_alone_gets_a_file_of_its_own_once() {
+    let tiny = Tiny::get();
+    let mut sandbox = Sandbox::new();
+    sandbox.set("AUTO_INFER_LLAMA_CPP_PKG_PATH", tiny.archive.to_str().unwrap());
+    std::fs::copy(&tiny.model, sandbox.path("own model.gguf")).unwrap();
+    let up = people(&sandbox, "up -m 'own model.gguf'");
+    assert!(sandbox.read("own model.toml").contains("[instance."), "{}", up.transcript());
+    let edited = sandbox.read("own model.toml").replace("port = 8080", &format!("port = {}", free_port()));
+    sandbox.write("own model.toml", &edited);
+    assert_eq!(people(&sandbox, "up -m 'own model.gguf'").exits(0).all("answer").len(), 1);
+    assert_eq!(sandbox.read("own model.toml"), edited);
+    let verified = people(&sandbox, "verify llama-cpp");
+    assert!(
+        verified.code != 0 && verified.stderr.contains("AUTO_INFER_LLAMA_CPP_CONFIG"),
+        "{}",
+        verified.transcript()
+    );
+    drop(people(&sandbox, "down").exits(0));
+    let missing = people(&sandbox, "up -m gone.gguf");
+    assert!(missing.code != 0 && !sandbox.path("gone.toml").exists(), "{}", missing.transcript());
+}
+
+#[test]
+fn what_is_shown_is_what_runs() {
+    let mut sandbox = Sandbox::new();
+    for variable in ["AUTO_INFER_VLLM_CONFIG", "AUTO_INFER_SGLANG_CONFIG"] {
+        sandbox.set(variable, "/none.toml");
+    }
+    let shown = |words: &str| people(&sandbox, &format!("--show {words}")).exits(0).stdout;
+    let stages = "icache | iinstall | iplan | imodel | ilaunch --replace | iprobe | ichat Hello\n";
+    assert_eq!(shown("up"), format!("ienv vllm sglang | {stages}"));
+    assert_eq!(
+        shown("up vllm -c 'a b.toml'"),
+        format!("AUTO_INFER_VLLM_CONFIG={} ienv vllm | {stages}", "$SANDBOX/a\\ b.toml")
+    );
+    assert_eq!(shown("restart vllm/a"), format!("istop vllm/a && ienv vllm sglang | {stages}"));
+    assert_eq!(shown("verify sglang"), "ienv sglang | icache --deep | iplan | imodel --verify\n");
+    assert_eq!(shown("logs --since 10m a"), "istat --log --since 10m a\n");
+    assert_eq!(shown("run claude -p 'a b'"), "ibridge run claude -p a\\ b\n");
+    // What is shown and what runs say the same.
+    let by_hand = sandbox.sh(&shown("doctor vllm"));
+    let ours = people(&sandbox, "doctor vllm");
+    assert_eq!((ours.code, ours.one("failed")), (by_hand.code, by_hand.one("failed")));
+}
+
+#[test]
+fn a_wrong_call_is_told_and_does_nothing() {
+    let sandbox = Sandbox::new();
+    for (words, told) in [
+        ("", "what is to be done?"),
+        ("upp", "upp is no verb"),
+        ("up -x", "-x is no option of up"),
+        ("up -c", "-c wants a path"),
+        ("up -c a.toml", "a.toml is of one engine"),
+        ("up -m folder", "one model wants one engine"),
+        ("up -m a.gguf -c a.toml", "a model alone has no TOML file"),
+        ("up llama", "llama is no engine"),
+    ] {
+        let output = people(&sandbox, words).exits(2);
+        assert!(output.stderr.contains(told), "{words}: {}", output.stderr);
+        assert_eq!((output.stdout.as_str(), output.stderr.lines().count()), ("", 2), "{words}");
+    }
+    let none = people(&sandbox, "report").exits(69);
+    assert!(none.stderr.contains("INFER_DEV_KEEP"), "{}", none.stderr);
+    let help = people(&sandbox, "--help").exits(0).stdout;
+    let page = std::fs::read_to_string(root().join("man/infer-dev.1")).unwrap();
+    for verb in ["up", "down", "restart", "ps", "logs", "chat", "doctor", "verify", "report", "run"] {
+        assert!(help.contains(&format!("\n  {verb} ")), "{verb}\n{help}");
+        assert!(page.contains(&format!(".It Cm {verb}\n")), "{verb} on the page");
+    }
+    assert!(help.lines().all(|line| line.chars().count() <= 130), "{help}");
+}
