@@ -105,11 +105,7 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
         _ => Restart::OnFailure,
     };
     let (ready_rung, known_answer) = read_rung(table, problems);
-    let liveness = match problems.one_of(table, "liveness", &["off", "health", "answer"]) {
-        Some("off") => Liveness::Off,
-        Some("answer") => Liveness::Answer,
-        _ => Liveness::Health,
-    };
+    let liveness = read_liveness(table, problems);
     let list_style = problems.one_of(table, "list_style", &["repeat"]).map(str::to_owned);
     let gpu_ids = read_gpu_ids(table, problems).unwrap_or(default.gpu_ids);
     let allow = read_allow(table, problems);
@@ -140,6 +136,14 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
         allow,
     };
     Settings { enabled, log_file, log_dir, control }
+}
+
+fn read_liveness(table: &Table, problems: &mut Problems<'_>) -> Liveness {
+    match problems.one_of(table, "liveness", &["off", "health", "answer"]) {
+        Some("off") => Liveness::Off,
+        Some("answer") => Liveness::Answer,
+        _ => Liveness::Health,
+    }
 }
 
 /// The rung at which it counts as ready, and the file that the highest of them needs.

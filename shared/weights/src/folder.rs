@@ -61,7 +61,7 @@ impl Folder<'_> {
         let is_of_model = |name: &String| {
             name == "config.json"
                 || WEIGHTS.iter().any(|end| name.ends_with(end))
-                || owner::is_file(&self.path.join(name))
+                || owner::is_file(self.path.join(name))
         };
         if self.names.iter().any(is_of_model) {
             return None;
