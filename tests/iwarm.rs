@@ -312,6 +312,15 @@ fn for_another_user_the_cache_is_that_users() {
     assert_eq!(connected.sandbox.sh(others).exits(0).stdout, "root 755\nnobody 755\n");
     assert_eq!(connected.sandbox.sh("ienv sglang | icache --deep").exits(0).one("cache")["gaps"], 0);
 
+    // What is damaged is moved and fetched as that user, too.
+    let damage = "for file in volume/made/cache/conda/rattler/pkgs/tinylib-*/lib/libtiny.so.1.0; do echo >> $file; done";
+    assert_eq!(connected.sandbox.sh(damage).exits(0).stderr, "");
+    let output = connected.sh("set +o pipefail; ienv sglang | icache --deep | iwarm | icache").exits(0);
+    let found: Vec<_> = output.all("cache").iter().map(|cache| cache["gaps"].clone()).collect();
+    assert_eq!(found, [1, 0], "{}", output.transcript());
+    let others = "find volume/made/cache ! -user nobody; ls -d volume/made/cache/.damaged-* | wc -l";
+    assert_eq!(connected.sandbox.sh(others).exits(0).stdout, "1\n");
+
     // Nor does the user reach everything that root does.
     assert_eq!(connected.sandbox.sh("chmod 700 programs").exits(0).stderr, "");
     let failed = connected.warm().exits(69).one("failed");
