@@ -48,3 +48,20 @@ fn a_version_that_is_no_text_is_refused_as_pixi_refuses_it() {
         assert!(failed["cause"].as_str().unwrap().contains("expected a string"), "{failed}");
     }
 }
+
+#[test]
+fn a_lock_file_leads_nowhere_out_of_the_cache() {
+    let sandbox = real();
+    let lock = sandbox.read("template/pixi.lock");
+    let tinylib = "  sha256: 79e7babd";
+    for field in ["subdir: ../../x", "subdir: ..", "build: ../../x", "version: 1/2", "name: ../x"] {
+        sandbox.write("template/pixi.lock", lock.replace(tinylib, &format!("  {field}\n{tinylib}")));
+        let failed = verify(&sandbox, "--repair").exits(65).one("failed");
+        assert!(
+            failed["cause"].as_str().unwrap().ends_with("has a path where a name should be"),
+            "{field}: {failed}"
+        );
+    }
+    sandbox.write("template/pixi.lock", lock.replace("  name: six\n", "  name: ../six\n"));
+    drop(verify(&sandbox, "--repair").exits(65));
+}

@@ -3,7 +3,7 @@ use crate::document::{self, Document, Entry, Reference, Version};
 use crate::index::{Index, Kind, located};
 use crate::limit::{cause, unfit};
 use crate::package::{
-    Conda, Package, Pypi, archive_parts, file_name, local, origin, subdir, trailing_number,
+    Conda, Package, Pypi, archive_parts, file_name, is_path, local, origin, subdir, trailing_number,
 };
 use crate::shown::shown;
 use sha2::{Digest, Sha256};
@@ -181,6 +181,8 @@ fn package(version: u32, reference: &Reference, platform: &str, index: &Index<'_
     let wrong = match kind {
         Kind::Conda if version >= 7 && package.source => "is not an archive of a conda package",
         _ if !package.source && package.subdir.is_none() => "has no subdir",
+        // rattler takes a path for a build or a subdir. Of these are paths made, which are not to lead elsewhere.
+        _ if !package.source && package.leads_elsewhere() => "has a path where a name should be",
         _ => return Ok(Package::Conda(package)),
     };
     Err(Error::Malformed(format!("{} {wrong}", shown(location))))
@@ -218,6 +220,9 @@ fn pypi_package(location: &str, entry: &Entry) -> Result<Pypi, Error> {
     let name =
         entry.name.clone().ok_or_else(|| Error::Malformed(format!("{} has no name", shown(location))))?;
     let hash = |hash: &Option<String>| hash.as_deref().map(str::to_lowercase);
+    if is_path(&name) || entry.version.as_deref().is_some_and(is_path) {
+        return Err(Error::Malformed(format!("{} has a path where a name should be", shown(location))));
+    }
     Ok(Pypi {
         name,
         version: entry.version.clone(),

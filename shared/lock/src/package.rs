@@ -136,11 +136,22 @@ impl Conda {
         format!("{}-{}-{}", self.name, self.version, self.build)
     }
 
+    /// Whether a field that becomes part of a path is one itself.
+    pub(crate) fn leads_elsewhere(&self) -> bool {
+        let Self { name, version, build, subdir, .. } = self;
+        [name, version, build].into_iter().chain(subdir).any(|field| is_path(field))
+    }
+
     /// The archive's file name, percent-decoded. Of a source package it means nothing.
     #[must_use]
     pub fn archive_name(&self) -> String {
         percent_decode(file_name(&self.location))
     }
+}
+
+/// Whether a text that should name one thing is a path.
+pub(crate) fn is_path(text: &str) -> bool {
+    text.contains(['/', '\0']) || [".", ".."].contains(&text)
 }
 
 /// The last segment of a URL or path, without query and fragment.

@@ -71,7 +71,7 @@ impl<'a> Papers<'a> {
         let Some((path, manifest)) = &self.manifest else { return Ok(()) };
         let by = path.display();
         if let Some(left_out) = manifest.left_out {
-            let cause = format!("by {by} it lacks {left_out} packages, which another machine has");
+            let cause = format!("by {by} it holds packages alone, for a cache that has {left_out} others");
             let hint = "unpack it with tar, and take it into the cache with icache --bring";
             return Err(Failure::new(Code::Input, self.what(), cause).hint(hint));
         }
