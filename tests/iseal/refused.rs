@@ -1,5 +1,6 @@
 //! Machines on which one way, or every way, is refused.
 use super::Sealing;
+use crate::kit::Sandbox;
 
 /// Run `iseal` behind `machine`, and have the report after what the command says.
 fn report(machine: &str, options: &str) -> String {
@@ -112,4 +113,14 @@ fn a_report_that_nobody_can_get_is_a_failure() {
     let output = sealing.sh("./iseal --report-fd 7 -- touch made 7> /dev/full").exits(69);
     assert_eq!(output.stderr, "iseal: cannot report 'namespace': No space left on device\n");
     assert!(!sealing.sandbox.path("made").exists());
+}
+
+/// The child that makes the namespace, and its parent, would wait for each other.
+#[test]
+fn a_child_that_cannot_say_how_it_went_is_not_waited_for() {
+    let sandbox = Sandbox::new();
+    let inject = "-e trace=sendto -e inject=sendto:error=EIO:when=1";
+    let script = format!("timeout 60 strace -f -qq -o /dev/null {inject} iseal --method namespace -- true");
+    let output = sandbox.sh(&script).exits(69);
+    assert!(output.stderr.contains("has died") || output.stderr.contains("namespace"), "{}", output.stderr);
 }

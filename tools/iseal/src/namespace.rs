@@ -45,8 +45,10 @@ pub(crate) fn enter() -> Result<(), String> {
 /// The child: make the namespace, say how that went, and hold it until the parent has joined it or is gone.
 fn stay(mut parent: UnixStream, owned: bool) {
     let why = make(owned).err().unwrap_or_default();
-    drop(writeln!(parent, "{why}"));
-    drop(parent.read(&mut [0]));
+    // A parent that was not told waits for our end.
+    if writeln!(parent, "{why}").is_ok() {
+        drop(parent.read(&mut [0]));
+    }
 }
 
 /// What the child said: an empty line, or why not.
