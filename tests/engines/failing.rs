@@ -82,7 +82,9 @@ fn each_is_told(real: &Real, failures: &[Failure]) {
         let status = real.status();
         let said =
             (status["class"].as_str().unwrap_or_default(), status["evidence"].as_str().unwrap_or_default());
-        if code == 0 || said.0 != *class || !said.1.contains(words) {
+        let right = code != 0 && said.0 == *class && said.1.contains(words);
+        println!("{}: {} {}", if right { "right" } else { "WRONG" }, said.0, said.1);
+        if !right {
             writeln!(wrong, "{class} {words}: exit {code}, {said:?}").unwrap();
         }
     }

@@ -1,6 +1,6 @@
 //! From a TOML file to an answer: with a key, sealed, as a user whom nobody knows, and on two ranks.
 use super::{LIMIT, Real, on, on_each};
-use crate::kit::{Output, as_root};
+use crate::kit::{Output, as_root, root};
 
 /// From nothing to an answer and back to nothing, in one shell, because what is sealed cannot be seen from outside.
 fn whole(real: &Real, before: &str) -> Output {
@@ -36,6 +36,29 @@ fn a_sealed_start_reaches_an_answer() {
         real.configure("");
         let output = whole(real, "iseal --").exits(0);
         assert_eq!(output.kinds(), ["env", "plan", "instance", "ready", "answer", "stopped"]);
+    });
+}
+
+#[test]
+fn the_templates_smoke_test_gets_an_answer_and_leaves_nothing() {
+    on_each("smoke.sh of the template", |real| {
+        let (engine, part) = (real.engine, real.engine.to_uppercase());
+        let flags = match engine {
+            "vllm" => "--enforce-eager --max-model-len 2048",
+            _ => "--device cpu --max-total-tokens 8192 --mem-fraction-static 0.1",
+        };
+        let script = root().join(format!("scripts/templates/{engine}/scripts/smoke.sh"));
+        let output = real.sandbox.sh(&format!(
+            "export PATH=$(dirname \"$PYTHON\"):$PATH SMOKE_IN_PROJECT=1 VLLM_CPU_KVCACHE_SPACE=1 OMP_NUM_THREADS=1; \
+             {part}_MODEL_DIR=$PWD/m {part}_PORT={} {part}_TIMEOUT_S={} {} {flags}",
+            real.port,
+            LIMIT.as_secs(),
+            script.display()
+        ));
+        let output = output.exits(0);
+        assert!(output.stderr.contains("smoke.sh: answered after "), "{}", output.stderr);
+        assert_ne!(output.stdout.trim(), "");
+        real.is_gone(&real.held());
     });
 }
 

@@ -152,6 +152,7 @@ fn a_python_engine_gets_each_value_as_its_parser_reads_it() {
         ("vllm", "dtype = 'float17'", "server.dtype: 'float17' is no choice of --dtype"),
         ("vllm", "tp = 'two'", "server.tp: 'two' is not a whole number"),
         ("sglang", "tensor_parallel_size = 1", "--tp-size 1"),
+        ("sglang", "hf_token = 'x'", "server.hf_token: this sglang-server has no such flag"),
         (
             "sglang",
             "disable_radix_cache = false\ncuda_graph_bs_decode = [1, 2]",

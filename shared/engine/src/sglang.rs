@@ -40,7 +40,7 @@ pub(crate) static TRAITS: Traits = Traits {
         ("--ep", "ep-size"),
         ("--expert-parallel-size", "ep-size"),
     ],
-    successors: &[],
+    successors: &[("hf-token", "it reads the variable: HF_TOKEN in [instance.env]")],
     files: &[
         ("config", Names::File),
         ("ssl-ca-certs", Names::File),
