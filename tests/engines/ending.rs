@@ -3,7 +3,7 @@ use super::{LIMIT, Real, on, on_each};
 use crate::kit::{send, wait_for};
 use rustix::process::Signal;
 use std::io::{BufRead, BufReader};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Stop it now; how many seconds that took.
 fn stopped(real: &Real) -> u64 {
@@ -75,12 +75,13 @@ fn started_again(real: &Real, word: &str) {
     }
     let restarts = |status: &serde_json::Value| status["restarts"].as_u64().unwrap();
     let again = || restarts(&real.status()) > restarts(&before);
-    wait_for(&format!("the restart after {word} was killed"), Duration::from_mins(3), again);
+    wait_for(&format!("the restart after {word} was killed"), LIMIT, again);
     for path in &held.shm {
         assert!(!path.exists(), "{word}: {} is left", path.display());
     }
     let seconds = LIMIT.as_secs();
     drop(real.pipe(&format!("| ilaunch | iprobe --timeout {seconds}")).exits(0).one("ready"));
+    println!("started again after {word} was killed");
 }
 
 #[test]
