@@ -1,4 +1,7 @@
 //! The container's files, as far as they can be held without a Docker daemon (scripts/test.d/container has one).
+mod manifests;
+mod ranks;
+
 use crate::kit::{Sandbox, root};
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,0 +1,127 @@
+//! Engines over several nodes: each node is a network namespace with an address of its own, as pods and machines are.
+use crate::kit::{Sandbox, as_root, root, speaking, wait_for};
+use std::fs;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// Makes two namespaces that see each other, and stays until it is ended. Both are known by the processes in them.
+const NODES: &str = r#"
+unshare -n sleep 1000 & echo $! >pid0
+unshare -n sleep 1000 & echo $! >pid1
+for node in 0 1; do
+    until [ "$(readlink /proc/$(cat pid$node)/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
+done
+nsenter -n -t $(cat pid0) ip link add leg type veth peer name leg netns $(cat pid1)
+for node in 0 1; do
+    nsenter -n -t $(cat pid$node) ip link set lo up
+    nsenter -n -t $(cat pid$node) ip addr add 192.0.2.1$node/24 dev leg
+    nsenter -n -t $(cat pid$node) ip link set leg up
+done
+touch up
+wait
+"#;
+
+/// Two nodes, and what runs on them. They share a workspace, and no run directory.
+struct Nodes {
+    sandbox: Sandbox,
+    children: Vec<Child>,
+}
+
+impl Nodes {
+    fn new(engine: &str) -> Self {
+        let mut sandbox = Sandbox::new();
+        let python =
+            speaking(engine) + &format!("exec python3 {}/tests/data/ranks.py \"$@\"\n", root().display());
+        let python = sandbox.script("bin/python", &python);
+        sandbox.write("served/healthy", "");
+        sandbox.write("served/ids", "main");
+        fs::create_dir(sandbox.path("model")).unwrap();
+        let model = if engine == "sglang" { "model_path" } else { "model" };
+        let path = sandbox.text("model");
+        let config = format!(
+            "[instance.main.control]\nallow = ['weights_missing', 'model_files', 'chat_template']\n\
+             [instance.main.server]\n{model} = '{path}'\nserved_model_name = 'main'\nhost = '0.0.0.0'\nport = 7000\n"
+        );
+        sandbox.write("config.toml", config);
+        let part = engine.to_uppercase();
+        sandbox.set(&format!("AUTO_INFER_{part}_CONFIG"), &sandbox.text("config.toml"));
+        sandbox.set(&format!("AUTO_INFER_{part}_PYTHON"), python.to_str().unwrap());
+        sandbox.set("RANKS_FOLDER", &sandbox.text("served"));
+        let mut nodes = Self { sandbox, children: Vec::new() };
+        nodes.start("bash", &["-ec", NODES]);
+        wait_for("two nodes", LIMIT, || nodes.sandbox.path("up").exists());
+        nodes
+    }
+
+    fn start(&mut self, program: &str, arguments: &[&str]) {
+        let log = fs::File::create(self.sandbox.path(&format!("out{}", self.children.len()))).unwrap();
+        let mut command = self.sandbox.command(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        self.children.push(command.spawn().unwrap());
+    }
+
+    /// A script of scripts/container/k8s on a node.
+    fn script(&self, node: u32, words: &str) -> String {
+        let (pid, run) = (self.sandbox.read(&format!("pid{node}")), self.sandbox.text(&format!("run{node}")));
+        let scripts = root().join("scripts/container/k8s");
+        format!(
+            "exec nsenter -n -t {} env AUTO_INFER_RUN_DIR={run} {}/{words}",
+            pid.trim(),
+            scripts.display()
+        )
+    }
+
+    fn serve(&mut self, engine: &str, rank: u32) {
+        let script = self.script(rank, &format!("node.sh {engine} main {rank} 2 192.0.2.10 20000"));
+        self.start("bash", &["-c", &script]);
+    }
+
+    fn probe(&self, engine: &str, rank: u32) -> i32 {
+        self.sandbox.sh(&self.script(rank, &format!("probe.sh {engine} main {rank}"))).code
+    }
+
+    fn all_output(&self) -> String {
+        (0..self.children.len()).map(|at| self.sandbox.read(&format!("out{at}"))).collect()
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        for node in [0, 1] {
+            let run = self.sandbox.text(&format!("run{node}"));
+            drop(self.sandbox.sh(&format!("istop --run-dir {run} || true")));
+            drop(self.sandbox.sh(&format!("kill $(cat pid{node}) || true")));
+        }
+        for child in &mut self.children {
+            drop(child.wait());
+        }
+    }
+}
+
+#[test]
+fn each_node_gets_its_rank_and_one_answer_is_the_readiness_of_all() {
+    if !as_root() {
+        return;
+    }
+    for engine in ["sglang", "vllm"] {
+        let mut nodes = Nodes::new(engine);
+        nodes.serve(engine, 0);
+        wait_for("rank 0 to run", LIMIT, || {
+            nodes.sandbox.path(&format!("run0/{engine}/main/plan.json")).exists()
+        });
+        assert_ne!(nodes.probe(engine, 0), 0, "one rank is no server\n{}", nodes.all_output());
+        nodes.serve(engine, 1);
+        wait_for("the answer", LIMIT, || nodes.probe(engine, 0) == 0);
+        assert_eq!(nodes.probe(engine, 1), 0, "{}", nodes.all_output());
+        let plan = |rank: u32| nodes.sandbox.read(&format!("run{rank}/{engine}/main/plan.json"));
+        for rank in [0, 1] {
+            assert!(plan(rank).contains(&format!(r#""--node-rank","{rank}""#)), "{}", plan(rank));
+        }
+        assert_eq!(plan(1).contains("--headless"), engine == "vllm");
+        // A rank that ends ends its node; what it was started by is told so by the exit code.
+        drop(nodes.sandbox.sh(&format!("kill -KILL $(jq .pid run1/{engine}/main/status.json)")).exits(0));
+        let status = nodes.children[2].wait().unwrap();
+        assert!(!status.success(), "{status}\n{}", nodes.all_output());
+    }
+}
