@@ -7,7 +7,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 /// Files by name.
-type Named = Vec<(String, Vec<u8>)>;
+pub(super) type Named = Vec<(String, Vec<u8>)>;
 
 /// What Python says of each request, in order.
 fn python(requests: &[Value]) -> Option<Vec<String>> {
@@ -59,7 +59,7 @@ fn differing<'a>(files: &'a Named, verdicts: &[(Value, String)]) -> (Vec<&'a str
 }
 
 /// The corpus, and each damaged file damaged once more.
-fn corpus(valid: &[(&str, Vec<u8>)], damaged: &[(&str, Vec<u8>, &str)]) -> Named {
+pub(super) fn corpus(valid: &[(&str, Vec<u8>)], damaged: &[(&str, Vec<u8>, &str)]) -> Named {
     let whole = |bytes: &[u8]| bytes.to_vec();
     let mut files: Named = valid.iter().map(|(name, bytes)| ((*name).to_owned(), whole(bytes))).collect();
     for (name, bytes, _) in damaged {

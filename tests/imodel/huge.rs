@@ -2,7 +2,6 @@
 use super::{Tensors, refuses};
 use crate::kit::Sandbox;
 use serde_json::{Map, Value, json};
-use std::time::{Duration, Instant};
 
 /// What a tool may take of the address space here; what it takes in memory is less.
 const SPACE_KIB: u64 = 128 << 10;
@@ -86,9 +85,7 @@ fn a_header_that_claims_all_memory_gets_none() {
     small("c.gguf", gguf(0, 1, &list(4, 1 << 37)));
     small("d.gguf", gguf(0, 1, &list(8, 1 << 36)));
     for name in ["a.safetensors", "b.safetensors", "a.gguf", "b.gguf", "c.gguf", "d.gguf"] {
-        let begun = Instant::now();
         refuses(&sandbox, name, "");
         drop(sandbox.sh(&format!("ulimit -v {SPACE_KIB}; imodel {name}")).exits(1));
-        assert!(begun.elapsed() < Duration::from_secs(20), "{name}: {:?}", begun.elapsed());
     }
 }

@@ -1,6 +1,8 @@
 //! The same files, given to those that load them: what we pass they load, and what they load we pass.
+use super::compared::{Named, corpus, with_a_number};
 use super::{gguf, look};
-use crate::kit::{Sandbox, Tiny, free_port, wait_for};
+use crate::fuzz::Luck;
+use crate::kit::{Sandbox, Tiny, free_port, full, wait_for};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::Stdio;
@@ -36,11 +38,16 @@ fn is_healthy(port: u16) -> bool {
         && answer.lines().next().is_some_and(|line| line.contains(" 200 "))
 }
 
-#[test]
-fn llama_server_loads_what_passes_and_nothing_that_is_refused() {
+fn with_engine() -> Sandbox {
     let sandbox = Sandbox::new();
     let archive = &Tiny::get().archive;
     drop(sandbox.sh(&format!("mkdir engine; tar xf '{}' -C engine", archive.display())).exits(0));
+    sandbox
+}
+
+#[test]
+fn llama_server_loads_what_passes_and_nothing_that_is_refused() {
+    let sandbox = with_engine();
     let whole =
         gguf::valid().into_iter().map(|(name, bytes)| (name, vec![("x.gguf".to_owned(), bytes)], true));
     let broken =
@@ -56,4 +63,40 @@ fn llama_server_loads_what_passes_and_nothing_that_is_refused() {
         assert_eq!(served.is_ok(), passes, "{name}: {served:?}");
         std::fs::remove_dir_all(sandbox.path(&at.to_string())).unwrap();
     }
+}
+
+/// The tiny model with numbers of its header changed.
+fn changed_headers(count: usize) -> Named {
+    let (mut luck, whole) = (Luck::new(), gguf::Gguf::tiny().bytes());
+    let head = whole.len() - gguf::Gguf::tiny().tensors.iter().map(|tensor| tensor.data.len()).sum::<usize>();
+    let changed = |round| {
+        let mut bytes = whole.clone();
+        // The keys stand first, the tensors last.
+        let within = if luck.once_in(2) { 2048 } else { head };
+        let skipped = if within == head { head.saturating_sub(1024) } else { 0 };
+        with_a_number(&mut luck, &mut bytes[skipped..], within - skipped);
+        (format!("round {round}"), bytes)
+    };
+    (0..count).map(changed).collect()
+}
+
+#[test]
+fn llama_server_loads_nothing_that_is_refused_however_it_was_changed() {
+    if !full() {
+        return;
+    }
+    let sandbox = with_engine();
+    let combined = corpus(&gguf::valid(), &gguf::damaged());
+    let mut loaded = 0;
+    for (at, (name, bytes)) in combined.into_iter().chain(changed_headers(200)).enumerate() {
+        sandbox.write("x.gguf", bytes);
+        let output = sandbox.sh("imodel x.gguf 2>err || test $? = 1");
+        let model = output.exits(0).one("model");
+        let served = serves(&sandbox, &sandbox.text("x.gguf"));
+        let passes = model["complete"] == true;
+        println!("| {at} | {name} | {passes} {} | {} |", model["problems"], served.is_ok());
+        assert!(passes || served.is_err(), "{name}: it is served, and refused: {}", model["problems"]);
+        loaded += usize::from(served.is_ok());
+    }
+    assert!(loaded > 5, "{loaded}");
 }

@@ -7,6 +7,7 @@ pub(crate) mod set;
 
 use crate::report::Amounts;
 use crate::safetensors::number;
+use crate::set::Head;
 use crate::split::Split;
 use crate::types::{self, GgufType};
 use reader::Reader;
@@ -28,13 +29,13 @@ pub(crate) struct Header {
     pub(crate) values: BTreeMap<String, Value>,
     /// Numbers of the tensors' names.
     pub(crate) tensors: HashSet<u64>,
-    pub(crate) amounts: Amounts,
+    amounts: Amounts,
     /// Numbers of types that are newer than our table.
     pub(crate) unknown_types: Vec<u32>,
     /// Where the tensors' bytes begin in the file.
-    pub(crate) data: u64,
+    data: u64,
     /// What is wrong with the size of the file.
-    pub(crate) fault: Option<String>,
+    fault: Option<String>,
 }
 
 /// One tensor's entry.
@@ -45,12 +46,8 @@ struct Tensor {
     offset: u64,
 }
 
-impl Header {
-    /// Read the header of a file of so many bytes.
-    ///
-    /// # Errors
-    /// There is none, or it is damaged, in words.
-    pub(crate) fn read(file: &File, size: u64) -> Result<Self, String> {
+impl Head for Header {
+    fn read(file: &File, size: u64) -> Result<Self, String> {
         if size == 0 {
             return Err("it is empty".to_owned());
         }
@@ -75,6 +72,16 @@ impl Header {
         Ok(header)
     }
 
+    fn amounts(&self) -> &Amounts {
+        &self.amounts
+    }
+
+    fn data(&self) -> Result<u64, &str> {
+        self.fault.as_deref().map_or(Ok(self.data), Err)
+    }
+}
+
+impl Header {
     /// A whole number that stands at a key, whatever its width.
     pub(crate) fn number(&self, key: &str) -> Option<u64> {
         match self.values.get(key) {

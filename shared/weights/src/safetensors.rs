@@ -3,6 +3,7 @@
 //! What is refused is what the reference implementation refuses: github.com/huggingface/safetensors, `tensor.rs`.
 use crate::HEADER_BYTES;
 use crate::report::Amounts;
+use crate::set::Head;
 use crate::types;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -35,19 +36,15 @@ struct Tensor {
 pub(crate) struct Header {
     /// By the number of the name.
     tensors: Vec<Tensor>,
-    pub(crate) amounts: Amounts,
+    amounts: Amounts,
     /// Where the bytes of the tensors begin in the file.
-    pub(crate) data: u64,
+    data: u64,
     /// What is wrong with what it says, or with the size of the file.
-    pub(crate) fault: Option<String>,
+    fault: Option<String>,
 }
 
-impl Header {
-    /// Read the header of a file of so many bytes.
-    ///
-    /// # Errors
-    /// There is none, in words.
-    pub(crate) fn read(mut file: &File, size: u64) -> Result<Self, String> {
+impl Head for Header {
+    fn read(mut file: &File, size: u64) -> Result<Self, String> {
         let mut length = [0; 8];
         if size < 8 {
             return Err(match size {
@@ -79,6 +76,16 @@ impl Header {
         Ok(header)
     }
 
+    fn amounts(&self) -> &Amounts {
+        &self.amounts
+    }
+
+    fn data(&self) -> Result<u64, &str> {
+        self.fault.as_deref().map_or(Ok(self.data), Err)
+    }
+}
+
+impl Header {
     /// Whether it has a tensor of this name.
     pub(crate) fn has(&self, name: u64) -> bool {
         self.tensors.binary_search_by_key(&name, |tensor| tensor.name).is_ok()

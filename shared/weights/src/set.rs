@@ -1,7 +1,7 @@
 //! The files of weights of one model, and whether they are all there.
 use crate::gguf;
 use crate::pointer::{FETCH, Pointer};
-use crate::report::{Format, Report};
+use crate::report::{Amounts, Format, Report};
 use crate::safetensors::{Header, Seen};
 use crate::split::{Numbered, beside};
 use crate::{Asked, Role, index, rules};
@@ -47,7 +47,7 @@ pub(crate) fn look_at_tensors(names: &[String], folder: &Path, report: &mut Repo
     report.format = Format::Safetensors;
     let mut seen = Seen::default();
     for (number, name) in names.iter().enumerate() {
-        if let Some(header) = look_at_shard(&folder.join(name), name, report) {
+        if let Some(header) = look_at_part::<Header>(&folder.join(name), name, report) {
             note_twice(&mut seen, number, name, &header, report);
         }
     }
@@ -70,7 +70,7 @@ pub(crate) fn look_at_index(path: &Path, name: &str, report: &mut Report) {
             report.problem(rules::WEIGHTS_DAMAGED, name, "it names a file that is not in this folder", COPY);
             continue;
         }
-        let Some(header) = look_at_shard(&beside(path, shard), shard, report) else { continue };
+        let Some(header) = look_at_part::<Header>(&beside(path, shard), shard, report) else { continue };
         note_twice(&mut seen, number, shard, &header, report);
         let lacking: Vec<u64> = tensors.iter().copied().filter(|tensor| !header.has(*tensor)).collect();
         if let Some(first) = lacking.first() {
@@ -96,27 +96,41 @@ pub(crate) fn look_at_pickle(path: &Path, name: &str, size: u64, report: &mut Re
     }
 }
 
-/// One file of safetensors; its header where it has one.
-fn look_at_shard(path: &Path, name: &str, report: &mut Report) -> Option<Header> {
+/// The header of a file of weights, of whichever format.
+pub(crate) trait Head: Sized {
+    /// Read it from a file of so many bytes.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged, in words.
+    fn read(file: &File, size: u64) -> Result<Self, String>;
+
+    /// What its tensors are.
+    fn amounts(&self) -> &Amounts;
+
+    /// Where the bytes of the tensors begin in the file; or what is wrong with the header or with the file's size.
+    fn data(&self) -> Result<u64, &str>;
+}
+
+/// One file of weights; its header where it has one.
+pub(crate) fn look_at_part<H: Head>(path: &Path, name: &str, report: &mut Report) -> Option<H> {
     let (file, size) = open(path, name, report)?;
-    match Header::read(&file, size) {
-        Ok(header) => {
-            report.count(&header.amounts);
-            match &header.fault {
-                Some(why) => report.problem(rules::WEIGHTS_DAMAGED, name, why, COPY),
-                None => look_for_holes(&file, name, header.data, report),
-            }
-            Some(header)
-        }
+    let header = match H::read(&file, size) {
+        Ok(header) => header,
         Err(why) => {
             report.problem(rules::WEIGHTS_DAMAGED, name, why, COPY);
-            None
+            return None;
         }
+    };
+    report.count(header.amounts());
+    match header.data() {
+        Ok(data) => look_for_holes(&file, name, data, report),
+        Err(why) => report.problem(rules::WEIGHTS_DAMAGED, name, why, COPY),
     }
+    Some(header)
 }
 
 /// Open a file of weights, unless there is something else in its place.
-pub(crate) fn open(path: &Path, name: &str, report: &mut Report) -> Option<(File, u64)> {
+fn open(path: &Path, name: &str, report: &mut Report) -> Option<(File, u64)> {
     let size = match owner::metadata(path) {
         Ok(found) => found.len(),
         Err(error) if owner::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink()) => {
@@ -155,7 +169,7 @@ pub(crate) fn open(path: &Path, name: &str, report: &mut Report) -> Option<(File
 }
 
 /// Holes read as zeros: a copy that was cut off leaves them, and so do some file systems that compress.
-pub(crate) fn look_for_holes(file: &File, name: &str, data: u64, report: &mut Report) {
+fn look_for_holes(file: &File, name: &str, data: u64, report: &mut Report) {
     let Ok(found) = file.metadata() else { return };
     let on_disk = found.blocks().saturating_mul(512);
     if found.len().saturating_sub(on_disk) < HOLE_BYTES {

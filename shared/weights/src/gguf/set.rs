@@ -2,7 +2,7 @@
 use super::{Header, Value};
 use crate::config::Shape;
 use crate::report::{Format, Report};
-use crate::set::{BRING, COPY, look_for_holes, open};
+use crate::set::{BRING, COPY, look_at_part};
 use crate::split::{Numbered, beside};
 use crate::{Asked, Role, rules};
 use std::collections::HashSet;
@@ -14,7 +14,7 @@ const NAME_IT: &str = "give the parts the names that they were made with: NAME-0
 pub(crate) fn look(path: &Path, asked: Asked, report: &mut Report) {
     report.format = Format::Gguf;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let Some(first) = look_at_part(path, &name, report) else { return };
+    let Some(first) = look_at_file(path, &name, report) else { return };
     report.shape = shape(&first);
     look_at_kind(&first, asked, &name, report);
     let split = match first.split() {
@@ -43,7 +43,7 @@ pub(crate) fn look(path: &Path, asked: Asked, report: &mut Report) {
         };
         for number in 2..=split.count {
             let other = numbered.name(number);
-            if let Some(part) = look_at_part(&beside(path, &other), &other, report) {
+            if let Some(part) = look_at_file(&beside(path, &other), &other, report) {
                 look_at_order(&part, number - 1, &other, report);
                 add_tensors(&mut tensors, part.tensors, &other, report);
             }
@@ -62,33 +62,16 @@ pub(crate) fn look(path: &Path, asked: Asked, report: &mut Report) {
     }
 }
 
-fn look_at_part(path: &Path, name: &str, report: &mut Report) -> Option<Header> {
-    let (file, size) = open(path, name, report)?;
-    match Header::read(&file, size) {
-        Ok(header) => {
-            report.count(&header.amounts);
-            match &header.fault {
-                Some(why) => report.problem(rules::WEIGHTS_DAMAGED, name, why, COPY),
-                None => look_for_holes(&file, name, header.data, report),
-            }
-            if !header.unknown_types.is_empty() {
-                let types: Vec<String> = header.unknown_types.iter().map(u32::to_string).collect();
-                let what =
-                    format!("it has tensors of types that are newer than imodel: {}", types.join(", "));
-                report.remark(
-                    rules::WEIGHTS_UNCHECKED,
-                    name,
-                    what,
-                    "only a load tells whether they are whole",
-                );
-            }
-            Some(header)
-        }
-        Err(why) => {
-            report.problem(rules::WEIGHTS_DAMAGED, name, why, COPY);
-            None
-        }
+/// One file; its header where it has one.
+fn look_at_file(path: &Path, name: &str, report: &mut Report) -> Option<Header> {
+    let header: Header = look_at_part(path, name, report)?;
+    if !header.unknown_types.is_empty() {
+        let types: Vec<String> = header.unknown_types.iter().map(u32::to_string).collect();
+        let what = format!("it has tensors of types that are newer than imodel: {}", types.join(", "));
+        let hint = "only a load tells whether they are whole";
+        report.remark(rules::WEIGHTS_UNCHECKED, name, what, hint);
     }
+    Some(header)
 }
 
 /// Whether it is what the engine is to use it for.
