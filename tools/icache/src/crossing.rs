@@ -75,7 +75,7 @@ impl Crossing<'_> {
                 .as_deref()
                 .map_or(Ok(()), |lock| aside.put(lock).map_err(|error| (lock.to_owned(), error)));
             let all = lock.and_then(|()| {
-                let held = stores.pkgs.is_dir().then(|| lock_cache(&stores.pkgs)).transpose();
+                let held = owner::is_dir(&stores.pkgs).then(|| lock_cache(&stores.pkgs)).transpose();
                 let _held = held.map_err(|error| (stores.pkgs.join(".cache.lock"), error))?;
                 self.blocked(result)
                     .into_iter()
@@ -160,7 +160,7 @@ fn unlocked(what: String, error: &io::Error) -> Failure {
 
 /// Whether it is a folder that can be looked into.
 fn readable(dir: &Path) -> io::Result<()> {
-    match std::fs::metadata(dir)?.is_dir() {
+    match owner::metadata(dir)?.is_dir() {
         true => Ok(rustix::fs::access(dir, Access::READ_OK | Access::EXEC_OK)?),
         false => Err(io::ErrorKind::NotADirectory.into()),
     }

@@ -52,7 +52,7 @@ fn all<'p>(
     gaps: &[Gap],
 ) -> Result<(), Unmoved> {
     let (pkgs, lock) = (place.pkgs(), place.pkgs().join(".cache.lock"));
-    if gaps.iter().any(|gap| gap.path.as_deref() == Some(&*lock)) && !lock.is_file() {
+    if gaps.iter().any(|gap| gap.path.as_deref() == Some(&*lock)) && !owner::is_file(&lock) {
         aside.put(&lock).map_err(|error| (lock.clone(), error))?;
     }
     let _lock = hold(pkgs).map_err(|error| (lock, error))?;
@@ -63,7 +63,7 @@ fn all<'p>(
 
 /// Nobody installs meanwhile. Where there are no conda packages nobody does.
 fn hold(pkgs: &Path) -> io::Result<Option<std::os::fd::OwnedFd>> {
-    pkgs.is_dir().then(|| lock_cache(pkgs)).transpose()
+    owner::is_dir(pkgs).then(|| lock_cache(pkgs)).transpose()
 }
 
 /// Whether a gap is of this package, and one that fetching it again closes. Two archives for one place stay two.
