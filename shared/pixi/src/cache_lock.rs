@@ -92,7 +92,8 @@ mod tests {
             failure.cause.starts_with(&we) || failure.cause.starts_with("another program"),
             "{failure:?}"
         );
-        drop(file);
+        // Not by closing it: a child that another test is just starting has the descriptor too.
+        flock(&file, FlockOperation::Unlock).unwrap();
         assert!(wait_for_cache(&pkgs, Duration::ZERO).is_ok());
         std::fs::remove_dir_all(pkgs).unwrap();
     }
