@@ -1,10 +1,13 @@
 //! Several instances of one name: who gets a request, and what becomes of it where an instance goes.
 use super::LIMIT;
-use crate::kit::{Answer, Fake, Front, Keeping, ask, free_port, read, read_chunk, read_head, send, wait_for};
+use crate::kit::{
+    Answer, Fake, Front, Keeping, ask, free_port, full, read, read_chunk, read_head, send, wait_for,
+};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 /// Two instances that serve the same name, each saying which it is, and a bridge before them.
 struct Two<'a> {
@@ -158,13 +161,14 @@ fn a_request_is_held_with_pings_while_its_instance_loads_up_to_a_limit() {
     assert_eq!(refused.json()["error"]["message"], text);
     let stream = thread::scope(|scope| {
         let stream = scope.spawn(|| front.post("/v1/messages", &streamed("nine")).is(200));
-        thread::sleep(std::time::Duration::from_secs(17));
+        // The first ping comes after 15 s: the everyday run sees others of them.
+        thread::sleep(Duration::from_secs(if full() { 17 } else { 1 }));
         fake.now_says("healthy", "");
         stream.join().unwrap()
     });
     let events = stream.events();
     let names: Vec<&str> = events.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names[..2], ["message_start", "ping"], "{names:?}");
+    assert!(!full() || names[..2] == ["message_start", "ping"], "{names:?}");
     assert_eq!(super::text_of(&events), "Hello world");
 }
 
