@@ -3,9 +3,9 @@
 //! The kernel drops the lock when the process ends, however it ends, and F_GETLK names the holder without taking anything.
 //! fcntl locks also go when *any* descriptor of the file is closed, so the keeper opens the file exactly once.
 #![expect(clippy::disallowed_methods, reason = "a keeper takes the lock in its own user's directory")]
+use nix::fcntl::{FcntlArg, fcntl};
 use owner::Dir;
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, fcntl_lock};
-use rustix::process::{Flock, FlockType, Pid, fcntl_getlk};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -88,9 +88,16 @@ pub(crate) fn holder(dir: &Dir) -> io::Result<Option<u32>> {
     }
 }
 
-/// F_GETLK for a write lock works on a descriptor that is open for reading only.
+/// F_GETLK for a write lock works on a descriptor that is open for reading only. `None` too where no process can be named: the
+/// kernel says -1 of a lock that belongs to an open file (F_OFD_SETLK), which no keeper of ours takes, and 0 of a process
+/// that cannot be seen from here.
 fn holder_of(file: &File) -> io::Result<Option<u32>> {
-    let found = fcntl_getlk(file, &Flock::from(FlockType::WriteLock))?;
-    let pid = found.and_then(|lock| lock.pid).map(Pid::as_raw_nonzero);
-    Ok(pid.and_then(|pid| u32::try_from(pid.get()).ok()))
+    let short = |number: i32| i16::try_from(number).unwrap_or_default();
+    let (l_type, l_whence) = (short(libc::F_WRLCK), short(libc::SEEK_SET));
+    let mut found = libc::flock { l_type, l_whence, l_start: 0, l_len: 0, l_pid: 0 };
+    fcntl(file, FcntlArg::F_GETLK(&mut found))?;
+    if found.l_type == short(libc::F_UNLCK) {
+        return Ok(None);
+    }
+    Ok(u32::try_from(found.l_pid).ok().filter(|pid| *pid > 0))
 }
