@@ -87,6 +87,32 @@ fn answers_that_a_users_plan_names_are_read_with_that_users_rights() {
     assert!(boundary.keeping.log("a").contains(SECRET));
 }
 
+/// The kernel names no process of such a lock: its pid is -1.
+#[test]
+fn a_lock_of_an_open_file_that_a_user_takes_ends_no_tool_in_a_panic() {
+    let Some(boundary) = Boundary::new() else { return };
+    boundary.start(PATIENT);
+    boundary.keeping.wait_for_state("a", "running");
+    boundary.keeping.signal_keeper("a", rustix::process::Signal::KILL);
+    boundary.keeping.wait_until_left("a");
+    let holds = "import fcntl, os, struct, sys
+fcntl.fcntl(os.open(sys.argv[1], os.O_RDWR), 37, struct.pack('hhqqi4x', 1, 0, 0, 0, 0))
+open(sys.argv[1] + 'ed', 'w').close()
+sys.stdin.read()";
+    let lock = boundary.state("lock");
+    let mut command = boundary.keeping.sandbox.command("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", holds]).arg(&lock);
+    let mut holder = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    crate::kit::wait_for("the lock", Duration::from_secs(30), || boundary.state("locked").exists());
+    for tool in ["istat", "istop", "iprobe --once --state run/llama-cpp/a", "tools/ilaunch < plan.jsonl"] {
+        let output = boundary.keeping.sandbox.sh(tool);
+        assert!([0, 1, 69, 75].contains(&output.code), "{tool}: {}", output.transcript());
+        assert!(!output.stderr.contains("panicked"), "{tool}: {}", output.transcript());
+    }
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+}
+
 #[test]
 fn what_is_no_small_file_in_place_of_one_holds_nobody_up() {
     let Some(boundary) = Boundary::new() else { return };
