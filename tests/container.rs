@@ -1,5 +1,6 @@
 //! The container's files, as far as they can be held without a Docker daemon (scripts/test.d/container has one).
 mod manifests;
+mod peidocker;
 mod ranks;
 
 use crate::kit::{Sandbox, root};
