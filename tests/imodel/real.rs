@@ -27,7 +27,9 @@ fn serves(sandbox: &Sandbox, path: &str) -> Result<(), String> {
     });
     server.kill().unwrap();
     server.wait().unwrap();
-    if healthy { Ok(()) } else { Err(sandbox.read("server.log")) }
+    // A name that was changed is no text any more.
+    let log = || std::fs::read(sandbox.path("server.log")).unwrap();
+    if healthy { Ok(()) } else { Err(String::from_utf8_lossy(&log()).into_owned()) }
 }
 
 fn is_healthy(port: u16) -> bool {

@@ -18,7 +18,7 @@ mod split;
 mod types;
 
 pub use config::Shape;
-pub use listing::{Listed, Listing, MANIFEST, SIGNATURE, list};
+pub use listing::{Listed, Listing, MANIFEST, SIGNATURE, is_of_model, list};
 pub use report::{Amount, Finding, Format, Report, Role};
 
 use std::path::Path;

@@ -46,13 +46,12 @@ pub struct Listing {
     pub faults: Vec<(String, String)>,
 }
 
-impl Listed {
-    /// Whether it is part of the model: hidden folders, the manifest and the signature are not.
-    #[must_use]
-    pub fn is_of_model(&self) -> bool {
-        let hidden = || self.name.split('/').rev().skip(1).any(|folder| folder.starts_with('.'));
-        self.name != MANIFEST && self.name != SIGNATURE && !hidden()
-    }
+/// Whether a file of a model folder is part of the model, by its name: what is in hidden folders, the manifest and the
+/// signature are not.
+#[must_use]
+pub fn is_of_model(name: &str) -> bool {
+    let hidden = || name.split('/').rev().skip(1).any(|folder| folder.starts_with('.'));
+    name != MANIFEST && name != SIGNATURE && !hidden()
 }
 
 /// All files of a model folder, with hidden folders or without, or a file and its parts.

@@ -5,9 +5,10 @@ use crate::key::Key;
 use crate::manifest::{Manifest, compare_with_hub};
 use crate::reader::Reader;
 use crate::signed;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
-use weights::{Finding, Listed, Listing, Report, rules};
+use weights::{Finding, Listed, Listing, Report, is_of_model, rules};
 
 /// What is to be done with the hashes of a model.
 pub(crate) struct Proof {
@@ -52,12 +53,13 @@ impl Proof {
         let Comparison { with, problems, mut proved } = self.comparison(path, &listing, reader)?;
         report.problems.extend(problems);
         report.problems.extend(with.iter().flat_map(|(expected, files)| expected.compare_names(files)));
-        let is_wanted = |file: &&Listed| {
-            let compared = |(expected, files): &(Expected, Vec<&Listed>)| {
-                expected.is_worth_hashing(file) && files.iter().any(|other| other.name == file.name)
-            };
-            self.record && file.is_of_model() || with.iter().any(compared)
-        };
+        let compared: BTreeSet<&str> = with
+            .iter()
+            .flat_map(|(expected, files)| files.iter().filter(|file| expected.is_worth_hashing(file)))
+            .map(|file| file.name.as_str())
+            .collect();
+        let is_wanted =
+            |file: &&Listed| self.record && is_of_model(&file.name) || compared.contains(file.name.as_str());
         let wanted: Vec<&Listed> = listing.files.iter().filter(is_wanted).collect();
         let effort = Effort { reader, jobs: self.jobs };
         let Hashes { of, read_bytes } = effort.hash(&listing.folder, &wanted, note.as_mut())?;
@@ -70,7 +72,7 @@ impl Proof {
         report.problems.extend(compare_with_hub(hashed()));
         report.problems.extend(with.iter().flat_map(|(expected, _)| expected.compare_hashes(hashed())));
         if self.record && report.problems.is_empty() {
-            let recorded = hashed().filter(|(file, _)| file.is_of_model());
+            let recorded = hashed().filter(|(file, _)| is_of_model(&file.name));
             reader.act(|| Manifest::of(recorded).write(&listing.folder, &listing.manifest))??;
         }
         if let (Some(note), Some(path)) = (note, &self.since) {
@@ -90,13 +92,12 @@ impl Proof {
         if self.record || self.verify {
             all.proved.manifest = Some(listing.folder.join(&listing.manifest));
             let hint = "bring the file itself, or remove the entry";
-            let of_model =
-                listing.faults.iter().filter(|(name, _)| !name.starts_with('.') && !name.contains("/."));
+            let of_model = listing.faults.iter().filter(|(name, _)| is_of_model(name));
             all.problems.extend(of_model.map(|(name, why)| unreadable(name, why, hint)));
         }
         if self.verify {
             let manifest = reader.act(|| Manifest::read(&listing.folder, &listing.manifest))??;
-            let files = listing.files.iter().filter(|file| file.is_of_model()).collect();
+            let files = listing.files.iter().filter(|file| is_of_model(&file.name)).collect();
             all.with.push((manifest.expected(), files));
         }
         if !self.keys.is_empty() {
