@@ -295,7 +295,7 @@ fn an_interrupted_run_takes_its_folder_and_its_programs_with_it() {
     let mut command = sandbox.command(tools().join("ipack"));
     command.args(["--template", "template", "-o", "b.tar"]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
-    wait_for("the server", Duration::from_secs(120), || sandbox.path("home/server").exists());
+    wait_for("the server", Duration::from_secs(600), || sandbox.path("home/server").exists());
     let server = sandbox.read("home/server").trim().parse().unwrap();
     assert!(alive(server) && sandbox.path(".ipack-b.tar/project").exists());
     ok(&sandbox, &format!("kill -TERM {}", child.id()));

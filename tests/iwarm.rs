@@ -233,7 +233,7 @@ fn two_at_once_take_turns() {
     assert_eq!(connected.sh("ienv sglang | icache --deep").exits(0).one("cache")["gaps"], 0);
 }
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 fn asked(connected: &Connected, word: &str) -> bool {
     connected.served.heads().iter().any(|head| head.lines().next().unwrap_or_default().contains(word))
