@@ -2,21 +2,23 @@
 mod known;
 mod running;
 
-use crate::kit::{Fake, Keeping, Output, Sandbox, free_port};
+use crate::kit::{Fake, Keeping, Output, Sandbox, free_port, wait_for};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// `ichat --url` with the fake's URL.
 fn ask(fake: &Fake<'_>, args: &str) -> Output {
     fake.keeping.sandbox.sh(&format!("ichat --url {} {args}", fake.url()))
 }
 
-/// The bodies of the requests that the fake got, as JSON.
-fn asked(fake: &Fake<'_>) -> Vec<Value> {
-    let log = fake.keeping.log(&fake.name);
-    log.lines()
-        .filter_map(|line| line.strip_prefix("asked "))
-        .map(|b| serde_json::from_str(b).unwrap())
-        .collect()
+/// The bodies of the requests that the fake got, as JSON, once there are so many. Its log is written by its keeper, later.
+fn asked(fake: &Fake<'_>, count: usize) -> Vec<Value> {
+    let bodies = || -> Vec<String> {
+        let log = fake.keeping.log(&fake.name);
+        log.lines().filter_map(|line| line.strip_prefix("asked ")).map(str::to_owned).collect()
+    };
+    wait_for("the questions", Duration::from_secs(60), || bodies().len() >= count);
+    bodies().iter().map(|body| serde_json::from_str(body).unwrap()).collect()
 }
 
 #[test]
@@ -32,7 +34,7 @@ fn the_answer_is_streamed_counted_and_timed_and_no_proxy_is_used() {
     assert_eq!((&answer["content"], &answer["prompt_tokens"]), (&json!("Hello world"), &json!(3)));
     assert_eq!(answer["completion_tokens"], 2);
     assert!(answer["ttft_ms"].as_f64().unwrap() > 0.0, "{answer}");
-    let request = asked(&fake).pop().unwrap();
+    let request = asked(&fake, 2).pop().unwrap();
     assert_eq!(request["messages"], json!([{"role": "user", "content": "How are you?"}]));
     assert_eq!((&request["model"], &request["stream"]), (&json!("fake"), &json!(true)));
 }
@@ -44,7 +46,7 @@ fn a_url_is_asked_without_records_with_the_prompt_from_either_place() {
     let answer = ask(&fake, "Hello").exits(0).one("answer");
     assert_eq!((answer.get("engine"), answer.get("instance")), (None, None));
     drop(ask(&fake, "-m other --max-tokens 7 <<< 'from a pipe'").exits(0));
-    let requests = asked(&fake);
+    let requests = asked(&fake, 2);
     assert_eq!(requests[0]["messages"][0]["content"], "Hello");
     assert_eq!(requests[1]["messages"][0]["content"], "from a pipe\n");
     assert_eq!((&requests[1]["model"], &requests[1]["max_tokens"]), (&json!("other"), &json!(7)));

@@ -20,9 +20,9 @@ fn at_a_terminal_the_one_that_is_ready_is_asked_with_its_own_key() {
     let answer = output.one("answer");
     assert_eq!((&answer["engine"], &answer["instance"]), (&json!("llama-cpp"), &json!("a")));
     assert_eq!((&answer["content"], output.stderr.as_str()), (&json!("Hello world"), ""));
-    assert_eq!(asked(&fake)[0]["messages"][0]["content"], "How are you?");
+    assert_eq!(asked(&fake, 1)[0]["messages"][0]["content"], "How are you?");
     drop(at_a_terminal(&keeping, "ichat").exits(0));
-    assert_eq!(asked(&fake)[1]["messages"][0]["content"], "Hello");
+    assert_eq!(asked(&fake, 2)[1]["messages"][0]["content"], "Hello");
     assert!(!output.transcript().contains("sesame"));
 }
 
@@ -47,10 +47,10 @@ fn of_several_the_first_is_asked_and_said_and_another_is_chosen_by_its_name() {
         assert_eq!((&output.one("answer")["instance"], output.stderr.as_str()), (&json!("b"), ""));
     }
     assert_eq!(
-        (&asked(&second)[0]["model"], &asked(&second)[0]["messages"][0]["content"]),
+        (&asked(&second, 2)[0]["model"], &asked(&second, 2)[0]["messages"][0]["content"]),
         (&json!("served"), &json!("hi\n"))
     );
-    assert_eq!(asked(&first).len(), 1);
+    assert_eq!(asked(&first, 1).len(), 1);
     // Who is named is asked, whatever it is there for.
     drop(keeping.sandbox.sh("ichat --instance 0-embeds Hello").exits(0));
 }
