@@ -212,7 +212,7 @@ fn ctrl_c_is_one_line_wherever_it_comes_and_the_next_run_works() {
         terminal.interrupt();
         assert_is_one_line(terminal);
         assert!(quickstart(&sandbox, &["--stop"]).exits(0).stderr.is_empty());
-        assert!(started_in(&sandbox).is_empty(), "something goes on");
+        wait_for("all to be gone", Duration::from_secs(60), || started_in(&sandbox).is_empty());
     }
     drop(quickstart(&sandbox, &[]).exits(0));
     drop(quickstart(&sandbox, &["--stop"]).exits(0));

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 /// Makes two namespaces that see each other, and stays until it is ended. Both are known by the processes in them.
 const NODES: &str = r#"
 unshare -n sleep 1000 & echo $! >pid0

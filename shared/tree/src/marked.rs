@@ -4,12 +4,14 @@ use crate::process::{is_hidden, pids, short};
 use owner::Owner;
 use std::fs::File;
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How often an environment that is empty is looked at, and the first pause between, which doubles: half a second together. An
-/// execve(2) takes far less, but on a busy machine it may wait long for a core in its midst.
-const LOOKS: u32 = 10;
-const EXECUTING: Duration = Duration::from_millis(1);
+/// For how long an environment that is empty is looked at again, and the pause between. An execve(2) takes far less, but on a
+/// busy machine it may wait long for a core in its midst, and the next look may meet the next execve.
+const EXECUTING: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(2);
+/// The kernel's mark of a process that is ending (PF_EXITING), which has no environment any more.
+const EXITING: u32 = 4;
 /// Larger than nearly all of them, and more than the kernel lets a program start with.
 const USUAL: usize = 256 << 10;
 const LARGEST: usize = 8 << 20;
@@ -72,10 +74,8 @@ pub(crate) fn environments<T>(
     unread: &mut Option<io::Error>,
 ) -> Vec<(Process, T)> {
     let (mut found, mut unclear, mut environ) = (Vec::new(), pids, vec![0; USUAL]);
-    for look in 0..LOOKS {
-        if look > 0 {
-            std::thread::sleep(EXECUTING * (1 << (look - 1)));
-        }
+    let start = Instant::now();
+    loop {
         let mut empty = Vec::new();
         for pid in unclear {
             let seen = environment(pid, &mut environ).and_then(|count| match count {
@@ -95,12 +95,12 @@ pub(crate) fn environments<T>(
                 Err(error) => drop(unread.get_or_insert(error)),
             }
         }
-        unclear = empty;
-        if unclear.is_empty() {
-            break;
+        if empty.is_empty() || start.elapsed() > EXECUTING {
+            return found;
         }
+        unclear = empty;
+        std::thread::sleep(PAUSE);
     }
-    found
 }
 
 /// Whether a process whose environment was read as empty may be one that executes another program: the descriptor may be of
@@ -112,10 +112,11 @@ fn is_executing(pid: u32) -> io::Result<bool> {
         return Ok(false);
     }
     let stat = Owner::of_process(pid)?.act(|| short(&format!("/proc/{pid}/stat")))??;
-    // The state, field 3, is the first behind the name; the environment's start and end are fields 50 and 51.
-    let mut fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ').skip(47);
-    let (start, end) = (fields.next(), fields.next());
-    Ok(end.is_none_or(|end| end == "0") || start != end)
+    // The state, field 3, is the first behind the name. Field 9 is the flags; 50 and 51 are the environment's start and end.
+    let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ').collect();
+    let flags = fields.get(6).and_then(|flags| flags.parse::<u32>().ok()).unwrap_or_default();
+    let (start, end) = (fields.get(47), fields.get(48));
+    Ok(flags & EXITING == 0 && (end.is_none_or(|end| *end == "0") || start != end))
 }
 
 /// In one read(2): what is read in pieces is cut short where the process executes another program between two of them.
