@@ -26,7 +26,7 @@ ARG CONDA_MIRROR=
 ARG PYPI_MIRROR=
 
 # All tools begin with i, and nothing else there that .dockerignore lets through.
-COPY ${TOOLS}/i* /usr/local/bin/
+COPY ${TOOLS}/i* scripts/infer-dev /usr/local/bin/
 COPY man/*.1 /usr/local/share/man/man1/
 COPY man/*.5 /usr/local/share/man/man5/
 COPY man/*.7 /usr/local/share/man/man7/
