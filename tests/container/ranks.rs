@@ -39,8 +39,9 @@ impl Nodes {
         fs::create_dir(sandbox.path("model")).unwrap();
         let model = if engine == "sglang" { "model_path" } else { "model" };
         let path = sandbox.text("model");
+        let module = if engine == "vllm" { "[master]\napi_server_module = 'vllm_ranks'\n" } else { "" };
         let config = format!(
-            "[instance.main.control]\nallow = ['weights_missing', 'model_files', 'chat_template']\n\
+            "{module}[instance.main.control]\nallow = ['weights_missing', 'model_files', 'chat_template']\n\
              [instance.main.server]\n{model} = '{path}'\nserved_model_name = 'main'\nhost = '0.0.0.0'\nport = 7000\n"
         );
         sandbox.write("config.toml", config);

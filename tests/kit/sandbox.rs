@@ -95,10 +95,11 @@ impl Sandbox {
         command
     }
 
-    /// Run a pipeline under `bash -euo pipefail`.
+    /// Run a pipeline under `bash -euo pipefail`. It hears Ctrl-C even where whoever runs the tests does not (nohup, a job in the
+    /// background): a shell cannot undo that.
     pub(crate) fn sh(&self, script: &str) -> Output {
-        let mut command = self.command("/bin/bash");
-        self.finish(command.args(["-euo", "pipefail", "-c", script]))
+        let bash = ["--default-signal=INT,QUIT", "/bin/bash", "-euo", "pipefail", "-c"];
+        self.finish(self.command("/usr/bin/env").args(bash).arg(script))
     }
 
     /// Run a prepared command to its end.

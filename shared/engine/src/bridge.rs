@@ -30,6 +30,7 @@ pub(crate) static TRAITS: Traits = Traits {
     tls: None,
     path_prefix: None,
     unreachable: &[],
+    unread: &[],
     node: None,
     stop_timeout_s: 10,
     stall_timeout_s: 300,

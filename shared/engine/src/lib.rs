@@ -124,6 +124,9 @@ pub struct Tls {
     pub client_certificates: Option<&'static str>,
 }
 
+/// A flag that cannot be used, why, and what to do.
+pub type Unusable = (&'static str, &'static str, &'static str);
+
 /// One engine's facts. Flags are named without leading dashes, words joined by hyphens.
 #[derive(Debug)]
 pub struct Traits {
@@ -180,7 +183,9 @@ pub struct Traits {
     /// The flag with what stands before each of its paths. One that only tells it what a proxy takes away is none.
     pub path_prefix: Option<&'static str>,
     /// Flags that put it where no client of ours gets, with the reason and what to do.
-    pub unreachable: &'static [(&'static str, &'static str, &'static str)],
+    pub unreachable: &'static [Unusable],
+    /// Flags that its own module does not read as they are meant, and another module may.
+    pub unread: &'static [Unusable],
     /// The flag with its number among several machines: above 0 it answers of its health alone, and the first serves.
     pub node: Option<&'static str>,
     /// Grace between TERM and KILL.

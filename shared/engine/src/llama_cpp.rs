@@ -132,6 +132,7 @@ pub(crate) static TRAITS: Traits = Traits {
     }),
     path_prefix: Some("api-prefix"),
     unreachable: &[],
+    unread: &[],
     node: None,
     stop_timeout_s: 10,
     stall_timeout_s: 300,

@@ -69,6 +69,7 @@ pub(crate) static TRAITS: Traits = Traits {
         ("grpc-mode", "it speaks gRPC, and is asked by HTTP", "leave it out"),
         ("smg-grpc-mode", "it speaks gRPC, and is asked by HTTP", "leave it out"),
     ],
+    unread: &[],
     // srt/utils/common.py: launch_dummy_health_check_server.
     node: Some("node-rank"),
     stop_timeout_s: 30,

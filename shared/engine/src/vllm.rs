@@ -119,6 +119,8 @@ pub(crate) static TRAITS: Traits = Traits {
             "leave it out: server.host and server.port say where it listens",
         ),
         ("grpc", "it speaks gRPC, and is asked by HTTP", "leave it out"),
+    ],
+    unread: &[
         // Without a server of its own it runs by `vllm serve` alone (vllm/entrypoints/cli/serve.py).
         (
             "headless",

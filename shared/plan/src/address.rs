@@ -25,12 +25,19 @@ struct Told<'a> {
 }
 
 impl Address {
-    pub(crate) fn of(arguments: &Arguments, env: &BTreeMap<String, String>, traits: &'static Traits) -> Self {
+    /// `own_module`: it runs by a module of the operator's choice.
+    pub(crate) fn of(
+        arguments: &Arguments,
+        env: &BTreeMap<String, String>,
+        traits: &'static Traits,
+        own_module: bool,
+    ) -> Self {
         let told = Told { arguments, env, traits };
         let mut address = Self::default();
         address.tls(&told);
         address.prefix(&told);
-        for (flag, cause, hint) in traits.unreachable {
+        let unread = if own_module { &[] } else { traits.unread };
+        for (flag, cause, hint) in traits.unreachable.iter().chain(unread) {
             if arguments.all(flag).next_back().is_some_and(is_on) {
                 address.refusals.push(told.refusal(flag, cause, hint));
             }
@@ -119,7 +126,7 @@ mod tests {
         let env = env.iter().map(|w| w.split_once('=').unwrap()).map(|(n, v)| (n.to_owned(), v.to_owned()));
         let traits = engine::of(engine);
         let arguments = Arguments { extra: parse_tokens(&words, traits), ..Arguments::default() };
-        Address::of(&arguments, &env.collect(), traits)
+        Address::of(&arguments, &env.collect(), traits, false)
     }
 
     #[test]

@@ -20,11 +20,12 @@ impl Found {
         arguments: &Arguments,
         env: &BTreeMap<String, String>,
         traits: &'static Traits,
+        own_module: bool,
         user: Option<&str>,
     ) -> Self {
         // A user that there is not is told where the log is checked.
         let user = User::other(user, "user").ok().flatten();
-        let mut address = Address::of(arguments, env, traits);
+        let mut address = Address::of(arguments, env, traits, own_module);
         let preset = traits.preset.and_then(|flag| arguments.all(flag).next_back());
         let preset = preset.map(|argument| Preset::of(argument, user.as_ref())).unwrap_or_default();
         let missing = files::missing(arguments, traits, user.as_ref()).into_iter().chain(preset.refusals);

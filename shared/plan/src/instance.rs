@@ -9,9 +9,11 @@ use crate::program::{Caller, Program};
 use crate::rules;
 use crate::secret::{self, Secret, Way};
 use crate::{Input, Options, devices, environment, found::Found};
+use engine::Traits;
 use record::{Control, Engine, Plan, Rung, Warning};
 use sha2::{Digest, Sha256};
 use state::Directory;
+use std::collections::BTreeMap;
 use std::path::Path;
 use tool::{Code, Failure};
 use vocabulary::Vocabulary;
@@ -70,6 +72,17 @@ pub(crate) fn separate(
 }
 
 impl Shared<'_> {
+    /// What the arguments say of the world around the instance.
+    fn found(
+        &self,
+        arguments: &Arguments,
+        env_set: &BTreeMap<String, String>,
+        traits: &'static Traits,
+    ) -> Found {
+        let own_module = self.config.master.module.is_some();
+        Found::of(arguments, env_set, traits, own_module, self.input.env.user.as_deref())
+    }
+
     pub(crate) fn draft(&self, instance: &Instance) -> Result<Draft, Failure> {
         let env = &self.input.env;
         let (engine, control) = (env.engine, &instance.settings.control);
@@ -84,7 +97,7 @@ impl Shared<'_> {
         let mut env_set = environment::set(program.env, engine, control, &own);
         let numbered = devices::by_number(&mut env_set, caller.0, &instance.name, traits);
         let served_name = arguments.value(traits.served_name);
-        let found = Found::of(&arguments, &env_set, traits, env.user.as_deref());
+        let found = self.found(&arguments, &env_set, traits);
         let Address { scheme, path_prefix, ca_file, .. } = found.address;
         let mut plan = Plan {
             engine,
@@ -193,7 +206,7 @@ fn port(arguments: &Arguments, instance: &str) -> Result<u16, Failure> {
 }
 
 /// One that only helps another machine's server can be asked for no more than its health.
-fn ready_rung(control: &Control, arguments: &Arguments, traits: &engine::Traits) -> Rung {
+fn ready_rung(control: &Control, arguments: &Arguments, traits: &Traits) -> Rung {
     let node = traits.node.and_then(|flag| arguments.value(flag));
     match node {
         None | Some("0") => control.ready_rung,
@@ -202,7 +215,7 @@ fn ready_rung(control: &Control, arguments: &Arguments, traits: &engine::Traits)
 }
 
 /// The product of the parallel sizes, unless other machines take part.
-pub(crate) fn gpus_needed(arguments: &Arguments, traits: &engine::Traits) -> Option<u64> {
+pub(crate) fn gpus_needed(arguments: &Arguments, traits: &Traits) -> Option<u64> {
     if traits.spread.iter().any(|flag| arguments.value(flag).is_some_and(|value| value != "1")) {
         return None;
     }
@@ -227,7 +240,7 @@ fn repeats(plan: &Plan, arguments: &Arguments) -> Vec<Warning> {
 }
 
 /// A key that guards a part only, where others than this machine can reach the rest.
-fn open_paths(plan: &Plan, secrets: &[Secret], traits: &engine::Traits) -> Option<Warning> {
+fn open_paths(plan: &Plan, secrets: &[Secret], traits: &Traits) -> Option<Warning> {
     let (guarded, open) = traits.open.filter(|_| secrets.iter().any(|secret| secret.api_key))?;
     let host = plan.host.trim_start_matches('[').trim_end_matches(']');
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
