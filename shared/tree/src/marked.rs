@@ -104,8 +104,10 @@ pub(crate) fn environments<T>(
 }
 
 /// Whether a process whose environment was read as empty may be one that executes another program: the descriptor may be of
-/// the program before, and the process have the environment of the next one by now. Only where the kernel says that it has a
-/// place and no length is it empty. The kernel's threads and the dead never have one.
+/// the program before, and the process have the environment of the next one by now. Before it has that, the kernel says that
+/// it has no place, and for a moment that it has a place and no length (fs/binfmt_elf.c, `create_elf_tables`), which is said
+/// of a process without an environment, too: that one sleeps most of the time, and who executes does not. The kernel's threads
+/// and the dead never have one.
 fn is_executing(pid: u32) -> io::Result<bool> {
     let Some(process) = Process::look(pid)? else { return Ok(false) };
     if process.kernel || process.zombie {
@@ -115,8 +117,9 @@ fn is_executing(pid: u32) -> io::Result<bool> {
     // The state, field 3, is the first behind the name. Field 9 is the flags; 50 and 51 are the environment's start and end.
     let fields: Vec<&str> = stat.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ').collect();
     let flags = fields.get(6).and_then(|flags| flags.parse::<u32>().ok()).unwrap_or_default();
-    let (start, end) = (fields.get(47), fields.get(48));
-    Ok(flags & EXITING == 0 && (end.is_none_or(|end| *end == "0") || start != end))
+    let (sleeps, start, end) = (fields.first() == Some(&"S"), fields.get(47), fields.get(48));
+    let has_none = end.is_some_and(|end| *end != "0") && start == end && sleeps;
+    Ok(flags & EXITING == 0 && !has_none)
 }
 
 /// In one read(2): what is read in pieces is cut short where the process executes another program between two of them.
