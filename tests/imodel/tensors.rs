@@ -76,6 +76,10 @@ pub(super) fn valid() -> Vec<(&'static str, Vec<u8>)> {
         ("no metadata", framed(r#"{"__metadata__":null}"#)),
         ("another order and spaces", [framed(odd), vec![1, 2]].concat()),
         ("the same twice", [framed(again), vec![1]].concat()),
+        (
+            "the same twice, the first without a place",
+            [framed(&again.replacen("[0,1]", "[0,9]", 1)), vec![1]].concat(),
+        ),
     ]
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Header {
     data: u64,
     /// What is wrong with what it says, or with the size of the file.
     fault: Option<String>,
+    /// The first tensor whose bytes do not fit its place; a later one of its name may.
+    unfit: Option<String>,
 }
 
 impl Head for Header {
@@ -107,7 +109,8 @@ impl Header {
         let mut end = 0;
         for place in places {
             if place.0 != end {
-                return Some(format!("its header is damaged: no tensor, or two, at byte {end} of the data"));
+                let none = || format!("its header is damaged: no tensor, or two, at byte {end} of the data");
+                return Some(self.unfit.take().unwrap_or_else(none));
             }
             end = place.1;
         }
@@ -126,21 +129,28 @@ impl Header {
         }
     }
 
-    /// Take a tensor in.
+    /// Take a tensor in. One that does not fit its place gets one where none can be, so that it is found if it is the last of
+    /// its name.
     fn add(&mut self, name: (&str, u64), tensor: &Described<'_>) {
-        let (begin, end) = tensor.data_offsets;
-        self.tensors.push(Tensor { name: name.1, begin, end });
-        match tensor.bytes() {
+        let (mut begin, mut end) = tensor.data_offsets;
+        let damaged = |why: &str| format!("its header is damaged: the tensor {} {why}", name.0);
+        if types::safetensors(&tensor.dtype).is_none() {
+            let why = format!("is of the unknown type {}", tensor.dtype);
+            self.fault.get_or_insert_with(|| damaged(&why));
+        }
+        let unfit = match tensor.bytes() {
             Ok((dtype, parameters, bytes)) if end.checked_sub(begin) == Some(bytes) => {
                 self.amounts.entry(dtype).or_default().add(parameters, bytes);
+                None
             }
-            Ok((.., bytes)) => self.wrong(name.0, &format!("has {bytes} bytes and is at {begin} to {end}")),
-            Err(why) => self.wrong(name.0, &why),
+            Ok((.., bytes)) => Some(format!("has {bytes} bytes and is at {begin} to {end}")),
+            Err(why) => Some(why),
+        };
+        if let Some(why) = unfit {
+            (begin, end) = (u64::MAX, u64::MAX);
+            self.unfit.get_or_insert_with(|| damaged(&why));
         }
-    }
-
-    fn wrong(&mut self, name: &str, why: &str) {
-        self.fault.get_or_insert_with(|| format!("its header is damaged: the tensor {name} {why}"));
+        self.tensors.push(Tensor { name: name.1, begin, end });
     }
 }
 
