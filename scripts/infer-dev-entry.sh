@@ -23,7 +23,8 @@ Environment:
   INFER_DEV_KEEP           a folder in which each boot's records are kept
 
 Options:
-  -h, --help  Print this
+      --keep NAME  Start nothing: keep standard input as the boot's records are kept, as NAME-TIME-PID.jsonl, and pass it on
+  -h, --help       Print this
 
 see infer-dev(7), BOOT
 END
@@ -154,10 +155,10 @@ write_kept() {
     mkdir -p -- "$1" && cd -- "$1" && exec dd "of=$2" conv=excl bs=64K status=none
 }
 
-# Keep the stream in a file for each boot.
+# Keep the stream in a file of its own; its name begins with what the stream is of.
 kept() {
     local name writer='' why
-    name=boot-$(date -u +%Y%m%dT%H%M%SZ)-$$.jsonl
+    name=$1-$(date -u +%Y%m%dT%H%M%SZ)-$$.jsonl
     [[ $EUID != 0 ]] || writer=$(writer_at "$INFER_DEV_KEEP")
     if [[ -z $writer ]]; then
         why=$(write_kept "$INFER_DEV_KEEP" "$name" 2>&1) && return
@@ -177,7 +178,7 @@ keep() {
     if [[ -z ${INFER_DEV_KEEP-} ]]; then
         tee -p /dev/null
     else
-        tee -p >(kept)
+        tee -p >(kept "$1")
         wait "$!"
     fi
 }
@@ -185,7 +186,7 @@ keep() {
 # The whole boot, as a child of its own.
 boot() {
     local code=0
-    pipeline | keep || code=$?
+    pipeline | keep boot || code=$?
     if [[ -t 1 ]]; then
         istat --table || true # how things stand; the exit code is not the boot's
     fi
@@ -252,6 +253,10 @@ judge_boot() {
 case ${1-} in
     -h | --help)
         usage || exit 69
+        exit
+        ;;
+    --keep)
+        keep "${2:?}"
         exit
         ;;
     -*)
