@@ -256,7 +256,11 @@ case ${1-} in
         exit
         ;;
     --keep)
-        keep "${2:?}"
+        if [[ -z ${2-} ]]; then
+            say '--keep wants a name'
+            exit 2
+        fi
+        keep "$2"
         exit
         ;;
     -*)
