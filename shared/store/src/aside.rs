@@ -126,6 +126,14 @@ pub fn lock_cache(pkgs: &Path) -> io::Result<OwnedFd> {
     Ok(file)
 }
 
+/// The same where there are packages. Where there are none nobody installs, and nothing is made.
+///
+/// # Errors
+/// As [`lock_cache`].
+pub fn hold_cache(pkgs: &Path) -> io::Result<Option<OwnedFd>> {
+    owner::is_dir(pkgs).then(|| lock_cache(pkgs)).transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ mod wheel;
 #[expect(clippy::disallowed_methods, reason = "acts with the rights of the user whose cache it is")]
 mod aside;
 
-pub use aside::{Aside, lock_cache};
+pub use aside::{Aside, hold_cache, lock_cache};
 pub use conda::{About, Entry, ListedPath, Listing, PathType};
 pub use hash::hash_from_hex;
 pub use key::normalised;

@@ -9,7 +9,7 @@ use record::Warning;
 use rustix::fs::Access;
 use std::io;
 use std::path::Path;
-use store::{Aside, lock_cache};
+use store::{Aside, hold_cache, lock_cache};
 use tool::{Code, Failure};
 
 /// The rule of a warning of a file that was not taken in.
@@ -75,8 +75,8 @@ impl Crossing<'_> {
                 .as_deref()
                 .map_or(Ok(()), |lock| aside.put(lock).map_err(|error| (lock.to_owned(), error)));
             let all = lock.and_then(|()| {
-                let held = owner::is_dir(&stores.pkgs).then(|| lock_cache(&stores.pkgs)).transpose();
-                let _held = held.map_err(|error| (stores.pkgs.join(".cache.lock"), error))?;
+                let _held =
+                    hold_cache(&stores.pkgs).map_err(|error| (stores.pkgs.join(".cache.lock"), error))?;
                 self.blocked(result)
                     .into_iter()
                     .try_for_each(|package| aside.package((&stores.pkgs, &stores.wheels), package))

@@ -4,8 +4,7 @@ use crate::place::Place;
 use lock::{Environment, Package};
 use record::{Gap, Warning};
 use std::io;
-use std::path::Path;
-use store::{Aside, Wheels, lock_cache};
+use store::{Aside, Wheels, hold_cache};
 use tool::{Code, Failure, Io};
 
 /// Move what these gaps name, and say where to, if anything was there.
@@ -55,15 +54,10 @@ fn all<'p>(
     if gaps.iter().any(|gap| gap.path.as_deref() == Some(&*lock)) && !owner::is_file(&lock) {
         aside.put(&lock).map_err(|error| (lock.clone(), error))?;
     }
-    let _lock = hold(pkgs).map_err(|error| (lock, error))?;
+    let _lock = hold_cache(pkgs).map_err(|error| (lock, error))?;
     let wheels = Wheels::at(place.wheels().to_owned());
     let mut packages = packages;
     packages.try_for_each(|package| aside.package((pkgs, &wheels), package))
-}
-
-/// Nobody installs meanwhile. Where there are no conda packages nobody does.
-fn hold(pkgs: &Path) -> io::Result<Option<std::os::fd::OwnedFd>> {
-    owner::is_dir(pkgs).then(|| lock_cache(pkgs)).transpose()
 }
 
 /// Whether a gap is of this package, and one that fetching it again closes. Two archives for one place stay two.
