@@ -1,5 +1,6 @@
 //! What is running, told as it is.
 mod log;
+mod measures;
 mod why;
 
 use crate::kit::{Fake, Keeping, Sandbox, alive, tools, wait_for};

@@ -26,6 +26,7 @@ pub(crate) static TRAITS: Traits = Traits {
     files: &[],
     preset: None,
     gpus_by_number: false,
+    phases: &[],
     open: None,
     tls: None,
     path_prefix: None,

@@ -176,6 +176,8 @@ pub struct Traits {
     pub preset: Option<&'static str>,
     /// GPUs are given to it by number: it reads no UUID.
     pub gpus_by_number: bool,
+    /// Words of its log, and the phase of its start that begins with the first line that has them, in the order of a start.
+    pub phases: &'static [(&'static str, &'static str)],
     /// What its API key guards, and what stays open, where that is more than its health.
     pub open: Option<(&'static str, &'static str)>,
     /// How it is made to speak TLS.

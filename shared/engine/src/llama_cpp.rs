@@ -123,6 +123,11 @@ pub(crate) static TRAITS: Traits = Traits {
     ],
     preset: Some("models-preset"),
     gpus_by_number: false,
+    phases: &[
+        ("loading model '", "loading the model"),
+        ("initializing, n_slots", "making slots and warming up"),
+        ("model loaded", "starting the server"),
+    ],
     open: None,
     tls: Some(Tls {
         key: "ssl-key-file",

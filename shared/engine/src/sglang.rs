@@ -56,6 +56,15 @@ pub(crate) static TRAITS: Traits = Traits {
     ],
     preset: None,
     gpus_by_number: false,
+    phases: &[
+        ("server_args=", "starting workers"),
+        ("Load weight begin", "loading weights"),
+        ("Load weight end", "allocating the KV cache"),
+        ("Capture cuda graph begin", "capturing CUDA graphs"),
+        ("Capture cuda graph end", "starting the server"),
+        ("Engine startup timings", "starting the server"),
+        ("Application startup complete", "warming up"),
+    ],
     open: None,
     tls: Some(Tls {
         key: "ssl-keyfile",

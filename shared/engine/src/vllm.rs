@@ -100,6 +100,16 @@ pub(crate) static TRAITS: Traits = Traits {
     preset: None,
     // Before version 0.33 it reads CUDA_VISIBLE_DEVICES as whole numbers (vllm/platforms/interface.py).
     gpus_by_number: true,
+    phases: &[
+        ("non-default args:", "reading the model's configuration"),
+        ("Initializing a V1 LLM engine", "starting workers"),
+        ("Starting to load model", "loading weights"),
+        ("Loading weights took", "profiling memory"),
+        ("Warming up model for the compilation", "compiling and warming up"),
+        ("Dynamo bytecode transform time", "compiling and warming up"),
+        ("Capturing CUDA graph", "capturing CUDA graphs"),
+        ("init engine (", "starting the server"),
+    ],
     open: Some((
         "only /v1, /v2, /inference and /cohere",
         "/invocations generates for anybody, /tokenize, /detokenize, /metrics, /load, /version and /docs answer",

@@ -1,8 +1,8 @@
-//! Counts since the start, as OpenMetrics text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
+//! Counts since the start, as OpenMetrics text.
 use crate::upstream::{Phase, Upstream};
 use messages::usage::Usage;
+use openmetrics::Text;
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ impl Metrics {
         for (Labels { instance, what, status }, count) in &self.requests {
             let labels =
                 [("instance", instance.as_str()), ("request", what), ("status", &status.to_string())];
-            text.line("ibridge_requests_total", &labels, &count.to_string());
+            text.sample("ibridge_requests_total", &labels, &count.to_string());
         }
         text.family(
             "ibridge_first_byte_seconds",
@@ -97,7 +97,7 @@ impl Metrics {
             "From the request to the first byte of the answer",
         );
         for (instance, first) in &self.first {
-            text.histogram("ibridge_first_byte_seconds", instance, first);
+            add_histogram(&mut text, "ibridge_first_byte_seconds", instance, first);
         }
         for (kind, help, of) in [
             (
@@ -111,21 +111,20 @@ impl Metrics {
             let name = format!("ibridge_{kind}_tokens");
             text.family(&name, "counter", help);
             for (instance, tokens) in &self.tokens {
-                text.line(&format!("{name}_total"), &[("instance", instance)], &of(tokens).to_string());
+                text.sample(&format!("{name}_total"), &[("instance", instance)], &of(tokens).to_string());
             }
         }
         text.family("ibridge_requests_under_way", "gauge", "Requests under way");
         for upstream in upstreams {
             let labels = [("instance", upstream.id.as_str())];
-            text.line("ibridge_requests_under_way", &labels, &upstream.load.now().to_string());
+            text.sample("ibridge_requests_under_way", &labels, &upstream.load.now().to_string());
         }
         text.family("ibridge_instances", "gauge", "Instances by state");
         for state in ["ready", "loading", "asleep", "down"] {
             let count = upstreams.iter().filter(|upstream| word(&upstream.phase) == state).count();
-            text.line("ibridge_instances", &[("state", state)], &count.to_string());
+            text.sample("ibridge_instances", &[("state", state)], &count.to_string());
         }
-        text.0.push_str("# EOF\n");
-        text.0
+        text.end()
     }
 }
 
@@ -139,28 +138,13 @@ pub(crate) fn word(phase: &Phase) -> &'static str {
     }
 }
 
-#[derive(Default)]
-struct Text(String);
-
-impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        writeln!(self.0, "# TYPE {name} {kind}\n# HELP {name} {help}.").ok();
+/// The samples of one histogram.
+fn add_histogram(text: &mut Text, name: &str, instance: &str, first: &First) {
+    let bucket = format!("{name}_bucket");
+    for (bound, count) in BOUNDS.iter().zip(first.buckets) {
+        text.sample(&bucket, &[("instance", instance), ("le", &format!("{bound:?}"))], &count.to_string());
     }
-
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
-        let escape = |text: &str| text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
-        let labels: Vec<String> =
-            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
-        writeln!(self.0, "{name}{{{}}} {value}", labels.join(",")).ok();
-    }
-
-    fn histogram(&mut self, name: &str, instance: &str, first: &First) {
-        let bucket = format!("{name}_bucket");
-        for (bound, count) in BOUNDS.iter().zip(first.buckets) {
-            self.line(&bucket, &[("instance", instance), ("le", &format!("{bound:?}"))], &count.to_string());
-        }
-        self.line(&bucket, &[("instance", instance), ("le", "+Inf")], &first.count.to_string());
-        self.line(&format!("{name}_count"), &[("instance", instance)], &first.count.to_string());
-        self.line(&format!("{name}_sum"), &[("instance", instance)], &first.sum.to_string());
-    }
+    text.sample(&bucket, &[("instance", instance), ("le", "+Inf")], &first.count.to_string());
+    text.sample(&format!("{name}_count"), &[("instance", instance)], &first.count.to_string());
+    text.sample(&format!("{name}_sum"), &[("instance", instance)], &first.sum.to_string());
 }

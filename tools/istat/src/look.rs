@@ -20,6 +20,8 @@ pub(crate) struct Looked {
     pub(crate) ready: bool,
     /// The run directory that it was found in.
     pub(crate) run_dir: PathBuf,
+    /// From the last start to the first 200 of `/health`; absent before that.
+    pub(crate) start_to_healthy_s: Option<f64>,
     processes: Vec<Process>,
 }
 
@@ -84,7 +86,9 @@ pub(crate) fn look(place: &Directory) -> Result<Option<Looked>, Failure> {
     let run_dir = place.path().parent().and_then(Path::parent).unwrap_or(Path::new("/")).to_owned();
     // One that sleeps is where its plan wants it.
     let ready = state == Keeper::Asleep || rung.is_some_and(|rung| rung >= goal);
-    Ok(Some(Looked { status, ready, run_dir, processes }))
+    let start_to_healthy_s =
+        kept.started_unix.zip(kept.healthy_unix).map(|(start, healthy)| tenths(healthy - start));
+    Ok(Some(Looked { status, ready, run_dir, start_to_healthy_s, processes }))
 }
 
 /// A file of a state directory that is of no use, and what helps: more rights, or nothing but its end.
@@ -128,5 +132,10 @@ fn is_stale(plan: &Plan) -> bool {
 
 fn since(unix: f64) -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
-    ((now - unix).max(0.0) * 10.0).round() / 10.0
+    tenths(now - unix)
+}
+
+/// Rounded to tenths of a second, never negative: a clock may have been set back.
+fn tenths(seconds: f64) -> f64 {
+    (seconds.max(0.0) * 10.0).round() / 10.0
 }

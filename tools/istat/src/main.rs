@@ -1,22 +1,26 @@
 //! istat: tell what is running.
 //!
-//! Reads no records. Writes one `status` per instance that was ever kept; with `--table` a table, with `--log` a log.
+//! Reads no records. Writes one `status` per instance that was ever kept, with `--follow` one more at each change; with
+//! `--table` a table, with `--metrics` measures, with `--log` a log.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
+mod changes;
 mod follow;
 mod look;
+mod metrics;
+mod seen;
 mod since;
+mod stamp;
 mod table;
+mod timeline;
 mod unrecorded;
 mod why;
 
 use clap::Parser;
-use look::Looked;
+use seen::Seen;
 use since::Since;
 use state::{Directory, Found};
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
+use table::{Colour, Style};
 use tool::{Code, Failure, Io, Outcome};
 
 #[derive(Parser)]
@@ -31,93 +35,94 @@ struct Args {
     /// Write a table instead of records
     #[arg(long)]
     table: bool,
+    /// When the table is in colour
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto", hide_possible_values = true)]
+    color: Colour,
     /// Write the table anew every two seconds
     #[arg(long)]
     watch: bool,
-    /// Write the log of the one instance that NAME means, and follow it
+    /// Write a status record more whenever one changes
     #[arg(long, conflicts_with_all = ["table", "watch"])]
+    follow: bool,
+    /// Write OpenMetrics text for a monitor instead of records
+    #[arg(long, conflicts_with_all = ["table", "watch", "follow"])]
+    metrics: bool,
+    /// Write where the seconds of each instance's last start went
+    #[arg(long, conflicts_with_all = ["table", "watch", "follow", "metrics"])]
+    timeline: bool,
+    /// Write the log of the one instance that NAME means, and follow it
+    #[arg(long, conflicts_with_all = ["table", "watch", "follow", "metrics", "timeline"])]
     log: bool,
     /// With --log: begin there instead, 10m ago, or at 2026-11-29T10:00 UTC
     #[arg(long, value_name = "TIME", requires = "log", value_parser = Since::parse)]
     since: Option<Since>,
 }
 
-const REDRAW: Duration = Duration::from_secs(2);
-
 fn main() -> std::process::ExitCode {
     tool::main(run)
 }
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let Args { names, run_dir, table, watch, log, since } = args;
-    let run_dir = run_dir.as_deref();
+    let Args { names, run_dir, table, color, watch, follow, metrics, timeline, log, since } = args;
+    let (run_dir, names) = (run_dir.as_deref(), names.as_slice());
     if log {
-        follow::follow(&the_one(run_dir, &names)?, since, io)?;
+        follow::follow(&the_one(run_dir, names)?, since, io)?;
         return Ok(Outcome::Done);
     }
-    if table || watch {
+    if timeline {
+        return write_timelines(run_dir, names, io);
+    }
+    if follow {
+        seen::follow(run_dir, names, io)?;
+        return Ok(Outcome::Done);
+    }
+    let style = Style::of_stdout(color);
+    if table || watch || metrics {
         io.mute();
     }
-    while watch && !io.gone() {
-        let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
-        let Seen { looked, unread, .. } = look_at_all(run_dir, &names, io)?;
-        io.print(&format!("{clear}{}\n", table::of(&looked)))?;
-        if let Some(failure) = unread {
-            return Err(failure);
-        }
-        thread::sleep(REDRAW);
+    if watch {
+        seen::redraw(run_dir, names, style, io)?;
     }
-    let Seen { looked, unread, all_recorded } = look_at_all(run_dir, &names, io)?;
-    let ready =
-        all_recorded && looked.iter().all(|looked| looked.ready) && (names.is_empty() || !looked.is_empty());
+    let Seen { looked, unread, unrecorded, failed } = Seen::now(run_dir, names)?;
+    let ready = unrecorded.is_empty()
+        && looked.iter().all(|looked| looked.ready)
+        && (names.is_empty() || !looked.is_empty());
+    for (engine, instance, failure) in failed {
+        io.fail((engine, instance.as_str()), failure)?;
+    }
+    for warning in unrecorded {
+        io.warn(warning)?;
+    }
     if table {
-        io.print(&table::of(&looked))?;
+        io.print(&table::of(&looked, style))?;
+    }
+    if metrics {
+        io.print(&metrics::of(&looked))?;
     }
     for looked in looked {
         io.write(looked.status)?;
     }
     match unread {
         Some(failure) => Err(failure),
-        None => Ok(if ready { Outcome::Done } else { Outcome::No }),
+        // The measures say which are ready: what collects them does not branch on it.
+        None => Ok(if ready || metrics { Outcome::Done } else { Outcome::No }),
     }
 }
 
-/// What could be seen, and why there may be more.
-struct Seen {
-    looked: Vec<Looked>,
-    unread: Option<Failure>,
-    /// Nothing runs without a state directory.
-    all_recorded: bool,
-}
-
-/// All at once: one that does not answer holds up no other.
-fn look_at_all(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<Seen, Failure> {
-    let (Found { places, unread }, unrecorded) = unrecorded::settled(run_dir, names)?;
+/// A text for each instance that was ever started.
+fn write_timelines(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<Outcome, Failure> {
+    io.mute();
+    let Found { places, unread } = state::named(state::everywhere(run_dir)?, names)?;
     for place in &places {
-        log::info!("looks at {}", place.path().display());
-    }
-    log::info!("{} instances have a state directory, {} run without one", places.len(), unrecorded.len());
-    let holders = || if places.is_empty() { Vec::new() } else { gpu::holders().unwrap_or_default() };
-    let (held, looks) = thread::scope(|scope| {
-        let held = tool::thread::start_scoped(scope, "holders", holders);
-        let looks = tool::thread::each("look", &places, look::look);
-        // Without a thread one question comes after the other.
-        (held.map_or_else(|_| holders(), |thread| thread.join().unwrap_or_default()), looks)
-    });
-    let mut looked = Vec::new();
-    for (place, look) in places.iter().zip(looks) {
-        match (look.and_then(|look| look), place.engine()) {
-            (Ok(seen), _) => looked.extend(seen.map(|seen| seen.with_gpu(&held))),
-            (Err(failure), Some(engine)) => {
-                io.fail((engine, place.instance().unwrap_or_default()), failure)?;
-            }
-            (Err(failure), None) => return Err(failure),
+        match timeline::of(place) {
+            Ok(text) => io.print(&text.unwrap_or_default())?,
+            Err(failure) => match place.engine() {
+                Some(engine) => io.fail((engine, place.instance().unwrap_or_default()), failure)?,
+                None => return Err(failure),
+            },
         }
     }
-    for found in &unrecorded {
-        io.warn(unrecorded::warning(found))?;
-    }
-    Ok(Seen { looked, unread: unread.into_iter().next(), all_recorded: unrecorded.is_empty() })
+    unread.into_iter().next().map_or(Ok(Outcome::Done), Err)
 }
 
 /// The one instance that the names mean.

@@ -101,7 +101,7 @@ pub(crate) fn write(
 
 /// The log, and the files before it that were written at `at` or later, the oldest first. Opened from the newest on: one
 /// that is rotated meanwhile is met twice, and none is missed.
-fn files((user, path): (Owner, &Path), at: u64) -> io::Result<(Log, Vec<File>)> {
+pub(crate) fn files((user, path): (Owner, &Path), at: u64) -> io::Result<(Log, Vec<File>)> {
     let log = Log::open(user, path)?;
     let id = |metadata: &Metadata| (metadata.dev(), metadata.ino());
     let mut met = vec![id(&log.file.metadata()?)];

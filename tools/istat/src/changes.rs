@@ -1,0 +1,39 @@
+//! Changes of state, as they are seen.
+use crate::look::Looked;
+use record::{Keeper, Rung};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What makes a status worth a record.
+#[derive(PartialEq, Eq)]
+struct Essence {
+    state: Keeper,
+    rung: Option<Rung>,
+    pid: Option<u32>,
+    restarts: u32,
+    stale: bool,
+}
+
+/// The instances as they were last seen.
+#[derive(Default)]
+pub(crate) struct Changes(BTreeMap<(PathBuf, String, String), Essence>);
+
+impl Changes {
+    /// Whether this differs from what was last seen of the instance; the first sight does.
+    pub(crate) fn take(&mut self, looked: &Looked) -> bool {
+        let status = &looked.status;
+        let key = (looked.run_dir.clone(), status.engine.to_string(), status.instance.clone());
+        let essence = Essence {
+            state: status.state,
+            rung: status.rung,
+            pid: status.pid,
+            restarts: status.restarts,
+            stale: status.stale,
+        };
+        let changed = self.0.get(&key) != Some(&essence);
+        if changed {
+            self.0.insert(key, essence);
+        }
+        changed
+    }
+}
