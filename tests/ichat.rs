@@ -1,4 +1,5 @@
 //! One real chat completion, and what a server that gives none is said to have done.
+mod bench;
 mod known;
 mod running;
 

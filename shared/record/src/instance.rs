@@ -102,6 +102,36 @@ pub struct Answer {
     pub tokens_per_second: Option<f64>,
 }
 
+/// How fast a server answers several chats at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bench {
+    /// The engine; absent with `--url`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub engine: Option<Engine>,
+    /// Its name in the TOML file; absent with `--url`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub instance: Option<String>,
+    /// The model that was asked.
+    pub model: String,
+    /// Chats that were begun at the same moment.
+    pub concurrency: u32,
+    /// Tokens read in all; absent where the engine does not count.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prompt_tokens: Option<u64>,
+    /// Tokens written in all; absent where the engine does not count.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub completion_tokens: Option<u64>,
+    /// Until the last of them was answered.
+    pub duration_ms: f64,
+    /// From the request to the first token: the median of all.
+    pub ttft_median_ms: f64,
+    /// The same, of the one that waited longest.
+    pub ttft_max_ms: f64,
+    /// Tokens written a second, of all together; absent where the engine does not count.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tokens_per_second: Option<f64>,
+}
+
 /// The states of a keeper, and what a reader concludes when it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

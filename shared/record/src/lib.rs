@@ -15,7 +15,7 @@ mod stream;
 pub use engine::Engine;
 pub use host::{Gpu, Host, Interface, Route};
 pub use install::{Activation, Cache, Gap, Installed, Packed, Seal, Source, Warmed};
-pub use instance::{Answer, Egress, How, Instance, Keeper, Ready, Status, Stopped, Target};
+pub use instance::{Answer, Bench, Egress, How, Instance, Keeper, Ready, Status, Stopped, Target};
 pub use model::{Model, TypeUse};
 pub use outcome::{Failed, Skipped, Warning};
 pub use plan::{Control, Liveness, Plan, Restart, Rung};
@@ -43,6 +43,7 @@ pub enum Record {
     Instance(Instance),
     Ready(Ready),
     Answer(Answer),
+    Bench(Bench),
     Status(Status),
     Stopped(Stopped),
     Skipped(Skipped),
@@ -78,6 +79,7 @@ impl Record {
             "instance" => Self::Instance(serde_json::from_str(line)?),
             "ready" => Self::Ready(serde_json::from_str(line)?),
             "answer" => Self::Answer(serde_json::from_str(line)?),
+            "bench" => Self::Bench(serde_json::from_str(line)?),
             "status" => Self::Status(serde_json::from_str(line)?),
             "stopped" => Self::Stopped(serde_json::from_str(line)?),
             "skipped" => Self::Skipped(serde_json::from_str(line)?),
@@ -104,6 +106,7 @@ impl Record {
             Self::Instance(_) => "instance",
             Self::Ready(_) => "ready",
             Self::Answer(_) => "answer",
+            Self::Bench(_) => "bench",
             Self::Status(_) => "status",
             Self::Stopped(_) => "stopped",
             Self::Skipped(_) => "skipped",
@@ -128,6 +131,7 @@ impl Record {
             Self::Instance(r) => (Some(r.engine), Some(&r.instance)),
             Self::Ready(r) => (Some(r.engine), Some(&r.instance)),
             Self::Answer(r) => (r.engine, r.instance.as_deref()),
+            Self::Bench(r) => (r.engine, r.instance.as_deref()),
             Self::Status(r) => (Some(r.engine), Some(&r.instance)),
             Self::Stopped(r) => (Some(r.engine), Some(&r.instance)),
             Self::Skipped(r) => (Some(r.engine), r.instance.as_deref()),
@@ -146,7 +150,7 @@ macro_rules! kinds {
         }
     )*};
 }
-kinds!(Host Env Bridge Warmed Gap Cache Installed Packed Plan Model Warning Instance Ready Answer Status Stopped Skipped Failed);
+kinds!(Host Env Bridge Warmed Gap Cache Installed Packed Plan Model Warning Instance Ready Answer Bench Status Stopped Skipped Failed);
 
 /// Whether a flag is unset, for fields that are written only when true.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]

@@ -1,20 +1,21 @@
 //! ichat: get one real chat completion.
 //!
 //! Reads `ready`, and `instance` for where the key is. Writes one `answer` per `ready` whose rung is answering. With
-//! `--url` or `--instance`, or at a terminal, it reads no records and writes one `answer`.
+//! `--url` or `--instance`, or at a terminal, it reads no records and writes one `answer`. With `--bench` it writes `bench`.
+mod bench;
 mod key;
 mod running;
 mod talk;
 
 use ask::Target;
 use clap::Parser;
-use record::{Answer, Engine, Ready, Record, Rung, Step};
+use record::{Engine, Ready, Record, Rung, Step};
 use state::Directory;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 use std::time::Duration;
-use talk::Question;
+use talk::{Question, Reply};
 use tool::{Code, Failure, Io, Outcome};
 
 #[derive(Parser)]
@@ -49,6 +50,9 @@ struct Args {
     /// Write the answer as it comes, for a person, in place of records
     #[arg(long, conflicts_with_all = ["raw", "record"])]
     text: bool,
+    /// Ask 1, 2, 4 and 8 times at once, and write how fast that was in place of an answer
+    #[arg(long, conflicts_with_all = ["raw", "record", "text"])]
+    bench: bool,
     /// The longest silence of the server that is borne
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
@@ -76,6 +80,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         record: None,
         raw: args.raw,
         text: args.text,
+        bench: args.bench,
     };
     if args.text {
         io.mute();
@@ -122,7 +127,7 @@ fn answer(question: &Question, io: &mut Io, ready: &Ready, place: Option<&Direct
         return io.skip(subject, why);
     }
     match question.put_to_instance(ready, place) {
-        Ok(answer) => told(question, io, answer),
+        Ok(reply) => told(question, io, reply),
         Err(failure) => io.fail(subject, failure),
     }
 }
@@ -131,7 +136,7 @@ fn ask_url(mut question: Question, url: &str, io: &mut Io) -> Result<(), Failure
     let target = Target::parse(url)
         .map_err(|cause| Failure::new(Code::Usage, format!("cannot use the URL '{url}'"), cause))
         .map_err(|failure| failure.hint("write it as http://HOST:PORT, as istat --table shows it"))?;
-    question.prompt = given(question.prompt)?;
+    question.prompt = given(question.prompt, question.bench)?;
     let answer = question.put_to_server(target).map_err(|failure| match failure.hint {
         None => failure.hint("see that a server is there, and ready: istat --table shows where ours listen"),
         Some(_) => failure,
@@ -139,17 +144,20 @@ fn ask_url(mut question: Question, url: &str, io: &mut Io) -> Result<(), Failure
     told(&question, io, answer)
 }
 
-/// The record, or the end of the text that stands there already.
-fn told(question: &Question, io: &mut Io, answer: Answer) -> Result<(), Failure> {
-    if question.text {
-        return io.print(if answer.content.ends_with('\n') { "" } else { "\n" });
+/// The records, or the end of the text that stands there already.
+fn told(question: &Question, io: &mut Io, reply: Reply) -> Result<(), Failure> {
+    match reply {
+        Reply::Answer(answer) if question.text => {
+            io.print(if answer.content.ends_with('\n') { "" } else { "\n" })
+        }
+        Reply::Answer(answer) => io.write(answer),
+        Reply::Bench(levels) => levels.into_iter().try_for_each(|level| io.write(level)),
     }
-    io.write(answer)
 }
 
 /// The instance that is named, or the one that runs. Which one was taken is said where there was a choice.
 fn ask_running(mut question: Question, name: Option<&str>, io: &mut Io) -> Result<(), Failure> {
-    question.prompt = given(question.prompt)?;
+    question.prompt = given(question.prompt, question.bench)?;
     let running = running::find(name)?;
     if !running.others.is_empty() {
         let (taken, others) = (format!("{}/{}", running.engine, running.instance), running.others.join(", "));
@@ -159,9 +167,9 @@ fn ask_running(mut question: Question, name: Option<&str>, io: &mut Io) -> Resul
     told(&question, io, answer)
 }
 
-/// The prompt, which may be on standard input.
-fn given(prompt: Option<String>) -> Result<Option<String>, Failure> {
-    if prompt.is_some() || io::stdin().is_terminal() {
+/// The prompt, which may be on standard input. A bench has one of its own.
+fn given(prompt: Option<String>, bench: bool) -> Result<Option<String>, Failure> {
+    if prompt.is_some() || bench || io::stdin().is_terminal() {
         return Ok(prompt);
     }
     let mut prompt = String::new();

@@ -1,9 +1,10 @@
 //! One question and its answer.
+use crate::bench;
 use crate::key;
 use crate::running::Running;
 use ask::{Chat, Error, Known, Piece, Said, Target};
 use owner::Dir;
-use record::{Answer, Ready};
+use record::{Answer, Bench, Engine, Ready};
 use state::Directory;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub(crate) struct Question {
     pub(crate) raw: bool,
     /// The answer is written as it comes, for a person.
     pub(crate) text: bool,
+    /// It is put several times at once, and timed.
+    pub(crate) bench: bool,
 }
 
 /// What is kept for later.
@@ -67,33 +70,25 @@ impl Question {
     }
 
     /// Ask an instance of the stream.
-    pub(crate) fn put_to_instance(
-        &self,
-        ready: &Ready,
-        place: Option<&Directory>,
-    ) -> Result<Answer, Failure> {
+    pub(crate) fn put_to_instance(&self, ready: &Ready, place: Option<&Directory>) -> Result<Reply, Failure> {
         let target = match place.and_then(planned).filter(|target| target.url() == ready.url) {
             Some(target) => target,
             None => Target::parse(&ready.url).map_err(|cause| {
                 Failure::new(Code::Input, format!("cannot use the URL '{}' of the record", ready.url), cause)
             })?,
         };
-        let mut answer = self.ask(target, ready.model_id.as_deref(), place)?;
-        answer.engine = Some(ready.engine);
-        answer.instance = Some(ready.instance.clone());
-        Ok(answer)
+        Ok(self.ask(target, ready.model_id.as_deref(), place)?.of(ready.engine, &ready.instance))
     }
 
     /// Ask an instance that was found running.
-    pub(crate) fn put_to_running(&self, running: Running) -> Result<Answer, Failure> {
+    pub(crate) fn put_to_running(&self, running: Running) -> Result<Reply, Failure> {
         let served_name = running.served_name.as_deref();
-        let mut answer = self.ask(running.target, served_name, Some(&running.place))?;
-        (answer.engine, answer.instance) = (Some(running.engine), Some(running.instance));
-        Ok(answer)
+        let reply = self.ask(running.target, served_name, Some(&running.place))?;
+        Ok(reply.of(running.engine, &running.instance))
     }
 
     /// Ask the server at a URL.
-    pub(crate) fn put_to_server(&self, target: Target) -> Result<Answer, Failure> {
+    pub(crate) fn put_to_server(&self, target: Target) -> Result<Reply, Failure> {
         self.ask(target, None, None)
     }
 
@@ -114,23 +109,36 @@ impl Question {
         Ok(said)
     }
 
-    fn ask(
+    /// The server with its key, and the model to ask it for.
+    fn aim(
         &self,
         target: Target,
         listed: Option<&str>,
         place: Option<&Directory>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<(Target, String), Failure> {
         let target = target.with_key(key::of(self.key_file.as_deref(), place)?);
         let model = match self.model.as_deref().or(listed) {
             Some(model) => model.to_owned(),
             None => only_model(&target, self.silence)?,
         };
-        let prompt = self.prompt.as_deref().unwrap_or("Hello");
-        let (silence, total) = (self.silence, self.total);
-        let chat = Chat { model: &model, prompt, max_tokens: self.max_tokens, silence, total };
-        let what = || format!("no answer from {}", target.url());
         let from = if self.model.is_some() { "as asked for" } else { "as it is listed" };
         log::info!("asks {} for at most {} tokens of {model}, {from}", target.url(), self.max_tokens);
+        Ok((target, model))
+    }
+
+    /// The chat about this model.
+    pub(crate) fn chat<'a>(&'a self, model: &'a str) -> Chat<'a> {
+        let prompt = self.prompt.as_deref().unwrap_or(if self.bench { bench::PROMPT } else { "Hello" });
+        Chat { model, prompt, max_tokens: self.max_tokens, silence: self.silence, total: self.total }
+    }
+
+    fn ask(&self, target: Target, listed: Option<&str>, place: Option<&Directory>) -> Result<Reply, Failure> {
+        let (target, model) = self.aim(target, listed, place)?;
+        if self.bench {
+            return Ok(Reply::Bench(bench::measure(&target, &self.chat(&model))?));
+        }
+        let chat = self.chat(&model);
+        let what = || format!("no answer from {}", target.url());
         let said = self.hear(&target, &chat)?.map_err(|error| failure(what(), &error))?;
         let first = said.first;
         let first = first.ok_or_else(|| Failure::new(Code::No, what(), "the model ended without a word"))?;
@@ -138,7 +146,31 @@ impl Question {
             self.keep(recording, &target, &model)?;
         }
         let raw = Some(said.raw.clone()).filter(|_| self.raw);
-        Ok(Answer { prompt: raw.as_ref().map(|_| prompt.to_owned()), raw, ..answer(said, first) })
+        let prompt = raw.as_ref().map(|_| chat.prompt.to_owned());
+        Ok(Reply::Answer(Answer { prompt, raw, ..answer(said, first) }))
+    }
+}
+
+/// What came of a question.
+pub(crate) enum Reply {
+    Answer(Answer),
+    /// The measures of each level.
+    Bench(Vec<Bench>),
+}
+
+impl Reply {
+    /// The same, of this instance.
+    fn of(mut self, engine: Engine, instance: &str) -> Self {
+        let named = || (Some(engine), Some(instance.to_owned()));
+        match &mut self {
+            Self::Answer(answer) => (answer.engine, answer.instance) = named(),
+            Self::Bench(levels) => {
+                for level in levels {
+                    (level.engine, level.instance) = named();
+                }
+            }
+        }
+        self
     }
 }
 
@@ -147,8 +179,12 @@ fn planned(place: &Directory) -> Option<Target> {
     Some(Target::of_plan(&place.plan().ok()??, &place.user().ok()?))
 }
 
+/// To the microsecond.
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
 fn answer(said: Said, first: Duration) -> Answer {
-    let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     Answer {
         engine: None,
         instance: None,
@@ -178,7 +214,7 @@ fn only_model(target: &Target, limit: Duration) -> Result<String, Failure> {
 }
 
 /// What the engine said is an answer, and it is no; that it said nothing may change.
-fn failure(what: String, error: &Error) -> Failure {
+pub(crate) fn failure(what: String, error: &Error) -> Failure {
     let code = match error {
         Error::Unreachable(_) | Error::TimedOut => Code::Later,
         Error::Status { code: 401 | 403, .. } | Error::Untrusted(_) => Code::Unmet,
