@@ -511,37 +511,37 @@ fn explain_shows_value_origin_and_what_was_overridden_and_no_secret() {
     let command = "ienv --boot --explain --road cache sglang llama-cpp | grep -v -e run_dir -e ' user '";
     assert_snapshot!(sandbox.sh(command).transcript(), @r#"
     all engines
-      field             value                origin                    overrode
-      workspace         /srv/w               AUTO_INFER_WORKSPACE_DIR  /offline-data
-      log_dir           /srv/w/logs          default
-      engine_cache_dir  /srv/w/engine-cache  default
-      boot_failure      stop                 AUTO_INFER_BOOT_FAILURE   continue
-      lenient_config    0                    default
-      boot_wait         1                    default
-      log               warn                 default
+      field             value                origin                                overrode
+      workspace         /srv/w               AUTO_INFER_WORKSPACE_DIR              /offline-data
+      log_dir           /srv/w/logs          default: AUTO_INFER_LOG_DIR
+      engine_cache_dir  /srv/w/engine-cache  default: AUTO_INFER_ENGINE_CACHE_DIR
+      boot_failure      stop                 AUTO_INFER_BOOT_FAILURE               continue
+      lenient_config    0                    default: AUTO_INFER_LENIENT_CONFIG
+      boot_wait         1                    default: AUTO_INFER_BOOT_WAIT
+      log               warn                 default: INFER_DEV_LOG
       keep              -                    unset: INFER_DEV_KEEP
 
     llama-cpp: skipped, no ON_BOOT variable asks for it
-      field            value  origin   overrode
-      get_pkg_on_boot  0      default
-      on_boot          0      default
+      field            value  origin                                         overrode
+      get_pkg_on_boot  0      default: AUTO_INFER_LLAMA_CPP_GET_PKG_ON_BOOT
+      on_boot          0      default: AUTO_INFER_LLAMA_CPP_ON_BOOT
 
     sglang
-      field                          value                        origin                                    overrode
-      cache_warm_on_boot             0                            default
-      install_on_boot                0                            default
-      bundle_on_boot                 0                            default
-      on_boot                        1                            AUTO_INFER_SGLANG_ON_BOOT                 0
+      field                          value                        origin                                         overrode
+      cache_warm_on_boot             0                            default: AUTO_INFER_SGLANG_CACHE_WARM_ON_BOOT
+      install_on_boot                0                            default: AUTO_INFER_SGLANG_INSTALL_ON_BOOT
+      bundle_on_boot                 0                            default: AUTO_INFER_SGLANG_BUNDLE_ON_BOOT
+      on_boot                        1                            AUTO_INFER_SGLANG_ON_BOOT                      0
       template_dir                   -                            unset: AUTO_INFER_SGLANG_TEMPLATE_DIR
       bundle                         /media/sglang.tar            AUTO_INFER_SGLANG_BUNDLE_PATH
       sha256                         -                            unset: AUTO_INFER_SGLANG_BUNDLE_SHA256
-      project_dir                    /srv/sglang                  AUTO_INFER_SGLANG_PROJECT_DIR             /srv/w/sglang-infer
-      pixi_env                       default                      default
+      project_dir                    /srv/sglang                  AUTO_INFER_SGLANG_PROJECT_DIR                  /srv/w/sglang-infer
+      pixi_env                       default                      default: AUTO_INFER_SGLANG_PIXI_ENV
       pixi_unpack                    -                            unset: AUTO_INFER_SGLANG_PIXI_UNPACK_BIN
       python                         -                            unset: AUTO_INFER_SGLANG_PYTHON
-      force                          0                            default
-      road                           cache                        --road                                    bundle (AUTO_INFER_SGLANG_BUNDLE_PATH)
-      cache_root                     /cache                       AUTO_INFER_SGLANG_CACHE_ROOT              /srv/w/.cache/sglang-infer
+      force                          0                            default: AUTO_INFER_SGLANG_FORCE_RECOPY
+      road                           cache                        --road                                         bundle (AUTO_INFER_SGLANG_BUNDLE_PATH)
+      cache_root                     /cache                       AUTO_INFER_SGLANG_CACHE_ROOT                   /srv/w/.cache/sglang-infer
       cache_layout                   split                        default
       conda_pkgs_dir                 /cache/conda/rattler/pkgs    default
       uv_cache_dir                   /cache/pypi/uv               default

@@ -41,14 +41,17 @@ pub(crate) struct Row {
     pub(crate) source: String,
     /// What would hold without that.
     pub(crate) overrode: Option<String>,
-    /// The variable that says the same to another program; none for secrets and for what no variable says.
+    /// The variable that sets it; none for what no variable says.
     pub(crate) variable: Option<String>,
+    /// The value of that variable goes nowhere.
+    pub(crate) secret: bool,
 }
 
 impl Row {
     /// A default, or nothing.
     pub(crate) fn plain(field: &'static str, value: Option<String>) -> Self {
-        Self { field, value, origin: Origin::Default, source: String::new(), overrode: None, variable: None }
+        let (origin, source) = (Origin::Default, String::new());
+        Self { field, value, origin, source, overrode: None, variable: None, secret: false }
     }
 
     /// A value that something other than a variable of the same meaning says.
@@ -113,7 +116,7 @@ impl<'a> Ledger<'a> {
     pub(crate) fn secret(&mut self, field: &'static str, name: &str, check: Check) -> Option<String> {
         let set = self.read(field, &[name], check, None).map(|_| name.to_owned());
         if let Some(row) = self.rows.last_mut() {
-            row.variable = None;
+            row.secret = true;
             row.value.clone_from(&set);
         }
         set
@@ -180,10 +183,11 @@ pub(crate) fn table(title: &str, rows: &[Row], environment: &BTreeMap<String, St
         let value = row.value.as_deref().map_or("-".to_owned(), printable);
         let origin = match row.origin {
             Origin::Default if !row.source.is_empty() => row.source.clone(),
-            Origin::Default if row.value.is_none() => {
-                row.variable.as_ref().map_or("-".to_owned(), |name| format!("unset: {name}"))
+            Origin::Default => {
+                let word = if row.value.is_none() { "unset" } else { "default" };
+                let unnamed = if row.value.is_none() { "-" } else { word };
+                row.variable.as_ref().map_or(unnamed.to_owned(), |name| format!("{word}: {name}"))
             }
-            Origin::Default => "default".to_owned(),
             Origin::Disk => format!("disk {}", printable(&row.source)),
             Origin::Variable | Origin::Option => row.source.clone(),
         };
@@ -212,8 +216,11 @@ fn printable(text: &str) -> String {
     text.chars().map(escaped).collect()
 }
 
-/// A row as a shell's export; none for what has no variable or no value.
+/// A row as a shell's export; none for secrets and for what has no variable or no value.
 pub(crate) fn export_of(row: &Row) -> Option<String> {
+    if row.secret {
+        return None;
+    }
     Some(export(row.variable.as_ref()?, row.value.as_ref()?))
 }
 
