@@ -7,6 +7,7 @@ mod kills;
 mod memory;
 mod old_kernel;
 mod output;
+mod surroundings;
 mod sweep;
 mod threads;
 mod unread;

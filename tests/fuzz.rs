@@ -7,7 +7,7 @@ mod answers;
 mod archives;
 mod crates;
 mod luck;
-mod tools;
+pub(crate) mod tools;
 mod weights;
 
 pub(crate) use luck::Luck;

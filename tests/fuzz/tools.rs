@@ -6,7 +6,7 @@ use crate::kit::{Keeping, Sandbox, root};
 use serde_json::{Value, json};
 
 /// One good record of each kind that anybody reads, on lines of their own.
-pub(super) fn stream() -> String {
+pub(crate) fn stream() -> String {
     let keeping = Keeping::new();
     let sandbox = &keeping.sandbox;
     let env = json!({"kind": "env", "engine": "llama-cpp", "workspace": sandbox.path("w"), "run_dir": sandbox.path("run"),

@@ -1,7 +1,17 @@
 //! An abort ends a tool with a code of the suite's table: the system gave no memory, or no way was left to go on safely.
 use crate::Code;
-use signal_hook::consts::SIGABRT;
+use signal_hook::consts::{SIGABRT, SIGXFSZ};
 use signal_hook::low_level;
+use std::sync::Arc;
+
+/// A file that would grow above the limit (ulimit -f) fails to be written, as on a full disk: the signal's default action would end
+/// the tool in the middle of its work. A handler, and not SIG_IGN: programs that we start inherit none.
+pub(crate) fn outlive_file_size_limit() {
+    let registered = signal_hook::flag::register(SIGXFSZ, Arc::default());
+    if let Err(error) = registered {
+        log::debug!("cannot handle SIGXFSZ: {error}");
+    }
+}
 
 /// From here on. Whoever aborts has said why by then, the standard library of memory too, which has no other way to fail.
 #[expect(unsafe_code, reason = "what a signal handler does must not allocate or lock")]

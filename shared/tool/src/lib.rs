@@ -106,6 +106,7 @@ fn begin<A: clap::Parser>() -> Result<(A, &'static str), ExitCode> {
     let command = A::command();
     let name: &'static str = command.get_name().to_owned().leak();
     abort::end_with_a_code(name);
+    abort::outlive_file_size_limit();
     let verbose = clap::Arg::new("verbose")
         .short('v')
         .long("verbose")
