@@ -1,4 +1,6 @@
 //! Joining parts: what is right is written, and what is not is named.
+mod parity;
+
 use crate::isplit::{HELD, noise};
 use crate::kit::{Sandbox, tools};
 use std::fs;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 /// Lines of a source file, and packages in Cargo.lock, above which somebody should think again.
 const FILE_CEILING: usize = 300;
-const LOCK_CEILING: usize = 190;
+const LOCK_CEILING: usize = 205;
 
 fn text(path: impl AsRef<Path>) -> String {
     let path = root().join(path);

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 /// Size of the block. Data that starts on such a boundary suits every file system.
 pub const DESCRIPTION_BYTES: usize = 4096;
-const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 1;
 /// What every part begins with, whatever its format.
 const MAGIC: &[u8] = b"{\"kind\":\"part\",\"format\":";
 
@@ -36,6 +36,11 @@ impl Whole {
     #[must_use]
     pub fn offset_of(&self, index: u64) -> u64 {
         index.saturating_sub(1).saturating_mul(self.split_bytes).min(self.size_bytes)
+    }
+
+    /// Whether it can be a file. None is larger; and all that is computed from its size stays a number.
+    pub(crate) fn is_possible(&self) -> bool {
+        self.size_bytes <= i64::MAX.unsigned_abs() && self.split_bytes > 0 && is_name(&self.name)
     }
 
     /// The name of a part's file.
@@ -105,35 +110,15 @@ impl Part {
     /// # Errors
     /// There is none that could be believed.
     pub fn read(reader: &mut impl Read) -> Result<Self, Unreadable> {
-        let mut block = Vec::with_capacity(DESCRIPTION_BYTES);
-        reader.take(DESCRIPTION_BYTES as u64).read_to_end(&mut block).map_err(Unreadable::Io)?;
-        if !block.starts_with(MAGIC) {
-            return Err(Unreadable::Foreign);
-        }
-        if block.len() < DESCRIPTION_BYTES {
-            let cause = format!("truncated within its description, after {} bytes", block.len());
-            return Err(Unreadable::Damaged(cause));
-        }
+        let line = read_line(reader, MAGIC)?;
         let damaged = || Unreadable::Damaged("its description is damaged".to_owned());
-        let line = block.split(|byte| *byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
-        let line =
-            line.filter(|line| block_of(line).is_some_and(|right| right == block)).ok_or_else(damaged)?;
-        let format = line[MAGIC.len()..].split(',').next().and_then(|number| number.parse().ok());
-        match format {
-            Some(FORMAT) => {}
-            Some(newer) => return Err(Unreadable::Newer(newer)),
-            None => return Err(damaged()),
-        }
-        let part: Self = serde_json::from_str(line).map_err(|_| damaged())?;
+        let part: Self = serde_json::from_str(&line).map_err(|_| damaged())?;
         if part.agrees_with_itself() { Ok(part) } else { Err(damaged()) }
     }
 
     fn agrees_with_itself(&self) -> bool {
         let whole = &self.whole;
-        // No file is larger; and all that is computed from it stays a number.
-        whole.size_bytes <= i64::MAX.unsigned_abs()
-            && whole.split_bytes > 0
-            && is_name(&whole.name)
+        whole.is_possible()
             && self.count == whole.count()
             && (1..=self.count).contains(&self.index)
             && (self.index < self.count || self.after_sha256 == whole.sha256)
@@ -141,7 +126,30 @@ impl Part {
     }
 }
 
-fn block_of(line: &str) -> Option<Vec<u8>> {
+/// The line of JSON in a block that begins with `magic`, which ends where the number of its format begins; the reader then
+/// stands behind the block.
+pub(crate) fn read_line(reader: &mut impl Read, magic: &[u8]) -> Result<String, Unreadable> {
+    let mut block = Vec::with_capacity(DESCRIPTION_BYTES);
+    reader.take(DESCRIPTION_BYTES as u64).read_to_end(&mut block).map_err(Unreadable::Io)?;
+    if !block.starts_with(magic) {
+        return Err(Unreadable::Foreign);
+    }
+    if block.len() < DESCRIPTION_BYTES {
+        let cause = format!("truncated within its description, after {} bytes", block.len());
+        return Err(Unreadable::Damaged(cause));
+    }
+    let damaged = || Unreadable::Damaged("its description is damaged".to_owned());
+    let line = block.split(|byte| *byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
+    let line = line.filter(|line| block_of(line).is_some_and(|right| right == block)).ok_or_else(damaged)?;
+    let format = line[magic.len()..].split(',').next().and_then(|number| number.parse().ok());
+    match format {
+        Some(FORMAT) => Ok(line.to_owned()),
+        Some(newer) => Err(Unreadable::Newer(newer)),
+        None => Err(damaged()),
+    }
+}
+
+pub(crate) fn block_of(line: &str) -> Option<Vec<u8>> {
     let mut hasher = Hasher::default();
     hasher.feed(line.as_bytes());
     let mut block = format!("{line}\n{}\n", hasher.so_far()).into_bytes();

@@ -5,7 +5,9 @@
 mod chunks;
 mod description;
 mod digester;
+mod parity;
 
 pub use chunks::{CHUNK_BYTES, Chunk, Chunks};
 pub use description::{DESCRIPTION_BYTES, Part, Unreadable, Whole, index_of_name, is_name};
 pub use digester::{Digester, Hasher};
+pub use parity::Parity;

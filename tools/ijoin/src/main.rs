@@ -3,6 +3,7 @@
 //! Reads the parts. Writes the whole, to standard output or a file, and no records: bad and missing parts are named on
 //! standard error.
 #![expect(clippy::disallowed_methods, reason = "acts as its caller, on the caller's own files")]
+mod mend;
 mod set;
 mod staging;
 mod stream;
@@ -10,6 +11,7 @@ mod walk;
 
 use crate::set::{Problem, Set};
 use crate::staging::{Begun, Staging};
+use crate::stream::Stdout;
 use crate::walk::Walk;
 use clap::Parser;
 use part::Digester;
@@ -34,6 +36,10 @@ struct Args {
     #[arg(long, value_name = "FILE")]
     into: Option<PathBuf>,
 
+    /// Folder with room for parts that are rebuilt from parity [default: that of FILE, else TMPDIR]
+    #[arg(long, value_name = "DIR")]
+    scratch: Option<PathBuf>,
+
     /// Which whole, where there are parts of several: its name, or how its sha256 begins
     #[arg(long, value_name = "NAME|SHA256")]
     whole: Option<String>,
@@ -43,43 +49,83 @@ fn main() -> std::process::ExitCode {
     tool::main_process(run)
 }
 
-fn run(Args { paths, check, into, whole }: Args) -> Result<u8, Failure> {
-    let to_stdout = !check && into.is_none();
-    if to_stdout && io::stdout().is_terminal() {
+fn run(Args { paths, check, into, whole, scratch }: Args) -> Result<u8, Failure> {
+    if !check && into.is_none() && io::stdout().is_terminal() {
         let hint = "write to a file with --into FILE, or to a pipe";
         return Err(Failure::new(Code::Usage, "standard output is a terminal", "not for data").hint(hint));
     }
-    let set = Set::gather(&paths, whole.as_deref())?;
+    let mut set = Set::gather(&paths, whole.as_deref())?;
     log::info!("parts of {} were found, which has {} of them", set.whole.name, set.whole.count());
     if let Some(file) = into {
-        return join_into(&set, &file);
+        let beside = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        return join_into(&mut set, &file, &scratch.unwrap_or_else(|| beside.to_owned()));
     }
-    if to_stdout && set.looks_complete() {
-        return join_to_stdout(&set);
+    if check {
+        return check_all(&set);
     }
-    let bar = tool::bytes_bar(&format!("checking {}", set.whole.name), set.whole.size_bytes);
-    let problems = Walk { set: &set, digester: start_digester()?, sink: None, bar }.run(0)?;
-    let verb = if check { "check" } else { "join" };
-    let code = conclude(&set, verb, &problems, AGAIN)?;
-    if to_stdout {
-        // What was missing has come in the meantime, and is right; nothing is written yet.
-        return join_to_stdout(&set);
-    }
-    tool::note("ijoin", &format!("{} is complete and right, sha256 {}", set.whole.name, set.whole.sha256));
-    Ok(code)
+    join_to_stdout(&mut set, &scratch.unwrap_or_else(std::env::temp_dir))
 }
 
-fn join_to_stdout(set: &Set) -> Result<u8, Failure> {
-    let problems = stream::to_stdout(set)?;
+/// What is bad or missing; nothing is written.
+fn find_problems(set: &Set) -> Result<Vec<Problem>, Failure> {
+    let bar = tool::bytes_bar(&format!("checking {}", set.whole.name), set.whole.size_bytes);
+    Walk { set, digester: start_digester()?, sink: None, bar }.run(0)
+}
+
+fn check_all(set: &Set) -> Result<u8, Failure> {
+    let problems = find_problems(set)?;
+    if !mend::can(set, &problems) {
+        return conclude(set, "check", &problems, AGAIN);
+    }
+    let (name, sha256) = (&set.whole.name, &set.whole.sha256);
+    if problems.is_empty() {
+        tool::note("ijoin", &format!("{name} is complete and right, sha256 {sha256}"));
+    }
+    for problem in &problems {
+        tool::note("ijoin", &problem.text);
+    }
+    Ok(0)
+}
+
+fn join_to_stdout(set: &mut Set, scratch: &Path) -> Result<u8, Failure> {
+    if !set.looks_complete() {
+        let problems = find_problems(set)?;
+        // Without a problem, what was missing has come in the meantime.
+        if !problems.is_empty() && !mend::rebuild(set, &problems, scratch)? {
+            return conclude(set, "join", &problems, AGAIN);
+        }
+    }
+    let mut stdout = Stdout::open(set)?;
+    let mut problems = stdout.write(set)?;
+    if !problems.is_empty() && stdout.next.is_some() && mend::rebuild(set, &problems, scratch)? {
+        problems = stdout.write(set)?;
+    }
     conclude(set, "join", &problems, "what was written so far is right, and is not all of it")
 }
 
-fn join_into(set: &Set, file: &Path) -> Result<u8, Failure> {
+fn join_into(set: &mut Set, file: &Path, scratch: &Path) -> Result<u8, Failure> {
+    let Some((problems, kept)) = join_once(set, file)? else { return Ok(0) };
+    if mend::rebuild(set, &problems, scratch)? {
+        return match join_once(set, file)? {
+            Some((problems, _)) => conclude(set, "join", &problems, AGAIN),
+            None => Ok(0),
+        };
+    }
+    let hint = match kept {
+        0 => AGAIN.to_owned(),
+        kept => format!("bring these, and run the same command: it goes on after part {kept}"),
+    };
+    conclude(set, "join", &problems, &hint)
+}
+
+/// Write the file as far as all parts are right; `None` is a file that is complete, else what is wrong, and how many parts
+/// are kept.
+fn join_once(set: &Set, file: &Path) -> Result<Option<(Vec<Problem>, u64)>, Failure> {
     let whole = &set.whole;
     let staging = match Staging::begin(file, whole)? {
         Begun::Done => {
             tool::note("ijoin", &format!("{} is {} already", file.display(), whole.name));
-            return Ok(0);
+            return Ok(None);
         }
         Begun::Staging(staging) => staging,
     };
@@ -91,13 +137,10 @@ fn join_into(set: &Set, file: &Path) -> Result<u8, Failure> {
     if problems.is_empty() {
         staging.finish()?;
         tool::note("ijoin", &format!("{} is {}, sha256 {}", file.display(), whole.name, whole.sha256));
-        return Ok(0);
+        return Ok(None);
     }
-    let hint = match staging.keep() {
-        0 => AGAIN.to_owned(),
-        kept => format!("bring these, and run the same command: it goes on after part {kept}"),
-    };
-    conclude(set, "join", &problems, &hint)
+    let kept = staging.keep();
+    Ok(Some((problems, kept)))
 }
 
 /// Every bad or missing part on a line of its own, then what came of it.

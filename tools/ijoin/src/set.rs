@@ -1,5 +1,5 @@
 //! Which parts there are: descriptions read, sorted by the whole that they belong to, and one whole chosen.
-use part::{DESCRIPTION_BYTES, Part, Unreadable, Whole};
+use part::{DESCRIPTION_BYTES, Parity, Part, Unreadable, Whole};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -11,6 +11,8 @@ use tool::{Code, Failure, io_text};
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) text: String,
+    /// The first part of which it tells, and how many.
+    pub(crate) first: u64,
     pub(crate) count: u64,
     pub(crate) code: Code,
 }
@@ -47,6 +49,10 @@ impl Bad {
 pub(crate) struct Set {
     pub(crate) whole: Whole,
     pub(crate) parts: BTreeMap<u64, Vec<Candidate>>,
+    /// Files that say they are parity parts of it.
+    pub(crate) parities: Vec<(PathBuf, Parity)>,
+    /// Files without a name that hold parts which were rebuilt: they last as long as this.
+    pub(crate) rebuilt: Vec<File>,
 }
 
 /// A file without a description to be believed.
@@ -62,11 +68,17 @@ impl Set {
     /// Look at all files and choose the whole.
     pub(crate) fn gather(paths: &[PathBuf], wanted: Option<&str>) -> Result<Self, Failure> {
         let (mut wholes, mut undescribed) = (BTreeMap::<Whole, Vec<Candidate>>::new(), Vec::new());
+        let mut parities = Vec::new();
         for (path, named) in files(paths)? {
             match read(&path) {
                 Ok(part) => {
                     let whole = part.whole.clone();
                     wholes.entry(whole).or_default().push(Candidate { path, part: Ok(part) });
+                }
+                Err(Unreadable::Foreign) if let Some(parity) = read_parity(&path) => {
+                    // All of its parts may be lost.
+                    wholes.entry(parity.whole.clone()).or_default();
+                    parities.push((path, parity));
                 }
                 Err(Unreadable::Newer(format)) => {
                     let what = format!("cannot read {}", path.display());
@@ -77,7 +89,8 @@ impl Set {
             }
         }
         let (whole, found) = choose(wholes, wanted, (paths, &undescribed))?;
-        let mut set = Self { whole, parts: BTreeMap::new() };
+        parities.retain(|(_, parity): &(PathBuf, Parity)| parity.whole == whole);
+        let mut set = Self { whole, parts: BTreeMap::new(), parities, rebuilt: Vec::new() };
         for candidate in found {
             let index = candidate.part.as_ref().map_or(0, |part| part.index);
             set.parts.entry(index).or_default().push(candidate);
@@ -127,13 +140,13 @@ impl Set {
                 self.whole.part_name(last)
             )
         };
-        Problem { text, count: last - first + 1, code: Code::No }
+        Problem { text, first, count: last - first + 1, code: Code::No }
     }
 
     pub(crate) fn bad(&self, index: u64, (path, bad): (&Path, Bad)) -> Problem {
         let text =
             format!("part {index} of {} is bad: {}: {}", self.whole.count(), path.display(), bad.cause);
-        Problem { text, count: 1, code: bad.code }
+        Problem { text, first: index, count: 1, code: bad.code }
     }
 }
 
@@ -205,6 +218,11 @@ fn files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, Failure> {
 
 fn read(path: &Path) -> Result<Part, Unreadable> {
     Part::read(&mut File::open(path).map_err(Unreadable::Io)?)
+}
+
+/// The description of a file that is a parity part.
+fn read_parity(path: &Path) -> Option<Parity> {
+    Parity::read(&mut File::open(path).ok()?).ok()
 }
 
 type Wholes = BTreeMap<Whole, Vec<Candidate>>;

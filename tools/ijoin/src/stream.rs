@@ -1,7 +1,7 @@
 //! To standard output: what was written cannot be taken back, so each part is read and checked before it is read again and
 //! written. The next part is checked while one is written.
 use crate::set::{Bad, Candidate, Problem, Set};
-use part::{CHUNK_BYTES, Chunks, Hasher};
+use part::{CHUNK_BYTES, Chunks, Digester, Hasher};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,40 +12,62 @@ use tool::{Code, Failure};
 /// A part, and its first good copy, or the first bad one and why.
 type Checked = (u64, Result<Candidate, (Candidate, Bad)>);
 
-/// Write the whole up to the first bad part; all that are bad.
-pub(crate) fn to_stdout(set: &Set) -> Result<Vec<Problem>, Failure> {
-    let mut out: File = match io::stdout().as_fd().try_clone_to_owned() {
-        Ok(descriptor) => descriptor.into(),
-        Err(error) => return Err(cannot_write(&error)),
-    };
-    let bar = tool::bytes_bar(&format!("joining {}", set.whole.name), set.whole.size_bytes);
-    let digester = crate::start_digester()?;
-    let mut chunks = Chunks::default();
-    let mut problems = Vec::new();
-    for (index, checked) in check_ahead(set.parts.clone())? {
-        let copied = match checked {
-            Ok(candidate) if problems.is_empty() => {
-                let mut copy = |chunk: &part::Chunk| {
-                    digester.feed(chunk);
-                    bar.inc(chunk.bytes().len() as u64);
-                    out.write_all(chunk.bytes()).map_err(|error| cannot_write(&error))
-                };
-                again(&candidate, &mut chunks, &mut copy)?
-                    .and_then(|after| {
-                        let same = digester.so_far() == after;
-                        if same { Ok(()) } else { Err(Bad::new("its data differ each time they are read")) }
-                    })
-                    .map_err(|bad| (candidate, bad))
-            }
-            Ok(_) => Ok(()),
-            Err(bad) => Err(bad),
+/// Standard output, and what was written to it.
+pub(crate) struct Stdout {
+    out: File,
+    digester: Digester,
+    bar: indicatif::ProgressBar,
+    /// The part that comes next; none where part of a part was written that turned out bad.
+    pub(crate) next: Option<u64>,
+}
+
+impl Stdout {
+    pub(crate) fn open(set: &Set) -> Result<Self, Failure> {
+        let out = match io::stdout().as_fd().try_clone_to_owned() {
+            Ok(descriptor) => descriptor.into(),
+            Err(error) => return Err(cannot_write(&error)),
         };
-        if let Err((candidate, bad)) = copied {
-            problems.push(set.bad(index, (&candidate.path, bad)));
-        }
+        let bar = tool::bytes_bar(&format!("joining {}", set.whole.name), set.whole.size_bytes);
+        Ok(Self { out, digester: crate::start_digester()?, bar, next: Some(1) })
     }
-    bar.finish_and_clear();
-    Ok(problems)
+
+    /// Write the whole from the next part up to the first that is bad or missing; all that are.
+    pub(crate) fn write(&mut self, set: &Set) -> Result<Vec<Problem>, Failure> {
+        let Some(first) = self.next else { return Ok(Vec::new()) };
+        let parts = set.parts.clone().split_off(&first);
+        let (mut problems, mut chunks) = (Vec::new(), Chunks::default());
+        for (index, checked) in check_ahead(parts)? {
+            match checked {
+                Ok(candidate) if problems.is_empty() => {
+                    if let Err(bad) = self.copy(&candidate, &mut chunks)? {
+                        self.next = None;
+                        problems.push(set.bad(index, (&candidate.path, bad)));
+                    } else {
+                        self.next = Some(index + 1);
+                    }
+                }
+                Ok(_) => {}
+                Err((candidate, bad)) => problems.push(set.bad(index, (&candidate.path, bad))),
+            }
+        }
+        self.bar.finish_and_clear();
+        Ok(problems)
+    }
+
+    /// A part that was found good, read again.
+    fn copy(&mut self, candidate: &Candidate, chunks: &mut Chunks) -> Result<Result<(), Bad>, Failure> {
+        let Self { out, digester, bar, .. } = self;
+        let mut copy = |chunk: &part::Chunk| {
+            digester.feed(chunk);
+            bar.inc(chunk.bytes().len() as u64);
+            out.write_all(chunk.bytes()).map_err(|error| cannot_write(&error))
+        };
+        let after = again(candidate, chunks, &mut copy)?;
+        Ok(after.and_then(|after| {
+            let same = digester.so_far() == after;
+            if same { Ok(()) } else { Err(Bad::new("its data differ each time they are read")) }
+        }))
+    }
 }
 
 /// Read a good part again; the digest that the whole then has.
@@ -103,7 +125,7 @@ fn check_all(parts: BTreeMap<u64, Vec<Candidate>>, send: &SyncSender<Checked>) {
     }
 }
 
-fn check(candidate: &Candidate, buffer: &mut [u8]) -> Result<(), Bad> {
+pub(crate) fn check(candidate: &Candidate, buffer: &mut [u8]) -> Result<(), Bad> {
     let (mut file, part) = candidate.open()?;
     let mut hasher = Hasher::default();
     let mut left = part.size_bytes;

@@ -4,6 +4,7 @@
 //! was made.
 #![expect(clippy::disallowed_methods, reason = "acts as its caller, on the caller's own files")]
 mod cut;
+mod parity;
 mod size;
 mod source;
 mod target;
@@ -29,6 +30,10 @@ struct Args {
     #[arg(short, long, value_name = "DIR")]
     directory: PathBuf,
 
+    /// Make N parity parts too: as many parts may then be lost or bad, whichever
+    #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u64).range(0..=255))]
+    parity: u64,
+
     /// Name of the whole [default: that of FILE]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -38,18 +43,20 @@ fn main() -> std::process::ExitCode {
     tool::main_process(run)
 }
 
-fn run(Args { file, size, directory, name }: Args) -> Result<u8, Failure> {
+fn run(Args { file, size, directory, parity, name }: Args) -> Result<u8, Failure> {
     let mut source = Source::open(file.as_deref(), name)?;
     let split_bytes = split_of(size);
     log::info!("cuts {} into parts with {split_bytes} bytes of it each", source.name);
     let target = Target::open(&directory, &source.name)?;
-    target.admit(source.size_bytes, split_bytes)?;
+    target.admit(source.size_bytes, split_bytes, parity)?;
     let folder = directory.display();
     log::info!("{folder} takes them; writes, hashes, and gives the names when all are there");
     let (whole, parts) = cut::cut(&mut source, &target, split_bytes)?;
-    target.publish(&whole, &parts)?;
+    let parities = if parity == 0 { Vec::new() } else { parity::write(&target, &whole, &parts, parity)? };
+    target.publish(&whole, &parts, &parities)?;
     let (name, sha256, made) = (&whole.name, &whole.sha256, parts.len());
     let parts = if made == 1 { "1 part".to_owned() } else { format!("{made} parts") };
+    let parts = if parity == 0 { parts } else { format!("{parts} and {parity} of parity") };
     tool::note(
         "isplit",
         &format!("{parts} of {name} in {}, sha256 of the whole {sha256}", directory.display()),

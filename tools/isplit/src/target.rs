@@ -1,5 +1,6 @@
 //! The folder that the parts go to. They are written into a folder inside it and renamed when all are complete.
-use part::{DESCRIPTION_BYTES, Part, Whole};
+use crate::parity;
+use part::{DESCRIPTION_BYTES, Parity, Part, Whole};
 use rustix::fs::{FlockOperation, OFlags, flock, statfs, statvfs};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs::File;
@@ -84,7 +85,12 @@ impl Target {
     }
 
     /// Refuse before anything is read what cannot end well.
-    pub(crate) fn admit(&self, size_bytes: Option<u64>, split_bytes: u64) -> Result<(), Failure> {
+    pub(crate) fn admit(
+        &self,
+        size_bytes: Option<u64>,
+        split_bytes: u64,
+        parity: u64,
+    ) -> Result<(), Failure> {
         let others = self.others(|there| {
             there.split_bytes != split_bytes || size_bytes.is_some_and(|size| size != there.size_bytes)
         })?;
@@ -94,8 +100,13 @@ impl Target {
         let there = statvfs(&self.dir).map_err(|error| {
             Failure::io(Code::Unmet, format!("cannot look at {}", self.dir.display()), &error.into())
         })?;
-        let whole = Whole { name: String::new(), size_bytes: size, sha256: String::new(), split_bytes };
-        let needed = size.saturating_add(whole.count().saturating_mul(DESCRIPTION_BYTES as u64));
+        let whole = Whole { name: self.name.clone(), size_bytes: size, sha256: String::new(), split_bytes };
+        let mut needed = size.saturating_add(whole.count().saturating_mul(DESCRIPTION_BYTES as u64));
+        if parity > 0 {
+            parity::admit(&whole, parity)?;
+            let each = Parity::data_offset(&whole).saturating_add(Parity::shard_bytes(&whole));
+            needed = needed.saturating_add(each.saturating_mul(parity));
+        }
         let free = there.f_bavail.saturating_mul(there.f_frsize);
         if needed > free {
             let what = format!("cannot write {} parts to {}", whole.count(), self.dir.display());
@@ -125,8 +136,33 @@ impl Target {
         File::create_new(self.draft(index)).map_err(|error| self.cannot_write(index, &error))
     }
 
+    /// A part that was written, to be read again.
+    pub(crate) fn reopen(&self, index: u64) -> Result<File, Failure> {
+        let opened = File::options().read(true).custom_flags(NO_LINK).open(self.draft(index));
+        opened.map_err(|error| self.cannot_read(index, &error))
+    }
+
+    pub(crate) fn cannot_read(&self, index: u64, error: &io::Error) -> Failure {
+        let what = format!("cannot read part {index} of {} again in {}", self.name, self.dir.display());
+        Failure::io(Code::Unmet, what, error)
+    }
+
+    /// A new parity part, not yet there for others.
+    pub(crate) fn create_parity(&self, index: u64) -> Result<File, Failure> {
+        let _changing = self.staging.change();
+        File::create_new(self.parity_draft(index)).map_err(|error| self.cannot_write_parity(index, &error))
+    }
+
+    pub(crate) fn cannot_write_parity(&self, index: u64, error: &io::Error) -> Failure {
+        self.cannot_write_file(&format!("parity part {index}"), error)
+    }
+
     pub(crate) fn cannot_write(&self, index: u64, error: &io::Error) -> Failure {
-        let what = format!("cannot write part {index} of {} to {}", self.name, self.dir.display());
+        self.cannot_write_file(&format!("part {index}"), error)
+    }
+
+    fn cannot_write_file(&self, which: &str, error: &io::Error) -> Failure {
+        let what = format!("cannot write {which} of {} to {}", self.name, self.dir.display());
         let failure = Failure::io(Code::Unmet, what, error);
         match error.kind() {
             io::ErrorKind::FileTooLarge => {
@@ -139,29 +175,24 @@ impl Target {
         }
     }
 
-    /// Describe every part and give it its name.
-    pub(crate) fn publish(&self, whole: &Whole, parts: &[Part]) -> Result<(), Failure> {
+    /// Describe every part and every parity part, and give it its name.
+    pub(crate) fn publish(&self, whole: &Whole, parts: &[Part], parities: &[Parity]) -> Result<(), Failure> {
         let others = self.others(|there| there != whole)?;
         self.refuse(others)?;
-        for part in parts {
-            let block = part.block().ok_or_else(|| {
-                Failure::new(
-                    Code::Usage,
-                    format!("cannot name the parts {}", self.name),
-                    "File name too long",
-                )
-            })?;
-            // Never through a link that somebody has put in its place.
-            let file = File::options().write(true).custom_flags(NO_LINK).open(self.draft(part.index));
-            let written = file.and_then(|file| file.write_all_at(&block, 0).and_then(|()| file.sync_all()));
-            written.map_err(|error| self.cannot_write(part.index, &error))?;
+        let of_part = |part: &Part| (self.draft(part.index), whole.part_name(part.index), part.block());
+        let of_parity =
+            |parity: &Parity| (self.parity_draft(parity.index), parity.file_name(), parity.block());
+        let files: Vec<(PathBuf, String, Option<Vec<u8>>)> =
+            parts.iter().map(of_part).chain(parities.iter().map(of_parity)).collect();
+        for (draft, name, block) in &files {
+            self.describe(draft, name, block.as_deref())?;
         }
         let _changing = self.staging.change();
         let mut new = Vec::new();
-        for part in parts {
-            let path = self.dir.join(whole.part_name(part.index));
+        for (draft, name, _) in &files {
+            let path = self.dir.join(name);
             let was_there = path.symlink_metadata().is_ok();
-            if let Err(error) = std::fs::rename(self.draft(part.index), &path) {
+            if let Err(error) = std::fs::rename(draft, &path) {
                 // A part that was there before is the same part, and stays.
                 new.iter().for_each(|path: &PathBuf| drop(std::fs::remove_file(path)));
                 return Err(Failure::io(Code::Unmet, format!("cannot write {}", path.display()), &error));
@@ -171,6 +202,21 @@ impl Target {
         // Not every file system syncs folders.
         drop(File::open(&self.dir).and_then(|dir| dir.sync_all()));
         Ok(())
+    }
+
+    /// Write the block that begins a file.
+    fn describe(&self, draft: &Path, name: &str, block: Option<&[u8]>) -> Result<(), Failure> {
+        let block = block.ok_or_else(|| {
+            Failure::new(Code::Usage, format!("cannot name the parts {}", self.name), "File name too long")
+        })?;
+        // Never through a link that somebody has put in its place.
+        let file = File::options().write(true).custom_flags(NO_LINK).open(draft);
+        let written = file.and_then(|file| file.write_all_at(block, 0).and_then(|()| file.sync_all()));
+        written.map_err(|error| self.cannot_write_file(name, &error))
+    }
+
+    fn parity_draft(&self, index: u64) -> PathBuf {
+        self.staging.path.join(format!("parity-{index}"))
     }
 
     fn draft(&self, index: u64) -> PathBuf {
@@ -185,11 +231,16 @@ impl Target {
         for entry in std::fs::read_dir(&self.dir).map_err(cannot)? {
             let path = entry.map_err(cannot)?.path();
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if part::index_of_name(&name, &self.name).is_some() {
-                let there = File::open(&path).ok().and_then(|mut file| Part::read(&mut file).ok());
-                if there.is_none_or(|there| differs(&there.whole)) {
-                    return Ok(Some(path));
-                }
+            let open = || File::open(&path).ok();
+            let there = if part::index_of_name(&name, &self.name).is_some() {
+                open().and_then(|mut file| Part::read(&mut file).ok()).map(|part| part.whole)
+            } else if name.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with(".parity-")) {
+                open().and_then(|mut file| Parity::read(&mut file).ok()).map(|parity| parity.whole)
+            } else {
+                continue;
+            };
+            if there.is_none_or(|there| differs(&there)) {
+                return Ok(Some(path));
             }
         }
         Ok(None)
