@@ -18,7 +18,7 @@ fn every_variable_is_in_the_overview_and_no_other() {
     let page = text("man/infer-dev.7");
     let known: BTreeSet<String> = tool::vars::all().collect();
     let documented: BTreeSet<String> = items(&page, "Ev ").into_iter().map(str::to_owned).collect();
-    assert_eq!(documented, known, "man/infer-dev.7 (left), shared/tool/src/vars.rs (right)");
+    assert_eq!(documented, known, "man/infer-dev.7 (left), shared/variables/src/lib.rs (right)");
 }
 
 /// The fields of a kind's struct that the page lists: all but those that it describes once for all kinds.

@@ -199,7 +199,7 @@ const BY_PATH: [(&str, usize); 19] = [
     ("shared/privsep/src/lib.rs", 1),
     ("shared/state/src/lock.rs", 1),
     ("shared/store/src/lib.rs", 1),
-    ("shared/tool/src/thread.rs", 1),
+    ("shared/threads/src/lib.rs", 1),
     ("shared/tree/src/lib.rs", 1),
     ("tools/icache/src/main.rs", 6),
     ("tools/ienv/src/cache.rs", 1),

@@ -1,10 +1,10 @@
 //! What crosses the gap: which file a locked package is, where it is put on the way, and what the other side has already.
+use failure::{Code, Failure};
 use lock::{Origin, Package, shown};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
-use tool::{Code, Failure};
 
 /// Each file has some 300 bytes of it.
 const LIST_BYTES: usize = 256 << 20;

@@ -1,11 +1,11 @@
 //! `<bundle>.json`, beside the bundle: what was packed, so that whoever carries it can tell that it arrived.
 use crate::{MARK, MARKED, Member, Problem};
+use failure::{Code, Failure};
 use owner::Dir;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use tool::{Code, Failure};
 
 /// The manifest. Newer optional fields are ignored; another format is refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

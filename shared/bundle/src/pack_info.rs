@@ -1,8 +1,8 @@
 //! `pixi-pack.json`: what pixi-pack says of the bundle that it made.
 use crate::{MARK, MARKED};
+use failure::{Code, Failure};
 use lock::host_platform;
 use serde::Deserialize;
-use tool::{Code, Failure};
 
 /// The one format that pixi-unpack takes.
 const VERSION: &str = "1";

@@ -1,6 +1,6 @@
 //! Another tool of the suite.
+use failure::{Code, Failure};
 use std::path::PathBuf;
-use tool::{Code, Failure};
 
 /// The tool of this name: beside our own executable, else in PATH.
 ///

@@ -1,7 +1,7 @@
 //! What to do about a program that the system does not start.
+use failure::{Code, Failure};
 use std::io;
 use std::path::Path;
-use tool::{Code, Failure};
 
 /// The failure to start `program`, with what to do about it where the system's refusal tells. Where the
 /// system has no process to give the code is 75, whatever `code` says.
@@ -9,7 +9,7 @@ use tool::{Code, Failure};
 pub fn not_run(code: Code, program: &Path, error: &io::Error) -> Failure {
     let what = format!("cannot run {}", program.display());
     if error.kind() == io::ErrorKind::WouldBlock {
-        return tool::thread::unavailable(what, error);
+        return threads::unavailable(what, error);
     }
     let failure = Failure::io(code, what, error);
     Failure { hint: not_run_hint(program, error), ..failure }

@@ -1,11 +1,11 @@
 //! A user of this machine, with everything that running as one takes.
+use failure::{Code, Failure};
 use nix::unistd::{self, Uid};
 use owner::Owner;
 use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
-use tool::{Code, Failure};
 
 /// So many that were found are remembered, by what they were asked for.
 const MOST_MET: usize = 8;
@@ -139,7 +139,7 @@ impl User {
 #[cfg(test)]
 mod tests {
     use super::User;
-    use tool::Code;
+    use failure::Code;
 
     #[test]
     fn who_we_are_is_nobody_else_and_who_is_not_is_told_where_to_name_another() {

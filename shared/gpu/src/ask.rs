@@ -40,7 +40,7 @@ fn ask_within(arguments: &[&str], patience: Duration) -> Option<String> {
         log::info!("nvidia-smi {query} said nothing within {} s", patience.as_secs());
         drop(child.kill());
         // Not waited for here: a process that hangs in the driver does not even die.
-        drop(tool::thread::start("reap", move || drop(child.wait())));
+        drop(threads::start("reap", move || drop(child.wait())));
         return None;
     };
     if !ended.success() {

@@ -49,7 +49,7 @@ impl Meter {
             last.asked = Some(now);
             let meter = Arc::clone(self);
             // Without a thread the last answer stands until there is one.
-            drop(tool::thread::start("meter", move || drop(meter.since(Instant::now()))));
+            drop(threads::start("meter", move || drop(meter.since(Instant::now()))));
         }
         last.reading.clone()
     }

@@ -1,11 +1,11 @@
 //! The lock that pixi holds on a cache as long as it installs from it, flock(2) on `pkgs/.cache.lock`. pixi waits for it
 //! without a word and without an end; so it is waited for before pixi begins.
+use failure::{Code, Failure};
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, fstat, major, minor, openat};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tool::{Code, Failure};
 
 /// How often it is asked for. flock(2) has no time limit of its own.
 const INTERVAL: Duration = Duration::from_millis(50);

@@ -2,13 +2,13 @@
 use crate::outputs::Outputs;
 use crate::why::{Kind, Why};
 use child::Start;
+use failure::{Code, Failure};
 use rustix::process::Signal;
 use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
-use tool::{Code, Failure};
 
 /// How iseal says what to do about a program that it cannot run.
 const SEAL_HINT: &str = "iseal: hint: ";

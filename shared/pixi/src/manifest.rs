@@ -1,7 +1,7 @@
 //! Which file of a workspace is pixi's manifest.
+use failure::{Code, Failure};
 use std::io;
 use std::path::Path;
-use tool::{Code, Failure};
 
 /// What pixi looks for first.
 const PIXI: &str = "pixi.toml";
@@ -20,7 +20,7 @@ pub fn manifest_of(dir: &Path) -> &'static str {
 /// A template cannot be taken.
 pub(crate) fn unusable(dir: &Path, path: &Path, error: &io::Error) -> Failure {
     let what = format!("cannot take the template {}", dir.display());
-    let cause = format!("{}: {}", path.display(), tool::io_text(error));
+    let cause = format!("{}: {}", path.display(), failure::io_text(error));
     let failure = Failure::new(Code::Unmet, what, cause);
     match error.kind() {
         io::ErrorKind::NotFound => failure.hint(

@@ -1,12 +1,12 @@
 //! What a program says while it runs: its last lines, shown as they come, or its answer.
 use crate::redact::Credentials;
+use failure::{Code, Failure};
 use nix::sys::wait::{Id, WaitPidFlag, waitid, waitpid};
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, PipeReader, Read};
 use std::process::{Child, Command};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
-use tool::{Code, Failure};
 
 /// How many of the last lines are kept, and how much of each.
 pub(crate) const TAIL: usize = 40;
@@ -52,10 +52,10 @@ impl Outputs {
         let (say, heard) = channel();
         if let Some(stdout) = self.answer {
             let say = say.clone();
-            tool::thread::start("answer", move || answer(stdout, &say))?;
+            threads::start("answer", move || answer(stdout, &say))?;
         }
         let credentials = Credentials::of(std::env::vars_os());
-        tool::thread::start("lines", move || lines(self.lines, &credentials, &say))?;
+        threads::start("lines", move || lines(self.lines, &credentials, &say))?;
         let line = tool::instance_line(label);
         let listened = listen(child, &heard, adopts, |text| {
             log::info!("{text}");

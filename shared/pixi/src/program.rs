@@ -1,10 +1,10 @@
 //! Which pixi there is.
 use crate::{Job, Network, surround};
+use failure::{Code, Failure};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use tool::{Code, Failure};
 
 /// A version of pixi, of which only the numbers count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! What an older pixi cannot do, or cannot promise.
 use crate::{Network, Pixi, Version};
-use tool::{Code, Failure};
+use failure::{Code, Failure};
 
 /// The first pixi that reads lock files of version 7, and that has a variable for where its wheels are.
 const LOCK_7: Version = Version(0, 68, 0);

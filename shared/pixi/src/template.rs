@@ -1,10 +1,10 @@
 //! What is taken of a template: the manifest, the lock file and the scripts, read once.
 use crate::manifest::{manifest_of, unusable};
+use failure::Failure;
 use sha2::{Digest, Sha256};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
-use tool::Failure;
 
 /// The file without which a folder is no template, beside the manifest.
 const LOCK: &str = "pixi.lock";
@@ -217,8 +217,8 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use failure::Code;
     use std::fs;
-    use tool::Code;
 
     /// A folder of the test's own, with these files.
     fn folder(test: &str, files: &[(&str, &str)]) -> PathBuf {

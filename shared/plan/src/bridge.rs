@@ -2,11 +2,11 @@
 use crate::control::Settings;
 use crate::instance::{Draft, hash};
 use crate::{Options, environment, litellm};
+use failure::{Code, Failure};
 use record::{Bridge, Control, Engine, Plan, Rung};
 use state::{Directory, Secrets};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use tool::{Code, Failure};
 
 /// The name of its only instance.
 const NAME: &str = "bridge";

@@ -60,7 +60,7 @@ impl Runs<'_> {
     pub(crate) fn cache(&self) -> Cache {
         let engine = self.env.engine;
         // A user that is not there is named by another check.
-        let user = User::other(self.env.user.as_deref(), &tool::vars::user(engine)).ok().flatten();
+        let user = User::other(self.env.user.as_deref(), &variables::user(engine)).ok().flatten();
         let mut env = self.who(user.as_ref());
         let home = self.home(user.as_ref());
         let homeless = home.as_deref().is_none_or(|home| may_write(home, user.as_ref()).is_err());
@@ -97,7 +97,7 @@ impl Runs<'_> {
                 dir.display(),
                 mount.display()
             );
-            (what, format!("mount it with exec, or set {} to another folder", tool::vars::ENGINE_CACHE_DIR))
+            (what, format!("mount it with exec, or set {} to another folder", variables::ENGINE_CACHE_DIR))
         });
         Cache { dir: Some(dir), env, warning }
     }
@@ -169,7 +169,10 @@ fn may_write(folder: &Path, user: Option<&User>) -> io::Result<()> {
 }
 
 fn unusable(dir: &Path, why: &io::Error) -> (String, String) {
-    let what =
-        format!("nothing that the engine compiles can be kept in {}: {}", dir.display(), tool::io_text(why));
-    (what, format!("set {} to a folder that can be made and written", tool::vars::ENGINE_CACHE_DIR))
+    let what = format!(
+        "nothing that the engine compiles can be kept in {}: {}",
+        dir.display(),
+        failure::io_text(why)
+    );
+    (what, format!("set {} to a folder that can be made and written", variables::ENGINE_CACHE_DIR))
 }

@@ -5,10 +5,10 @@ use crate::extra::{self, Word};
 use crate::port;
 use crate::problems::Problems;
 use crate::value::{Entry, Merge, Place, Table, Value};
+use failure::Failure;
 use record::Engine;
 use std::collections::HashSet;
 use std::path::PathBuf;
-use tool::Failure;
 
 /// A file that is in order.
 #[derive(Debug)]

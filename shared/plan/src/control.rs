@@ -4,7 +4,7 @@ use crate::rules;
 use crate::value::{Place, Table};
 use record::{Control, Engine, Liveness, Restart, Rung};
 use std::path::PathBuf;
-use tool::nearest;
+use text::nearest;
 
 /// All keys of `control`.
 pub(crate) const KEYS: [&str; 25] = [

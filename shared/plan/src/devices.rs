@@ -1,8 +1,8 @@
 //! GPUs for an engine that is given them by number only.
 use engine::Traits;
+use failure::{Code, Failure};
 use gpu::VISIBLE;
 use std::collections::BTreeMap;
-use tool::{Code, Failure};
 
 /// Write the GPUs that a server sees by their numbers, where they are named by UUIDs: those of its own environment, else the
 /// caller's.

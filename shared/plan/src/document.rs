@@ -1,10 +1,10 @@
 //! A TOML file with its overrides merged in.
 use crate::value::{Entry, Merge, Node, Place, Table, Value};
+use failure::{Code, Failure};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use tool::{Code, Failure};
 
 /// A file above this is none that anybody wrote.
 const CEILING: usize = 4 << 20;

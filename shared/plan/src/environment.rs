@@ -23,7 +23,7 @@ pub(crate) fn dropped(caller: &BTreeMap<String, String>, set: &[&str]) -> Vec<St
 
 fn is_dropped(name: &str) -> bool {
     name.starts_with("LLAMA_ARG_")
-        || name.starts_with(tool::vars::PREFIX)
+        || name.starts_with(variables::PREFIX)
         || DROPPED.contains(&name)
         || name == BYTECODE
         || PROXIES.contains(&name.to_ascii_lowercase().as_str())
@@ -32,7 +32,7 @@ fn is_dropped(name: &str) -> bool {
 /// Those of them whose loss an operator may notice: our own are meant for us, and no server is worse off without the one
 /// that is for builds.
 pub(crate) fn worth_a_word(dropped: &[String]) -> impl Iterator<Item = &String> {
-    dropped.iter().filter(|name| !name.starts_with(tool::vars::PREFIX) && *name != BYTECODE)
+    dropped.iter().filter(|name| !name.starts_with(variables::PREFIX) && *name != BYTECODE)
 }
 
 /// What is set: what the program needs, what keeps it offline, the GPUs, and the TOML's own last.

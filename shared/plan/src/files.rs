@@ -30,7 +30,7 @@ fn refusal(argument: &Argument, path: &Path, error: &io::Error) -> Refusal {
         io::ErrorKind::NotADirectory => "name a folder",
         _ => "correct it, or mount it there",
     };
-    let said = tool::io_text(error);
+    let said = failure::io_text(error);
     let cause = format!("{}: {}: {said}", argument.name, path.display());
     Refusal { place: argument.place, cause, hint: Some(hint.to_owned()) }
 }

@@ -1,8 +1,9 @@
 //! The `env` and `installed` records of a stream, and planning from them.
 use crate::rules::STALE;
 use crate::{Input, Item, Options, plan_all, vocabulary_of};
+use failure::{Code, Failure};
 use record::{Bridge, Engine, Plan, Record, Step};
-use tool::{Code, Failure, Io, vars};
+use tool::Io;
 use vocabulary::Vocabulary;
 
 /// The `env` and `installed` records of a stream, gathered until its end, and whose user each `plan` in it names.
@@ -152,7 +153,8 @@ impl Planned {
             Some(user) => format!("its plan names {planned}, the 'env' record of {engine} {}", of(user)),
             None => format!("its plan names {planned}, and the stream has no 'env' record of {engine}"),
         };
-        let hint = format!("plan it again: ienv {engine} | iplan; {} names the user", vars::user(engine));
+        let hint =
+            format!("plan it again: ienv {engine} | iplan; {} names the user", variables::user(engine));
         Failure::new(Code::Input, format!("cannot start {engine} {}", self.instance), cause).hint(hint)
     }
 }

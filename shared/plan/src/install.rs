@@ -1,9 +1,9 @@
 //! What is installed where, for places that no record described.
+use failure::{Code, Failure};
 use owner::Dir;
 use record::{Activation, Engine, Installed};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
-use tool::{Code, Failure};
 
 const MARKER: &str = ".installed-from.json";
 /// A bundle's members have some 200 bytes each in it.

@@ -10,12 +10,12 @@ use crate::rules;
 use crate::secret::{self, Secret, Way};
 use crate::{Input, Options, devices, environment, found::Found};
 use engine::Traits;
+use failure::{Code, Failure};
 use record::{Control, Engine, Plan, Rung, Warning};
 use sha2::{Digest, Sha256};
 use state::Directory;
 use std::collections::BTreeMap;
 use std::path::Path;
-use tool::{Code, Failure};
 use vocabulary::Vocabulary;
 
 /// A plan, and what the checks across all instances need beside it.

@@ -54,12 +54,12 @@ pub use secret::{is_name, leaves};
 pub use secrets::secrets;
 
 use document::Document;
+use failure::{Code, Failure};
 use instance::{Draft, Shared};
 use program::Caller;
 use record::{Bridge, Engine, Env, Installed, Plan, Warning};
 use slot::{Slot, skipped, unknown_key};
 use std::collections::BTreeMap;
-use tool::{Code, Failure};
 use vocabulary::Vocabulary;
 
 /// One engine to plan for.
@@ -274,7 +274,7 @@ fn draft_engine(input: &Input, options: &Options) -> Result<Vec<Slot>, Vec<Failu
 
 fn read(input: &Input, options: &Options) -> Result<Document, Failure> {
     let env = &input.env;
-    let variable = tool::vars::of(env.engine, "CONFIG");
+    let variable = variables::of(env.engine, "CONFIG");
     let Some(config) = &env.config else {
         let what = format!("cannot plan {}", env.engine);
         // Who asked for this engine's steps does not want it left out.

@@ -4,12 +4,12 @@ use crate::instance::Draft;
 use crate::secret::CONFIG_FILE;
 use crate::secrets::{first_key, read_text};
 use crate::{Options, bridge};
+use failure::{Code, Failure};
 use record::{Bridge, Plan};
 use state::Secrets;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
-use tool::{Code, Failure};
 
 /// The instance's name.
 pub(crate) const NAME: &str = "litellm";

@@ -2,8 +2,8 @@
 use crate::instance::Draft;
 use crate::rules;
 use engine::Weights;
+use failure::{Code, Failure};
 use std::path::Path;
-use tool::{Code, Failure};
 
 /// An absolute path has to be there, and be what the engine loads: a file or a folder.
 pub(crate) fn check(draft: &mut Draft) {

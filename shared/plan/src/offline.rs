@@ -7,9 +7,9 @@ use crate::instance::Draft;
 use crate::rules;
 use child::User;
 use facts::Facts;
+use failure::{Code, Failure};
 use record::Engine;
 use std::collections::BTreeMap;
-use tool::{Code, Failure, vars};
 
 /// One rule.
 struct Rule {
@@ -144,7 +144,7 @@ pub(crate) fn check(drafts: &mut [&mut Draft], caller: &BTreeMap<String, String>
 fn check_one(draft: &mut Draft, caller: &BTreeMap<String, String>) {
     let plan = draft.plan.clone();
     // That there is no such user is said elsewhere.
-    let Ok(user) = User::other(plan.user.as_deref(), &vars::user(plan.engine)) else { return };
+    let Ok(user) = User::other(plan.user.as_deref(), &variables::user(plan.engine)) else { return };
     let gpus = draft.gpus_needed;
     let look = || {
         let facts = Facts::of(&plan, gpus, caller);

@@ -1,8 +1,8 @@
 //! What planning depends on beside the records.
+use failure::{Code, Failure};
 use record::Engine;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use tool::{Code, Failure, vars};
 
 /// What planning depends on beside the records.
 #[derive(Clone, Debug, Default)]
@@ -25,20 +25,20 @@ impl Options {
             Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         };
         let environment: BTreeMap<String, String> = std::env::vars_os().filter_map(text).collect();
-        let lenient = lenient || boolean(vars::LENIENT_CONFIG, &environment)?;
+        let lenient = lenient || boolean(variables::LENIENT_CONFIG, &environment)?;
         Ok(Self { lenient, replace: false, environment })
     }
 
     /// The variable with an engine's overrides, and its value, where it is set.
     pub(crate) fn overrides(&self, engine: Engine) -> Option<(&str, &str)> {
-        let (name, value) = self.environment.get_key_value(&vars::of(engine, "OVERRIDES"))?;
+        let (name, value) = self.environment.get_key_value(&variables::of(engine, "OVERRIDES"))?;
         (!value.is_empty()).then_some((name, value))
     }
 }
 
 fn boolean(name: &str, environment: &BTreeMap<String, String>) -> Result<bool, Failure> {
     let value = environment.get(name).map_or("", String::as_str);
-    vars::boolean(value).ok_or_else(|| {
+    variables::boolean(value).ok_or_else(|| {
         let (what, cause) = (format!("cannot use {name}"), format!("'{value}' is not a boolean"));
         let hint = "set it to 1, true, yes or on, or to 0, false, no or off";
         Failure::new(Code::Unmet, what, cause).hint(hint)

@@ -1,11 +1,11 @@
 //! Whether a port can be had, and who has it.
 use crate::problems::unquoted;
 use crate::value::Value;
+use failure::{Code, Failure};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use std::fs;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use tool::{Code, Failure};
 
 /// What to do with several addresses.
 const ONE_ADDRESS: &str = "give one address, which is asked whether the server is ready; \"0.0.0.0\" listens on all of this machine";

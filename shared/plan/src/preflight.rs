@@ -5,13 +5,13 @@ use crate::leftover::Leftover;
 use crate::port::Refused;
 use crate::{changes, model, port, recheck, rules};
 use child::{User, permitted};
+use failure::{Code, Failure};
 use gpu::{Chosen, Device};
 use record::{Plan, Warning};
 use rustix::fs::Access;
 use state::Directory;
 use std::io;
 use std::path::Path;
-use tool::{Code, Failure, vars};
 
 /// Check all drafts, each by itself and against the ones before it.
 pub(crate) fn check(drafts: &mut [&mut Draft], leftovers: &[&Leftover]) {
@@ -169,10 +169,10 @@ fn check_log(plan: &Plan) -> Result<(), Failure> {
     let cannot = |error: &io::Error| {
         Failure::io(Code::Unmet, format!("cannot write log file {}", plan.log_file.display()), error)
     };
-    let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
+    let user = User::other(plan.user.as_deref(), &variables::user(plan.engine))?;
     let folder = plan.log_file.parent().unwrap_or(Path::new("/"));
     let file = plan.log_file.as_path();
-    let elsewhere = format!("set log_dir or {} to a folder that can be made and written", vars::LOG_DIR);
+    let elsewhere = format!("set log_dir or {} to a folder that can be made and written", variables::LOG_DIR);
     if owner::is_dir(file) {
         let hint = "it is a folder: name a file in it, or set log_dir to it";
         return Err(cannot(&rustix::io::Errno::ISDIR.into()).hint(hint));

@@ -3,8 +3,8 @@ use crate::arguments::{Argument, Refusal};
 use crate::files::usable;
 use child::User;
 use engine::Names;
+use failure::io_text;
 use std::path::Path;
-use tool::io_text;
 
 /// The file's `[*]` and `[default]` hold for all models, and name none.
 const FOR_ALL: [&str; 2] = ["*", "default"];

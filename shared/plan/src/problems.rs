@@ -1,10 +1,11 @@
 //! Reading typed values out of tables, and collecting all that is wrong instead of the first thing.
 use crate::document::Document;
 use crate::value::{Node, Place, Table, Value};
+use failure::Failure;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use tool::{Failure, nearest};
+use text::nearest;
 
 /// What was found wrong so far.
 pub(crate) struct Problems<'a> {
@@ -195,8 +196,8 @@ fn meant(value: &Value, expected: &str) -> Option<String> {
             words.filter(|words| !words.is_empty()).map(|words| format!("\"{}\"", words.join(",")))
         }
         (Value::Number(number), "a string") => Some(format!("\"{number}\"")),
-        (Value::Text(text), "true or false") => tool::vars::boolean(text).map(|flag| flag.to_string()),
-        (Value::Number(number), "true or false") => tool::vars::boolean(number).map(|flag| flag.to_string()),
+        (Value::Text(text), "true or false") => variables::boolean(text).map(|flag| flag.to_string()),
+        (Value::Number(number), "true or false") => variables::boolean(number).map(|flag| flag.to_string()),
         (Value::Text(text), "a list of strings") => Some(format!("[\"{text}\"]")),
         _ => None,
     }

@@ -2,10 +2,10 @@
 use crate::Input;
 use crate::config::Master;
 use crate::install::Install;
+use failure::{Code, Failure};
 use record::{Engine, Env, Road};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tool::{Code, Failure, vars};
 
 /// A program, what stands before the engine's arguments, and what it needs in its environment.
 #[derive(Clone, Debug)]
@@ -80,7 +80,7 @@ fn find_python(input: &Input, master: &Master) -> Result<Install, Failure> {
     };
     let named = match (&master.python_path, &env.python) {
         (Some(python), _) => Some((python, "master.python_path".to_owned())),
-        (None, Some(python)) => Some((python, vars::of(env.engine, "PYTHON"))),
+        (None, Some(python)) => Some((python, variables::of(env.engine, "PYTHON"))),
         (None, None) => None,
     };
     if let Some((python, what)) = named {
@@ -155,7 +155,7 @@ fn not_installed(env: &Env) -> Failure {
 /// How to install it: what says from where, where nothing does, and the command.
 fn install_hint(env: &Env) -> String {
     let engine = env.engine;
-    let name = |suffix| vars::of(engine, suffix);
+    let name = |suffix| variables::of(engine, suffix);
     let unset = match env.road {
         _ if engine == Engine::LlamaCpp => {
             env.archive.is_none().then(|| format!("{} to its archive", name("PKG_PATH")))

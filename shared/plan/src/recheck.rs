@@ -4,9 +4,9 @@ use crate::extra::parse_tokens;
 use crate::instance::{Draft, gpus_needed};
 use crate::leaving::Leaving;
 use crate::{Options, preflight};
+use failure::{Code, Failure};
 use record::Plan;
 use state::Directory;
-use tool::{Code, Failure};
 
 /// Check a plan whose instance still runs from another one, as if it were to start now: its program and install, port,
 /// model, log and GPUs. A port that instances of the state directories `leaving` hold counts as free. What is wrong comes

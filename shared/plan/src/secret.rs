@@ -3,10 +3,10 @@ use crate::arguments::{Argument, Arguments};
 use crate::document::hex;
 use crate::login::logins;
 use engine::{Lists, Traits};
+use failure::{Code, Failure};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use tool::{Code, Failure};
 
 /// The file below the state directory that carries secrets for which an engine has no variable.
 pub(crate) const CONFIG_FILE: &str = "config.yaml";

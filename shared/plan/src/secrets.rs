@@ -7,10 +7,10 @@ use crate::instance::{Separated, separate};
 use crate::login::logins;
 use crate::secret::{CONFIG_FILE, Way, config_text, leaves};
 use crate::spoken;
+use failure::{Code, Failure};
 use record::{Engine, Plan};
 use state::Secrets;
 use std::path::Path;
-use tool::{Code, Failure};
 
 /// The values of the secrets that a plan names: reads the configuration and the overrides again.
 ///

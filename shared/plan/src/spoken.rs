@@ -52,7 +52,7 @@ pub(crate) fn of(install: &Install, config: &Config, input: &Input) -> Result<Vo
 
 /// A user's engine is asked as that user; who cannot become him does not ask.
 fn as_whom(input: &Input) -> Result<Option<User>, String> {
-    let variable = tool::vars::of(input.env.engine, "USER");
+    let variable = variables::of(input.env.engine, "USER");
     User::other(input.env.user.as_deref(), &variable).map_err(|failure| failure.cause)
 }
 

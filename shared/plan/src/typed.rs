@@ -64,7 +64,7 @@ fn means_a_choice(flag: &Flag, parser: Parser, text: &str) -> bool {
 }
 
 fn no_choice(flag: &Flag, text: &str) -> Wrong {
-    let near = tool::nearest(text, &flag.choices);
+    let near = text::nearest(text, &flag.choices);
     let number = if flag.takes_numbers_too() { "a whole number, or " } else { "" };
     let set = format!("{number}one of {}; a newer engine may know it", flag.choices.join(", "));
     let hint = match near {

@@ -3,11 +3,11 @@
 //! Another process of that user may write into the pipe what it likes. So of all records only the few that this tool writes
 //! for this engine cross; what a later tool of root's acts on is checked, and text is cut and cleaned.
 use crate::text::{TEXT_BYTES, clean, is_deceptive};
+use failure::{Code, Failure};
 use record::{Activation, Engine, Failed, Installed, Record, Skipped, Source, Warmed, Warning};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-use tool::{Code, Failure};
 
 const WARNINGS: usize = 64;
 const CHECKS: usize = 64;

@@ -81,7 +81,7 @@ fn unmake(made: &[Made]) {
     for Made { parent, name, rights, user } in made {
         let removed = rights.act(user, || Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?));
         if let Err(error) = removed {
-            log::debug!("{}: {}", name.display(), tool::io_text(&error));
+            log::debug!("{}: {}", name.display(), failure::io_text(&error));
         }
     }
 }

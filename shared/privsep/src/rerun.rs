@@ -3,12 +3,13 @@ use crate::Crossing;
 use crate::hear::{Heard, Limits, hear};
 use crate::text::{TEXT_BYTES, clean};
 use child::{Leader, Start, User};
+use failure::{Code, Failure};
 use record::{Record, Writer};
 use rustix::process::Signal;
 use std::io::{self, Seek};
 use std::os::fd::RawFd;
 use std::process::{Child, Command, Stdio};
-use tool::{Code, Failure, Io, vars};
+use tool::Io;
 
 /// What the second process is given: a command line, records on its standard input, and descriptors. Of the environment it
 /// gets what a user's process gets, and nothing that was set for us.
@@ -89,8 +90,8 @@ impl Rerun {
                 command.env_remove(name);
             }
         }
-        if std::env::var_os(vars::INFER_DEV_LOG).is_none() {
-            command.env(vars::INFER_DEV_LOG, log::max_level().as_str());
+        if std::env::var_os(variables::INFER_DEV_LOG).is_none() {
+            command.env(variables::INFER_DEV_LOG, log::max_level().as_str());
         }
         let input = records(&self.records)?;
         // A session of its own has no terminal, into which the user could type for us.
@@ -120,6 +121,6 @@ fn note(by: &str, text: &[u8]) {
 
 fn end(child: &mut Child) {
     if let Err(error) = child.kill().and_then(|()| child.wait()) {
-        log::warn!("cannot end process {}: {}", child.id(), tool::io_text(&error));
+        log::warn!("cannot end process {}: {}", child.id(), failure::io_text(&error));
     }
 }

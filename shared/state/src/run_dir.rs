@@ -1,12 +1,12 @@
 //! Where run directories are.
 use crate::Directory;
+use failure::{Code, Failure};
 use owner::{Dir, Owner};
 use rustix::fs::{Access, access};
 use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use tool::{Code, Failure};
 
 const VOCABULARY: &str = "vocabulary";
 

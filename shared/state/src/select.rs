@@ -1,9 +1,9 @@
 //! Which instances a command line means.
 use crate::run_dir::existing;
 use crate::{Directory, Found, instances};
+use failure::{Code, Failure};
 use record::Engine;
 use std::path::{Path, PathBuf};
-use tool::{Code, Failure, vars};
 
 /// Every instance that is kept or remembered: below `run_dir` where an option names it, else below AUTO_INFER_RUN_DIR where
 /// that is set, else below every usual run directory that exists. A run directory that was chosen is not mixed with others.
@@ -20,7 +20,7 @@ pub fn everywhere(run_dir: Option<&Path>) -> Result<Found, Failure> {
             vec![option.to_owned()]
         }
         (None, Some(variable)) if !variable.is_absolute() => {
-            let what = format!("cannot use {}={}", vars::RUN_DIR, variable.display());
+            let what = format!("cannot use {}={}", variables::RUN_DIR, variable.display());
             return Err(Failure::new(Code::Unmet, what, "not an absolute path"));
         }
         (None, Some(variable)) => vec![variable],
@@ -38,7 +38,7 @@ pub fn everywhere(run_dir: Option<&Path>) -> Result<Found, Failure> {
 
 /// AUTO_INFER_RUN_DIR, where it is set.
 pub(crate) fn variable() -> Option<PathBuf> {
-    std::env::var_os(vars::RUN_DIR).filter(|value| !value.is_empty()).map(PathBuf::from)
+    std::env::var_os(variables::RUN_DIR).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// Those of `found` that the names mean, all where there are none: ENGINE, ENGINE/INSTANCE or INSTANCE.
@@ -87,7 +87,7 @@ fn unknown(found: &[Directory], name: &str) -> Failure {
         .chain(Engine::ENGINES.map(|engine| engine.id().to_owned()))
         .collect();
     let failure = Failure::new(Code::Input, format!("no instance '{name}'"), "nothing of that name was kept");
-    match tool::nearest(name, known) {
+    match text::nearest(name, known) {
         Some(nearest) => failure.hint(format!("did you mean '{nearest}'")),
         None => failure.hint("istat lists all instances"),
     }

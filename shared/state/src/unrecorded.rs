@@ -1,11 +1,11 @@
 //! Engines that run and of which no state directory tells, because somebody has removed it.
 use crate::{Directory, Found, select};
+use failure::{Code, Failure};
 use owner::Owner;
 use record::Engine;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use tool::{Code, Failure};
 use tree::Kept;
 
 /// What runs of one instance.

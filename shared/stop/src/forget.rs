@@ -1,10 +1,10 @@
 //! Ending the memory of an instance that does not run.
 use crate::one;
+use failure::{Code, Failure};
 use state::{Directory, Taken};
 use std::io;
 use std::thread;
 use std::time::Instant;
-use tool::{Code, Failure};
 
 /// Whether its status is no status, and nobody keeps it who would write a better one, or its lock is no lock.
 pub(crate) fn is_damaged(place: &Directory) -> bool {

@@ -12,13 +12,13 @@ pub use one::Gone;
 pub use report::report;
 pub use wake::{awake, wake};
 
+use failure::Failure;
 use gpu::Meter;
 use state::{Directory, Unrecorded};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
-use tool::Failure;
 
 /// One instance that is to be stopped.
 #[derive(Clone, Debug)]
@@ -67,7 +67,7 @@ pub fn all(requests: Vec<Request>, limit: Option<Duration>) -> impl Iterator<Ite
             let stopped = answer(&theirs, limit, &meter);
             drop(sender.send((theirs, stopped)));
         };
-        if only || tool::thread::start("stop", run).is_err() {
+        if only || threads::start("stop", run).is_err() {
             left.push(request);
         }
     }
@@ -81,13 +81,13 @@ pub fn all(requests: Vec<Request>, limit: Option<Duration>) -> impl Iterator<Ite
 /// Every instance gets an answer, also where there is a fault in ours.
 fn answer(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped {
     let stopped = catch_unwind(AssertUnwindSafe(|| stop(request, limit, meter)));
-    stopped.unwrap_or_else(|_| Err(tool::thread::no_answer("stop")))
+    stopped.unwrap_or_else(|_| Err(threads::no_answer("stop")))
 }
 
 /// End all that runs of these instances, whose state directories are gone, all at once.
 #[must_use]
 pub fn all_unrecorded(found: &[Unrecorded], limit: Option<Duration>) -> Vec<Result<Gone, Failure>> {
-    let stopped = tool::thread::each("stop", found, |found| unrecorded::stop(found, limit));
+    let stopped = threads::each("stop", found, |found| unrecorded::stop(found, limit));
     stopped.into_iter().map(|stopped| stopped.and_then(|stopped| stopped)).collect()
 }
 

@@ -1,5 +1,6 @@
 //! One instance.
 use crate::{Meant, Request};
+use failure::{Code, Failure};
 use gpu::{Left, Meter};
 use owner::Owner;
 use record::{How, Keeper, Plan};
@@ -10,7 +11,6 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
-use tool::{Code, Failure};
 use tree::{Listening, Pinned, Process, Swept};
 
 /// What the keeper needs beyond the engine's grace: the rest's, and its own end.

@@ -1,8 +1,9 @@
 //! What is said of an instance that is gone.
 use crate::Gone;
+use failure::Failure;
 use gpu::Left;
 use record::{Engine, Stopped, Warning};
-use tool::{Failure, Io};
+use tool::Io;
 
 /// Say that an instance is gone, and what is left of it: `stopped`, then its warnings.
 ///

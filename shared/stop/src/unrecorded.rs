@@ -1,10 +1,10 @@
 //! Stopping what runs without a state directory, found by the marks of its processes.
 use crate::Gone;
 use crate::one::{self, GRACE, MARGIN};
+use failure::{Code, Failure};
 use record::How;
 use state::Unrecorded;
 use std::time::{Duration, Instant};
-use tool::{Code, Failure};
 use tree::Pinned;
 
 /// TERM to its keeper, where that lives, then an end to all that carries its marks. Which port and which GPUs it had is

@@ -1,11 +1,11 @@
 //! Waking an instance whose engine was ended because nobody asked.
 use crate::one::{PAUSE, pin_keeper, refused, signal, unreadable};
+use failure::{Code, Failure};
 use record::Keeper;
 use rustix::process::Signal;
 use state::Directory;
 use std::thread;
 use std::time::{Duration, Instant};
-use tool::{Code, Failure};
 
 /// Tell the keeper of a sleeping instance to start its engine; says whether it slept. Told twice, it starts it once.
 ///

@@ -1,8 +1,7 @@
 //! A tool's end of the wire, with the rules that hold for every tool.
 use crate::clock::record_time;
-use crate::failure::say;
-use crate::text::one_line;
-use crate::words::{named, pipeline};
+use crate::stderr;
+use crate::words::{named, pipeline, unreadable};
 use crate::{Code, Failure, Subject};
 use record::{Engine, Failed, Reader, Record, Skipped, Step, Warning, Writer};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -10,6 +9,7 @@ use rustix::time::Timespec;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufReader, IsTerminal};
 use std::time::Duration;
+use text::one_line;
 
 /// stdin and stdout as a stream of records. Whatever is read is written first, unchanged and in order.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Io {
     /// Code 2 when standard input is a terminal, 65 for a line that is not a record.
     pub fn read(&mut self) -> Result<Option<Record>, Failure> {
         while !self.gone {
-            let Some(line) = self.input()?.read()? else { return Ok(None) };
+            let Some(line) = self.input()?.read().map_err(unreadable)? else { return Ok(None) };
             if let Some(Record::Failed(failed)) = &line.record
                 && self.held == Some(failed.by.as_str())
                 && failed.code == Code::No.number()
@@ -124,7 +124,7 @@ impl Io {
     /// # Errors
     /// As [`Io::write`].
     pub fn fail<'a>(&mut self, subject: impl Into<Subject<'a>>, failure: Failure) -> Result<(), Failure> {
-        failure.print(self.name);
+        stderr::print(self.name, &failure);
         let failed = self.failure_record(subject.into(), failure);
         self.write(failed)
     }
@@ -134,7 +134,7 @@ impl Io {
     /// # Errors
     /// As [`Io::write`].
     pub fn fail_all(&mut self, engines: &[Engine], failure: &Failure) -> Result<(), Failure> {
-        failure.print(self.name);
+        stderr::print(self.name, failure);
         for engine in engines {
             let failed = self.failure_record((*engine).into(), failure.clone());
             self.write(failed)?;
@@ -166,7 +166,7 @@ impl Io {
     /// As [`Io::write`].
     pub fn warn(&mut self, warning: Warning) -> Result<(), Failure> {
         let (what, hint) = (one_line(&warning.what), one_line(&warning.hint));
-        say(&format!("{}: warning: {what}\n{0}: hint: {hint}\n", self.name));
+        stderr::say(&format!("{}: warning: {what}\n{0}: hint: {hint}\n", self.name));
         self.write(Warning { what, hint, ..warning })
     }
 

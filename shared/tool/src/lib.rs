@@ -1,27 +1,25 @@
 //! How a process of ours begins, speaks and ends.
 //!
-//! Owns the main wrapper, [`Failure`] and the suite's exit codes, logging, progress bars, the names of all environment
-//! variables, and [`Io`]: a tool's end of the wire with the rules that hold for every tool. Nothing else in the project
-//! writes to stderr, and nothing but [`Io`] writes to stdout.
+//! Owns the main wrapper, logging, progress bars, and [`Io`]: a tool's end of the wire with the rules that hold for every
+//! tool. Nothing else in the project writes to stderr, and nothing but [`Io`] writes to stdout. Hands on what every tool
+//! needs of the crates below it; those that are no tools take it from there, and do without a command line and a log.
 mod abort;
 mod clock;
-mod failure;
 mod io;
-mod nearest;
 mod progress;
+mod stderr;
 mod subject;
-mod text;
-pub mod thread;
-pub mod vars;
 mod words;
 
 pub use clock::now_unix;
 pub use failure::{Code, Failure, io_text};
 pub use io::Io;
-pub use nearest::nearest;
 pub use progress::{bytes_bar, instance_line, lines};
 pub use subject::Subject;
-pub use text::{lines_of, one_line};
+pub use text::{lines_of, nearest, one_line};
+pub use threads as thread;
+pub use variables as vars;
+pub use words::unreadable;
 
 use clap::ArgAction;
 use std::process::ExitCode;
@@ -56,7 +54,7 @@ where
         Ok(Outcome::No) => Some(Code::No.number()),
         Ok(Outcome::Child(code)) => Some(*code),
         Err(failure) => {
-            failure.print(name);
+            stderr::print(name, failure);
             Some(failure.code.number())
         }
     };
@@ -75,7 +73,7 @@ where
     match run(args) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            failure.print(name);
+            stderr::print(name, &failure);
             ExitCode::from(failure.code.number())
         }
     }
@@ -83,7 +81,7 @@ where
 
 /// One line on stderr, `tool: text`: what a process that writes no records tells a person beside its one failure.
 pub fn note(name: &str, text: &str) {
-    failure::say(&format!("{name}: {text}\n"));
+    stderr::say(&format!("{name}: {text}\n"));
 }
 
 /// Write a text to standard output: for a process that writes no records. A reader that went away is no failure.
@@ -139,7 +137,7 @@ fn said(name: &str, printed: std::io::Result<()>) -> u8 {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
         Err(error) => {
             let failure = Failure::io(Code::Unmet, "cannot write standard output", &error);
-            failure.print(name);
+            stderr::print(name, &failure);
             failure.code.number()
         }
     }

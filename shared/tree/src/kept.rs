@@ -30,11 +30,11 @@ pub struct Kept {
 /// names none, or may not be looked at.
 #[must_use]
 pub fn instance_of(pid: u32) -> Option<String> {
-    let state_dir = |environ: &[u8]| variable(environ, tool::vars::INFER_DEV_STATE_DIR).map(<[u8]>::to_vec);
+    let state_dir = |environ: &[u8]| variable(environ, variables::INFER_DEV_STATE_DIR).map(<[u8]>::to_vec);
     let (_, state_dir) = environments(vec![pid], state_dir, &mut None).pop()?;
     let mut parts = Path::new(std::ffi::OsStr::from_bytes(&state_dir)).components().rev();
     let (instance, engine) = (parts.next()?.as_os_str(), parts.next()?.as_os_str());
-    Some(tool::one_line(&format!("{}/{}", engine.to_string_lossy(), instance.to_string_lossy())))
+    Some(text::one_line(&format!("{}/{}", engine.to_string_lossy(), instance.to_string_lossy())))
 }
 
 /// Every process that a keeper has started and that sees the same files as we do, as far as we may look: root at
@@ -58,7 +58,7 @@ pub fn other_keeper(state_dir: &Path) -> Option<u32> {
         pids().unwrap_or_default().into_iter().filter(theirs).filter(|pid| is_named_like_a_keeper(*pid));
     let names_it = |process: &Process| {
         let named = |environ: &[u8]| {
-            let named = variable(environ, tool::vars::INFER_DEV_STATE_DIR)?;
+            let named = variable(environ, variables::INFER_DEV_STATE_DIR)?;
             (named == state_dir.as_os_str().as_bytes()).then_some(())
         };
         !environments(vec![process.pid], named, &mut None).is_empty()
@@ -87,8 +87,8 @@ fn is_named_like_a_keeper(pid: u32) -> bool {
 fn kept_among(pids: Vec<u32>) -> io::Result<Vec<Kept>> {
     let mut unread = None;
     let carried = |environ: &[u8]| {
-        let state_dir = variable(environ, tool::vars::INFER_DEV_STATE_DIR)?;
-        let mark = variable(environ, tool::vars::INFER_DEV_INSTANCE)?;
+        let state_dir = variable(environ, variables::INFER_DEV_STATE_DIR)?;
+        let mark = variable(environ, variables::INFER_DEV_INSTANCE)?;
         let mark = String::from_utf8(mark.to_vec()).ok()?;
         Some((PathBuf::from(std::ffi::OsStr::from_bytes(state_dir)), mark))
     };
@@ -114,7 +114,7 @@ fn sees_our_files(pid: u32) -> bool {
 mod tests {
     use super::*;
     use std::process::Command;
-    use tool::vars::{INFER_DEV_INSTANCE, INFER_DEV_STATE_DIR};
+    use variables::{INFER_DEV_INSTANCE, INFER_DEV_STATE_DIR};
 
     #[test]
     fn a_child_that_names_its_state_directory_is_found_and_has_no_keeper() {

@@ -54,7 +54,7 @@ pub fn mark(pid: u32) -> Option<String> {
 }
 
 fn mark_in(environ: &[u8]) -> Option<&[u8]> {
-    variable(environ, tool::vars::INFER_DEV_INSTANCE)
+    variable(environ, variables::INFER_DEV_INSTANCE)
 }
 
 /// A variable's value.
@@ -153,7 +153,7 @@ mod tests {
     fn a_child_with_the_mark_is_found_and_one_with_another_is_not() {
         let start = |mark: &str| {
             let mut command = std::process::Command::new("sleep");
-            command.arg("60").env(tool::vars::INFER_DEV_INSTANCE, mark).spawn().unwrap()
+            command.arg("60").env(variables::INFER_DEV_INSTANCE, mark).spawn().unwrap()
         };
         let (mut ours, mut other) = (start("tree-test-1"), start("tree-test-2"));
         let found: Vec<u32> = marked("tree-test-1", &Owner::current()).iter().map(|p| p.pid).collect();
@@ -172,7 +172,7 @@ mod tests {
         let file = std::env::temp_dir().join(format!("tree-exec-{}", std::process::id()));
         std::fs::write(&file, script).unwrap();
         let mut command = std::process::Command::new("sh");
-        command.arg(&file).arg("0").env(tool::vars::INFER_DEV_INSTANCE, "tree-test-3");
+        command.arg(&file).arg("0").env(variables::INFER_DEV_INSTANCE, "tree-test-3");
         let mut child = command.spawn().unwrap();
         let missed = (0..200).filter(|_| marked("tree-test-3", &Owner::current()).is_empty()).count();
         child.kill().unwrap();

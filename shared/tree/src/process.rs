@@ -43,7 +43,7 @@ impl Process {
     #[must_use]
     pub fn name(pid: u32) -> Option<String> {
         let name = short(&format!("/proc/{pid}/comm")).ok()?;
-        Some(tool::one_line(name.trim_end()))
+        Some(text::one_line(name.trim_end()))
     }
 
     /// Every process that we can see, for a look: none where /proc cannot be read.

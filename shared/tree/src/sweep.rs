@@ -75,7 +75,7 @@ mod tests {
 
     fn start(mark: &str, script: &str) -> Child {
         let mut command = Command::new("bash");
-        command.args(["-c", script]).env(tool::vars::INFER_DEV_INSTANCE, mark);
+        command.args(["-c", script]).env(variables::INFER_DEV_INSTANCE, mark);
         command.spawn().unwrap()
     }
 

@@ -40,7 +40,7 @@ pub struct Shape {
 /// # Errors
 /// What the system says, or what is wrong with it, in words.
 pub(crate) fn read(path: &Path) -> Result<Value, String> {
-    let bytes = owner::read_file(path, BYTES).map_err(|error| tool::io_text(&error))?;
+    let bytes = owner::read_file(path, BYTES).map_err(|error| failure::io_text(&error))?;
     let parsed = serde_json::from_slice(&bytes).or_else(|_| serde_json::from_slice(&as_json(bytes)));
     let value: Value = parsed.map_err(|error| format!("it is damaged: {error}"))?;
     if value.is_object() { Ok(value) } else { Err("it is damaged: it is no table".to_owned()) }

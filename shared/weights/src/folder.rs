@@ -19,7 +19,7 @@ pub(crate) fn look(path: &Path, asked: Asked, report: &mut Report) {
         Ok(names) => names,
         Err(error) => {
             let hint = "let the user who serves read the folder";
-            return report.problem(rules::MODEL_UNREADABLE, "", tool::io_text(&error), hint);
+            return report.problem(rules::MODEL_UNREADABLE, "", failure::io_text(&error), hint);
         }
     };
     let names = names.into_iter().filter_map(|name| name.into_string().ok()).take(ENTRIES);
@@ -171,7 +171,7 @@ impl Folder<'_> {
                 Ok(found) => look_at_pickle(&path, name, found.len(), report),
                 Err(error) => {
                     report.format = Format::Pytorch;
-                    report.problem(rules::WEIGHTS_MISSING, name, tool::io_text(&error), BRING);
+                    report.problem(rules::WEIGHTS_MISSING, name, failure::io_text(&error), BRING);
                 }
             }
         }

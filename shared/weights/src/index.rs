@@ -99,5 +99,5 @@ pub(crate) fn name_of(path: &Path, wanted: u64) -> Option<String> {
 /// All of an index.
 fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     let cap = usize::try_from(HEADER_BYTES).unwrap_or(usize::MAX);
-    owner::read_file(path, cap).map_err(|error| tool::io_text(&error))
+    owner::read_file(path, cap).map_err(|error| failure::io_text(&error))
 }

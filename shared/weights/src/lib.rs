@@ -52,7 +52,7 @@ pub fn look(path: &Path, asked: Asked) -> Report {
     let mut report = Report::new(path);
     match owner::metadata(path) {
         Err(error) => {
-            let said = tool::io_text(&error);
+            let said = failure::io_text(&error);
             match owner::read_link(path) {
                 Ok(target) => {
                     let what = format!("it is a link to {}: {said}", target.display());

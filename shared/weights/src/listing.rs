@@ -78,7 +78,7 @@ impl Listing {
     fn add(&mut self, name: &str) {
         match listed(&self.folder, name) {
             Ok(file) => self.files.push(file),
-            Err(error) => self.fault(name, tool::io_text(&error)),
+            Err(error) => self.fault(name, failure::io_text(&error)),
         }
     }
 
@@ -108,7 +108,7 @@ impl Listing {
             } else if depth == 0 {
                 self.fault(&path, "it is too deep in the model's folder".to_owned());
             } else if let Err(error) = self.descend(&path, hidden, depth - 1) {
-                self.fault(&path, tool::io_text(&error));
+                self.fault(&path, failure::io_text(&error));
             }
         }
         Ok(())

@@ -54,7 +54,7 @@ impl Head for Header {
                 _ => format!("it has {size} bytes, too few for a header"),
             });
         }
-        file.read_exact(&mut length).map_err(|error| tool::io_text(&error))?;
+        file.read_exact(&mut length).map_err(|error| failure::io_text(&error))?;
         let length = u64::from_le_bytes(length);
         if length > HEADER_BYTES {
             return Err(format!("it is no safetensors file: its header would have {length} bytes"));
@@ -66,7 +66,7 @@ impl Head for Header {
         let parsed = if length <= AT_ONCE_BYTES {
             let mut bytes = Vec::new();
             let read = BufReader::new(limited).read_to_end(&mut bytes);
-            read.map_err(|error| tool::io_text(&error))?;
+            read.map_err(|error| failure::io_text(&error))?;
             parse(&mut serde_json::Deserializer::from_slice(&bytes))
         } else {
             parse(&mut serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, limited)))

@@ -135,7 +135,7 @@ fn open(path: &Path, name: &str, report: &mut Report) -> Option<(File, u64)> {
         Ok(found) => found.len(),
         Err(error) if owner::symlink_metadata(path).is_ok_and(|entry| entry.is_symlink()) => {
             let target = owner::read_link(path).unwrap_or_default();
-            let what = format!("it is a link to {}: {}", target.display(), tool::io_text(&error));
+            let what = format!("it is a link to {}: {}", target.display(), failure::io_text(&error));
             report.problem(rules::WEIGHTS_MISSING, name, what, FOLLOW);
             return None;
         }
@@ -145,7 +145,7 @@ fn open(path: &Path, name: &str, report: &mut Report) -> Option<(File, u64)> {
             } else {
                 rules::MODEL_UNREADABLE
             };
-            report.problem(rule, name, tool::io_text(&error), BRING);
+            report.problem(rule, name, failure::io_text(&error), BRING);
             return None;
         }
     };
@@ -160,7 +160,7 @@ fn open(path: &Path, name: &str, report: &mut Report) -> Option<(File, u64)> {
             report.problem(
                 rules::MODEL_UNREADABLE,
                 name,
-                tool::io_text(&error),
+                failure::io_text(&error),
                 "let the user who serves read it",
             );
             None

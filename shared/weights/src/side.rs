@@ -58,7 +58,7 @@ fn look_at_one(folder: &Folder<'_>, name: &str, report: &mut Report) {
     let path = folder.path.join(name);
     let size = match owner::metadata(&path) {
         Ok(found) => found.len(),
-        Err(error) => return report.problem(rules::MODEL_FILES, name, tool::io_text(&error), BRING),
+        Err(error) => return report.problem(rules::MODEL_FILES, name, failure::io_text(&error), BRING),
     };
     if let Some(pointer) = Pointer::at(&path, size) {
         return report.problem(rules::WEIGHTS_POINTER, name, pointer.words(), FETCH);

@@ -176,7 +176,7 @@ pub(crate) fn contract() -> Result<Bridge, Failure> {
     read.map_err(cannot)?;
     let mut failed = None;
     let mut lines = record::Reader::new(text.as_slice());
-    while let Some(line) = lines.read()? {
+    while let Some(line) = lines.read().map_err(tool::unreadable)? {
         match line.record {
             Some(Record::Bridge(bridge)) => return Ok(bridge),
             Some(Record::Failed(failure)) => failed = failed.or(Some(failure)),

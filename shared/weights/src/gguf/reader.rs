@@ -62,7 +62,7 @@ impl<'f> Reader<'f> {
     pub(crate) fn bytes(&mut self, count: u64) -> Result<Vec<u8>, String> {
         self.advance(count)?;
         let mut bytes = Vec::new();
-        (&mut self.input).take(count).read_to_end(&mut bytes).map_err(|error| tool::io_text(&error))?;
+        (&mut self.input).take(count).read_to_end(&mut bytes).map_err(|error| failure::io_text(&error))?;
         if (bytes.len() as u64) < count { Err(self.cut_off()) } else { Ok(bytes) }
     }
 
@@ -122,7 +122,7 @@ impl<'f> Reader<'f> {
     fn skip(&mut self, count: u64) -> Result<(), String> {
         self.advance(count)?;
         let count = i64::try_from(count).map_err(|_| self.cut_off())?;
-        self.input.seek_relative(count).map_err(|error| tool::io_text(&error))
+        self.input.seek_relative(count).map_err(|error| failure::io_text(&error))
     }
 
     fn advance(&mut self, count: u64) -> Result<(), String> {

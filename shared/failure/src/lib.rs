@@ -1,5 +1,6 @@
-//! What went wrong, for a person and for a program.
-use crate::text::one_line;
+//! What went wrong, in words for a person and as a code for a program.
+//!
+//! Owns [`Failure`] and the suite's exit codes. Prints nothing: `tool` does.
 use std::io;
 
 /// The suite's exit codes; 0 is done, 126 and above belong to the program that `iseal` or a foreground instance ran.
@@ -73,16 +74,6 @@ impl Failure {
         self.hint = Some(hint.into());
         self
     }
-
-    /// Write it to stderr: `tool: what: cause`, and where there is one `tool: hint: …`.
-    pub(crate) fn print(&self, name: &str) {
-        let Self { what, cause, hint, log_tail, .. } = self;
-        let lines = [("", format!("{what}: {cause}"))].into_iter();
-        let lines = lines.chain(log_tail.iter().map(|line| ("log: ", line.clone())));
-        let lines = lines.chain(hint.iter().map(|hint| ("hint: ", hint.clone())));
-        // Each may hold words of others: no word begins a line, or tells the terminal anything.
-        say(&lines.map(|(of, line)| format!("{name}: {of}{}\n", one_line(&line))).collect::<String>());
-    }
 }
 
 /// The system's words for an error, without Rust's `(os error N)`.
@@ -90,24 +81,6 @@ impl Failure {
 pub fn io_text(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error ").next().unwrap_or(&text).to_owned()
-}
-
-/// Write to stderr in one piece, above any progress bar. A closed stderr is no reason to fail.
-pub(crate) fn say(text: &str) {
-    use std::io::Write;
-    crate::progress::lines().suspend(|| drop(io::stderr().lock().write_all(text.as_bytes())));
-}
-
-impl From<record::Error> for Failure {
-    fn from(error: record::Error) -> Self {
-        match error {
-            record::Error::Read(error) => Self::io(Code::Input, "cannot read standard input", &error),
-            record::Error::Malformed { number, cause } => {
-                Self::new(Code::Input, format!("line {number} of standard input is not a record"), cause)
-                    .hint("pipe in what a tool of infer-dev writes, as it is")
-            }
-        }
-    }
 }
 
 #[cfg(test)]

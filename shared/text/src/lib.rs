@@ -1,4 +1,7 @@
-//! Text that somebody else wrote, for a person's eyes.
+//! Text that somebody else wrote, made fit for a person's eyes, and what a mistyped name was meant to be.
+mod nearest;
+
+pub use nearest::nearest;
 
 /// One line: no control characters, nor those that turn the direction of what follows.
 #[must_use]

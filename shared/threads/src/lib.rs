@@ -3,7 +3,7 @@
 //! `std::thread::spawn` and `Scope::spawn` panic there. Nothing in the project calls them; what must have a thread gets one
 //! here or fails, and what can do without goes on without.
 #![expect(clippy::disallowed_methods, reason = "/proc and /sys are the kernel's")]
-use crate::{Code, Failure};
+use failure::{Code, Failure};
 use rustix::process::{Resource, getrlimit};
 use std::fs::read_to_string;
 use std::io;
