@@ -1,5 +1,6 @@
 //! How a server is spoken to: by TLS or not, under which prefix; and what of it no tool here speaks.
-use crate::arguments::{Argument, Arguments, Refusal};
+use crate::argument::{Argument, Refusal};
+use crate::arguments::Arguments;
 use engine::Traits;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,46 +1,9 @@
 //! From the `server` table and `extra_args` to a command line, in each engine's own way of writing.
-use crate::config::Instance;
-use crate::value::{Node, Place, Table, Value};
+use crate::argument::{Argument, Dialect, Refusal};
 use crate::{by_table, by_vocabulary, extra};
-use engine::{Lists, Traits};
+use config::{Instance, Table};
+use engine::Lists;
 use std::collections::{HashMap, HashSet};
-use vocabulary::Vocabulary;
-
-/// One flag as it is passed: its tokens, and its values by themselves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Argument {
-    /// The flag's one name; empty for tokens that belong to no flag.
-    pub(crate) flag: String,
-    /// As `plan.secrets` would call it.
-    pub(crate) name: String,
-    /// Where it stands; `None` where nobody wrote it.
-    pub(crate) place: Option<Place>,
-    pub(crate) tokens: Vec<String>,
-    pub(crate) values: Vec<String>,
-    /// A JSON object with a secret somewhere in it.
-    pub(crate) holds_secret: bool,
-    /// Its parser takes numbers alone: no secret, whatever it is called.
-    pub(crate) number: bool,
-}
-
-/// An argument that this engine would not take as it is meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// `None`: in no file.
-    pub(crate) place: Option<Place>,
-    pub(crate) cause: String,
-    pub(crate) hint: Option<String>,
-}
-
-/// How an engine is spoken to.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Dialect<'a> {
-    pub(crate) traits: &'static Traits,
-    /// Its own options; `None` where it could not be asked, and our table has to do.
-    pub(crate) vocabulary: Option<&'a Vocabulary>,
-    /// A list is written as the flag once for each value, whatever the engine says.
-    pub(crate) repeat: bool,
-}
 
 /// The arguments of one instance: those written from `server`, then `extra_args` as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,35 +95,17 @@ fn is_dotted(argument: &Argument) -> bool {
     argument.tokens.first().is_some_and(|token| token.contains('.'))
 }
 
-/// A value as one word.
-pub(crate) fn single(node: &Node) -> String {
-    node.value.word().map_or_else(|| node.value.json(), str::to_owned)
-}
-
-/// Whether a table below this value has a secret's name in it.
-pub(crate) fn holds_secret(node: &Node) -> bool {
-    match &node.value {
-        Value::List(nodes) => nodes.iter().any(holds_secret),
-        Value::Table(table) => table.0.iter().any(|entry| {
-            let value = &entry.node.value;
-            (crate::secret::is_name(&entry.key)
-                && matches!(value, Value::Text(_) | Value::Number(_) | Value::List(_)))
-                || holds_secret(&entry.node)
-        }),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use config::{Place, Word};
     use record::Engine;
 
     fn arguments(engine: Engine, server: &str, extra: &[&str], repeat: bool) -> Arguments {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), server).unwrap();
-        let server = crate::document::Document::read(file.path(), None).unwrap().root;
-        let word = |token: &&str| extra::Word { text: (*token).to_owned(), place: Place::Overrides };
+        let server = config::Document::read(file.path(), None).unwrap().root;
+        let word = |token: &&str| Word { text: (*token).to_owned(), place: Place::Overrides };
         let extra_args = extra.iter().map(word).collect();
         let instance = Instance { server, extra_args, ..Instance::disabled("x", engine) };
         Arguments::of(&instance, Dialect { traits: engine::of(engine), vocabulary: None, repeat }).0

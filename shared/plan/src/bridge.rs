@@ -1,7 +1,8 @@
 //! The plan of the bridge: it is kept like an engine, and has no TOML file.
-use crate::control::Settings;
-use crate::instance::{Draft, hash};
-use crate::{Options, environment, litellm};
+use crate::draft::{Draft, hash};
+use crate::environment;
+use crate::options::Options;
+use config::Settings;
 use failure::{Code, Failure};
 use record::{Bridge, Control, Engine, Plan, Rung};
 use state::{Directory, Secrets};
@@ -110,9 +111,6 @@ fn address(listen: &str) -> Result<(String, u16), Failure> {
 /// The key that its plan names.
 pub(crate) fn secrets(plan: &Plan, options: &Options) -> Result<Secrets, Failure> {
     let mut given = Secrets::default();
-    if plan.instance == litellm::NAME {
-        return litellm::secrets(plan, options);
-    }
     if !plan.secrets.is_empty() {
         let key = key(options)?;
         given.env.insert(KEY.to_owned(), key.clone());

@@ -1,6 +1,6 @@
 //! Writing an argument by our own table of an engine's flags, for an engine that could not be asked.
-use crate::arguments::{Argument, holds_secret, single};
-use crate::value::{Entry, Value};
+use crate::argument::{Argument, holds_secret, single};
+use config::{Entry, Value};
 use engine::{Lists, Traits};
 
 /// One entry of `server`; `None` where it is written by leaving it out.

@@ -1,7 +1,7 @@
 //! Writing an argument as the engine's own parser reads it back.
-use crate::arguments::{Argument, Dialect, Refusal, holds_secret, single};
-use crate::typed::{self, Word};
-use crate::value::{Entry, Node, Value};
+use crate::argument::{Argument, Dialect, Refusal, holds_secret, single};
+use crate::typed::{self, Word, Wrong};
+use config::{Entry, Node, Value};
 use engine::Lists;
 use record::Engine;
 use vocabulary::{Flag, List, Parser, Takes, Type, Vocabulary};
@@ -77,12 +77,6 @@ pub(crate) fn unknown_hint(key: &str, vocabulary: &Vocabulary, dialect: Dialect<
         Some(format!("did you mean {}?", vocabulary.nearest(key)?.trim_start_matches('-').replace('-', "_")))
     };
     went.map(|(_, hint)| (*hint).to_owned()).or_else(near)
-}
-
-/// Why a value cannot be written for a flag.
-pub(crate) struct Wrong {
-    pub(crate) cause: String,
-    pub(crate) hint: Option<String>,
 }
 
 type Written = Option<(Vec<String>, Vec<String>)>;

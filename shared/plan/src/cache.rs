@@ -2,10 +2,10 @@
 //!
 //! It lies below the workspace, one folder for each install and user, so that it outlives restarts and containers and any
 //! uid has one. What the caller or the TOML file sets stays as it is.
-use crate::document::hex;
 use crate::install::Install;
 use crate::program::Caller;
 use child::{User, noexec, permitted};
+use config::hex;
 use record::{Engine, Env};
 use rustix::fs::Access;
 use sha2::{Digest, Sha256};

@@ -1,7 +1,7 @@
 //! What differs between the plan that an instance runs from and the one that was made now, for a person.
-use crate::arguments::Argument;
+use crate::argument::Argument;
 use crate::extra::parse_tokens;
-use crate::secret;
+use crate::secret_name::is_name;
 use record::{Control, Plan};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -84,10 +84,8 @@ fn args(running: &Plan, planned: &Plan) -> Vec<String> {
             (Some(old), Some(new)) if old == new => None,
             (Some(_), None) => Some(format!("{typed} is gone")),
             (None, Some(new)) if new.is_empty() => Some(format!("{typed} is new")),
-            (None, Some(new)) if !secret::is_name(flag) => Some(format!("{typed} {} is new", shown(new))),
-            (Some(old), Some(new)) if !secret::is_name(flag) => {
-                became(&typed, Some(old.clone()), Some(new.clone()))
-            }
+            (None, Some(new)) if !is_name(flag) => Some(format!("{typed} {} is new", shown(new))),
+            (Some(old), Some(new)) if !is_name(flag) => became(&typed, Some(old.clone()), Some(new.clone())),
             _ => Some(format!("{typed} changed")),
         });
     }

@@ -1,8 +1,8 @@
 //! Which of a plan's arguments say what the engine does without them.
-use crate::arguments::{Argument, Dialect};
-use crate::extra::{Word, find, parse};
+use crate::argument::{Argument, Dialect};
+use crate::extra::{find, parse};
 use crate::spoken;
-use crate::value::Place;
+use config::{Place, Word};
 use record::Plan;
 use vocabulary::{Flag, Takes, Vocabulary};
 

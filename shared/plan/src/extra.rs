@@ -1,46 +1,9 @@
 //! `extra_args`: taken apart into flags and their values; every token stays as it is.
-use crate::arguments::{Argument, Dialect, Refusal};
+use crate::argument::{Argument, Dialect, Refusal};
 use crate::by_vocabulary::{canonical, unknown, unknown_hint};
-use crate::problems::Problems;
-use crate::value::{Entry, Node, Place, Value};
+use config::{Place, Word};
 use engine::Traits;
 use vocabulary::{Flag, Takes, Vocabulary};
-
-/// One word of `extra_args`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Word {
-    pub(crate) text: String,
-    pub(crate) place: Place,
-}
-
-/// The words as the file has them; what is no list of strings is told.
-pub(crate) fn read(entry: &Entry, problems: &mut Problems<'_>) -> Vec<Word> {
-    let Value::List(nodes) = &entry.node.value else {
-        let cause = format!("server.extra_args is {}, not a list of strings", entry.node.value.type_name());
-        let words = entry.node.value.word().unwrap_or_default().split_whitespace();
-        let words: Vec<String> = words.map(|word| format!("{word:?}")).collect();
-        let meant = Some(words.join(", ")).filter(|words| !words.is_empty());
-        let hint = format!("write it as [{}]", meant.as_deref().unwrap_or("\"--flag\", \"value\""));
-        problems.at(entry.node.place, cause, Some(hint));
-        return Vec::new();
-    };
-    let mut word = |node: &Node| {
-        let (cause, hint) = match &node.value {
-            Value::Text(text) if !text.contains('\0') => {
-                return Some(Word { text: text.clone(), place: node.place });
-            }
-            Value::Text(_) => ("server.extra_args holds a zero byte".to_owned(), None),
-            other => {
-                let meant = other.word().map(|word| format!("write it in quotes: \"{word}\""));
-                let hint = meant.unwrap_or_else(|| "each is a string: [\"--flag\", \"value\"]".to_owned());
-                (format!("server.extra_args holds {}, not a string", other.type_name()), Some(hint))
-            }
-        };
-        problems.at(node.place, cause, hint);
-        None
-    };
-    nodes.iter().filter_map(&mut word).collect()
-}
 
 /// Take the words apart. A flag that the engine has not is refused where its vocabulary is known.
 pub(crate) fn parse(words: &[Word], dialect: Dialect<'_>, refusals: &mut Vec<Refusal>) -> Vec<Argument> {
@@ -98,7 +61,7 @@ fn wants_a_value(last: &Argument, dialect: Dialect<'_>) -> bool {
         let flag = find(vocabulary, last.tokens.first()?)?;
         Some(matches!(flag.takes, Takes::Exactly(_)))
     };
-    bare && (crate::secret::is_name(&last.flag) || by_vocabulary().unwrap_or(false))
+    bare && (crate::secret_name::is_name(&last.flag) || by_vocabulary().unwrap_or(false))
 }
 
 fn refused(word: &Word, dialect: Dialect<'_>) -> Option<Refusal> {

@@ -1,5 +1,6 @@
 //! Files and folders that arguments name: they have to be there, and readable for the instance's user, before it starts.
-use crate::arguments::{Argument, Arguments, Refusal};
+use crate::argument::{Argument, Refusal};
+use crate::arguments::Arguments;
 use child::{User, permitted};
 use engine::{Names, Traits};
 use rustix::fs::Access;

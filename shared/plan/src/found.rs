@@ -1,9 +1,11 @@
 //! What the arguments of an instance say of the world around it: its address, its files, the models of its preset.
 use crate::address::Address;
-use crate::arguments::{Arguments, Refusal};
+use crate::argument::Refusal;
+use crate::arguments::Arguments;
+use crate::files;
 use crate::preset::Preset;
-use crate::{files, rules};
 use child::User;
+use config::rules;
 use engine::Traits;
 use std::collections::BTreeMap;
 

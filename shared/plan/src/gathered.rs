@@ -1,6 +1,9 @@
 //! The `env` and `installed` records of a stream, and planning from them.
-use crate::rules::STALE;
-use crate::{Input, Item, Options, plan_all, vocabulary_of};
+use crate::input::Input;
+use crate::item::Item;
+use crate::options::Options;
+use crate::planning::{plan_all, vocabulary_of};
+use config::rules::STALE;
 use failure::{Code, Failure};
 use record::{Bridge, Engine, Plan, Record, Step};
 use tool::Io;

@@ -1,36 +1,24 @@
 //! One instance, from its tables to a plan.
 use crate::address::Address;
-use crate::arguments::{Arguments, Dialect, Refusal};
+use crate::argument::{Dialect, Refusal};
+use crate::arguments::Arguments;
 use crate::cache::{Cache, Runs};
-use crate::config::{Config, Instance};
-use crate::document::{Document, hex};
+use crate::draft::{Draft, gpus_needed, hash};
+use crate::found::Found;
+use crate::input::Input;
 use crate::install::Install;
+use crate::options::Options;
 use crate::program::{Caller, Program};
-use crate::rules;
 use crate::secret::{self, Secret, Way};
-use crate::{Input, Options, devices, environment, found::Found};
+use crate::{devices, environment};
+use config::{Config, Document, Instance, rules};
 use engine::Traits;
 use failure::{Code, Failure};
 use record::{Control, Engine, Plan, Rung, Warning};
-use sha2::{Digest, Sha256};
 use state::Directory;
 use std::collections::BTreeMap;
 use std::path::Path;
 use vocabulary::Vocabulary;
-
-/// A plan, and what the checks across all instances need beside it.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    pub(crate) plan: Plan,
-    /// GPUs that it needs in all, where the arguments say.
-    pub(crate) gpus_needed: Option<u64>,
-    /// Its CUDA_VISIBLE_DEVICES where `gpu_ids` is `all`.
-    pub(crate) visible: Option<String>,
-    /// Something other than a model argument tells the engine what to serve.
-    pub(crate) model_elsewhere: bool,
-    pub(crate) warnings: Vec<Warning>,
-    pub(crate) failures: Vec<Failure>,
-}
 
 /// Everything that the instances of one engine share.
 pub(crate) struct Shared<'a> {
@@ -214,20 +202,6 @@ fn ready_rung(control: &Control, arguments: &Arguments, traits: &Traits) -> Rung
     }
 }
 
-/// The product of the parallel sizes, unless other machines take part.
-pub(crate) fn gpus_needed(arguments: &Arguments, traits: &Traits) -> Option<u64> {
-    if traits.spread.iter().any(|flag| arguments.value(flag).is_some_and(|value| value != "1")) {
-        return None;
-    }
-    let sizes: Vec<u64> = traits
-        .parallel
-        .iter()
-        .filter_map(|flag| arguments.value(flag))
-        .map(|size| size.parse().ok())
-        .collect::<Option<_>>()?;
-    (!sizes.is_empty()).then(|| sizes.into_iter().fold(1, u64::saturating_mul))
-}
-
 fn repeats(plan: &Plan, arguments: &Arguments) -> Vec<Warning> {
     let warn = |flag: &str| Warning {
         engine: Some(plan.engine),
@@ -251,11 +225,4 @@ fn open_paths(plan: &Plan, secrets: &[Secret], traits: &Traits) -> Option<Warnin
         what: format!("{} on '{}' guards {guarded} by its key: {open}", plan.instance, plan.host),
         hint: "listen on 127.0.0.1, or have a proxy in front that lets /v1 alone through".to_owned(),
     })
-}
-
-pub(crate) fn hash(plan: &Plan) -> String {
-    let Plan { program, args, env_set, user, install_path, log_file, secrets_check, control, .. } = plan;
-    let parts = (program, args, env_set, user, install_path, log_file, secrets_check, control);
-    let bytes = serde_json::to_vec(&parts).unwrap_or_default();
-    hex(&Sha256::digest(&bytes))
 }

@@ -1,5 +1,5 @@
 //! Instances that run and that another option of `ilaunch` would stop before anything starts.
-use crate::instance::Draft;
+use crate::draft::Draft;
 use crate::leftover::Leftover;
 use crate::port;
 use record::Plan;

@@ -1,7 +1,8 @@
 //! Instances of this workspace that the configuration no longer wants, and that still run or are still remembered.
-use crate::{config, preflight, rules};
+use config::{is_instance_name, rules};
 use record::{Engine, Env, Keeper, Warning};
 use state::Directory;
+use std::path::Path;
 
 /// One of them.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub(crate) fn find(env: &Env, unwanted: impl Fn(&str) -> Option<String>) -> Vec<
     let of_engine = |place: &Directory| place.engine() == Some(env.engine);
     let places = state::instances(&env.run_dir).places.into_iter().filter(of_engine);
     let leftover = |place: Directory| {
-        let instance = place.instance().filter(|name| config::is_name(name))?.to_owned();
+        let instance = place.instance().filter(|name| is_instance_name(name))?.to_owned();
         let why = unwanted(&instance)?;
         // Another workspace's instances are its own business, and so is what cannot be read.
         let (state, status) = place.state().ok()??;
@@ -42,8 +43,17 @@ pub(crate) fn find(env: &Env, unwanted: impl Fn(&str) -> Option<String>) -> Vec<
             return None;
         }
         let kept = place.keeper().is_ok_and(|keeper| keeper.is_some());
-        let runs = kept || (state == Keeper::Lost && preflight::left_behind(place.path()));
+        let runs = kept || (state == Keeper::Lost && left_behind(place.path()));
         Some(Leftover { engine: env.engine, instance, place, runs, why })
     };
     places.filter_map(leftover).collect()
+}
+
+/// Whether a keeper that was killed has left processes of this very instance. They may hold its port; whoever launches
+/// ends them first.
+pub(crate) fn left_behind(state_dir: &Path) -> bool {
+    let directory = Directory::at(state_dir);
+    let Ok(Some((Keeper::Lost, status))) = directory.state() else { return false };
+    let user = directory.user().ok();
+    status.mark.zip(user).is_some_and(|(mark, user)| !tree::marked(&mark, &user).is_empty())
 }

@@ -1,9 +1,10 @@
 //! The plan of `LiteLLM`, which in mode `litellm` stands between the bridge and the instances: the bridge hands it what
 //! clients ask, and below `/engines` takes back what it asks of the instances.
-use crate::instance::Draft;
+use crate::bridge;
+use crate::draft::Draft;
+use crate::key_file::{first_key, read_text};
+use crate::options::Options;
 use crate::secret::CONFIG_FILE;
-use crate::secrets::{first_key, read_text};
-use crate::{Options, bridge};
 use failure::{Code, Failure};
 use record::{Bridge, Plan};
 use state::Secrets;

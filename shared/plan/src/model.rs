@@ -1,6 +1,6 @@
 //! Whether the model is where the arguments say, as far as its name goes.
-use crate::instance::Draft;
-use crate::rules;
+use crate::draft::Draft;
+use config::rules;
 use engine::Weights;
 use failure::{Code, Failure};
 use std::path::Path;

@@ -3,9 +3,9 @@
 //! Each rule is a row of [`RULES`]: to add one, write its test and its row, and name it in infer-dev(5).
 mod facts;
 
-use crate::instance::Draft;
-use crate::rules;
+use crate::draft::Draft;
 use child::User;
+use config::rules;
 use facts::Facts;
 use failure::{Code, Failure};
 use record::Engine;

@@ -1,23 +1,10 @@
 //! Whether a port can be had, and who has it.
-use crate::problems::unquoted;
-use crate::value::Value;
+use config::ONE_ADDRESS;
 use failure::{Code, Failure};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use std::fs;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-
-/// What to do with several addresses.
-const ONE_ADDRESS: &str = "give one address, which is asked whether the server is ready; \"0.0.0.0\" listens on all of this machine";
-
-/// What the value of `port` or `host` is to be.
-pub(crate) fn hint(key: &str, value: &Value) -> String {
-    match (key, value) {
-        ("port", _) => unquoted(value, "it is a whole number from 1 to 65535".to_owned()),
-        (_, Value::List(_)) => ONE_ADDRESS.to_owned(),
-        _ => "it is an address or the name of one".to_owned(),
-    }
-}
 
 /// Why nothing could listen.
 #[derive(Debug)]

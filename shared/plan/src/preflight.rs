@@ -1,13 +1,14 @@
 //! What is checked before anything starts.
-use crate::instance::Draft;
+use crate::draft::Draft;
 use crate::leaving::{self, Leaving};
-use crate::leftover::Leftover;
+use crate::leftover::{Leftover, left_behind};
 use crate::port::Refused;
-use crate::{changes, model, port, recheck, rules};
+use crate::{changes, model, port, staying};
 use child::{User, permitted};
+use config::rules;
 use failure::{Code, Failure};
 use gpu::{Chosen, Device};
-use record::{Plan, Warning};
+use record::Plan;
 use rustix::fs::Access;
 use state::Directory;
 use std::io;
@@ -38,26 +39,6 @@ pub(crate) fn check(drafts: &mut [&mut Draft], leftovers: &[&Leftover]) {
         }
     }
     check_gpus(drafts);
-}
-
-impl Draft {
-    pub(crate) fn object(&mut self, rule: &str, mut failure: Failure) {
-        if !self.plan.control.allow.iter().any(|allowed| allowed == rule) {
-            failure.class = Some(rule.to_owned());
-            self.failures.push(failure);
-        }
-    }
-
-    pub(crate) fn warn(&mut self, rule: &str, what: String, hint: &str) {
-        let Plan { engine, instance, .. } = &self.plan;
-        self.warnings.push(Warning {
-            engine: Some(*engine),
-            instance: Some(instance.clone()),
-            rule: rule.to_owned(),
-            what,
-            hint: hint.to_owned(),
-        });
-    }
 }
 
 /// Whether a keeper has an instance of this name already, and whether it keeps what is planned.
@@ -143,7 +124,7 @@ pub(crate) fn check_alone(draft: &mut Draft, leaving: &[Leaving]) {
                 draft.warn(rules::PORT_IN_USE, what, other.hint);
             }
             None => {
-                let ours = recheck::holder(&draft.plan);
+                let ours = staying::holder(&draft.plan);
                 draft.object(rules::PORT_IN_USE, ours.unwrap_or(failure));
             }
         }
@@ -152,15 +133,6 @@ pub(crate) fn check_alone(draft: &mut Draft, leaving: &[Leaving]) {
     if let Err(failure) = check_log(&draft.plan) {
         draft.object(rules::LOG_NOT_WRITABLE, failure);
     }
-}
-
-/// Whether a keeper that was killed has left processes of this very instance. They may hold its port; whoever launches
-/// ends them first.
-pub(crate) fn left_behind(state_dir: &Path) -> bool {
-    let directory = Directory::at(state_dir);
-    let Ok(Some((record::Keeper::Lost, status))) = directory.state() else { return false };
-    let user = directory.user().ok();
-    status.mark.zip(user).is_some_and(|(mark, user)| !tree::marked(&mark, &user).is_empty())
 }
 
 /// A log folder that exists has to be writable for the instance's user, and so has the log. A missing one is made by

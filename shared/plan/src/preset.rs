@@ -1,5 +1,5 @@
 //! A router's preset: the models that its sections name.
-use crate::arguments::{Argument, Refusal};
+use crate::argument::{Argument, Refusal};
 use crate::files::usable;
 use child::User;
 use engine::Names;

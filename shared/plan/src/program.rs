@@ -1,7 +1,7 @@
 //! What is run, before any argument of the engine's own.
-use crate::Input;
-use crate::config::Master;
+use crate::input::Input;
 use crate::install::Install;
+use config::Master;
 use failure::{Code, Failure};
 use record::{Engine, Env, Road};
 use std::collections::BTreeMap;

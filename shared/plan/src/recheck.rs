@@ -1,9 +1,10 @@
 //! What is checked again before something that runs is stopped for a plan, or a port is taken.
 use crate::arguments::Arguments;
+use crate::draft::{Draft, gpus_needed};
 use crate::extra::parse_tokens;
-use crate::instance::{Draft, gpus_needed};
 use crate::leaving::Leaving;
-use crate::{Options, preflight};
+use crate::options::Options;
+use crate::preflight;
 use failure::{Code, Failure};
 use record::Plan;
 use state::Directory;
@@ -36,38 +37,6 @@ pub fn recheck(plan: &Plan, options: &Options, leaving: &[Directory]) -> Vec<Fai
         preflight::check_gpu_ids(&mut draft, &chosen, &gpus);
     }
     draft.failures
-}
-
-/// Instances that run and are not going to stop.
-#[derive(Debug, Default)]
-pub struct Staying(Vec<Leaving>);
-
-impl Staying {
-    /// Those of these state directories where anything runs.
-    #[must_use]
-    pub fn of(places: impl IntoIterator<Item = Directory>) -> Self {
-        Self(places.into_iter().filter_map(|place| Leaving::at(&place, "")).filter(Leaving::runs).collect())
-    }
-
-    /// The failure of a plan whose port one of them has, another instance of course.
-    #[must_use]
-    pub fn taken(&self, plan: &Plan) -> Option<Failure> {
-        let mut others = self.0.iter().filter(|other| other.place.path() != plan.state_dir);
-        let holder = others.find(|other| other.claims_port_of(plan) && other.holds_port_of(plan))?;
-        let what = format!("port {} of {} {} is in use", plan.port, plan.engine, plan.instance);
-        let failure = Failure::new(Code::Later, what, format!("{} runs on it", holder.name));
-        let hint =
-            "stop it with istop, or with ilaunch: --prune if no plan names it, --replace if its plan changed";
-        let mut failure = failure.hint(hint);
-        failure.class = Some(crate::rules::PORT_IN_USE.to_owned());
-        Some(failure)
-    }
-}
-
-/// The failure of a plan whose port another instance in the same run directory has.
-pub(crate) fn holder(plan: &Plan) -> Option<Failure> {
-    let run_dir = plan.state_dir.parent()?.parent()?;
-    Staying::of(state::instances(run_dir).places).taken(plan)
 }
 
 /// The program, or its install, is not there any more.

@@ -1,24 +1,25 @@
 //! The values that a plan only names.
-use crate::Options;
-use crate::bridge;
-use crate::config;
-use crate::document::Document;
 use crate::instance::{Separated, separate};
+use crate::key_file::{first_key, read_text};
 use crate::login::logins;
-use crate::secret::{CONFIG_FILE, Way, config_text, leaves};
-use crate::spoken;
+use crate::options::Options;
+use crate::secret::{CONFIG_FILE, Way, config_text};
+use crate::secret_name::leaves;
+use crate::{bridge, litellm, spoken};
+use config::Document;
 use failure::{Code, Failure};
 use record::{Engine, Plan};
 use state::Secrets;
-use std::path::Path;
 
 /// The values of the secrets that a plan names: reads the configuration and the overrides again.
 ///
 /// # Errors
 /// Code 75 when they changed since the plan was made, 69 when a file with secrets cannot be read.
 pub fn secrets(plan: &Plan, options: &Options) -> Result<Secrets, Failure> {
-    if plan.engine == Engine::Bridge {
-        return bridge::secrets(plan, options);
+    match plan.engine {
+        Engine::Bridge if plan.instance == litellm::NAME => return litellm::secrets(plan, options),
+        Engine::Bridge => return bridge::secrets(plan, options),
+        Engine::LlamaCpp | Engine::Vllm | Engine::Sglang => {}
     }
     let mut given = Secrets::default();
     if plan.secrets.is_empty() {
@@ -60,9 +61,6 @@ pub fn secrets(plan: &Plan, options: &Options) -> Result<Secrets, Failure> {
     Ok(given)
 }
 
-/// The largest file of secrets that is read.
-const LARGEST: usize = 4 << 20;
-
 fn read_again(plan: &Plan, options: &Options) -> Result<Separated, Failure> {
     let changed = |cause: &str| {
         let what = format!(
@@ -83,17 +81,6 @@ fn read_again(plan: &Plan, options: &Options) -> Result<Separated, Failure> {
     let instance = config.instances.iter().find(|instance| instance.name == plan.instance);
     let instance = instance.ok_or_else(|| changed("the instance is gone"))?;
     separate(instance, plan.engine, spoken::of_plan(plan).as_ref(), &plan.state_dir)
-}
-
-pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    let what = || format!("cannot read {}", path.display());
-    let bytes = owner::read_named(path, LARGEST).map_err(|error| Failure::io(Code::Unmet, what(), &error))?;
-    String::from_utf8(bytes).map_err(|_| Failure::new(Code::Unmet, what(), "not UTF-8"))
-}
-
-/// The first key of a key file: one on each line, comments after '#'.
-pub(crate) fn first_key(text: &str) -> Option<&str> {
-    text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What planning has to say, while it is not all said.
-use crate::instance::Draft;
+use crate::draft::Draft;
+use crate::item::Item;
 use crate::leftover::Leftover;
-use crate::{Item, rules};
+use config::rules;
 use record::{Engine, Warning};
 
 /// What is still to be checked, and what is said already.

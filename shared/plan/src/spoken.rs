@@ -2,11 +2,10 @@
 //!
 //! An install of ours has them beside it. Another program is asked once, and the answer kept in the run directory by the
 //! program's path, size and time of change.
-use crate::config::Config;
-use crate::document::hex;
+use crate::input::Input;
 use crate::install::Install;
-use crate::{Input, rules};
 use child::User;
+use config::{Config, hex, rules};
 use log::{debug, info};
 use owner::Dir;
 use record::{Engine, Plan, Warning};

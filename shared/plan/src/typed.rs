@@ -1,5 +1,4 @@
 //! Whether an engine's parser takes a value, and how it wants it written.
-use crate::by_vocabulary::Wrong;
 use vocabulary::{Flag, List, Parser, Type};
 
 /// A value as the TOML file has it.
@@ -8,6 +7,12 @@ pub(crate) enum Word<'a> {
     Text(&'a str),
     /// A list, a table or a boolean where one word is wanted.
     Json(String),
+}
+
+/// Why a value cannot be written for a flag.
+pub(crate) struct Wrong {
+    pub(crate) cause: String,
+    pub(crate) hint: Option<String>,
 }
 
 /// The value as this flag takes it.

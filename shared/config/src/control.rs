@@ -37,15 +37,21 @@ pub(crate) const KEYS: [&str; 25] = [
 
 /// What `control` says: the part that goes on the wire, and the part that is used up here.
 #[derive(Debug)]
-pub(crate) struct Settings {
-    pub(crate) enabled: bool,
-    pub(crate) log_file: Option<PathBuf>,
-    pub(crate) log_dir: Option<PathBuf>,
-    pub(crate) control: Control,
+pub struct Settings {
+    /// The instance is to run.
+    pub enabled: bool,
+    /// The file of its log.
+    pub log_file: Option<PathBuf>,
+    /// The folder of its log, where no file is named.
+    pub log_dir: Option<PathBuf>,
+    /// What goes on the wire.
+    pub control: Control,
 }
 
 impl Settings {
-    pub(crate) fn default_of(engine: Engine) -> Self {
+    /// What holds where the table says nothing.
+    #[must_use]
+    pub fn default_of(engine: Engine) -> Self {
         let traits = engine::of(engine);
         let control = Control {
             background: true,

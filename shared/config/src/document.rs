@@ -11,10 +11,13 @@ const CEILING: usize = 4 << 20;
 
 /// The parsed file, and what it takes to say where something stands in it.
 #[derive(Debug)]
-pub(crate) struct Document {
-    pub(crate) path: PathBuf,
-    pub(crate) sha256: String,
-    pub(crate) root: Table,
+pub struct Document {
+    /// The file.
+    pub path: PathBuf,
+    /// Of the file and the overrides.
+    pub sha256: String,
+    /// What both say.
+    pub root: Table,
     text: String,
     /// Where each line begins, so that what is wrong in many places is told in no longer time for each.
     lines: Vec<usize>,
@@ -24,7 +27,10 @@ pub(crate) struct Document {
 
 impl Document {
     /// Read the file and merge the overrides, given as the variable's name and its value.
-    pub(crate) fn read(path: &Path, overrides: Option<(&str, &str)>) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// Code 69 when the file cannot be read or the overrides are not usable, 65 when the file is no TOML.
+    pub fn read(path: &Path, overrides: Option<(&str, &str)>) -> Result<Self, Failure> {
         let cannot = |error: &std::io::Error| {
             Failure::io(Code::Unmet, format!("cannot read {}", path.display()), error)
         };
@@ -56,7 +62,8 @@ impl Document {
     }
 
     /// A failure about something that stands at `place`: `FILE:LINE:COLUMN`, or the overrides' variable.
-    pub(crate) fn failure(&self, place: Place, cause: impl Into<String>) -> Failure {
+    #[must_use]
+    pub fn failure(&self, place: Place, cause: impl Into<String>) -> Failure {
         match place {
             Place::File(at) => {
                 let line = self.lines.partition_point(|start| *start <= at).max(1);
@@ -98,7 +105,9 @@ fn hash(config: &[u8], overrides: Option<&str>) -> String {
     hex(&hasher.finalize())
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// The bytes in hexadecimal digits.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

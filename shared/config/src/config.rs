@@ -1,64 +1,50 @@
 //! The shape of the TOML file: which tables and keys there are, and the defaults under each instance.
 use crate::control::{self, Settings};
 use crate::document::Document;
-use crate::extra::{self, Word};
-use crate::port;
-use crate::problems::Problems;
-use crate::value::{Entry, Merge, Place, Table, Value};
+use crate::extra_args::{self, Word};
+use crate::master::{self, Master};
+use crate::problems::{Problems, unquoted};
+use crate::value::{Entry, Merge, Table, Value};
 use failure::Failure;
 use record::Engine;
 use std::collections::HashSet;
-use std::path::PathBuf;
 
 /// A file that is in order.
 #[derive(Debug)]
-pub(crate) struct Config {
-    pub(crate) master: Master,
+pub struct Config {
+    /// What holds for all of them.
+    pub master: Master,
     /// In the order of the file.
-    pub(crate) instances: Vec<Instance>,
+    pub instances: Vec<Instance>,
     /// Unknown keys that were let pass: what and hint.
-    pub(crate) unknown: Vec<(String, String)>,
+    pub unknown: Vec<(String, String)>,
 }
 
 impl Config {
     /// What an empty file says.
-    pub(crate) fn empty() -> Self {
-        let master = Master {
-            enable: true,
-            llama_cpp_path: None,
-            llama_cpp_place: None,
-            project_dir: None,
-            pixi_environment: None,
-            python_path: None,
-            module: None,
-        };
-        Self { master, instances: Vec::new(), unknown: Vec::new() }
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { master: Master::empty(), instances: Vec::new(), unknown: Vec::new() }
     }
-}
-
-/// The `master` table.
-#[derive(Debug)]
-pub(crate) struct Master {
-    pub(crate) enable: bool,
-    pub(crate) llama_cpp_path: Option<PathBuf>,
-    /// Where that stands.
-    pub(crate) llama_cpp_place: Option<Place>,
-    pub(crate) project_dir: Option<PathBuf>,
-    pub(crate) pixi_environment: Option<String>,
-    pub(crate) python_path: Option<PathBuf>,
-    pub(crate) module: Option<String>,
 }
 
 /// One instance, the defaults already under it.
 #[derive(Debug)]
-pub(crate) struct Instance {
-    pub(crate) name: String,
-    pub(crate) settings: Settings,
+pub struct Instance {
+    /// Its name.
+    pub name: String,
+    /// The `control` table.
+    pub settings: Settings,
     /// Arguments; underscores in their names, `extra_args` taken out.
-    pub(crate) server: Table,
-    pub(crate) extra_args: Vec<Word>,
-    pub(crate) env: Vec<(String, String)>,
+    pub server: Table,
+    /// More of them, as they are.
+    pub extra_args: Vec<Word>,
+    /// Its variables.
+    pub env: Vec<(String, String)>,
 }
+
+/// What to do with several addresses.
+pub const ONE_ADDRESS: &str = "give one address, which is asked whether the server is ready; \"0.0.0.0\" listens on all of this machine";
 
 /// Each is checked against all others.
 const MOST_INSTANCES: usize = 1000;
@@ -66,13 +52,16 @@ const MOST_INSTANCES: usize = 1000;
 /// Names that a table below `instance` cannot have.
 const RESERVED: [&str; 3] = ["control", "env", "server"];
 
-/// All that is wrong with the file, or the file.
-pub(crate) fn read(document: &Document, engine: Engine, lenient: bool) -> Result<Config, Vec<Failure>> {
+/// The file, where nothing is wrong with it.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn read(document: &Document, engine: Engine, lenient: bool) -> Result<Config, Vec<Failure>> {
     let mut problems = Problems::new(document, lenient);
     problems.only_known(None, &document.root, &["master", "instance"]);
     let empty = Table::default();
     let master =
-        read_master(problems.table(&document.root, "master").unwrap_or(&empty), engine, &mut problems);
+        master::read(problems.table(&document.root, "master").unwrap_or(&empty), engine, &mut problems);
     let all = problems.table(&document.root, "instance").unwrap_or(&empty);
     let names: Vec<&Entry> = all.0.iter().filter(|entry| !reserved(entry, &mut problems)).collect();
     for entry in &names {
@@ -95,35 +84,6 @@ pub(crate) fn read(document: &Document, engine: Engine, lenient: bool) -> Result
     problems.finish().map(|unknown| Config { master, instances, unknown })
 }
 
-fn read_master(table: &Table, engine: Engine, problems: &mut Problems<'_>) -> Master {
-    let module_key = engine::of(engine).module.map(|(key, _)| key);
-    let known = match module_key {
-        None => vec!["enable", "llama_cpp_path"],
-        Some(key) => {
-            vec!["enable", "project_dir", "pixi_project_dir", "pixi_environment", "python_path", key]
-        }
-    };
-    problems.only_known(Some("[master]"), table, &known);
-    let mut path = |key| problems.path(table, "master", key);
-    let llama_cpp_path = path("llama_cpp_path");
-    let (project_dir, kept) = (path("project_dir"), path("pixi_project_dir"));
-    let python_path = path("python_path");
-    if let (Some(dir), Some(kept), Some(entry)) = (&project_dir, &kept, table.entry("pixi_project_dir"))
-        && dir != kept
-    {
-        problems.at(entry.place, "master.pixi_project_dir and master.project_dir differ", None);
-    }
-    Master {
-        enable: problems.flag(table, "master", "enable", true),
-        llama_cpp_place: table.get("llama_cpp_path").map(|node| node.place),
-        llama_cpp_path,
-        project_dir: project_dir.or(kept),
-        pixi_environment: problems.text(table, "master", "pixi_environment"),
-        python_path,
-        module: module_key.and_then(|key| problems.text(table, "master", key)),
-    }
-}
-
 /// Whether this is a table of defaults, and a complaint where somebody meant an instance by it.
 fn reserved(entry: &Entry, problems: &mut Problems<'_>) -> bool {
     if !RESERVED.contains(&entry.key.as_str()) {
@@ -141,14 +101,15 @@ fn reserved(entry: &Entry, problems: &mut Problems<'_>) -> bool {
 }
 
 /// Whether an instance can have this name.
-pub(crate) fn is_name(name: &str) -> bool {
+#[must_use]
+pub fn is_instance_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     name.len() <= 64 && name.starts_with(plain) && name.chars().all(|c| plain(c) || c == '.' || c == '-')
 }
 
 fn check_name(entry: &Entry, problems: &mut Problems<'_>) {
     let name = &entry.key;
-    if !is_name(name) {
+    if !is_instance_name(name) {
         let hint =
             "a name has up to 64 letters, digits, '_', '.' and '-', and begins with a letter, digit or '_'";
         problems.at(
@@ -223,7 +184,8 @@ fn read_instance(
     let mut parts = defaults.under(Parts::of(table, problems));
     let settings = control::read(&parts.control, engine, problems);
     let extra = parts.server.0.iter().position(|entry| entry.key == "extra_args");
-    let extra_args = extra.map(|at| extra::read(&parts.server.0.remove(at), problems)).unwrap_or_default();
+    let extra_args =
+        extra.map(|at| extra_args::read(&parts.server.0.remove(at), problems)).unwrap_or_default();
     check_server(&parts.server, problems);
     let env = read_env(&parts.env, problems);
     Some(Instance { name: entry.key.clone(), settings, server: parts.server, extra_args, env })
@@ -241,12 +203,21 @@ fn check_server(server: &Table, problems: &mut Problems<'_>) {
         };
         if !good {
             let shown = value.word().map_or_else(|| value.type_name().to_owned(), |word| format!("'{word}'"));
-            problems.at(entry.node.place, format!("server.{key} is {shown}"), Some(port::hint(key, value)));
+            problems.at(entry.node.place, format!("server.{key} is {shown}"), Some(address_hint(key, value)));
         }
         // A backslash of the operator's own is doubled in JSON.
         if entry.node.value.json().replace(r"\\", "").contains(r"\u0000") {
             problems.at(entry.node.place, format!("server.{} holds a zero byte", entry.key), None);
         }
+    }
+}
+
+/// What the value of `port` or `host` is to be.
+fn address_hint(key: &str, value: &Value) -> String {
+    match (key, value) {
+        ("port", _) => unquoted(value, "it is a whole number from 1 to 65535".to_owned()),
+        (_, Value::List(_)) => ONE_ADDRESS.to_owned(),
+        _ => "it is an address or the name of one".to_owned(),
     }
 }
 
@@ -272,7 +243,9 @@ fn read_env(table: &Table, problems: &mut Problems<'_>) -> Vec<(String, String)>
 }
 
 impl Instance {
-    pub(crate) fn disabled(name: &str, engine: Engine) -> Self {
+    /// One that is not to run, with nothing but its name.
+    #[must_use]
+    pub fn disabled(name: &str, engine: Engine) -> Self {
         Self {
             name: name.to_owned(),
             settings: Settings::default_of(engine),

@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 
 /// Where a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
     /// At this byte of the file.
     File(usize),
     /// In the overrides, which have no lines that anybody would look for.
@@ -12,11 +12,16 @@ pub(crate) enum Place {
 
 /// A value. Numbers and dates are kept as they are written.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub enum Value {
+    /// A string or a date.
     Text(String),
+    /// A number.
     Number(String),
+    /// A boolean.
     Flag(bool),
+    /// A list.
     List(Vec<Node>),
+    /// A table.
     Table(Table),
     /// JSON's null: only in overrides, where it deletes.
     Null,
@@ -24,26 +29,31 @@ pub(crate) enum Value {
 
 /// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Node {
-    pub(crate) value: Value,
-    pub(crate) place: Place,
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// A key, its place, and its value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) place: Place,
-    pub(crate) node: Node,
+pub struct Entry {
+    /// The key.
+    pub key: String,
+    /// Where the key stands.
+    pub place: Place,
+    /// The value.
+    pub node: Node,
 }
 
 /// A table, in the order of the file.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Table(pub(crate) Vec<Entry>);
+pub struct Table(pub Vec<Entry>);
 
 /// Whose lists win when two tables are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Merge {
+pub enum Merge {
     /// Overrides: lists replace, null deletes.
     Override,
     /// An instance over the defaults: lists concatenate, defaults first.
@@ -52,7 +62,8 @@ pub(crate) enum Merge {
 
 impl Value {
     /// The type's name in a message.
-    pub(crate) fn type_name(&self) -> &'static str {
+    #[must_use]
+    pub fn type_name(&self) -> &'static str {
         match self {
             Self::Text(_) => "a string",
             Self::Number(_) => "a number",
@@ -64,7 +75,8 @@ impl Value {
     }
 
     /// The text of a string or a number.
-    pub(crate) fn word(&self) -> Option<&str> {
+    #[must_use]
+    pub fn word(&self) -> Option<&str> {
         match self {
             Self::Text(text) | Self::Number(text) => Some(text),
             _ => None,
@@ -72,7 +84,8 @@ impl Value {
     }
 
     /// As JSON.
-    pub(crate) fn json(&self) -> String {
+    #[must_use]
+    pub fn json(&self) -> String {
         match self {
             Self::Text(text) => quoted(text),
             // JSON has no words for these; Python, which reads it, has.
@@ -102,16 +115,20 @@ fn quoted(text: &str) -> String {
 }
 
 impl Table {
-    pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
+    /// The entry of a key.
+    #[must_use]
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
         self.0.iter().find(|entry| entry.key == key)
     }
 
-    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.node)
     }
 
     /// Merge `over` into this table: tables deep, everything else by `how`.
-    pub(crate) fn merge(&mut self, over: Self, how: Merge) {
+    pub fn merge(&mut self, over: Self, how: Merge) {
         let mut places: HashMap<String, usize> =
             self.0.iter().enumerate().map(|(at, entry)| (entry.key.clone(), at)).collect();
         let mut deleted = HashSet::new();
