@@ -1,5 +1,6 @@
 //! A TOML file with its overrides merged in.
 use crate::value::{Entry, Merge, Node, Place, Table, Value};
+use base16ct::lower::encode_string as hex;
 use failure::{Code, Failure};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -103,12 +104,6 @@ fn hash(config: &[u8], overrides: Option<&str>) -> String {
         hasher.update(overrides.as_bytes());
     }
     hex(&hasher.finalize())
-}
-
-/// The bytes in hexadecimal digits.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn table_of(table: &DeTable<'_>) -> Table {

@@ -6,6 +6,7 @@ use crate::package::{
     Conda, Package, Pypi, archive_parts, file_name, is_path, local, origin, subdir, trailing_number,
 };
 use crate::shown::shown;
+use base16ct::lower::encode_string as hex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -230,8 +231,4 @@ fn pypi_package(location: &str, entry: &Entry) -> Result<Pypi, Error> {
         sha256: hash(&entry.sha256),
         md5: hash(&entry.md5),
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

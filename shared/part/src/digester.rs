@@ -20,7 +20,7 @@ impl Hasher {
     /// The digest of all that was taken in, in lower-case hex.
     #[must_use]
     pub fn so_far(&self) -> String {
-        self.0.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&self.0.clone().finalize())
     }
 }
 

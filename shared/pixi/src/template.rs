@@ -1,5 +1,6 @@
 //! What is taken of a template: the manifest, the lock file and the scripts, read once.
 use crate::manifest::{manifest_of, unusable};
+use base16ct::lower::encode_string as hex;
 use failure::Failure;
 use sha2::{Digest, Sha256};
 use std::io;
@@ -208,10 +209,6 @@ fn write(path: &Path, file: &Taken) -> io::Result<()> {
     let mode = if file.executable { 0o755 } else { 0o644 };
     let mut new = std::fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     new.write_all(&file.content)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! uid has one. What the caller or the TOML file sets stays as it is.
 use crate::install::Install;
 use crate::program::Caller;
+use base16ct::lower::encode_string as hex;
 use child::{User, noexec, permitted};
-use config::hex;
 use record::{Engine, Env};
 use rustix::fs::Access;
 use sha2::{Digest, Sha256};

@@ -1,6 +1,6 @@
 //! A plan that is still being checked.
 use crate::arguments::Arguments;
-use config::hex;
+use base16ct::lower::encode_string as hex;
 use engine::Traits;
 use failure::Failure;
 use record::{Plan, Warning};

@@ -3,7 +3,7 @@ use crate::argument::Argument;
 use crate::arguments::Arguments;
 use crate::login::logins;
 use crate::secret_name::{is_name, leaves};
-use config::hex;
+use base16ct::lower::encode_string as hex;
 use engine::{Lists, Traits};
 use failure::{Code, Failure};
 use sha2::{Digest, Sha256};

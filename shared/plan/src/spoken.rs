@@ -4,8 +4,9 @@
 //! program's path, size and time of change.
 use crate::input::Input;
 use crate::install::Install;
+use base16ct::lower::encode_string as hex;
 use child::User;
-use config::{Config, hex, rules};
+use config::{Config, rules};
 use log::{debug, info};
 use owner::Dir;
 use record::{Engine, Plan, Warning};

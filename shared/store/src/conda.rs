@@ -109,7 +109,7 @@ impl Entry {
         };
         match bytes.len() {
             0 | 8 => Ok(None),
-            40 => Ok(Some(bytes[8..].iter().map(|byte| format!("{byte:02x}")).collect())),
+            40 => Ok(Some(base16ct::lower::encode_string(&bytes[8..]))),
             length => Err(io::Error::other(format!("it has {length} bytes instead of 40"))),
         }
     }

@@ -10,7 +10,7 @@ const VERSION_LENGTH: usize = 47;
 pub(crate) fn digest(text: &str) -> String {
     let mut hasher = seahash::SeaHasher::new();
     text.hash(&mut hasher);
-    hasher.finish().to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&hasher.finish().to_le_bytes())
 }
 
 /// A URL as uv hashes it: without credentials, default port, trailing slash and `.git`, path percent-decoded, and in lower

@@ -130,7 +130,7 @@ fn made_key(workspace: &Path) -> Result<String, Failure> {
         }
         let mut bytes = [0_u8; 24];
         rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
-        let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = base16ct::lower::encode_string(&bytes);
         folder.replace(KEY_NAME, 0o600, format!("{key}\n").as_bytes())?;
         Ok(key)
     };

@@ -1,8 +1,5 @@
 //! What a copy may lose that keeps every byte: the right to run a program.
 use crate::gap::Fault;
-use object::Endianness;
-use object::elf::{ET_DYN, ET_EXEC, FileHeader64, PT_INTERP};
-use object::read::elf::{FileHeader, ProgramHeader};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -28,7 +25,7 @@ impl Program {
         if head.starts_with(b"#!") {
             return Some(Self::Script);
         }
-        is_binary(head).unwrap_or(false).then_some(Self::Binary)
+        elf::is_program(head).then_some(Self::Binary)
     }
 
     /// Whether it must be possible to run it where it lies in its package. Scripts are kept without that right in many
@@ -51,17 +48,6 @@ impl Program {
 /// Some libraries, as that of C, can be run too.
 pub(crate) fn is_library(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().contains(".so"))
-}
-
-fn is_binary(head: &[u8]) -> object::Result<bool> {
-    let header = FileHeader64::<Endianness>::parse(head)?;
-    let endian = header.endian()?;
-    let loaded = |segment: &_| ProgramHeader::p_type(segment, endian) == PT_INTERP;
-    Ok(match header.e_type(endian) {
-        ET_EXEC => true,
-        ET_DYN => header.program_headers(endian, head)?.iter().any(loaded),
-        _ => false,
-    })
 }
 
 /// Whether who has a file of this mode may run it.

@@ -1,4 +1,5 @@
 //! Reading a bundle as pixi-pack has just written it: every member's hash, and the whole's, in one read.
+use base16ct::lower::encode_string as hex;
 use bundle::{Member, PackInfo, Script};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -147,10 +148,6 @@ fn pour(input: &mut impl BufRead, mut sink: impl FnMut(&[u8])) -> io::Result<u64
         total += length as u64;
         input.consume(length);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

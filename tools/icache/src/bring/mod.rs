@@ -30,7 +30,7 @@ impl Fetched {
         let places = [dir.join(&path), dir.join("channel").join(&path), dir.join(name)];
         let Some(path) = places.into_iter().find(|path| path.is_file()) else { return Ok(None) };
         let sha256 = sha256_of(&path)?;
-        let hex = crate::proof::hex(&sha256);
+        let hex = base16ct::lower::encode_string(&sha256);
         match package.sha256() {
             Some(wanted) if !wanted.eq_ignore_ascii_case(&hex) => {
                 Err(io::Error::other(format!("{} has sha256 {hex}, not the locked {wanted}", path.display())))

@@ -1,6 +1,7 @@
 //! A wheel: unpacked to a folder with a random name, and a pointer to it where uv looks.
 use super::{Fetched, unpack_to};
-use crate::proof::{hex, record_paths};
+use crate::proof::record_paths;
+use base16ct::lower::encode_string as hex;
 use lock::{Origin, Pypi};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher};

@@ -147,7 +147,7 @@ fn sha256_of(mut file: File) -> io::Result<String> {
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; BUFFER_BYTES]);
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(crate::proof::hex(&hash.finalize())),
+            0 => return Ok(base16ct::lower::encode_string(&hash.finalize())),
             length => hash.update(&buffer[..length]),
         }
     }

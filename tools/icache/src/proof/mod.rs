@@ -10,7 +10,6 @@ mod walk;
 
 pub(crate) use listing::record_paths;
 pub(crate) use manifest::Manifest;
-pub(crate) use tree::hex;
 
 use crate::gap::Fault;
 use crate::pool::Pool;

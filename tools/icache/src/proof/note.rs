@@ -224,7 +224,7 @@ fn write_entry(out: &mut Vec<u8>, path: &Path, stat: &Stat, hash: &[u8; 32]) -> 
         return Ok(());
     }
     let Stat { size, mtime_ns, ctime_ns, inode } = stat;
-    write!(out, "{} {size} {mtime_ns} {ctime_ns} {inode} ", super::tree::hex(hash))?;
+    write!(out, "{} {size} {mtime_ns} {ctime_ns} {inode} ", base16ct::lower::encode_string(hash))?;
     out.extend_from_slice(path.as_os_str().as_bytes());
     out.push(b'\n');
     Ok(())

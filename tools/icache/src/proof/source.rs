@@ -27,7 +27,7 @@ pub(super) fn contents(tree: &Tree) -> Vec<Content> {
     let content = |item: &Item| {
         let Kind::File { sha256: Some(hash), .. } = &item.kind else { return None };
         let path = item.path.to_str().filter(|_| stays(&item.path))?;
-        Some(Content { path: path.to_owned(), sha256: super::tree::hex(hash) })
+        Some(Content { path: path.to_owned(), sha256: base16ct::lower::encode_string(hash) })
     };
     tree.items.iter().filter_map(content).collect()
 }
@@ -49,7 +49,9 @@ pub(super) fn is_as_recorded(tree: &Tree, recorded: &[Content]) -> Result<(), Fa
     let changed = |content: &&Content| {
         let path = Path::new(&content.path);
         match tree.items.iter().find(|item| item.path == path).map(|item| &item.kind) {
-            Some(Kind::File { sha256: Some(hash), .. }) => super::tree::hex(hash) != content.sha256,
+            Some(Kind::File { sha256: Some(hash), .. }) => {
+                base16ct::lower::encode_string(hash) != content.sha256
+            }
             None => !is_wheel(path),
             Some(_) => true,
         }

@@ -1,5 +1,6 @@
 //! The files of a package.
 use crate::program::{self, Program};
+use base16ct::lower::encode_string as hex;
 use sha2::{Digest, Sha256};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -142,11 +143,4 @@ impl Tree {
         }
         hex(&hash.finalize())
     }
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    let pair = |byte: &u8| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-    bytes.iter().flat_map(pair).map(char::from).collect()
 }

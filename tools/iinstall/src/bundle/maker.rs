@@ -29,9 +29,7 @@ impl Maker {
         let read = file
             .read_at(&mut head, 0)
             .map_err(|error| Failure::io(Code::Unmet, format!("cannot read {}", path.display()), &error))?;
-        let head = String::from_utf8_lossy(&head[..read]);
-        let line = head.lines().next().unwrap_or_default().trim_start_matches("#!");
-        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let words = elf::first_line(&head[..read]).unwrap_or_default();
         if words.is_empty() {
             let what = format!("cannot run {}", path.display());
             return Err(Failure::new(Code::Input, what, "its first line names no interpreter"));

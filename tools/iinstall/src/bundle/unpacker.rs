@@ -1,5 +1,4 @@
 //! pixi-unpack: the one that was named or is on PATH, and whether one that a bundle carries can run here.
-use crate::package::elf;
 use record::Env;
 use std::fs::File;
 use std::io::Read;
@@ -37,7 +36,7 @@ pub(super) fn must_run(program: &Path, env: &Env) -> Result<(), Failure> {
         .map_err(|error| child::not_run(Code::Unmet, program, &error.into()))?;
     // Whatever else it may be, the system will say; of a foreign program it makes a script.
     match elf::read(program) {
-        Ok(Some(elf)) if elf.machine != elf::MACHINE => {
+        Ok(Some(elf)) if !elf.is_for_this_machine() => {
             let cause = format!("it is for another machine than this {}", std::env::consts::ARCH);
             Err(Failure { what: format!("cannot run {}", program.display()), ..missing(env, cause) })
         }
@@ -65,7 +64,7 @@ pub(super) fn fits(program: &Path, what: &str) -> Result<(), Failure> {
     }
     match elf::read(program).map_err(|error| refuse(format!("the {NAME} in it is damaged: {error}")))? {
         None => Err(refuse(format!("the {NAME} in it is not a program"))),
-        Some(elf) if elf.machine != elf::MACHINE => {
+        Some(elf) if !elf.is_for_this_machine() => {
             let machine = std::env::consts::ARCH;
             let cause = format!("the {NAME} in it is for another machine than this {machine}");
             let hint = format!("pack it with --platform {}", lock::host_platform());

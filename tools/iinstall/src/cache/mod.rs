@@ -7,7 +7,7 @@ use crate::environment;
 use crate::home::{Attempt, Home, HomeLock, Install, now, refused};
 use crate::road::{Done, Order, Road};
 use crate::sealed::Sealed;
-use crate::unpack::hex;
+use base16ct::lower::encode_string as hex;
 use lock::{LockFile, Origin, Package, Pypi};
 use pixi::{Network, Pixi, Template};
 use record::{Cache, Env, Installed, Source, Warning};

@@ -1,6 +1,6 @@
 //! `installed.json`: what makes a folder below `.installs/` an install.
 use crate::home::sync_folder;
-use crate::unpack::hex;
+use base16ct::lower::encode_string as hex;
 use bundle::Member;
 use record::{Engine, Installed, Road};
 use serde_json::{Map, Value, json};

@@ -1,9 +1,6 @@
 //! A llama.cpp package, once it is unpacked: brought into one layout and proved to be able to start.
-pub(crate) mod elf;
 mod layout;
 mod libraries;
-mod system;
-mod versions;
 
 pub(crate) use layout::{normalise, resolve_links};
 pub(crate) use libraries::check;

@@ -14,6 +14,6 @@ mod zip;
 pub(crate) use kind::{HEAD, Kind};
 pub(crate) use root::{Attributes, Root};
 pub(crate) use space::Space;
-pub(crate) use stream::{bundle_kind, hash, hex, is_known_script, unpack, unpack_bundle};
+pub(crate) use stream::{bundle_kind, hash, is_known_script, unpack, unpack_bundle};
 pub(crate) use trouble::Trouble;
 pub(crate) use witness::Witness;

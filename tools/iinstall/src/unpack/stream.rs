@@ -3,6 +3,7 @@
 use crate::unpack::chunks::{Chunk, Chunks, Tee, fill};
 use crate::unpack::zip::At;
 use crate::unpack::{HEAD, Kind, Root, Trouble, tar, xz, zip};
+use base16ct::lower::encode_string as hex;
 use bundle::Script;
 use flate2::bufread::GzDecoder;
 use indicatif::ProgressBar;
@@ -206,9 +207,4 @@ fn drain(input: &mut impl BufRead) -> io::Result<()> {
 /// A thread's result; its panic is ours.
 fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,5 +1,5 @@
 //! What was written, hashed on a thread of its own while the next bytes are on their way.
-use crate::unpack::hex;
+use base16ct::lower::encode_string as hex;
 use bundle::Member;
 use sha2::{Digest, Sha256};
 use std::io;

@@ -162,12 +162,5 @@ fn no_hash(name: &str) -> String {
 
 /// The bytes of a sha256 in hex.
 fn bytes(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(bytes)
+    base16ct::mixed::decode_vec(hex).ok()?.try_into().ok()
 }

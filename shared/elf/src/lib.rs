@@ -1,40 +1,62 @@
-//! What the dynamic loader reads in an ELF file: the libraries that it needs, where it is told to look for them, and the
-//! symbol versions that it wants of them.
+//! What a program needs of the system: its interpreter or loader, its libraries and their symbol versions.
 //!
-//! By the program headers alone, as the loader does: a stripped file may have no sections.
-use crate::package::versions::{Tables, Wanted};
+//! An ELF file is read by its program headers alone, as the loader does: a stripped file may have no sections.
+mod program;
+mod script;
+mod search;
+mod system;
+mod versions;
+
+pub use program::{is_for_another, is_program};
+pub use script::{first_line, interpreter};
+pub use search::Search;
+pub use system::System;
+pub use versions::NeededVersion;
+
+use crate::versions::Tables;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, ReadCache, ReadRef};
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// One ELF file of this machine's word size.
-#[derive(Debug, Default)]
-pub(crate) struct Elf {
-    pub(crate) machine: elf::Machine,
-    pub(crate) needed: Vec<String>,
-    /// `DT_RPATH`: holds for what it needs, too, and is ignored where there is a `DT_RUNPATH`.
-    pub(crate) rpath: Vec<String>,
-    pub(crate) runpath: Vec<String>,
-    /// The loader that it asks for.
-    pub(crate) interpreter: Option<String>,
-    /// Symbol versions that it wants of what it needs.
-    pub(crate) wanted: Vec<Wanted>,
-    /// Symbol versions that it defines; none at all where it knows no versions.
-    pub(crate) versions: Vec<String>,
-}
-
 /// This machine's number in an ELF header.
 #[cfg(target_arch = "x86_64")]
-pub(crate) const MACHINE: elf::Machine = elf::EM_X86_64;
+const MACHINE: elf::Machine = elf::EM_X86_64;
 #[cfg(target_arch = "aarch64")]
-pub(crate) const MACHINE: elf::Machine = elf::EM_AARCH64;
+const MACHINE: elf::Machine = elf::EM_AARCH64;
+
+/// One 64-bit ELF file.
+#[derive(Debug, Default)]
+pub struct Elf {
+    machine: elf::Machine,
+    /// The loader that it asks for.
+    pub loader: Option<String>,
+    /// Names of the libraries that it needs.
+    needed: Vec<String>,
+    /// `DT_RPATH`: holds for what it needs, too, and is ignored where there is a `DT_RUNPATH`.
+    rpath: Vec<String>,
+    runpath: Vec<String>,
+    /// Symbol versions that it needs of its libraries.
+    needed_versions: Vec<NeededVersion>,
+    /// Symbol versions that it defines; none at all where it knows no versions.
+    defined_versions: Vec<String>,
+}
+
+impl Elf {
+    /// Whether it is built for this kind of processor.
+    #[must_use]
+    pub fn is_for_this_machine(&self) -> bool {
+        self.machine == MACHINE
+    }
+}
 
 /// Read a file's dynamic section; `None` where it is not a 64-bit ELF file.
-pub(crate) fn read(path: &Path) -> io::Result<Option<Elf>> {
-    let cache = ReadCache::new(File::open(path)?);
+///
+/// # Errors
+/// What the system says; that the file is a damaged ELF file.
+pub fn read(path: &Path) -> io::Result<Option<Elf>> {
+    let cache = ReadCache::new(owner::open_file(path)?);
     let data = &cache;
     let Ok(header) = FileHeader64::<Endianness>::parse(data) else { return Ok(None) };
     parse(header, data).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
@@ -46,8 +68,8 @@ fn parse<'a, R: ReadRef<'a>>(header: &FileHeader64<Endianness>, data: R) -> obje
     let mut found = Elf { machine: header.e_machine(endian), ..Elf::default() };
     let mut entries = Vec::new();
     for segment in segments {
-        if let Some(interpreter) = segment.interpreter(endian, data)? {
-            found.interpreter = Some(String::from_utf8_lossy(interpreter).into_owned());
+        if let Some(loader) = segment.interpreter(endian, data)? {
+            found.loader = Some(String::from_utf8_lossy(loader).into_owned());
         }
         for entry in segment.dynamic(endian, data)?.unwrap_or_default() {
             entries.push((entry.d_tag.get(endian), entry.d_val.get(endian)));
@@ -70,10 +92,10 @@ fn parse<'a, R: ReadRef<'a>>(header: &FileHeader64<Endianness>, data: R) -> obje
     let tables = Tables { data, endian };
     let entries_of = |at, number| Some((value(at).and_then(place)?, value(number)?));
     if let Some((place, count)) = entries_of(elf::DT_VERNEED, elf::DT_VERNEEDNUM) {
-        found.wanted = tables.wanted(place, count, &text);
+        found.needed_versions = tables.needed(place, count, &text);
     }
     if let Some((place, count)) = entries_of(elf::DT_VERDEF, elf::DT_VERDEFNUM) {
-        found.versions = tables.defined(place, count, &text);
+        found.defined_versions = tables.defined(place, count, &text);
     }
     let paths = |offset| text(offset).split(':').filter(|path| !path.is_empty()).map(str::to_owned).collect();
     for (tag, value) in entries {
@@ -95,9 +117,9 @@ mod tests {
     #[test]
     fn our_own_program_is_read_as_the_loader_reads_it() {
         let own = read(&std::env::current_exe().unwrap()).unwrap().unwrap();
-        assert_eq!(own.machine, MACHINE);
+        assert!(own.is_for_this_machine());
         assert!(own.needed.iter().any(|name| name.starts_with("libc.")), "{own:?}");
-        assert!(own.interpreter.unwrap().starts_with('/'));
+        assert!(own.loader.unwrap().starts_with('/'));
     }
 
     #[test]

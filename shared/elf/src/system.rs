@@ -3,6 +3,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 const CACHE: &str = "/etc/ld.so.cache";
+/// Ten thousand libraries have 2 MiB in it.
+const CACHE_BYTES: usize = 64 << 20;
 const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
 /// Bytes of the cache's header and of one of its entries.
 const HEADER: usize = 48;
@@ -17,22 +19,26 @@ const FOLDERS: [&str; 6] =
 
 /// The machine's libraries.
 #[derive(Debug)]
-pub(crate) struct System {
+pub struct System {
     cached: HashMap<Vec<u8>, Vec<PathBuf>>,
     folders: Vec<PathBuf>,
 }
 
 impl System {
     /// This machine's. `library_path` is `LD_LIBRARY_PATH`, which the server inherits.
-    pub(crate) fn here(library_path: Option<&str>) -> Self {
-        let cached = std::fs::read(CACHE).ok().and_then(|bytes| read_cache(&bytes)).unwrap_or_default();
+    #[must_use]
+    pub fn here(library_path: Option<&str>) -> Self {
+        let cached = owner::read_file(Path::new(CACHE), CACHE_BYTES)
+            .ok()
+            .and_then(|bytes| read_cache(&bytes))
+            .unwrap_or_default();
         let own = library_path.unwrap_or_default().split(':').filter(|folder| !folder.is_empty());
         let folders = own.chain(FOLDERS).map(PathBuf::from).collect();
         Self { cached, folders }
     }
 
     /// Files of this name, in no order: any that fits will do.
-    pub(crate) fn candidates(&self, name: &str) -> impl Iterator<Item = PathBuf> {
+    pub fn candidates(&self, name: &str) -> impl Iterator<Item = PathBuf> {
         let cached = self.cached.get(name.as_bytes()).into_iter().flatten().cloned();
         cached.chain(self.folders.iter().map(move |folder| folder.join(name)))
     }
@@ -80,6 +86,6 @@ mod tests {
 
     #[test]
     fn the_c_library_is_found_here() {
-        assert!(System::here(None).candidates("libc.so.6").any(|path| path.exists()));
+        assert!(System::here(None).candidates("libc.so.6").any(owner::exists));
     }
 }

@@ -1,17 +1,19 @@
-//! Symbol versions, as the dynamic loader compares them: which ones a file wants of each library, which ones it defines.
+//! Symbol versions, as the dynamic loader compares them: which ones a file needs of each library, which ones it defines.
 //!
-//! A library that lacks a wanted one, as an older C library does, keeps the program from starting.
+//! A library that lacks a needed one, as an older C library does, keeps the program from starting.
 use object::elf::{VER_FLG_WEAK, Verdaux, Verdef, Vernaux, Verneed};
 use object::{Endianness, Pod, ReadRef};
 
 /// More than any library has: an end for tables that lead in circles.
 const MOST: u64 = 4096;
 
-/// A version that a file wants of a library, `GLIBC_2.38` of `libc.so.6`.
+/// A version that a file needs of a library, `GLIBC_2.38` of `libc.so.6`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub(crate) library: String,
-    pub(crate) version: String,
+pub struct NeededVersion {
+    /// The library's name.
+    pub library: String,
+    /// The version's name.
+    pub version: String,
 }
 
 /// The file, and how its numbers are written.
@@ -23,8 +25,8 @@ pub(super) struct Tables<R> {
 
 impl<'a, R: ReadRef<'a>> Tables<R> {
     /// The `count` entries at `place` in the file (`DT_VERNEED`, `DT_VERNEEDNUM`); those that may be missing are left out.
-    pub(super) fn wanted(self, place: u64, count: u64, text: &impl Fn(u64) -> String) -> Vec<Wanted> {
-        let mut wanted = Vec::new();
+    pub(super) fn needed(self, place: u64, count: u64, text: &impl Fn(u64) -> String) -> Vec<NeededVersion> {
+        let mut needed = Vec::new();
         for (at, need) in self.chain(place, count, |need: &Verneed<Endianness>| need.vn_next.get(self.endian))
         {
             let library = text(need.vn_file.get(self.endian).into());
@@ -35,11 +37,11 @@ impl<'a, R: ReadRef<'a>> Tables<R> {
             {
                 if !aux.vna_flags.get(self.endian).contains(VER_FLG_WEAK) {
                     let version = text(aux.vna_name.get(self.endian).into());
-                    wanted.push(Wanted { library: library.clone(), version });
+                    needed.push(NeededVersion { library: library.clone(), version });
                 }
             }
         }
-        wanted
+        needed
     }
 
     /// The `count` entries at `place` in the file (`DT_VERDEF`, `DT_VERDEFNUM`): the first name of each, later ones are its parents.
