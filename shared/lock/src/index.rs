@@ -1,6 +1,6 @@
 //! Which entry of the list a reference means.
 use crate::document::{Entry, Reference};
-use crate::file::Error;
+use crate::error::Error;
 use std::collections::BTreeMap;
 
 /// What an entry or a reference is, by the key of its location, or by `kind` before version 6.

@@ -6,6 +6,7 @@
 //! Handwritten on a maintained YAML crate because that builds in a ninth of rattler_lock's time, from a tenth of its crates
 //! (15 against 152) and into a ninth of its size, and half of serde-saphyr's; a lock file is read in a fiftieth of a second.
 mod document;
+mod error;
 mod file;
 mod host;
 mod index;
@@ -13,7 +14,8 @@ mod limit;
 mod package;
 mod shown;
 
-pub use file::{Environment, Error, LockFile, Platform};
+pub use error::Error;
+pub use file::{Environment, LockFile, Platform};
 pub use host::host_platform;
 pub use limit::CEILING_BYTES;
 pub use package::{Conda, Origin, Package, Pypi, percent_decode};
