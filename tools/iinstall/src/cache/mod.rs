@@ -2,6 +2,7 @@
 mod run;
 mod shadow;
 mod stores;
+mod variables;
 
 use crate::environment;
 use crate::home::{Attempt, Home, HomeLock, Install, now, refused};
@@ -155,7 +156,7 @@ impl Road for CacheRoad<'_> {
         self.template.copy_to(&folder).map_err(|(path, error)| refused(&path, &error))?;
         let tmp = folder.join(TMP);
         std::fs::create_dir(&tmp).map_err(|error| refused(&tmp, &error))?;
-        let (variables, shadowed) = stores.variables(self.env(), &folder, &home.path)?;
+        let (variables, shadowed) = variables::variables(&stores, self.env(), &folder, &home.path)?;
         let run = Run {
             program: &self.pixi.program,
             environment: self.environment,
