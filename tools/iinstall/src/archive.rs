@@ -4,7 +4,7 @@ use crate::home::{Attempt, Home, HomeLock, Install, now, refused};
 use crate::package;
 use crate::road::{self, Done, Order, Road, made_from};
 use crate::source::OpenSource;
-use crate::unpack::{self, HEAD, Kind, Root, Trouble};
+use archive::{ArchiveError, HEAD, Kind, Root};
 use record::{Installed, Seal, Source, Warning};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -55,10 +55,10 @@ impl Archive<'_> {
         let content = attempt.folder().join("content");
         std::fs::create_dir(&content).map_err(|error| refused(&content, &error))?;
         let (sha256, root) = self.read(&content, home)?;
-        let trouble = |trouble| self.trouble(trouble);
-        let normal = package::normalise(attempt.folder(), &content).map_err(trouble)?;
-        let symlinks = package::resolve_links(&normal).map_err(trouble)?;
-        let report = package::check(&normal).map_err(trouble)?;
+        let failure = |error| self.failure(error);
+        let normal = package::normalise(attempt.folder(), &content).map_err(failure)?;
+        let symlinks = package::resolve_links(&normal).map_err(failure)?;
+        let report = package::check(&normal).map_err(failure)?;
 
         let mut checks = BTreeMap::from([
             ("files".to_owned(), json!(root.files)),
@@ -93,10 +93,10 @@ impl Archive<'_> {
 
     /// The one read, and that it was of the archive that was asked for.
     fn read(&self, into: &Path, home: &Home) -> Result<(String, Root), Failure> {
-        let trouble = |trouble| self.trouble(trouble);
-        let mut root = Root::at(into, &home.path).map_err(trouble)?;
+        let failure = |error| self.failure(error);
+        let mut root = Root::at(into, &home.path).map_err(failure)?;
         let bar = tool::bytes_bar(&format!("unpacking {}", self.source.name()), self.source.looks.size_bytes);
-        let sha256 = unpack::unpack(&self.source.file, &mut root, &bar).map_err(trouble)?;
+        let sha256 = archive::unpack(&self.source.file, &mut root, &bar).map_err(failure)?;
         bar.finish_and_clear();
         self.source.unchanged()?;
         self.demand(&sha256)?;
@@ -141,7 +141,7 @@ impl Archive<'_> {
         })
     }
 
-    fn trouble(&self, trouble: Trouble) -> Failure {
-        trouble.failure(format!("cannot install {}", self.source.looks.path.display()))
+    fn failure(&self, error: ArchiveError) -> Failure {
+        error.failure(format!("cannot install {}", self.source.looks.path.display()))
     }
 }

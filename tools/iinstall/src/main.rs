@@ -23,8 +23,6 @@ mod prepare;
 mod road;
 mod sealed;
 mod source;
-#[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
-mod unpack;
 mod vocabulary;
 mod written;
 

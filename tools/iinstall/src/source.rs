@@ -1,6 +1,5 @@
 //! The file that an install is made from: opened once, by whoever may, and known by its looks.
 #![expect(clippy::disallowed_methods, reason = "opens for ourselves; for another user privsep does")]
-use crate::unpack;
 use child::User;
 use privsep::Links;
 use record::{Engine, Env, Source};
@@ -127,7 +126,7 @@ impl OpenSource {
     pub(crate) fn hash(&self) -> Result<String, Failure> {
         let bar = tool::bytes_bar(&format!("hashing {}", self.name()), self.looks.size_bytes);
         let what = || format!("cannot read {}", self.looks.path.display());
-        let hashed = unpack::hash(&self.file, &bar).map_err(|trouble| trouble.failure(what()))?;
+        let hashed = archive::hash(&self.file, &bar).map_err(|error| error.failure(what()))?;
         bar.finish_and_clear();
         self.unchanged()?;
         Ok(hashed)

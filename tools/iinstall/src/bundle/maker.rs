@@ -1,6 +1,6 @@
 //! What makes the environment of a bundle: pixi-unpack on the unpacked members, or the bundle's own script.
 use crate::environment;
-use crate::unpack::HEAD;
+use archive::HEAD;
 use pixi::{Network, surround};
 use std::collections::BTreeMap;
 use std::fs::File;

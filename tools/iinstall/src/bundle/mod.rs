@@ -1,4 +1,5 @@
 //! The bundle road: unpack and hash in one read, prove, then let pixi-unpack make the environment where it will live.
+mod form;
 mod maker;
 mod proof;
 mod unpacker;
@@ -8,7 +9,8 @@ use crate::home::{Attempt, Home, HomeLock, Install, now, refused};
 use crate::road::{Order, Road, made_from};
 use crate::sealed::Sealed;
 use crate::source::OpenSource;
-use crate::unpack::{self, Kind, Root, Trouble};
+use archive::{ArchiveError, Root};
+use form::Form;
 use maker::Maker;
 pub(crate) use proof::Papers;
 use proof::Proof;
@@ -119,30 +121,33 @@ impl Bundle<'_> {
     /// Unpack the members into the attempt, and prove them. Where nothing could make an environment of them, neither.
     fn check(&self, attempt: &Attempt<'_>, home: &Home) -> Result<Checked, Failure> {
         let papers = &self.papers;
-        let trouble = |trouble| self.trouble(trouble);
-        let kind = unpack::bundle_kind(&self.source.file).map_err(trouble)?;
-        if kind == Kind::Script
+        let failure = |error| self.failure(error);
+        let form = Form::of(&self.source.file).map_err(failure)?;
+        if form == Form::Script
             && self.run_sh
-            && !unpack::is_known_script(&self.source.file).map_err(trouble)?
+            && !form::is_known_script(&self.source.file).map_err(failure)?
         {
             let sha256 = self.source.hash()?;
             let proof = papers.whole(&sha256)?;
             let maker = Maker::script(&self.source.looks.path, &self.source.file)?;
             return Ok(Checked { sha256, proof, maker: Found::Script(maker) });
         }
-        let program = self.program(kind)?;
+        let program = self.program(form)?;
         let members = attempt.folder().join(MEMBERS);
         let embedded = attempt.folder().join(EMBEDDED);
         std::fs::create_dir(&members).map_err(|error| refused(&members, &error))?;
-        let mut root = Root::at(&members, &home.path).and_then(Root::witnessed).map_err(trouble)?;
+        let mut root = Root::at(&members, &home.path)
+            .and_then(|root| root.of_hashed_files("a link, which no bundle has"))
+            .map_err(failure)?;
         // At least so much comes out of it.
         let size = self.source.looks.size_bytes;
-        root.admit(if kind == Kind::Script { size / 4 * 3 } else { size }).map_err(trouble)?;
+        root.admit(if form == Form::Script { size / 4 * 3 } else { size }).map_err(failure)?;
         let bar = tool::bytes_bar(&format!("unpacking {}", self.source.name()), size);
-        let sha256 = unpack::unpack_bundle(&self.source.file, &mut root, &embedded, &bar).map_err(trouble)?;
+        let unpacked = form.unpack(&self.source.file, &mut root, &embedded, &bar);
+        let (sha256, unpacked) = unpacked.map_err(failure)?;
         bar.finish_and_clear();
         self.source.unchanged()?;
-        let proof = papers.all(&sha256, &root.seen(), &members)?;
+        let proof = papers.all(&sha256, &unpacked, &members)?;
         let maker = match program {
             Some(program) => Found::Program(program),
             None => unpacker::fits(&embedded, &self.what()).map(|()| Found::Embedded)?,
@@ -152,8 +157,8 @@ impl Bundle<'_> {
 
     /// The pixi-unpack of this machine that is to be used; `None` for the bundle's own, before which only one goes that was
     /// named.
-    fn program(&self, kind: Kind) -> Result<Option<PathBuf>, Failure> {
-        if kind == Kind::Script && self.env().pixi_unpack.is_none() {
+    fn program(&self, form: Form) -> Result<Option<PathBuf>, Failure> {
+        if form == Form::Script && self.env().pixi_unpack.is_none() {
             return Ok(None);
         }
         let missing = || unpacker::missing(self.env(), "the bundle carries none, and it is not on PATH");
@@ -228,8 +233,8 @@ impl Bundle<'_> {
         format!("cannot install {}", self.source.looks.path.display())
     }
 
-    fn trouble(&self, trouble: Trouble) -> Failure {
-        trouble.failure(self.what())
+    fn failure(&self, error: ArchiveError) -> Failure {
+        error.failure(self.what())
     }
 }
 

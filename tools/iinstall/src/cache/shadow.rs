@@ -3,7 +3,7 @@
 //! rattler follows a link to a package and locks beside it; uv takes a linked archive for damaged, so wheels are copied,
 //! those that are locked only.
 use crate::cache::stores::Stores;
-use crate::unpack::Space;
+use archive::Space;
 use lock::{Origin, Package};
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeSet;
@@ -132,7 +132,7 @@ fn room(folder: &Path, home: &Path, bytes: u64) -> Result<(), Failure> {
     let open = rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let space = open.and_then(|folder| Space::of(home, folder.as_fd()));
     let space = space.map_err(|error| Failure::io(Code::Unmet, what(), &error.into()))?;
-    space.admit(bytes).map_err(|trouble| trouble.failure(what()))
+    space.admit(bytes).map_err(|error| error.failure(what()))
 }
 
 /// Bytes of all files of a tree.

@@ -1,7 +1,7 @@
 //! The layouts that packages come in, and the one that an install has: `bin/llama-server` with its libraries in `bin/`.
 use crate::home::{MARKER, MARKER_DRAFT};
 use crate::package::SERVER;
-use crate::unpack::Trouble;
+use archive::ArchiveError;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -25,13 +25,13 @@ enum Layout {
 
 /// Bring what was unpacked into `from` into the one layout, and return the folder that holds it. Both that and `from` are
 /// below `attempt`.
-pub(crate) fn normalise(attempt: &Path, from: &Path) -> Result<PathBuf, Trouble> {
+pub(crate) fn normalise(attempt: &Path, from: &Path) -> Result<PathBuf, ArchiveError> {
     let layout = find(from)?;
     log::info!("layout: {layout:?}");
     let to = attempt.join("install");
     arrange(&layout, from, &to)
         .and_then(|()| forget_marker(&to))
-        .map_err(|error| Trouble::system("cannot arrange the files", error))?;
+        .map_err(|error| ArchiveError::system("cannot arrange the files", error))?;
     Ok(to)
 }
 
@@ -52,12 +52,12 @@ fn forget_marker(install: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn find(from: &Path) -> Result<Layout, Trouble> {
+fn find(from: &Path) -> Result<Layout, ArchiveError> {
     let (mut found, mut unified) = (Vec::new(), None);
     let mut folders = vec![(PathBuf::new(), 0)];
     while let Some((folder, depth)) = folders.pop() {
         let names = entries(&from.join(&folder));
-        for name in names.map_err(|error| Trouble::system("cannot list what was unpacked", error))? {
+        for name in names.map_err(|error| ArchiveError::system("cannot list what was unpacked", error))? {
             let path = folder.join(&name);
             let is_folder = from.join(&path).symlink_metadata().is_ok_and(|stat| stat.is_dir());
             if name == NAME && !is_folder {
@@ -77,15 +77,15 @@ fn find(from: &Path) -> Result<Layout, Trouble> {
         (Some(folder), None, _) => Ok(Layout::Flat(folder)),
         (Some(one), Some(other), _) => {
             let [one, other] = [other, one].map(|folder| crate::package::shown(&folder.join(NAME)));
-            Err(Trouble::bad(format!("it holds llama-server more than once: {one}, {other}")))
+            Err(ArchiveError::bad(format!("it holds llama-server more than once: {one}, {other}")))
         }
         (None, _, Some(path)) => {
             let path = crate::package::shown(&path);
-            Err(Trouble::bad(format!("it holds no llama-server, but {path}, which serves as 'llama serve'")).hint(
+            Err(ArchiveError::bad(format!("it holds no llama-server, but {path}, which serves as 'llama serve'")).hint(
                 "pack llama-server with it: a script bin/llama-server that runs 'llama serve' with its arguments will do",
             ))
         }
-        (None, ..) => Err(Trouble::bad("it holds no llama-server")
+        (None, ..) => Err(ArchiveError::bad("it holds no llama-server")
             .hint("it must be in a folder bin, or in one with its libraries, as llama.cpp releases it")),
     }
 }
@@ -156,8 +156,8 @@ fn exists(path: &Path) -> bool {
 
 /// Check that every symbolic link leads to something inside, that the server is a file, and make it executable (a zip may
 /// not say so). Returns how many links there are.
-pub(crate) fn resolve_links(install: &Path) -> Result<u64, Trouble> {
-    let unreadable = |error| Trouble::system("cannot look through what was unpacked", error);
+pub(crate) fn resolve_links(install: &Path) -> Result<u64, ArchiveError> {
+    let unreadable = |error| ArchiveError::system("cannot look through what was unpacked", error);
     let root = install.canonicalize().map_err(unreadable)?;
     let mut links = 0;
     let mut folders = vec![root.clone()];
@@ -176,7 +176,7 @@ pub(crate) fn resolve_links(install: &Path) -> Result<u64, Trouble> {
     let server = root.join(SERVER).canonicalize().map_err(unreadable)?;
     let stat = server.metadata().map_err(unreadable)?;
     if !stat.is_file() {
-        return Err(Trouble::bad(format!("{SERVER} in it is no file")));
+        return Err(ArchiveError::bad(format!("{SERVER} in it is no file")));
     }
     if stat.permissions().mode() & 0o111 == 0 {
         std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o755)).map_err(unreadable)?;
@@ -184,12 +184,12 @@ pub(crate) fn resolve_links(install: &Path) -> Result<u64, Trouble> {
     Ok(links)
 }
 
-fn check_link(root: &Path, link: &Path) -> Result<(), Trouble> {
+fn check_link(root: &Path, link: &Path) -> Result<(), ArchiveError> {
     let shown = crate::package::shown(link.strip_prefix(root).unwrap_or(link));
     let target = std::fs::read_link(link).unwrap_or_default();
     let refuse = |why: &str| {
         let target = crate::package::shown(&target);
-        Err(Trouble::bad(format!("symbolic link '{shown}' to '{target}' {why}")))
+        Err(ArchiveError::bad(format!("symbolic link '{shown}' to '{target}' {why}")))
     };
     match link.canonicalize() {
         _ if target.is_absolute() => refuse("leads out of the archive"),
@@ -263,8 +263,8 @@ mod tests {
             (&["a/llama-server", "b/bin/llama-server"], "a/llama-server, b/bin/llama-server"),
         ] {
             let (attempt, content) = unpacked(files);
-            let trouble = find(&content).unwrap_err().failure(String::new());
-            assert!(trouble.cause.contains(told), "{files:?}: {}", trouble.cause);
+            let error = find(&content).unwrap_err().failure(String::new());
+            assert!(error.cause.contains(told), "{files:?}: {}", error.cause);
             std::fs::remove_dir_all(attempt).unwrap();
         }
     }

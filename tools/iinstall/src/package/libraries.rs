@@ -1,7 +1,7 @@
 //! Whether the server can start here: every library that it needs, directly or through another, is in the package or on
 //! this machine, and is new enough. Known before the install becomes current, and by name.
 use crate::package::SERVER;
-use crate::unpack::Trouble;
+use archive::ArchiveError;
 use elf::{Elf, Search, System};
 use record::{Engine, Warning};
 use std::os::unix::fs::PermissionsExt;
@@ -19,23 +19,23 @@ pub(crate) struct Report {
 }
 
 /// Check the server of an install.
-pub(crate) fn check(install: &Path) -> Result<Report, Trouble> {
+pub(crate) fn check(install: &Path) -> Result<Report, ArchiveError> {
     let server = install
         .join(SERVER)
         .canonicalize()
-        .map_err(|e| Trouble::system(&format!("cannot read {SERVER}"), e))?;
+        .map_err(|e| ArchiveError::system(&format!("cannot read {SERVER}"), e))?;
     match elf::read(&server) {
         Ok(Some(program)) => check_program(install, server, program),
         Ok(None) => check_script(&server),
-        Err(error) => Err(Trouble::bad(format!("{SERVER} in it cannot be read: {error}"))),
+        Err(error) => Err(ArchiveError::bad(format!("{SERVER} in it cannot be read: {error}"))),
     }
 }
 
-fn check_script(server: &Path) -> Result<Report, Trouble> {
-    let head =
-        std::fs::read(server).map_err(|error| Trouble::system(&format!("cannot read {SERVER}"), error))?;
+fn check_script(server: &Path) -> Result<Report, ArchiveError> {
+    let head = std::fs::read(server)
+        .map_err(|error| ArchiveError::system(&format!("cannot read {SERVER}"), error))?;
     let Some(words) = elf::first_line(&head) else {
-        return Err(Trouble::bad(format!("{SERVER} in it is neither a 64-bit program nor a script")));
+        return Err(ArchiveError::bad(format!("{SERVER} in it is neither a 64-bit program nor a script")));
     };
     let mut words = words.iter().map(String::as_str);
     let first = words.next().unwrap_or_default();
@@ -49,7 +49,7 @@ fn check_script(server: &Path) -> Result<Report, Trouble> {
     let Some(interpreter) = found else {
         let name = by_name.unwrap_or(first);
         let cause = format!("{SERVER} in it is a script for {name}, which is not on this machine");
-        return Err(Trouble::unmet(cause).hint("install it, or take a package with a program"));
+        return Err(ArchiveError::unmet(cause).hint("install it, or take a package with a program"));
     };
     Ok(Report { interpreter: Some(interpreter), ..Report::default() })
 }
@@ -58,14 +58,14 @@ fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|stat| stat.is_file() && stat.permissions().mode() & 0o111 != 0)
 }
 
-fn check_program(install: &Path, server: PathBuf, program: Elf) -> Result<Report, Trouble> {
+fn check_program(install: &Path, server: PathBuf, program: Elf) -> Result<Report, ArchiveError> {
     if !program.is_for_this_machine() {
         let cause = format!("{SERVER} in it is built for another kind of processor");
-        return Err(Trouble::bad(cause).hint(&format!("take a package for {}", std::env::consts::ARCH)));
+        return Err(ArchiveError::bad(cause).hint(&format!("take a package for {}", std::env::consts::ARCH)));
     }
     if let Some(loader) = program.loader.as_ref().filter(|loader| !Path::new(loader).exists()) {
         let cause = format!("{SERVER} in it needs the loader {loader}, which is not on this machine");
-        return Err(Trouble::unmet(cause).hint("take a package built for this system's C library"));
+        return Err(ArchiveError::unmet(cause).hint("take a package built for this system's C library"));
     }
     let library_path = std::env::var("LD_LIBRARY_PATH").ok();
     let library_dir = install.join("bin");
@@ -80,12 +80,12 @@ fn check_program(install: &Path, server: PathBuf, program: Elf) -> Result<Report
         .collect();
     if !fatal.is_empty() {
         let cause = format!("{}: neither in it nor on this machine", fatal.join(", "));
-        return Err(Trouble::unmet(cause).hint("install it here, or take a package that brings it"));
+        return Err(ArchiveError::unmet(cause).hint("install it here, or take a package that brings it"));
     }
     let lacking = search.take_lacking_versions();
     if !lacking.is_empty() {
         let hint = "take a package that was built on an older system, or a system with newer libraries";
-        return Err(Trouble::unmet(lacking.join("; ")).hint(hint));
+        return Err(ArchiveError::unmet(lacking.join("; ")).hint(hint));
     }
     report.warnings.extend(missing.into_iter().map(|(name, by)| driver_warning(&name, &by)));
     follow_backends(&mut search, &library_dir);

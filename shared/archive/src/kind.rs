@@ -1,20 +1,23 @@
 //! Which kind of archive a file is, by its first bytes: names lie.
-use crate::unpack::Trouble;
+use crate::ArchiveError;
 
 /// The kinds that are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// A tar as it is.
     Tar,
+    /// A tar in gzip.
     Gzip,
+    /// A tar in xz.
     Xz,
+    /// A tar in zstd.
     Zstd,
+    /// A zip.
     Zip,
-    /// The self-extracting script that pixi-pack makes.
-    Script,
 }
 
 /// How much of a file decides.
-pub(crate) const HEAD: usize = 512;
+pub const HEAD: usize = 512;
 
 /// First bytes of the compressed kinds. A zip without members begins with its end record.
 const MAGIC: [(&[u8], Kind); 5] = [
@@ -43,9 +46,14 @@ const HINT: &str = "give a .tar, .tar.gz, .tgz, .tar.xz, .tar.zst or .zip";
 
 impl Kind {
     /// The kind of the file that begins with `head`.
-    pub(crate) fn of(head: &[u8]) -> Result<Self, Trouble> {
+    ///
+    /// # Errors
+    /// It begins as no archive does.
+    pub fn of(head: &[u8]) -> Result<Self, ArchiveError> {
         if head.is_empty() {
-            return Err(Trouble::bad("the file is empty").hint("copy it again: nothing of it came through"));
+            return Err(
+                ArchiveError::bad("the file is empty").hint("copy it again: nothing of it came through")
+            );
         }
         if let Some((_, kind)) = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)) {
             return Ok(*kind);
@@ -55,44 +63,28 @@ impl Kind {
         }
         for (magic, cause, hint) in MISTAKEN {
             if head.starts_with(magic) {
-                return Err(Trouble::bad(cause).hint(hint));
+                return Err(ArchiveError::bad(cause).hint(hint));
             }
         }
-        Err(Trouble::bad("it is not an archive: it begins as none of them does").hint(HINT))
-    }
-
-    /// The kind of the bundle that begins with `head`.
-    pub(crate) fn of_bundle(head: &[u8]) -> Result<Self, Trouble> {
-        const HINT: &str = "give a .tar, .tar.gz, .tgz or .sh that pixi-pack made";
-        if head.starts_with(b"#!") {
-            return Ok(Self::Script);
-        }
-        match Self::of(head) {
-            Ok(kind @ (Self::Tar | Self::Gzip)) => Ok(kind),
-            Ok(other) => {
-                Err(Trouble::bad(format!("it is a .{}, which no bundle is", other.extension())).hint(HINT))
-            }
-            Err(trouble) if head.starts_with(b"version https://git-lfs") => Err(trouble),
-            Err(trouble) => Err(trouble.hint(HINT)),
-        }
+        Err(ArchiveError::bad("it is not an archive: it begins as none of them does").hint(HINT))
     }
 
     /// The ending that files of this kind have.
-    pub(crate) fn extension(self) -> &'static str {
+    #[must_use]
+    pub fn extension(self) -> &'static str {
         match self {
             Self::Tar => "tar",
             Self::Gzip => "tar.gz",
             Self::Xz => "tar.xz",
             Self::Zstd => "tar.zst",
             Self::Zip => "zip",
-            Self::Script => "sh",
         }
     }
 }
 
 /// The checksum of the first header decides, so that the oldest tar files, which have no magic, are taken too.
 fn is_tar(head: &[u8]) -> bool {
-    head.len() >= HEAD && super::tar::is_header(&head[..HEAD]) && head[0] != 0
+    head.len() >= HEAD && crate::tar::is_header(&head[..HEAD]) && head[0] != 0
 }
 
 #[cfg(test)]
@@ -108,9 +100,6 @@ mod tests {
         header.set_size(1);
         header.set_cksum();
         assert_eq!(Kind::of(header.as_bytes()).unwrap(), Kind::Tar);
-        assert_eq!(Kind::of_bundle(header.as_bytes()).unwrap(), Kind::Tar);
-        assert_eq!(Kind::of_bundle(b"#!/bin/bash\n").unwrap(), Kind::Script);
-        assert!(Kind::of_bundle(b"PK\x03\x04rest").is_err() && Kind::of_bundle(b"").is_err());
         assert!(Kind::of(&[0; 1024]).is_err() && Kind::of(b"hello").is_err() && Kind::of(b"").is_err());
     }
 }

@@ -1,5 +1,4 @@
 //! Why an archive was not unpacked. Whoever knows the archive's name makes a `Failure` of it.
-use bundle::HEADER_CEILING;
 use std::io;
 use tool::{Code, Failure, io_text};
 
@@ -7,15 +6,15 @@ const AGAIN: &str = "copy it here again";
 
 /// Cause, code and hint; the object is named by the caller.
 #[derive(Debug)]
-pub(crate) struct Trouble {
+pub struct ArchiveError {
     code: Code,
     cause: String,
     hint: Option<String>,
 }
 
-impl Trouble {
+impl ArchiveError {
     /// The archive is at fault.
-    pub(crate) fn bad(cause: impl Into<String>) -> Self {
+    pub fn bad(cause: impl Into<String>) -> Self {
         Self { code: Code::Input, cause: cause.into(), hint: None }
     }
 
@@ -25,23 +24,25 @@ impl Trouble {
     }
 
     /// This machine lacks something.
-    pub(crate) fn unmet(cause: impl Into<String>) -> Self {
+    pub fn unmet(cause: impl Into<String>) -> Self {
         Self { code: Code::Unmet, cause: cause.into(), hint: None }
     }
 
     /// The system refused to do `what`.
-    pub(crate) fn system(what: &str, error: impl Into<io::Error>) -> Self {
+    pub fn system(what: &str, error: impl Into<io::Error>) -> Self {
         Self::unmet(format!("{what}: {}", io_text(&error.into())))
     }
 
     /// The system has no thread to give.
-    pub(crate) fn no_thread(failure: Failure) -> Self {
+    #[must_use]
+    pub fn no_thread(failure: Failure) -> Self {
         let Failure { code, what, cause, hint, .. } = failure;
         Self { code, cause: format!("{what}: {cause}"), hint }
     }
 
     /// Reading went wrong: the disk, where the system says so, else what is in the archive.
-    pub(crate) fn reading(error: &io::Error) -> Self {
+    #[must_use]
+    pub fn reading(error: &io::Error) -> Self {
         if error.raw_os_error().is_some() {
             return Self::unmet(io_text(error));
         }
@@ -51,29 +52,33 @@ impl Trouble {
         }
     }
 
-    pub(crate) fn truncated() -> Self {
+    /// It ends too early.
+    #[must_use]
+    pub fn truncated() -> Self {
         Self::bad("it is truncated: it ends before its end mark").hint(AGAIN)
     }
 
-    /// A script that pixi-pack did not make, or not as we know it.
-    pub(crate) fn no_marker() -> Self {
-        let within = HEADER_CEILING >> 10;
-        Self::bad(format!("it is a script without the line @@END_HEADER@@ in its first {within} KiB"))
-            .hint("give a bundle that pixi-pack made; another script that you trust runs itself, sealed, with --run-sh")
-    }
-
     /// The same with what to do about it.
-    pub(crate) fn hint(mut self, hint: &str) -> Self {
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
         self.hint = Some(hint.to_owned());
         self
     }
 
     /// The failure of doing `what`.
-    pub(crate) fn failure(self, what: impl Into<String>) -> Failure {
+    #[must_use]
+    pub fn failure(self, what: impl Into<String>) -> Failure {
         let failure = Failure::new(self.code, what, self.cause);
         match self.hint {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
+    }
+}
+
+/// Cause and hint, for whoever has no code to tell.
+impl From<ArchiveError> for io::Error {
+    fn from(error: ArchiveError) -> Self {
+        Self::other(error.cause)
     }
 }

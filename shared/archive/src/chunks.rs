@@ -1,5 +1,5 @@
 //! Bytes on their way from a file to who hashes and who unpacks them: in large pieces, read once, shared.
-use crate::unpack::zip::At;
+use crate::PositionedReader;
 use indicatif::ProgressBar;
 use std::fs::File;
 use std::io::{self, BufRead, Read};
@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 
 /// Bytes that travel together, shared by those who read them.
-pub(super) type Chunk = Arc<Vec<u8>>;
+pub type Chunk = Arc<Vec<u8>>;
 
 const CHUNK: usize = 256 << 10;
 
 /// A full chunk, or what is left.
-pub(super) fn fill(input: &mut impl Read) -> io::Result<Vec<u8>> {
+pub(crate) fn fill(input: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; CHUNK];
     let mut length = 0;
     while length < CHUNK {
@@ -28,8 +28,9 @@ pub(super) fn fill(input: &mut impl Read) -> io::Result<Vec<u8>> {
 }
 
 /// The file from its beginning, each chunk also sent to the hash.
-pub(super) struct Tee<'a> {
-    file: At<'a>,
+#[derive(Debug)]
+pub struct Tee<'a> {
+    file: PositionedReader<'a>,
     to_hash: Option<SyncSender<Chunk>>,
     bar: &'a ProgressBar,
     chunk: Chunk,
@@ -37,12 +38,12 @@ pub(super) struct Tee<'a> {
 }
 
 impl<'a> Tee<'a> {
-    pub(super) fn new(file: &'a File, to_hash: Option<SyncSender<Chunk>>, bar: &'a ProgressBar) -> Self {
-        Self { file: At { file, position: 0, size: 0 }, to_hash, bar, chunk: Chunk::default(), at: 0 }
+    pub(crate) fn new(file: &'a File, to_hash: Option<SyncSender<Chunk>>, bar: &'a ProgressBar) -> Self {
+        Self { file: PositionedReader::new(file, 0), to_hash, bar, chunk: Chunk::default(), at: 0 }
     }
 
     /// The next chunk; an empty one is the end.
-    pub(super) fn next(&mut self) -> io::Result<Chunk> {
+    pub(crate) fn next(&mut self) -> io::Result<Chunk> {
         let bytes = fill(&mut self.file)?;
         self.bar.inc(bytes.len() as u64);
         let chunk = Arc::new(bytes);
@@ -76,14 +77,14 @@ impl Read for Tee<'_> {
 }
 
 /// What the decompressing thread sends.
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     receive: Receiver<io::Result<Chunk>>,
     chunk: Chunk,
     at: usize,
 }
 
 impl Chunks {
-    pub(super) fn new(receive: Receiver<io::Result<Chunk>>) -> Self {
+    pub(crate) fn new(receive: Receiver<io::Result<Chunk>>) -> Self {
         Self { receive, chunk: Chunk::default(), at: 0 }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The `tar` crate decodes headers; the walk is ours, because a member's extensions must have a ceiling (a name of 10 GB of
 //! zeros is a bomb) and because an archive that ends without its end mark is truncated, which the crate does not say.
-use crate::unpack::{Attributes, Root, Trouble};
+use crate::{ArchiveError, Attributes, Root};
 use std::io::{BufRead, Read};
 use tar::{EntryType, Header};
 
@@ -19,19 +19,22 @@ struct Extended {
 }
 
 /// Whether this block is a header: its checksum is right.
-pub(super) fn is_header(block: &[u8]) -> bool {
+pub(crate) fn is_header(block: &[u8]) -> bool {
     let header = Header::from_byte_slice(block);
     let sum: u32 = block[..148].iter().chain(&block[156..]).map(|byte| u32::from(*byte)).sum();
     header.cksum().is_ok_and(|said| said == sum + 8 * u32::from(b' '))
 }
 
-/// Unpack every member up to the end mark.
-pub(crate) fn unpack(input: &mut impl BufRead, root: &mut Root) -> Result<(), Trouble> {
+/// Unpack every member of a tar, up to its end mark.
+///
+/// # Errors
+/// The tar is damaged or hostile, or this machine lacks something.
+pub fn unpack(input: &mut impl BufRead, root: &mut Root) -> Result<(), ArchiveError> {
     let mut extended = Extended::default();
     let mut block = [0; BLOCK];
     let mut first = true;
     loop {
-        input.read_exact(&mut block).map_err(|error| Trouble::reading(&error))?;
+        input.read_exact(&mut block).map_err(|error| ArchiveError::reading(&error))?;
         if block.iter().all(|byte| *byte == 0) {
             return Ok(());
         }
@@ -41,11 +44,11 @@ pub(crate) fn unpack(input: &mut impl BufRead, root: &mut Root) -> Result<(), Tr
             } else {
                 "it is damaged: a header's checksum is wrong"
             };
-            return Err(Trouble::bad(what));
+            return Err(ArchiveError::bad(what));
         }
         first = false;
         let header = Header::from_byte_slice(&block);
-        let size = header.entry_size().map_err(|error| Trouble::reading(&error))?;
+        let size = header.entry_size().map_err(|error| ArchiveError::reading(&error))?;
         match header.entry_type() {
             EntryType::GNULongName => extended.path = Some(long_name(input, size)?),
             EntryType::GNULongLink => extended.link = Some(long_name(input, size)?),
@@ -61,10 +64,11 @@ fn member(
     extended: Extended,
     input: &mut impl BufRead,
     root: &mut Root,
-) -> Result<(), Trouble> {
+) -> Result<(), ArchiveError> {
     let name = extended.path.unwrap_or_else(|| header.path_bytes().into_owned());
     let link = extended.link.or_else(|| header.link_name_bytes().map(Into::into));
-    let size = extended.size.map_or_else(|| header.entry_size(), Ok).map_err(|e| Trouble::reading(&e))?;
+    let size =
+        extended.size.map_or_else(|| header.entry_size(), Ok).map_err(|e| ArchiveError::reading(&e))?;
     // Before directories had a type of their own, a slash at the end made one.
     let kind = match header.entry_type() {
         EntryType::Regular if name.ends_with(b"/") => EntryType::Directory,
@@ -72,34 +76,33 @@ fn member(
     };
     match kind {
         EntryType::Regular | EntryType::Continuous => {
-            let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
-            let attributes = Attributes { executable, mtime: header.mtime().ok() };
+            let attributes = Attributes { mode: header.mode().unwrap_or(0), mtime: header.mtime().ok() };
             root.file(&name, attributes, size, input)?;
             return skip(input, padded(size) - size);
         }
         EntryType::Directory => root.directory(&name)?,
         EntryType::Symlink | EntryType::Link => {
-            let target = link.ok_or_else(|| Trouble::member(&name, "a link that names no target"))?;
+            let target = link.ok_or_else(|| ArchiveError::member(&name, "a link that names no target"))?;
             if kind == EntryType::Symlink {
                 root.symlink(&name, &target)?;
             } else {
                 root.hard_link(&name, &target)?;
             }
         }
-        EntryType::Char | EntryType::Block => return Err(Trouble::member(&name, "a device node")),
-        EntryType::Fifo => return Err(Trouble::member(&name, "a named pipe")),
+        EntryType::Char | EntryType::Block => return Err(ArchiveError::member(&name, "a device node")),
+        EntryType::Fifo => return Err(ArchiveError::member(&name, "a named pipe")),
         EntryType::GNUSparse => return Err(sparse(&name)),
         other => {
             let why =
                 format!("of a type that is not unpacked ('{}')", char::from(other.as_byte()).escape_debug());
-            return Err(Trouble::member(&name, &why));
+            return Err(ArchiveError::member(&name, &why));
         }
     }
     skip(input, padded(size))
 }
 
-fn sparse(name: &[u8]) -> Trouble {
-    Trouble::member(name, "a sparse file, which is not unpacked").hint("pack it without tar's --sparse")
+fn sparse(name: &[u8]) -> ArchiveError {
+    ArchiveError::member(name, "a sparse file, which is not unpacked").hint("pack it without tar's --sparse")
 }
 
 /// Bytes up to the next block.
@@ -107,30 +110,30 @@ fn padded(size: u64) -> u64 {
     size.div_ceil(BLOCK as u64).saturating_mul(BLOCK as u64)
 }
 
-fn skip(input: &mut impl BufRead, bytes: u64) -> Result<(), Trouble> {
+fn skip(input: &mut impl BufRead, bytes: u64) -> Result<(), ArchiveError> {
     let skipped = std::io::copy(&mut input.take(bytes), &mut std::io::sink());
     match skipped {
         Ok(skipped) if skipped == bytes => Ok(()),
-        Ok(_) => Err(Trouble::truncated()),
-        Err(error) => Err(Trouble::reading(&error)),
+        Ok(_) => Err(ArchiveError::truncated()),
+        Err(error) => Err(ArchiveError::reading(&error)),
     }
 }
 
-fn extension(input: &mut impl BufRead, size: u64) -> Result<Vec<u8>, Trouble> {
+fn extension(input: &mut impl BufRead, size: u64) -> Result<Vec<u8>, ArchiveError> {
     if size > EXTENSION_CEILING {
-        return Err(Trouble::bad(format!("an extension header of {size} bytes, which no name needs")));
+        return Err(ArchiveError::bad(format!("an extension header of {size} bytes, which no name needs")));
     }
     let mut content = Vec::new();
-    input.take(size).read_to_end(&mut content).map_err(|error| Trouble::reading(&error))?;
+    input.take(size).read_to_end(&mut content).map_err(|error| ArchiveError::reading(&error))?;
     if content.len() as u64 != size {
-        return Err(Trouble::truncated());
+        return Err(ArchiveError::truncated());
     }
     skip(input, padded(size) - size)?;
     Ok(content)
 }
 
 /// GNU's long names end with a zero byte.
-fn long_name(input: &mut impl BufRead, size: u64) -> Result<Vec<u8>, Trouble> {
+fn long_name(input: &mut impl BufRead, size: u64) -> Result<Vec<u8>, ArchiveError> {
     let mut name = extension(input, size)?;
     if let Some(end) = name.iter().position(|byte| *byte == 0) {
         name.truncate(end);
@@ -139,8 +142,8 @@ fn long_name(input: &mut impl BufRead, size: u64) -> Result<Vec<u8>, Trouble> {
 }
 
 /// `LENGTH KEY=VALUE\n`, as often as it takes.
-fn pax(mut rest: &[u8], extended: &mut Extended) -> Result<(), Trouble> {
-    let broken = || Trouble::bad("it is damaged: a pax header that cannot be read");
+fn pax(mut rest: &[u8], extended: &mut Extended) -> Result<(), ArchiveError> {
+    let broken = || ArchiveError::bad("it is damaged: a pax header that cannot be read");
     while !rest.is_empty() {
         let space = rest.iter().position(|byte| *byte == b' ').ok_or_else(broken)?;
         let length: usize =

@@ -1,17 +1,13 @@
 //! One read: the file's bytes go to the hash, on a thread of its own, and to the unpacker; decompressing and writing are
 //! two threads more.
-use crate::unpack::chunks::{Chunk, Chunks, Tee, fill};
-use crate::unpack::zip::At;
-use crate::unpack::{HEAD, Kind, Root, Trouble, tar, xz, zip};
+use crate::chunks::{Chunk, Chunks, Tee, fill};
+use crate::{ArchiveError, HEAD, Kind, PositionedReader, Root, tar, xz, zip};
 use base16ct::lower::encode_string as hex;
-use bundle::Script;
 use flate2::bufread::GzDecoder;
 use indicatif::ProgressBar;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Scope, ScopedJoinHandle};
@@ -20,12 +16,18 @@ use tool::thread::start_scoped;
 /// Chunks on their way between two threads: enough to bridge a file's creation, not more.
 const AHEAD: usize = 8;
 
+/// Where decompressed bytes are sent to be unpacked. It is closed once nobody wants more.
+pub type Sink = SyncSender<io::Result<Chunk>>;
+
 /// sha256 of a file, lower-case hex.
-pub(crate) fn hash(file: &File, bar: &ProgressBar) -> Result<String, Trouble> {
+///
+/// # Errors
+/// It cannot be read.
+pub fn hash(file: &File, bar: &ProgressBar) -> Result<String, ArchiveError> {
     let mut tee = Tee::new(file, None, bar);
     let mut state = Sha256::new();
     loop {
-        let chunk = tee.next().map_err(|error| Trouble::reading(&error))?;
+        let chunk = tee.next().map_err(|error| ArchiveError::reading(&error))?;
         if chunk.is_empty() {
             return Ok(hex(&state.finalize()));
         }
@@ -33,8 +35,11 @@ pub(crate) fn hash(file: &File, bar: &ProgressBar) -> Result<String, Trouble> {
     }
 }
 
-/// Unpack `file` into `root` and return its sha256 and kind.
-pub(crate) fn unpack(file: &File, root: &mut Root, bar: &ProgressBar) -> Result<String, Trouble> {
+/// Unpack `file` into `root`, and return its sha256.
+///
+/// # Errors
+/// The archive is damaged or hostile, or this machine lacks something.
+pub fn unpack(file: &File, root: &mut Root, bar: &ProgressBar) -> Result<String, ArchiveError> {
     let kind = Kind::of(&head(file)?)?;
     std::thread::scope(|scope| {
         let (to_hash, hasher) = hasher(scope)?;
@@ -46,65 +51,39 @@ pub(crate) fn unpack(file: &File, root: &mut Root, bar: &ProgressBar) -> Result<
     })
 }
 
-/// Unpack a bundle's `file` into `root` and return its sha256. The program that a script carries is written to `program`.
-pub(crate) fn unpack_bundle(
+/// Unpack the tar that `decode` makes of `file`, and return the file's sha256. `decode` reads all of it.
+///
+/// # Errors
+/// As [`unpack`], and those of `decode`.
+pub fn unpack_with(
     file: &File,
     root: &mut Root,
-    program: &Path,
     bar: &ProgressBar,
-) -> Result<String, Trouble> {
-    let kind = bundle_kind(file)?;
+    decode: impl FnOnce(Tee<'_>, &Sink) -> io::Result<()> + Send,
+) -> Result<String, ArchiveError> {
     std::thread::scope(|scope| {
         let (to_hash, hasher) = hasher(scope)?;
         let tee = Tee::new(file, Some(to_hash), bar);
-        if kind == Kind::Script {
-            let script = Script::begin(tee).map_err(|error| Trouble::reading(&error))?;
-            let script = script.ok_or_else(Trouble::no_marker)?;
-            walk(scope, root, move |send| decode(script, program, send))?;
-        } else {
-            unpack_tar(kind, root, tee, scope)?;
-        }
+        walk(scope, root, move |send| decode(tee, send))?;
         Ok(join(hasher))
     })
 }
 
-/// Whether a script is of the make that is unpacked without running it.
-pub(crate) fn is_known_script(file: &File) -> Result<bool, Trouble> {
-    let script = Script::begin(BufReader::new(At { file, position: 0, size: 0 }));
-    script.map(|script| script.is_some()).map_err(|error| Trouble::reading(&error))
-}
-
-/// Which kind of bundle a file is.
-pub(crate) fn bundle_kind(file: &File) -> Result<Kind, Trouble> {
-    Kind::of_bundle(&head(file)?)
-}
-
-/// Both parts of a script: the tar is sent on, the program written to its file.
-fn decode(
-    mut script: Script<Tee<'_>>,
-    program: &Path,
-    send: &SyncSender<io::Result<Chunk>>,
-) -> io::Result<()> {
-    if !pump(&mut script, send)? {
-        return Ok(());
-    }
-    script.program()?;
-    let mut file = File::options().write(true).create_new(true).mode(0o755).open(program)?;
-    io::copy(&mut script, &mut file)?;
-    script.end()
-}
-
-fn head(file: &File) -> Result<Vec<u8>, Trouble> {
+/// What the file begins with, as much as tells its kind.
+///
+/// # Errors
+/// It cannot be read.
+pub fn head(file: &File) -> Result<Vec<u8>, ArchiveError> {
     let mut head = Vec::with_capacity(HEAD);
-    let start = At { file, position: 0, size: 0 };
-    start.take(HEAD as u64).read_to_end(&mut head).map_err(|error| Trouble::reading(&error))?;
+    let start = PositionedReader::new(file, 0);
+    start.take(HEAD as u64).read_to_end(&mut head).map_err(|error| ArchiveError::reading(&error))?;
     Ok(head)
 }
 
 /// Whose channel is closed ends.
 type Hasher<'scope> = (SyncSender<Chunk>, ScopedJoinHandle<'scope, String>);
 
-fn hasher<'scope>(scope: &'scope Scope<'scope, '_>) -> Result<Hasher<'scope>, Trouble> {
+fn hasher<'scope>(scope: &'scope Scope<'scope, '_>) -> Result<Hasher<'scope>, ArchiveError> {
     let (send, receive) = sync_channel::<Chunk>(AHEAD);
     let hash = move || {
         let mut state = Sha256::new();
@@ -113,7 +92,7 @@ fn hasher<'scope>(scope: &'scope Scope<'scope, '_>) -> Result<Hasher<'scope>, Tr
         }
         hex(&state.finalize())
     };
-    let hasher = start_scoped(scope, "hasher", hash).map_err(Trouble::no_thread)?;
+    let hasher = start_scoped(scope, "hasher", hash).map_err(ArchiveError::no_thread)?;
     Ok((send, hasher))
 }
 
@@ -123,11 +102,12 @@ fn unpack_zip<'scope>(
     root: &mut Root,
     mut tee: Tee<'scope>,
     scope: &'scope Scope<'scope, '_>,
-) -> Result<(), Trouble> {
-    let size = file.metadata().map_err(|error| Trouble::reading(&error))?.len();
-    let front_to_back = start_scoped(scope, "reader", move || drain(&mut tee)).map_err(Trouble::no_thread)?;
-    zip::unpack(BufReader::new(At { file, position: 0, size }), root)?;
-    join(front_to_back).map_err(|error| Trouble::reading(&error))
+) -> Result<(), ArchiveError> {
+    let size = file.metadata().map_err(|error| ArchiveError::reading(&error))?.len();
+    let front_to_back =
+        start_scoped(scope, "reader", move || drain(&mut tee)).map_err(ArchiveError::no_thread)?;
+    zip::unpack(BufReader::new(PositionedReader::new(file, size)), root)?;
+    join(front_to_back).map_err(|error| ArchiveError::reading(&error))
 }
 
 fn unpack_tar<'scope>(
@@ -135,7 +115,7 @@ fn unpack_tar<'scope>(
     root: &mut Root,
     mut tee: Tee<'scope>,
     scope: &'scope Scope<'scope, '_>,
-) -> Result<(), Trouble> {
+) -> Result<(), ArchiveError> {
     walk(scope, root, move |send| decompress(kind, &mut tee, send))
 }
 
@@ -143,8 +123,8 @@ fn unpack_tar<'scope>(
 fn walk<'scope>(
     scope: &'scope Scope<'scope, '_>,
     root: &mut Root,
-    produce: impl FnOnce(&SyncSender<io::Result<Chunk>>) -> io::Result<()> + Send + 'scope,
-) -> Result<(), Trouble> {
+    produce: impl FnOnce(&Sink) -> io::Result<()> + Send + 'scope,
+) -> Result<(), ArchiveError> {
     let (send, receive) = sync_channel(AHEAD);
     // Whoever reads the chunks and gives up closes the channel; the thread then ends at its next chunk.
     let run = move || {
@@ -152,16 +132,16 @@ fn walk<'scope>(
             drop(send.send(Err(error)));
         }
     };
-    start_scoped(scope, "producer", run).map_err(Trouble::no_thread)?;
+    start_scoped(scope, "producer", run).map_err(ArchiveError::no_thread)?;
     let mut chunks = Chunks::new(receive);
     tar::unpack(&mut chunks, root)?;
     // To the end, so that a checksum there is compared and every byte is hashed.
-    drain(&mut chunks).map_err(|error| Trouble::reading(&error))
+    drain(&mut chunks).map_err(|error| ArchiveError::reading(&error))
 }
 
-fn decompress(kind: Kind, tee: &mut Tee<'_>, send: &SyncSender<io::Result<Chunk>>) -> io::Result<()> {
+fn decompress(kind: Kind, tee: &mut Tee<'_>, send: &Sink) -> io::Result<()> {
     let wanted = match kind {
-        Kind::Tar | Kind::Zip | Kind::Script => loop {
+        Kind::Tar | Kind::Zip => loop {
             let chunk = tee.next()?;
             if chunk.is_empty() || send.send(Ok(chunk)).is_err() {
                 break false;
@@ -182,7 +162,10 @@ fn decompress(kind: Kind, tee: &mut Tee<'_>, send: &SyncSender<io::Result<Chunk>
 }
 
 /// Send all of it on; false once nobody wants more.
-fn pump(input: &mut impl Read, send: &SyncSender<io::Result<Chunk>>) -> io::Result<bool> {
+///
+/// # Errors
+/// It cannot be read.
+pub fn pump(input: &mut impl Read, send: &Sink) -> io::Result<bool> {
     loop {
         let chunk = fill(input)?;
         if chunk.is_empty() {
