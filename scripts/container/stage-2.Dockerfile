@@ -8,7 +8,7 @@ FROM ${STAGE_1}
 
 # Where the built tools lie in the context.
 ARG TOOLS=target/release
-# pixi, pixi-pack and pixi-unpack: those that lie in scripts/container/pixi, else, with PIXI=1, of these versions (see build/pixi).
+# pixi, pixi-pack and pixi-unpack: those that lie in scripts/container/pixi, else, with PIXI=1, of these versions (see build/get-pixi).
 ARG PIXI=
 ARG PIXI_VERSION=0.77.0
 ARG PIXI_SHA256=
@@ -34,9 +34,10 @@ COPY scripts/infer-dev-entry.sh /usr/local/lib/infer-dev/
 COPY scripts/helpers /usr/local/lib/infer-dev/helpers
 COPY scripts/container/start scripts/container/profile.sh /usr/local/lib/infer-dev/container/
 COPY scripts/model-configs /usr/local/share/doc/infer-dev/model-configs
-COPY scripts/container/build/apt scripts/container/build/layout scripts/container/build/pixi \
-    scripts/container/build/agents scripts/container/pixi/ /tmp/build/
-RUN /tmp/build/layout && /tmp/build/pixi && /tmp/build/agents && rm -r /tmp/build
+COPY scripts/container/build/apt scripts/container/build/layout scripts/container/build/get-pixi scripts/container/build/agents /tmp/build/
+# A folder of its own: pixi's name is no script's here.
+COPY scripts/container/pixi/ /tmp/build/context/
+RUN /tmp/build/layout && /tmp/build/get-pixi && /tmp/build/agents && rm -r /tmp/build
 
 ENV AUTO_INFER_WORKSPACE_DIR=/hard/volume/workspace \
     AUTO_INFER_BRIDGE_LISTEN=0.0.0.0:11899 \
