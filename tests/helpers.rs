@@ -23,6 +23,7 @@ fn all_names_that_set_ups_know_are_there() {
         "sglang/install-sglang-from-cache.sh",
         "sglang/check-and-run-sglang.sh",
         "sglang/sglang-env.sh",
+        "litellm/check-and-run-litellm.sh",
     ] {
         let file = std::fs::metadata(root().join("scripts/helpers").join(name)).unwrap();
         assert_eq!(file.permissions().mode() & 0o111, 0o111, "{name}");
@@ -64,6 +65,17 @@ fn a_helper_whose_variable_is_unset_fails_and_names_it() {
             sandbox.set(&format!("AUTO_INFER_{suffix}"), if boot.is_empty() { "1" } else { "0" });
         }
     }
+}
+
+#[test]
+fn the_bridge_is_served_with_litellm_beside_it_or_in_the_mode_that_is_asked_for() {
+    let mut sandbox = sandbox_with_engine(&[free_port()]);
+    sandbox.set("AUTO_INFER_BRIDGE_LISTEN", &format!("127.0.0.1:{}", free_port()));
+    let output = help(&sandbox, "litellm/check-and-run-litellm.sh").exits(69);
+    assert!(output.stderr.contains("cannot find LiteLLM"), "{}", output.stderr);
+    sandbox.set("AUTO_INFER_BRIDGE_MODE", "auto");
+    drop(help(&sandbox, "litellm/check-and-run-litellm.sh").exits(0).one("ready"));
+    drop(sandbox.sh("istop").exits(0).one("stopped"));
 }
 
 #[test]
