@@ -135,6 +135,8 @@ fn a_python_engine_gets_each_value_as_its_parser_reads_it() {
     for (engine, lines, expected) in [
         ("vllm", "tp = 1\nep = true", "--tensor-parallel-size 1 --enable-expert-parallel"),
         ("vllm", "O = 3", "--optimization-level 3"),
+        ("vllm", "extra_args = ['-O3', '-O', '2', '-tp', '1']", "-O3 -O 2 -tp 1"),
+        ("vllm", "extra_args = ['-P3']", "extra_args: -P3: this vllm-server has no such flag"),
         ("vllm", "device_ids = [0, 1]", "--device-ids 0,1"),
         ("vllm", "disable_cascade_attn = false", "--no-disable-cascade-attn"),
         ("vllm", "headless = false", ""),
@@ -166,6 +168,25 @@ fn a_python_engine_gets_each_value_as_its_parser_reads_it() {
     ] {
         let written = args(engine, lines).replace("--host 127.0.0.1", "");
         assert_eq!(written.trim(), expected, "{engine}: {lines}");
+    }
+}
+
+#[test]
+fn a_flag_of_another_engine_is_named_as_this_one_calls_it() {
+    let sandbox = machine();
+    for (engine, key, said) in [
+        ("vllm", "context_length", "it is max_model_len here"),
+        ("vllm", "device", "it runs on what it was built for; leave it out"),
+        ("sglang", "max_model_len", "it is context_length here"),
+        ("sglang", "enforce_eager", "it is disable_cuda_graph here"),
+        ("llama-cpp", "max_model_len", "it is ctx_size here"),
+        // One that is only like another is asked for.
+        ("vllm", "max_modle_len", "did you mean max_model_len?"),
+    ] {
+        let failed = plan(&sandbox, engine, &(good("a") + &format!("{key} = 1"))).all("failed");
+        let cause = format!("server.{key}: this ");
+        let told = failed.iter().find(|failed| failed["cause"].as_str().unwrap().starts_with(&cause));
+        assert_eq!(told.unwrap()["hint"], said, "{engine}: {key}");
     }
 }
 

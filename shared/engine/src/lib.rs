@@ -168,7 +168,7 @@ pub struct Traits {
     pub switches: &'static [&'static str],
     /// Other spellings of a flag, as typed, and the flag.
     pub spellings: &'static [(&'static str, &'static str)],
-    /// Flags that newer versions do not have, and what to write in place of them.
+    /// Flags that newer versions do not have, and those of the other engines, and what to write in place of them.
     pub successors: &'static [(&'static str, &'static str)],
     /// Flags that name files or folders which have to be there before it starts.
     pub files: &'static [(&'static str, Names)],

@@ -98,6 +98,13 @@ pub(crate) static TRAITS: Traits = Traits {
         ("no-mmap", "it is load_mode now: load_mode = \"none\""),
         ("mlock", "it is load_mode now: load_mode = \"mlock\", or \"mmap+mlock\""),
         ("direct-io", "it is load_mode now: load_mode = \"dio\""),
+        ("max-model-len", "it is ctx_size here"),
+        ("context-length", "it is ctx_size here"),
+        ("n-ctx", "it is ctx_size here"),
+        ("max-num-seqs", "it is parallel here"),
+        ("max-running-requests", "it is parallel here"),
+        ("served-model-name", "it is alias here"),
+        ("tensor-parallel-size", "it is split_mode here, and tensor_split says how"),
     ],
     files: &[
         ("api-key-file", Names::File),

@@ -3,6 +3,7 @@ use crate::argument::{Argument, Dialect};
 use crate::extra::{find, parse};
 use crate::spoken;
 use config::{Place, Word};
+use engine::Traits;
 use record::Plan;
 use vocabulary::{Flag, Takes, Vocabulary};
 
@@ -15,14 +16,14 @@ pub fn defaults(plan: &Plan) -> Vec<String> {
     let word = |text: &String| Word { text: text.clone(), place: Place::Overrides };
     let words: Vec<Word> = plan.args.iter().map(word).collect();
     let arguments = parse(&words, dialect, &mut Vec::new());
-    let same = |argument: &&Argument| is_default(argument, &vocabulary).unwrap_or(false);
+    let same = |argument: &&Argument| is_default(argument, &vocabulary, dialect.traits).unwrap_or(false);
     arguments.iter().filter(same).map(|argument| argument.tokens.join(" ")).collect()
 }
 
-fn is_default(argument: &Argument, vocabulary: &Vocabulary) -> Option<bool> {
+fn is_default(argument: &Argument, vocabulary: &Vocabulary, traits: &'static Traits) -> Option<bool> {
     let typed = argument.tokens.first()?.split('=').next()?;
     // A part of a value after a dot has no default of its own.
-    let flag = find(vocabulary, typed).filter(|_| !typed.contains('.'))?;
+    let flag = find(vocabulary, typed, traits).filter(|_| !typed.contains('.'))?;
     let default = flag.default.as_deref()?;
     Some(match flag.takes {
         Takes::Nothing => {

@@ -40,7 +40,7 @@ fn looks_like_a_flag(token: &str) -> bool {
 fn begin(word: &Word, is_flag: bool, dialect: Dialect<'_>) -> Argument {
     let token = word.text.as_str();
     let typed = token.split('=').next().unwrap_or(token);
-    let known = dialect.vocabulary.and_then(|vocabulary| find(vocabulary, typed));
+    let known = dialect.vocabulary.and_then(|vocabulary| find(vocabulary, typed, dialect.traits));
     let flag = match known {
         _ if !is_flag => String::new(),
         Some(flag) => canonical(flag, dialect),
@@ -58,7 +58,7 @@ fn wants_a_value(last: &Argument, dialect: Dialect<'_>) -> bool {
     let bare = last.tokens.len() == 1 && last.values.is_empty();
     let by_vocabulary = || {
         let vocabulary = dialect.vocabulary.filter(|v| v.parser == vocabulary::Parser::LlamaCpp)?;
-        let flag = find(vocabulary, last.tokens.first()?)?;
+        let flag = find(vocabulary, last.tokens.first()?, dialect.traits)?;
         Some(matches!(flag.takes, Takes::Exactly(_)))
     };
     bare && (crate::secret_name::is_name(&last.flag) || by_vocabulary().unwrap_or(false))
@@ -67,7 +67,7 @@ fn wants_a_value(last: &Argument, dialect: Dialect<'_>) -> bool {
 fn refused(word: &Word, dialect: Dialect<'_>) -> Option<Refusal> {
     let vocabulary = dialect.vocabulary?;
     let typed = word.text.split('=').next().unwrap_or(&word.text);
-    let found = find(vocabulary, typed);
+    let found = find(vocabulary, typed, dialect.traits);
     let said = found.and_then(|flag| flag.removed.clone());
     if found.is_some() && said.is_none() {
         return None;
@@ -77,15 +77,21 @@ fn refused(word: &Word, dialect: Dialect<'_>) -> Option<Refusal> {
     Some(Refusal { place: Some(word.place), cause, hint })
 }
 
-/// By its spelling, that of its opposite, the part before a dot, as argparse takes it shortened, or with a value right behind one
-/// letter (`-O3`).
-pub(crate) fn find<'v>(vocabulary: &'v Vocabulary, typed: &str) -> Option<&'v Flag> {
+/// By its spelling, that of its opposite, the part before a dot, as argparse takes it shortened, one that our table alone has
+/// (vLLM's `-O`), or either of these with a value right behind one letter (`-O3`).
+pub(crate) fn find<'v>(vocabulary: &'v Vocabulary, typed: &str, traits: &'static Traits) -> Option<&'v Flag> {
     let head = typed.split_once('.').map_or(typed, |(head, _)| head);
-    let attached =
-        || typed.get(..2).filter(|_| !typed.starts_with("--")).and_then(|short| vocabulary.find(short));
+    let ours = |spelling: &str| {
+        let (_, flag) = traits.spellings.iter().find(|(known, _)| *known == spelling)?;
+        vocabulary.find(&format!("--{flag}"))
+    };
+    let attached = || {
+        let short = typed.get(..2).filter(|_| !typed.starts_with("--"))?;
+        vocabulary.find(short).or_else(|| ours(short))
+    };
     let found = vocabulary.find(head).or_else(|| vocabulary.find_negative(head));
     found.or_else(|| vocabulary.abbreviated(head)).or_else(|| match vocabulary.parser {
-        vocabulary::Parser::Argparse => attached(),
+        vocabulary::Parser::Argparse => ours(head).or_else(attached),
         vocabulary::Parser::LlamaCpp => None,
     })
 }
