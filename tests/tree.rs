@@ -13,11 +13,12 @@ fn text(path: impl AsRef<Path>) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Names in a folder of the repository, sorted.
+/// Names in a folder of the repository, sorted; not what it says of itself.
 fn names(folder: &str) -> Vec<String> {
     let entries = std::fs::read_dir(root().join(folder)).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name != "README.md");
     names.sort();
     names
 }
@@ -77,6 +78,43 @@ fn every_tool_has_one_page_one_test_file_and_one_description() {
         assert!(help.to_lowercase().starts_with(&description.to_lowercase()), "{tool} --help: {help}");
         assert!(help.contains(&format!("see {tool}(1)")), "{tool} --help does not name its page");
         assert!(help.lines().count() <= 40, "{tool} --help is longer than a screen");
+    }
+}
+
+/// The dependencies of a crate that are crates of ours.
+fn own_dependencies(manifest: &str) -> Vec<String> {
+    let (_, dependencies) = manifest.split_once("[dependencies]\n").unwrap();
+    let lines = dependencies.split("\n[").next().unwrap().lines();
+    let of_line = |line: &str| line.split_once('.').map(|(name, _)| name.to_owned());
+    let ours = names("shared");
+    lines.filter_map(of_line).filter(|name| ours.contains(name)).collect()
+}
+
+#[test]
+fn the_maps_name_every_crate_with_its_sentence_below_what_uses_it() {
+    let (map, tools) = (text("shared/README.md"), text("tools/README.md"));
+    let rows: Vec<Vec<&str>> = map
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('`'))
+        .map(|line| line.trim_matches(['|', ' ']).split(" | ").collect())
+        .collect();
+    let level_of = |name: &str| {
+        let row = rows.iter().find(|row| row[1] == format!("`{name}`"));
+        row.unwrap_or_else(|| panic!("shared/README.md has no row of {name}"))[0].parse::<u32>().unwrap()
+    };
+    for name in names("shared").iter() {
+        let manifest = text(format!("shared/{name}/Cargo.toml"));
+        let sentence = manifest.lines().find_map(|line| line.strip_prefix("description = ")).unwrap();
+        let row = format!("| {} | `{name}` | {} |", level_of(name), sentence.trim_matches('"'));
+        assert!(map.lines().any(|line| line == row), "shared/README.md: {row}");
+        for dependency in own_dependencies(&manifest) {
+            assert!(level_of(&dependency) < level_of(name), "{name} depends on {dependency}");
+        }
+    }
+    for tool in tool_names() {
+        let row = format!("| {} |", manifest_value(&tool, "description"));
+        let named = |line: &&str| line.starts_with(&format!("| `{tool}` |")) && line.contains(&row);
+        assert!(tools.lines().any(|line| named(&line)), "tools/README.md: {tool}");
     }
 }
 
