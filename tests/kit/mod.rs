@@ -65,8 +65,7 @@ fn copied(dir: &Path) -> PathBuf {
     shell.args(["-c", "read -r _; exec rm -r \"$0\""]).arg(&copy).stdin(Stdio::piped()).process_group(0);
     std::mem::forget(shell.spawn().unwrap());
     std::fs::set_permissions(&copy, Permissions::from_mode(0o755)).unwrap();
-    let tools = std::fs::read_dir(root().join("tools")).unwrap();
-    let tools = tools.map(|tool| dir.join(tool.unwrap().file_name()));
+    let tools = crate::tree::tool_names().into_iter().map(|tool| dir.join(tool));
     // By a process of its own: what we write to while another test starts a child cannot be executed.
     assert!(Command::new("cp").arg("-t").arg(&copy).args(tools).status().unwrap().success());
     copy
