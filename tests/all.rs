@@ -14,6 +14,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests make their own files, and plant others")]
 mod boundary;
 mod bounds;
+mod completions;
 mod container;
 mod differ;
 mod engines;
@@ -31,6 +32,7 @@ mod ijoin;
 mod ikeep;
 mod ilaunch;
 mod imodel;
+mod install;
 mod ipack;
 mod iplan;
 mod iprobe;

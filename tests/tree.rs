@@ -43,7 +43,7 @@ fn manifest_value(tool: &str, key: &str) -> String {
     line.trim_matches('"').to_owned()
 }
 
-fn help_of(tool: &str) -> String {
+pub(crate) fn help_of(tool: &str) -> String {
     let output = Command::new(tools().join(tool)).arg("--help").output().unwrap();
     assert!(output.status.success(), "{tool} --help failed");
     String::from_utf8(output.stdout).unwrap()
@@ -119,7 +119,7 @@ fn the_maps_name_every_crate_with_its_sentence_below_what_uses_it() {
 }
 
 /// Long options of a `--help` text: the first words of its option lines.
-fn options_of_help(help: &str) -> BTreeSet<String> {
+pub(crate) fn options_of_help(help: &str) -> BTreeSet<String> {
     let lines = help.lines().filter(|line| line.starts_with("  ") && line.trim_start().starts_with('-'));
     lines
         .flat_map(|line| line.split_whitespace().take(2))

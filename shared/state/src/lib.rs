@@ -23,6 +23,6 @@ pub use note::Note;
 pub use run_dir::{
     Found, instances, make as make_run_dir, make_vocabulary_dir, of_user, preferred, vocabulary_dir,
 };
-pub use select::{everywhere, named};
+pub use select::{everywhere, instance_names, named, names};
 pub use status::Status;
 pub use unrecorded::{Unrecorded, meant, unrecorded};

@@ -50,6 +50,30 @@ pub fn named(mut found: Found, names: &[String]) -> Result<Found, Failure> {
     Ok(among(found, names))
 }
 
+/// Names of all instances, for a shell to offer: with the engine where the name alone means something else, too.
+#[must_use]
+pub fn instance_names() -> Vec<String> {
+    names_of(&everywhere(None).unwrap_or_default().places)
+}
+
+/// What a command line may name: the engines that have instances, and these.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let places = everywhere(None).unwrap_or_default().places;
+    let of = |engine: &Engine| places.iter().any(|place| place.engine() == Some(*engine));
+    let engines = Engine::ENGINES.into_iter().filter(of).map(|engine| engine.id().to_owned());
+    engines.chain(names_of(&places)).collect()
+}
+
+fn names_of(places: &[Directory]) -> Vec<String> {
+    let means_it_alone = |name: &str| places.iter().filter(|place| is_meant(place, name)).count() == 1;
+    let name = |place: &Directory| match (place.engine()?, place.instance()?) {
+        (_, name) if means_it_alone(name) && name.parse::<Engine>().is_err() => Some(name.to_owned()),
+        (engine, name) => Some(format!("{engine}/{name}")),
+    };
+    places.iter().filter_map(name).collect()
+}
+
 /// Whether every name means something.
 pub(crate) fn check(found: &mut Found, names: &[String]) -> Result<(), Failure> {
     let known =
@@ -113,6 +137,17 @@ mod tests {
         assert_eq!(select(&["vllm"]).unwrap(), ["vllm/a", "vllm/glm"]);
         assert_eq!(select(&["llama-cpp/vllm", "glm"]).unwrap(), ["llama-cpp/vllm", "vllm/glm"]);
         assert!(select(&["sglang"]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_name_that_is_offered_means_one_instance() {
+        let place = |name: &str| Directory::at(Path::new("/run/x").join(name));
+        let places = ["llama-cpp/a", "llama-cpp/vllm", "vllm/a", "vllm/glm"].map(place).to_vec();
+        let names = names_of(&places);
+        assert_eq!(names, ["llama-cpp/a", "llama-cpp/vllm", "vllm/a", "glm"]);
+        for (place, name) in places.iter().zip(&names) {
+            assert_eq!(select(&[name]).unwrap().len(), 1, "{}", place.path().display());
+        }
     }
 
     #[test]

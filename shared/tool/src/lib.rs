@@ -5,6 +5,7 @@
 //! needs of the crates below it; those that are no tools take it from there, and do without a command line and a log.
 mod abort;
 mod clock;
+pub mod complete;
 mod io;
 mod progress;
 mod stderr;
@@ -110,11 +111,14 @@ fn begin<A: clap::Parser>() -> Result<(A, &'static str), ExitCode> {
         .long("verbose")
         .action(ArgAction::Count)
         .help("Log more to stderr; twice for all");
-    let parsed = command
-        .arg(verbose)
-        .after_help(format!("see {name}(1)"))
-        .try_get_matches()
-        .and_then(|matches| Ok((A::from_arg_matches(&matches)?, matches.get_count("verbose"))));
+    let command = command.arg(verbose).after_help(format!("see {name}(1)"));
+    let matches = match complete::answered(&command, name) {
+        Ok(true) => return Err(ExitCode::SUCCESS),
+        Ok(false) => command.try_get_matches(),
+        Err(error) => Err(error),
+    };
+    let parsed =
+        matches.and_then(|matches| Ok((A::from_arg_matches(&matches)?, matches.get_count("verbose"))));
     match parsed {
         Ok((args, verbosity)) => {
             start_logging(name, verbosity);

@@ -11,6 +11,8 @@ pub const PREFIX: &str = "AUTO_INFER_";
 pub const INFER_DEV_LOG: &str = "INFER_DEV_LOG";
 /// Directory where the entry script keeps each boot's final stream.
 pub const INFER_DEV_KEEP: &str = "INFER_DEV_KEEP";
+/// The shell for which a tool writes completions, in place of all else.
+pub const INFER_DEV_COMPLETE: &str = "INFER_DEV_COMPLETE";
 /// Id of the image that a container runs, as whoever starts it says.
 pub const INFER_DEV_IMAGE_ID: &str = "INFER_DEV_IMAGE_ID";
 /// Mark in a kept engine's environment, by which orphans are found.
@@ -37,9 +39,13 @@ pub const BOOT_WAIT: &str = "AUTO_INFER_BOOT_WAIT";
 pub type Described = (&'static str, &'static str);
 
 /// The suite's own variables.
-pub const SUITE: [Described; 5] = [
+pub const SUITE: [Described; 6] = [
     (INFER_DEV_LOG, "log filter of every tool, in env_logger's syntax; default warn"),
     (INFER_DEV_KEEP, "directory where the entry script keeps each boot's final stream"),
+    (
+        INFER_DEV_COMPLETE,
+        "bash, zsh or fish: a tool writes completions for that shell, and does nothing else",
+    ),
     (INFER_DEV_IMAGE_ID, "id of the image that a container runs, for the report"),
     (INFER_DEV_INSTANCE, "set in a kept engine's environment: the uuid of this start"),
     (INFER_DEV_STATE_DIR, "set in a kept engine's environment: the state directory of its instance"),

@@ -49,7 +49,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     which: Which,
     /// What to run, as in: claude -p Hello
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "COMMAND", value_hint = clap::ValueHint::AnyPath)]
     command: Vec<OsString>,
 }
 

@@ -30,7 +30,7 @@ struct Args {
     #[arg(long, group = "server")]
     url: Option<String>,
     /// Ask this instance, which runs; at a terminal the first that is ready is asked
-    #[arg(long, value_name = "NAME", group = "server")]
+    #[arg(long, value_name = "NAME", group = "server", add = tool::complete::of(state::instance_names))]
     instance: Option<String>,
     /// How long the answer may get, in tokens
     #[arg(long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..))]

@@ -23,16 +23,16 @@ use tool::{Code, Failure, Io, Outcome, vars};
 #[command(version, about)]
 struct Args {
     /// Engines to resolve, or the bridge [default: all engines; with --boot the bridge too]
-    #[arg(value_name = "ENGINE")]
+    #[arg(value_name = "ENGINE", add = tool::complete::of(subjects))]
     engines: Vec<Engine>,
     /// Only what the ON_BOOT variables ask for, with its steps
     #[arg(long)]
     boot: bool,
     /// These steps, whatever the ON_BOOT variables say: warm, install, serve
-    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "boot")]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', conflicts_with = "boot", add = tool::complete::of(steps))]
     steps: Option<Vec<Step>>,
     /// Road of vLLM and SGLang, whatever the variables say: bundle or cache
-    #[arg(long, value_name = "ROAD", value_parser = road::named)]
+    #[arg(long, value_name = "ROAD", value_parser = road::named, add = tool::complete::of(road::names))]
     road: Option<Road>,
     /// First say what the machine is: kernel, GPUs, network interfaces, routes
     #[arg(long)]
@@ -114,6 +114,15 @@ impl Args {
         let asked = Asked { boot: self.boot, steps, road: self.road };
         engine::resolve(engine, asked, general, ledger).map(Record::from)
     }
+}
+
+/// What a shell offers for ENGINE.
+fn subjects() -> Vec<String> {
+    Engine::ENGINES.into_iter().chain([Engine::Bridge]).map(|engine| engine.id().to_owned()).collect()
+}
+
+fn steps() -> Vec<String> {
+    Step::ALL.map(|step| step.id().to_owned()).to_vec()
 }
 
 fn has_roads(engine: Engine) -> bool {

@@ -5,9 +5,16 @@ use record::{Engine, Origin, Road};
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure, vars};
 
+const CHOICES: [Road; 2] = [Road::Bundle, Road::Cache];
+
+/// What a shell offers.
+pub(crate) fn names() -> Vec<String> {
+    CHOICES.map(|road| road.id().to_owned()).to_vec()
+}
+
 /// A road by the word on the command line; llama.cpp's own is no choice.
 pub(crate) fn named(word: &str) -> Result<Road, String> {
-    [Road::Bundle, Road::Cache]
+    CHOICES
         .into_iter()
         .find(|road| road.id() == word)
         .ok_or_else(|| "the roads are bundle and cache".to_owned())

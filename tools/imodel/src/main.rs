@@ -53,7 +53,7 @@ struct Args {
     #[arg(short, long, value_name = "N")]
     jobs: Option<usize>,
     /// Write a configuration to start from, for this engine, in place of records
-    #[arg(long, value_name = "ENGINE", requires = "paths", conflicts_with_all = ["table", "record", "verify", "key"])]
+    #[arg(long, value_name = "ENGINE", requires = "paths", conflicts_with_all = ["table", "record", "verify", "key"], add = tool::complete::engines())]
     suggest: Option<Engine>,
 }
 

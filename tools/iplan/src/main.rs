@@ -14,7 +14,7 @@ use tool::{Failure, Io, Outcome};
 #[command(version, about)]
 struct Args {
     /// List the options that this engine has, and plan nothing
-    #[arg(long, value_name = "ENGINE", conflicts_with_all = ["lenient", "table"])]
+    #[arg(long, value_name = "ENGINE", conflicts_with_all = ["lenient", "table"], add = tool::complete::engines())]
     flags: Option<Engine>,
     /// Let unknown keys pass with a warning
     #[arg(long)]

@@ -13,7 +13,7 @@ use tool::{Failure, Io, Outcome};
 #[command(version, about)]
 struct Args {
     /// Only these: ENGINE, ENGINE/INSTANCE or INSTANCE [default: all]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = tool::complete::of(state::names))]
     names: Vec<String>,
     /// Look into this run directory alone
     #[arg(long, value_name = "DIR")]

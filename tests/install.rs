@@ -1,0 +1,120 @@
+//! `scripts/install`: what it puts below a prefix, and that it takes all of it away again.
+use crate::kit::{Output, Sandbox, root, tools};
+use crate::tree::tool_names;
+use std::collections::BTreeSet;
+
+fn install(sandbox: &Sandbox, words: &str) -> Output {
+    sandbox.sh(&format!("{} {words}", root().join("scripts/install").display()))
+}
+
+/// A folder with tools that do nothing, in place of a hundred megabytes of built ones.
+fn hollow_tools(sandbox: &Sandbox) {
+    for tool in tool_names() {
+        sandbox.script(&format!("tools/{tool}"), "#!/bin/sh\necho \"$0\"\n");
+    }
+}
+
+/// All files and links below a folder.
+fn files(sandbox: &Sandbox, folder: &str) -> BTreeSet<String> {
+    let listed = sandbox.sh(&format!("cd {folder} && find . ! -type d -printf '%P\\n'")).exits(0).stdout;
+    listed.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_is_installed_runs_is_listed_and_goes_again() {
+    let sandbox = Sandbox::new();
+    install(&sandbox, &format!("--tools {} usr", tools().display())).exits(0);
+    let run = sandbox
+        .sh("export PATH=$PWD/usr/bin:/usr/bin:/bin; infer-dev --version; infer-dev ps; ienv llama-cpp")
+        .exits(0);
+    assert_eq!(run.one("env")["engine"], "llama-cpp");
+    let listed: BTreeSet<String> = sandbox
+        .read("usr/share/infer-dev/files")
+        .lines()
+        .filter(|line| !line.ends_with('/'))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(files(&sandbox, "usr"), listed);
+    for tool in tool_names() {
+        for file in [
+            format!("bin/{tool}"),
+            format!("share/man/man1/{tool}.1"),
+            format!("share/bash-completion/completions/{tool}"),
+            format!("share/zsh/site-functions/_{tool}"),
+            format!("share/fish/vendor_completions.d/{tool}.fish"),
+        ] {
+            assert!(listed.contains(&file), "{file}");
+        }
+    }
+    let helpers = sandbox.sh("find usr/lib/infer-dev/helpers -name '*.sh' -executable").exits(0).stdout;
+    assert_eq!(helpers.lines().count(), 11, "{helpers}");
+    install(&sandbox, "--uninstall usr").exits(0);
+    assert!(files(&sandbox, "usr").is_empty());
+    assert_eq!(sandbox.sh("find usr").exits(0).stdout, "usr\n", "no folder is left that was made");
+}
+
+#[test]
+fn what_others_put_there_stays_and_what_is_old_goes() {
+    let sandbox = Sandbox::new();
+    hollow_tools(&sandbox);
+    sandbox.write("usr/bin/theirs", "theirs");
+    std::fs::create_dir_all(sandbox.path("usr/share/man/man1")).unwrap();
+    install(&sandbox, "--tools tools usr").exits(0);
+    // An older version had a tool that this one has not.
+    sandbox.write("usr/bin/iold", "old");
+    sandbox
+        .sh("echo bin/iold >>usr/share/infer-dev/files; echo ../kept >>usr/share/infer-dev/files")
+        .exits(0);
+    sandbox.write("kept", "not ours");
+    let before = files(&sandbox, "usr");
+    install(&sandbox, "--tools tools usr").exits(0);
+    let gone: Vec<String> = before.difference(&files(&sandbox, "usr")).cloned().collect();
+    assert_eq!(gone, ["bin/iold"]);
+    install(&sandbox, "--uninstall usr").exits(0);
+    assert_eq!(files(&sandbox, "usr"), BTreeSet::from(["bin/theirs".to_owned()]));
+    assert!(sandbox.path("usr/share/man/man1").is_dir(), "a folder that was there before");
+    assert!(sandbox.path("kept").is_file(), "nothing outside the prefix is touched");
+    let none = install(&sandbox, "--uninstall usr").exits(69);
+    assert!(none.stderr.contains("nothing of ours is in"), "{}", none.stderr);
+}
+
+#[test]
+fn an_install_that_was_interrupted_can_be_removed() {
+    let sandbox = Sandbox::new();
+    hollow_tools(&sandbox);
+    // The last tool ends the whole install when it is asked for its completions.
+    sandbox.script("tools/ireport", "#!/bin/sh\nexit 1\n");
+    install(&sandbox, "--tools tools usr").exits(1);
+    assert!(sandbox.path("usr/bin/ienv").is_file());
+    install(&sandbox, "--uninstall usr").exits(0);
+    assert!(files(&sandbox, "usr").is_empty());
+}
+
+#[test]
+fn a_package_maker_gets_it_below_destdir() {
+    let sandbox = Sandbox::new();
+    hollow_tools(&sandbox);
+    sandbox
+        .sh(&format!("DESTDIR=$PWD/stage {}/scripts/install --tools tools /usr", root().display()))
+        .exits(0);
+    let staged = files(&sandbox, "stage");
+    assert!(staged.iter().all(|file| file.starts_with("usr/")), "{staged:?}");
+    let traces = sandbox.sh("grep -rl \"$PWD/stage\" stage").exits(1).stdout;
+    assert_eq!(traces, "", "files that name the stage");
+}
+
+#[test]
+fn a_wrong_call_installs_nothing_and_says_why() {
+    let sandbox = Sandbox::new();
+    hollow_tools(&sandbox);
+    install(&sandbox, "").exits(2);
+    install(&sandbox, "--tools nowhere usr").exits(2);
+    std::fs::remove_file(sandbox.path("tools/istat")).unwrap();
+    let lacking = install(&sandbox, "--tools tools usr").exits(69);
+    assert!(lacking.stderr.contains("there is no istat in"), "{}", lacking.stderr);
+    assert!(!sandbox.path("usr").exists());
+    hollow_tools(&sandbox);
+    sandbox.write("file", "");
+    let no_folder = install(&sandbox, "--tools tools file").exits(69);
+    assert!(no_folder.stderr.contains("cannot write in"), "{}", no_folder.stderr);
+}
