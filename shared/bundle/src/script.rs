@@ -142,7 +142,7 @@ impl Text {
                 DecodeError::InvalidByte(offset, byte) => {
                     (offset, format!("{:?} is not base64", char::from(byte)))
                 }
-                DecodeError::InvalidLastSymbol(offset, _) => {
+                DecodeError::InvalidLastSymbol { offset, .. } => {
                     (offset, "the last group is not base64".to_owned())
                 }
                 other => (0, other.to_string()),
