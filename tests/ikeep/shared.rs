@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// With multiprocessing as vLLM uses it: a worker that is spawned, shared memory and a semaphore, which the resource tracker
-/// has to remove where the engine cannot. It says their names, is deaf to TERM with `deaf`, and with `untracked` leaves the
-/// memory to nobody, as SGLang does.
+/// has to remove where the engine cannot. It says their names, is deaf to TERM with `deaf`, and with `untracked` leaves
+/// both to nobody, as SGLang does, which ends its tracker with the rest.
 const ENGINE: &str = r#"
 import multiprocessing as mp, mmap, os, signal, sys, time
 from multiprocessing import resource_tracker, shared_memory
@@ -40,6 +40,7 @@ if __name__ == "__main__":
             maps.append(mmap.mmap(file.fileno(), 0))
     if "untracked" in how:
         resource_tracker.unregister(memory._name, "shared_memory")
+        resource_tracker.unregister(semaphore._semlock.name, "semaphore")
     print("memory", memory._name.lstrip("/"), flush=True)
     print("semaphore sem." + semaphore._semlock.name.lstrip("/"), flush=True)
     print("up", flush=True)
@@ -126,6 +127,7 @@ fn what_an_engine_leaves_to_nobody_is_removed_by_its_keeper_or_by_who_finds_it()
     assert!(
         python.keeping.log("a").contains("ikeep: ")
             && python.keeping.log("a").contains("removed /dev/shm/psm_")
+            && python.keeping.log("a").contains("removed /dev/shm/sem.mp-")
     );
 
     let python = Python::start("untracked deaf", &[]);

@@ -5,7 +5,7 @@
 //! them has mapped to write to and to share.
 use crate::Process;
 use owner::{Dir, Owner};
-use rustix::fs::{AtFlags, FileType, Stat, statat};
+use rustix::fs::{AtFlags, FileType, Stat, major, minor, stat, statat};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -33,23 +33,23 @@ impl Before {
     /// What is there now.
     #[must_use]
     pub fn now() -> Self {
-        use std::os::unix::fs::DirEntryExt;
-        let entries = fs::read_dir(FOLDER).into_iter().flatten().flatten();
-        Self(entries.map(|entry| entry.ino()).collect())
+        Self(entries().map(|(_, inode)| inode).collect())
     }
 
     /// What these processes of the user have made there since, as far as they have it mapped.
     #[must_use]
     pub fn made_by(&self, processes: &[Process], user: &Owner) -> Vec<Segment> {
-        let mut found: Vec<Segment> =
-            processes.iter().flat_map(|process| mapped(process.pid, user)).collect();
+        let Some(device) = device() else { return Vec::new() };
+        let all = processes.iter().flat_map(|process| mapped(process.pid, device, user));
+        let inodes: HashSet<u64> = all.filter(|inode| !self.0.contains(inode)).collect();
+        if inodes.is_empty() {
+            return Vec::new();
+        }
+        let Ok(folder) = Dir::open(Path::new(FOLDER)) else { return Vec::new() };
+        let named = entries().filter(|(_, inode)| inodes.contains(inode));
+        let mut found: Vec<Segment> = named.map(|(name, inode)| Segment { name, inode }).collect();
+        found.retain(|segment| is_there(&folder, segment, user));
         found.sort();
-        found.dedup();
-        let folder = Dir::open(Path::new(FOLDER));
-        found.retain(|segment| {
-            !self.0.contains(&segment.inode)
-                && folder.as_ref().is_ok_and(|folder| is_there(folder, segment, user))
-        });
         found
     }
 }
@@ -59,17 +59,28 @@ pub fn remove(segments: &[Segment], user: &Owner) -> Vec<String> {
     let Ok(folder) = Dir::open_as(user, Path::new(FOLDER)) else { return Vec::new() };
     let mut left: Vec<&Segment> =
         segments.iter().filter(|segment| is_there(&folder, segment, user)).collect();
-    if left.is_empty() {
-        return Vec::new();
-    }
+    let Some(device) = device().filter(|_| !left.is_empty()) else { return Vec::new() };
     for process in Process::all() {
         if Owner::of_process(process.pid).is_ok_and(|owner| owner == *user) {
-            let used = mapped(process.pid, user);
-            left.retain(|segment| !used.contains(segment));
+            let used = mapped(process.pid, device, user);
+            left.retain(|segment| !used.contains(&segment.inode));
         }
     }
     let removed = left.into_iter().filter(|segment| folder.remove(&segment.name).is_ok_and(|gone| gone));
     removed.map(|segment| segment.name.clone()).collect()
+}
+
+/// What is there: names and inodes.
+fn entries() -> impl Iterator<Item = (String, u64)> {
+    use std::os::unix::fs::DirEntryExt;
+    let entries = fs::read_dir(FOLDER).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.ino())))
+}
+
+/// The device that it is, as /proc writes one.
+fn device() -> Option<(u32, u32)> {
+    let device = stat(FOLDER).ok()?.st_dev;
+    Some((major(device), minor(device)))
 }
 
 /// Whether it is that very file, and as `shm_open` makes one: the user's and for nobody else.
@@ -90,25 +101,31 @@ fn is_there(folder: &Dir, segment: &Segment, user: &Owner) -> bool {
     found.is_ok_and(|found| found.is_ok_and(is_it))
 }
 
-/// What a process has mapped of it to write to and to share.
-fn mapped(pid: u32, user: &Owner) -> Vec<Segment> {
+/// The inodes of what a process has mapped of it to write to and to share.
+fn mapped(pid: u32, device: (u32, u32), user: &Owner) -> Vec<u64> {
     let Ok(Ok(maps)) = user.act(|| File::open(format!("/proc/{pid}/maps"))) else { return Vec::new() };
     BufReader::new(maps.take(MAPS_BYTES))
         .lines()
         .map_while(Result::ok)
-        .filter_map(|line| parse(&line))
+        .filter_map(|line| parse(&line, device))
         .collect()
 }
 
 /// `7f1a-7f1b rw-s 00000000 00:17 42   /dev/shm/psm_1`
-fn parse(line: &str) -> Option<Segment> {
+///
+/// A semaphore is mapped under a first name, which is gone once it has its own: `/dev/shm/sem.Ab1 (deleted)`. So it is known
+/// by its inode.
+fn parse(line: &str, device: (u32, u32)) -> Option<u64> {
     let (fields, path) = line.split_once(FOLDER)?;
     let name = path.strip_prefix('/')?;
     let mut fields = fields.split_ascii_whitespace().skip(1);
     let shared = fields.next()? == "rw-s";
-    let inode = fields.nth(2)?.parse().ok()?;
-    let plain = !name.is_empty() && !name.contains('/') && !name.ends_with(" (deleted)");
-    (shared && plain && fields.next().is_none()).then(|| Segment { name: name.to_owned(), inode })
+    let (major, minor) = fields.nth(1)?.split_once(':')?;
+    let is_here =
+        [major, minor].map(|number| u32::from_str_radix(number, 16)) == [Ok(device.0), Ok(device.1)];
+    let inode = fields.next()?.parse().ok()?;
+    let plain = !name.is_empty() && !name.contains('/');
+    (shared && is_here && plain && fields.next().is_none()).then_some(inode)
 }
 
 #[cfg(test)]
@@ -116,14 +133,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_shared_to_write_to_and_still_has_a_name_is_a_segment() {
-        let segment = |line: &str| parse(line).map(|segment| (segment.name, segment.inode));
-        let made = "7f00-7f01 rw-s 00000000 00:17 42                         /dev/shm/psm_1a";
-        assert_eq!(segment(made), Some(("psm_1a".to_owned(), 42)));
+    fn only_what_is_shared_to_write_to_is_a_segment_whatever_its_name_was_then() {
+        let segment = |line: &str| parse(line, (0, 0x17));
+        for made in [
+            "7f00-7f01 rw-s 00000000 00:17 42                         /dev/shm/psm_1a",
+            "7f00-7f01 rw-s 00000000 00:17 42                         /dev/shm/sem.Xa81bC (deleted)",
+        ] {
+            assert_eq!(segment(made), Some(42), "{made}");
+        }
         for other in [
             "7f00-7f01 r--s 00000000 00:17 42   /dev/shm/model.safetensors",
             "7f00-7f01 rw-p 00000000 00:17 42   /dev/shm/model.gguf",
-            "7f00-7f01 rw-s 00000000 00:17 42   /dev/shm/psm_1a (deleted)",
+            "7f00-7f01 rw-s 00000000 00:18 42   /dev/shm/psm_1a",
             "7f00-7f01 rw-s 00000000 00:17 42   /dev/shm/folder/a",
             "7f00-7f01 rw-s 00000000 00:17 42   /home/dev/shm/a",
             "7f00-7f01 rw-p 00000000 00:00 0    [stack]",

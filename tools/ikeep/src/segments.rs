@@ -17,12 +17,14 @@ const NEVER_HEALTHY: Duration = Duration::from_secs(5);
 pub(crate) struct Segments {
     before: Before,
     looked: Instant,
+    /// It was healthy by then: most of what it makes, it makes on the way there.
+    settled: bool,
 }
 
 impl Segments {
     /// Before the engine starts.
     pub(crate) fn now() -> Self {
-        Self { before: Before::now(), looked: Instant::now() }
+        Self { before: Before::now(), looked: Instant::now(), settled: false }
     }
 }
 
@@ -40,9 +42,11 @@ impl Keeper {
 
     /// What the engine has made by now, where it is time to look again.
     pub(crate) fn tend_segments(&mut self) {
-        let every = if self.status.healthy_unix.is_some() { LATER } else { WHILE_STARTING };
-        if self.status.pid.is_some() && self.segments.looked.elapsed() >= every {
+        let settles = self.status.healthy_unix.is_some() && !self.segments.settled;
+        let every = if self.segments.settled { LATER } else { WHILE_STARTING };
+        if self.status.pid.is_some() && (settles || self.segments.looked.elapsed() >= every) {
             self.record_segments();
+            self.segments.settled |= settles;
         }
     }
 
