@@ -5,7 +5,7 @@ use crate::pipeline::sandbox_with_engine;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 
-fn python(engine: &str, lines: &str) -> String {
+pub(super) fn python(engine: &str, lines: &str) -> String {
     let model = if engine == "vllm" { "model" } else { "model_path" };
     format!("[instance.a.server]\n{model} = '$M/folder'\nport = {}\n{lines}\n", free_port())
 }

@@ -191,6 +191,32 @@ fn a_flag_of_another_engine_is_named_as_this_one_calls_it() {
 }
 
 #[test]
+fn one_that_will_not_say_whether_it_is_busy_is_a_warning_where_that_is_wanted() {
+    let sandbox = machine();
+    for (engine, server, control, hint) in [
+        ("sglang", "", "idle_stop_s = 60", Some("set enable_metrics = true in its server table")),
+        ("sglang", "enable_metrics = true", "idle_stop_s = 60", None),
+        ("sglang", "", "idle_stop_s = 0", None),
+        ("vllm", "", "idle_stop_s = 60", None),
+        (
+            "vllm",
+            "disable_log_stats = true",
+            "liveness = 'answer'",
+            Some("leave disable_log_stats out of its server table"),
+        ),
+        ("llama-cpp", "", "idle_stop_s = 60\nliveness = 'answer'", None),
+        ("llama-cpp", "slots = false", "idle_stop_s = 60", Some("set slots = true in its server table")),
+        ("llama-cpp", "", "idle_stop_s = 60\nallow = ['busy_untold']", None),
+    ] {
+        let lines = format!("{server}\n[instance.a.control]\n{control}\n");
+        let model = if engine == "llama-cpp" { good("a") } else { super::named::python(engine, "") };
+        let warned = plan(&sandbox, engine, &(model + &lines)).exits(0).all("warning");
+        let told = warned.iter().find(|warning| warning["rule"] == "busy_untold");
+        assert_eq!(told.map(|told| told["hint"].as_str().unwrap()), hint, "{engine}: {server}, {control}");
+    }
+}
+
+#[test]
 fn an_installed_engine_was_asked_by_iinstall_and_another_program_is_asked_once() {
     let mut sandbox = Sandbox::new();
     let tiny = Tiny::get();

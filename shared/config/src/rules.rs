@@ -4,6 +4,8 @@
 pub const ADDRESS: &str = "address";
 /// What an engine writes while it runs has no place, or none that programs may be loaded from.
 pub const ENGINE_CACHE: &str = "engine_cache";
+/// The engine will not say what its keeper is to act on.
+pub const BUSY_UNTOLD: &str = "busy_untold";
 /// Kernels are compiled at the start, and there is no compiler.
 pub const COMPILER: &str = "compiler";
 /// The engine refuses its cuDNN.
@@ -60,8 +62,9 @@ pub const UNPLANNED: &str = "unplanned";
 pub const UNKNOWN_KEY: &str = "unknown_key";
 
 /// Those that are checked here and by whoever launches.
-const OURS: [&str; 27] = [
+const OURS: [&str; 28] = [
     ADDRESS,
+    BUSY_UNTOLD,
     COMPILER,
     CUDNN,
     DRIVER,

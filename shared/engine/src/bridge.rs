@@ -42,5 +42,6 @@ pub(crate) static TRAITS: Traits = Traits {
         last_pause: Duration::from_millis(40),
     },
     activity: Activity::Unknown,
+    tells: None,
     one_process: true,
 };

@@ -94,6 +94,17 @@ pub enum Activity {
     Unknown,
 }
 
+/// A switch by which an engine says whether it is busy, or keeps it to itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tells {
+    /// The flag.
+    pub flag: &'static str,
+    /// It tells while the switch is so.
+    pub on: bool,
+    /// The switch where nobody sets it.
+    pub default: bool,
+}
+
 /// How a flag names files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
@@ -198,6 +209,8 @@ pub struct Traits {
     pub probe: Probe,
     /// How it is asked whether it is busy.
     pub activity: Activity,
+    /// What makes it say that.
+    pub tells: Option<Tells>,
     /// The first process does the work itself, and its load tells whether it is at work.
     pub one_process: bool,
 }

@@ -1,5 +1,5 @@
 //! llama.cpp's `llama-server`.
-use crate::{Activity, Lists, Names, Naming, Probe, Tls, Traits, Use, Weights};
+use crate::{Activity, Lists, Names, Naming, Probe, Tells, Tls, Traits, Use, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -156,5 +156,6 @@ pub(crate) static TRAITS: Traits = Traits {
         last_pause: Duration::from_millis(40),
     },
     activity: Activity::Slots("/slots"),
+    tells: Some(Tells { flag: "slots", on: true, default: true }),
     one_process: true,
 };

@@ -1,5 +1,5 @@
 //! SGLang's server.
-use crate::{Activity, Lists, Names, Naming, Probe, Tls, Traits, Use, Weights};
+use crate::{Activity, Lists, Names, Naming, Probe, Tells, Tls, Traits, Use, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -110,5 +110,6 @@ pub(crate) static TRAITS: Traits = Traits {
         prefix: "sglang:",
         requests: &["sglang:num_running_reqs", "sglang:num_queue_reqs"],
     },
+    tells: Some(Tells { flag: "enable-metrics", on: true, default: false }),
     one_process: false,
 };

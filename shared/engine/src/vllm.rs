@@ -1,5 +1,5 @@
 //! vLLM's OpenAI-compatible server.
-use crate::{Activity, Lists, Names, Naming, Probe, Tls, Traits, Use, Weights};
+use crate::{Activity, Lists, Names, Naming, Probe, Tells, Tls, Traits, Use, Weights};
 use std::time::Duration;
 
 pub(crate) static TRAITS: Traits = Traits {
@@ -169,5 +169,6 @@ pub(crate) static TRAITS: Traits = Traits {
         prefix: "vllm:",
         requests: &["vllm:num_requests_running", "vllm:num_requests_waiting"],
     },
+    tells: Some(Tells { flag: "disable-log-stats", on: false, default: false }),
     one_process: false,
 };

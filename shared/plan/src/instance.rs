@@ -10,7 +10,7 @@ use crate::install::Install;
 use crate::options::Options;
 use crate::program::{Caller, Program};
 use crate::secret::{self, Secret, Way};
-use crate::{devices, environment};
+use crate::{busy, devices, environment};
 use config::{Config, Document, Instance, rules};
 use engine::Traits;
 use failure::{Code, Failure};
@@ -122,8 +122,8 @@ impl Shared<'_> {
         };
         plan.hash = hash(&plan);
         let model_elsewhere = traits.model_elsewhere.iter().any(|flag| arguments.value(flag).is_some());
-        let own_warnings = repeats(&plan, &arguments).into_iter().chain(open_paths(&plan, &secrets, traits));
-        let warnings = about_cache.into_iter().chain(own_warnings).collect();
+        let about_server = own_warnings(&plan, &arguments, &secrets, traits);
+        let warnings = about_cache.into_iter().chain(about_server).collect();
         let gpus_needed = gpus_needed(&arguments, traits);
         let visible = self.visible(&plan);
         let failures = refusals.into_iter().map(|refusal| self.refused(refusal)).collect();
@@ -200,6 +200,17 @@ fn ready_rung(control: &Control, arguments: &Arguments, traits: &Traits) -> Rung
         None | Some("0") => control.ready_rung,
         Some(_) => control.ready_rung.min(Rung::Healthy),
     }
+}
+
+/// What its configuration alone gives reason to warn of.
+fn own_warnings(
+    plan: &Plan,
+    arguments: &Arguments,
+    secrets: &[Secret],
+    traits: &Traits,
+) -> impl Iterator<Item = Warning> {
+    let open = open_paths(plan, secrets, traits);
+    repeats(plan, arguments).into_iter().chain(open).chain(busy::untold(plan, arguments, traits))
 }
 
 fn repeats(plan: &Plan, arguments: &Arguments) -> Vec<Warning> {

@@ -8,6 +8,7 @@ mod address;
 mod argument;
 mod arguments;
 mod bridge;
+mod busy;
 mod by_table;
 mod by_vocabulary;
 mod cache;

@@ -1,0 +1,37 @@
+//! Whether an engine tells its keeper that it is busy.
+use crate::arguments::Arguments;
+use config::rules;
+use engine::Traits;
+use record::{Liveness, Plan, Warning};
+
+/// A warning for an instance that is to sleep, or to show that it lives, while its engine keeps to itself whether it is busy.
+pub(crate) fn untold(plan: &Plan, arguments: &Arguments, traits: &Traits) -> Option<Warning> {
+    let control = &plan.control;
+    let wanted = [
+        (control.idle_stop_s.is_some(), "idle_stop_s"),
+        (control.liveness == Liveness::Answer, "liveness = \"answer\""),
+    ];
+    let wanted: Vec<&str> = wanted.iter().filter(|(wanted, _)| *wanted).map(|(_, key)| *key).collect();
+    let tells = traits.tells?;
+    let negative = |token: &String| token.starts_with("--no-");
+    let last = arguments.all(tells.flag).next_back();
+    let is_on = last.map_or(tells.default, |argument| !argument.tokens.first().is_some_and(negative));
+    if wanted.is_empty() || is_on == tells.on {
+        return None;
+    }
+    let key = tells.flag.replace('-', "_");
+    Some(Warning {
+        engine: Some(plan.engine),
+        instance: Some(plan.instance.clone()),
+        rule: rules::BUSY_UNTOLD.to_owned(),
+        what: format!(
+            "{} has {}, and its engine does not say whether it is busy",
+            plan.instance,
+            wanted.join(" and ")
+        ),
+        hint: match tells.on {
+            true => format!("set {key} = true in its server table"),
+            false => format!("leave {key} out of its server table"),
+        },
+    })
+}
