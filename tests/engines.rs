@@ -1,8 +1,10 @@
 //! The real vLLM and SGLang, on a CPU. Only where INFER_DEV_TEST_VLLM and INFER_DEV_TEST_SGLANG name interpreters that have
 //! them, which `scripts/test --engines` sees to.
+mod asleep;
 mod ending;
 mod failing;
 mod flags;
+mod ranks;
 mod serving;
 
 use crate::kit::{Output, Sandbox, alive, free_port, root, send, started_in, wait_for};
@@ -126,10 +128,19 @@ impl Real {
         wait_for(&format!("{text:?} in the log"), LIMIT, || self.log().contains(text));
     }
 
+    /// What its keeper has written down.
+    fn kept(&self) -> Value {
+        let status = std::fs::read(self.sandbox.path(&format!("run/{}/a/status.json", self.engine)));
+        serde_json::from_slice(&status.unwrap_or_default()).unwrap_or_default()
+    }
+
+    fn keeper(&self) -> u32 {
+        u32::try_from(self.kept()["keeper_pid"].as_u64().unwrap()).unwrap()
+    }
+
     /// The processes of the engine: those below its keeper, and those that were started in the sandbox.
     fn pids(&self) -> BTreeSet<u32> {
-        let status = std::fs::read(self.sandbox.path(&format!("run/{}/a/status.json", self.engine)));
-        let status: Value = serde_json::from_slice(&status.unwrap_or_default()).unwrap_or_default();
+        let status = self.kept();
         let leader = status["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
         let mut found: BTreeSet<u32> = started_in(&self.sandbox).into_iter().chain(leader).collect();
         let parents = parents();
@@ -222,9 +233,13 @@ fn title(pid: u32) -> String {
     format!("{pid} {}", String::from_utf8_lossy(&bytes).replace(['\0', '\n'], " "))
 }
 
-/// Files of /dev/shm that a process has mapped.
+/// Files of /dev/shm that a process has mapped, by their inodes: a semaphore is mapped before it gets its name.
 fn shared_memory(pid: u32) -> BTreeSet<PathBuf> {
+    use std::os::unix::fs::DirEntryExt;
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-    let files = maps.lines().filter_map(|line| line.find("/dev/shm/").map(|at| &line[at..]));
-    files.filter(|file| !file.ends_with("(deleted)")).map(PathBuf::from).collect()
+    let mapped = maps.lines().filter(|line| line.contains(" /dev/shm/"));
+    let inodes: BTreeSet<u64> =
+        mapped.filter_map(|line| line.split_ascii_whitespace().nth(4)?.parse().ok()).collect();
+    let files = std::fs::read_dir("/dev/shm").unwrap().flatten();
+    files.filter(|file| inodes.contains(&file.ino())).map(|file| file.path()).collect()
 }

@@ -102,8 +102,7 @@ fn whatever_is_killed_it_is_started_again_and_in_the_end_nothing_is_left() {
             started_again(real, word);
         }
         let held = real.held();
-        let keeper = real.sandbox.sh("istat a").one("status")["keeper_pid"].as_u64().unwrap();
-        send(u32::try_from(keeper).unwrap(), Signal::KILL);
+        send(real.keeper(), Signal::KILL);
         drop(real.sandbox.sh("istop"));
         real.is_gone(&held);
     });

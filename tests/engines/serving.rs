@@ -1,5 +1,5 @@
-//! From a TOML file to an answer: with a key, sealed, as a user whom nobody knows, and on two ranks.
-use super::{LIMIT, Real, on, on_each};
+//! From a TOML file to an answer: with a key, sealed, and as a user whom nobody knows.
+use super::{LIMIT, Real, on_each};
 use crate::kit::{Output, as_root, root};
 
 /// From nothing to an answer and back to nothing, in one shell, because what is sealed cannot be seen from outside.
@@ -86,19 +86,4 @@ fn open_home() -> String {
          if [ -d $entry ]; then mkdir -p $to; mount --rbind $entry $to; fi; done; exec \"$@\""
     );
     format!("unshare --mount sh -c '{script}' sh")
-}
-
-#[test]
-fn two_ranks_answer_and_leave_nothing() {
-    on(&["vllm"], "two ranks", |real| {
-        real.configure(
-            "tensor_parallel_size = 2\n[instance.a.control]\nallow = ['gpu_count']\n[instance.a.env]\n\
-             VLLM_CPU_KVCACHE_SPACE = '1'\nOMP_NUM_THREADS = '1'\nVLLM_CPU_OMP_THREADS_BIND = '0|1'",
-        );
-        real.serve();
-        let held = real.held();
-        assert!(real.named("Worker").len() >= 2, "{:?}", held.pids);
-        drop(real.sandbox.sh("istop").exits(0).one("stopped"));
-        real.is_gone(&held);
-    });
 }
