@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 fn installed() -> Keeping {
     let keeping = Keeping::new();
     let script = root().join("scripts/install");
-    keeping.sandbox.sh(&format!("{} --tools {} usr", script.display(), tools().display())).exits(0);
+    drop(keeping.sandbox.sh(&format!("{} --tools {} usr", script.display(), tools().display())).exits(0));
     for instance in ["quick-one", "slow-one"] {
         keeping.start(instance, "echo up; exec sleep 600");
     }
