@@ -64,9 +64,10 @@ fn what_others_put_there_stays_and_what_is_old_goes() {
     drop(install(&sandbox, "--tools tools usr").exits(0));
     // An older version had a tool that this one has not.
     sandbox.write("usr/bin/iold", "old");
-    sandbox
+    let old = sandbox
         .sh("echo bin/iold >>usr/share/infer-dev/files; echo ../kept >>usr/share/infer-dev/files")
         .exits(0);
+    drop(old);
     sandbox.write("kept", "not ours");
     let before = files(&sandbox, "usr");
     drop(install(&sandbox, "--tools tools usr").exits(0));
