@@ -117,7 +117,7 @@ fn descriptions_of_parts() {
     let (name, sha256) = ("b.tar".to_owned(), "ab".repeat(32));
     let whole = part::Whole { name, size_bytes: 1_000_000, sha256, split_bytes: 57_344 };
     let hash = || "cd".repeat(32);
-    let block = part::Part::new(whole, 3, [hash(), hash(), hash()]).block().unwrap();
+    let block = part::Part::new(whole.clone(), 3, [hash(), hash(), hash()]).block().unwrap();
     let read = |input: &[u8]| {
         if let Ok(part) = part::Part::read(&mut &*input) {
             assert!((1..=part.count).contains(&part.index), "part {} of {}", part.index, part.count);
@@ -126,11 +126,23 @@ fn descriptions_of_parts() {
             assert!(part.file_bytes() >= part.size_bytes);
         }
     };
+    let parity = part::Parity::new(whole, (1, 2), [hash(), hash()]);
+    let parity = parity.block().unwrap();
+    let read_parity = |input: &[u8]| {
+        if let Ok(parity) = part::Parity::read(&mut &*input) {
+            assert!((1..=parity.count).contains(&parity.index) && !parity.file_name().contains('/'));
+            assert!(part::Parity::data_offset(&parity.whole) < parity.file_bytes());
+            // A table that says anything.
+            drop(parity.part(input, parity.index));
+        }
+    };
     let mut luck = Luck::new();
     let tokens = tokens(&["\"whole\"", "b.tar.001-of-003"]);
     for _ in 0..rounds(5000, 200_000) {
         let input = super::tools::part(&mut luck, &block, b"0", &tokens);
         assert!(catch_unwind(|| read(&input)).is_ok(), "the input is kept in {}", keep(&input));
+        let input = super::tools::part(&mut luck, &parity, b"0", &tokens);
+        assert!(catch_unwind(|| read_parity(&input)).is_ok(), "the input is kept in {}", keep(&input));
     }
 }
 
