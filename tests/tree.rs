@@ -229,9 +229,11 @@ fn files_and_the_lock_file_stay_below_their_ceilings() {
 
 /// Files that reach others by their paths and not through shared/owner, and in how many of their modules: those of tools that
 /// only ever act as their caller, or as a user whom they have become, and what reads the kernel's own files. Each says why.
-const BY_PATH: [(&str, usize); 20] = [
+const BY_PATH: [(&str, usize); 22] = [
     ("shared/archive/src/lib.rs", 1),
     ("shared/child/src/descriptors.rs", 1),
+    ("shared/install/src/held.rs", 1),
+    ("shared/install/src/lib.rs", 8),
     ("shared/owner/src/lib.rs", 1),
     ("shared/pixi/src/lib.rs", 3),
     ("shared/plan/src/port.rs", 1),
@@ -242,7 +244,7 @@ const BY_PATH: [(&str, usize); 20] = [
     ("shared/tree/src/lib.rs", 1),
     ("tools/icache/src/main.rs", 6),
     ("tools/ienv/src/cache.rs", 1),
-    ("tools/iinstall/src/main.rs", 7),
+    ("tools/iinstall/src/main.rs", 6),
     ("tools/iinstall/src/source.rs", 1),
     ("tools/ijoin/src/main.rs", 1),
     ("tools/ikeep/src/main.rs", 1),

@@ -1,13 +1,9 @@
 //! What is installed where, for places that no record described.
 use failure::{Code, Failure};
+use install::{LINK, Linked};
 use owner::Dir;
 use record::{Activation, Engine, Installed};
-use serde::Deserialize;
 use std::path::{Path, PathBuf};
-
-const MARKER: &str = ".installed-from.json";
-/// A bundle's members have some 200 bytes each in it.
-const MARKER_BYTES: usize = 256 << 20;
 
 /// What a server is started from.
 #[derive(Clone, Debug, Default)]
@@ -26,21 +22,6 @@ pub(crate) struct Install {
     pub(crate) activation: Option<Activation>,
 }
 
-/// `.installed-from.json`: ours has the fields of `installed`, older ones say only what was unpacked.
-#[derive(Deserialize)]
-struct Marker {
-    engine: Option<Engine>,
-    id: Option<String>,
-    path: Option<PathBuf>,
-    python: Option<PathBuf>,
-    executable: Option<PathBuf>,
-    library_dir: Option<PathBuf>,
-    activation: Option<Activation>,
-    bundle_sha256: Option<String>,
-    archive_name: Option<String>,
-    sha256: Option<String>,
-}
-
 impl From<&Installed> for Install {
     fn from(installed: &Installed) -> Self {
         Self {
@@ -57,35 +38,32 @@ impl From<&Installed> for Install {
 impl Install {
     /// What is installed in an engine's folder; `None` where nothing is.
     pub(crate) fn at(home: &Path, engine: Engine, pixi_env: &str) -> Result<Option<Self>, Failure> {
-        let file = home.join(MARKER);
-        // It is the installing user's, and read with that user's rights.
-        let read = Dir::open(home).and_then(|home| home.read_through_links(MARKER, MARKER_BYTES));
-        let text = match read.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::by_layout(home, engine, pixi_env));
-            }
-            Err(error) => {
-                return Err(Failure::io(Code::Unmet, format!("cannot read {}", file.display()), &error));
-            }
-        };
+        let file = home.join(LINK);
         let unusable = |cause: String| {
             let what = format!("{} is not the mark of an install", file.display());
             Failure::new(Code::Unmet, what, cause)
                 .hint(format!("install {engine} again: ienv {engine} | iinstall"))
         };
-        let marker: Marker = serde_json::from_str(&text).map_err(|error| unusable(error.to_string()))?;
-        if let Some(other) = marker.engine.filter(|other| *other != engine) {
+        let linked = match Linked::read(home) {
+            Ok(Some(linked)) => linked,
+            Ok(None) => return Ok(Self::by_layout(home, engine, pixi_env)),
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                return Err(unusable(error.to_string()));
+            }
+            Err(error) => {
+                return Err(Failure::io(Code::Unmet, format!("cannot read {}", file.display()), &error));
+            }
+        };
+        if let Some(other) = linked.engine.filter(|other| *other != engine) {
             return Err(unusable(format!("it says that {other} is installed there")));
         }
-        if marker.path.is_none() {
-            let old = [&marker.bundle_sha256, &marker.archive_name, &marker.sha256];
-            if old.iter().all(|field| field.is_none()) {
+        if linked.path.is_none() {
+            if !linked.names_a_source() {
                 return Err(unusable("it names neither a path nor what was unpacked".to_owned()));
             }
             return Ok(Self::by_layout(home, engine, pixi_env));
         }
-        let Marker { path, id, python, executable, library_dir, activation, .. } = marker;
+        let Linked { path, id, python, executable, library_dir, activation, .. } = linked;
         let path = path.as_deref().and_then(held);
         Ok(Some(Self { path, id, python, executable, library_dir, activation }))
     }
@@ -125,9 +103,9 @@ impl Install {
     }
 }
 
-/// The install that a keeper can hold: an older one, which iinstall only found, has no `installed.json`.
+/// The install that a keeper can hold.
 fn held(path: &Path) -> Option<PathBuf> {
-    owner::is_file(path.join("installed.json")).then(|| path.to_owned())
+    install::is_install(path).then(|| path.to_owned())
 }
 
 fn holds_libraries(dir: &Path) -> bool {

@@ -41,7 +41,7 @@ pub fn recheck(plan: &Plan, options: &Options, leaving: &[Directory]) -> Vec<Fai
 
 /// The program, or its install, is not there any more.
 fn missing(plan: &Plan) -> Option<Failure> {
-    let record = plan.install_path.as_ref().map(|install| install.join("installed.json"));
+    let record = plan.install_path.as_deref().map(install::marker_of);
     let mut needed = std::iter::once(plan.program.clone()).chain(record);
     needed.find_map(|path| {
         let error = owner::metadata(&path).err()?;

@@ -1,6 +1,6 @@
 //! How a pixi engine is installed: the road, and the place that depends on it.
 use crate::ledger::{Ledger, Row};
-use owner::Dir;
+use install::Linked;
 use record::{Engine, Origin, Road};
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure, vars};
@@ -154,30 +154,14 @@ fn put_dir(dir: PathBuf, evidence: Option<&Path>, ledger: &mut Ledger<'_>) -> Pa
 
 /// The road that the install in a directory took and the file or folder that says so; `None` where there is none.
 pub(crate) fn installed(dir: &Path) -> Option<(Road, PathBuf)> {
-    let (marker, env, pixi) = (dir.join(MARKER), dir.join("env"), dir.join(".pixi"));
-    if let Some(road) = marked(dir) {
+    let (marker, env, pixi) = (dir.join(install::LINK), dir.join("env"), dir.join(".pixi"));
+    if let Some(road) = Linked::road(dir).filter(|road| *road != Road::Archive) {
         return Some((road, marker));
     }
     if owner::is_dir(&env) {
         return Some((Road::Bundle, env));
     }
     owner::is_dir(&pixi).then_some((Road::Cache, pixi))
-}
-
-const MARKER: &str = ".installed-from.json";
-/// A bundle's members have some 200 bytes each in it.
-const MARKER_BYTES: usize = 256 << 20;
-
-/// What the marker says: our own has a road, and of the older ones only a bundle's has `bundle_sha256`.
-fn marked(dir: &Path) -> Option<Road> {
-    // It is the installing user's, and read with that user's rights.
-    let marker = Dir::open(dir).and_then(|dir| dir.read_through_links(MARKER, MARKER_BYTES));
-    let marker: serde_json::Value = serde_json::from_slice(&marker.ok()?).ok()?;
-    match marker.get("road").and_then(|road| road.as_str()) {
-        Some("bundle") => Some(Road::Bundle),
-        Some("cache") => Some(Road::Cache),
-        _ => marker.get("bundle_sha256").map(|_| Road::Bundle),
-    }
 }
 
 #[cfg(test)]

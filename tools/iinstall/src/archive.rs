@@ -1,10 +1,10 @@
 //! The archive road: hash and unpack in one read, normalise, check, complete, flip.
 use crate::copy;
-use crate::home::{Attempt, Home, HomeLock, Install, now, refused};
 use crate::package;
 use crate::road::{self, Done, Order, Road, made_from};
 use crate::source::OpenSource;
 use archive::{ArchiveError, HEAD, Kind, Root};
+use install::{Attempt, Install, InstallRoot, RootLock, refused};
 use record::{Installed, Seal, Source, Warning};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -19,17 +19,17 @@ pub(crate) struct Archive<'a> {
 }
 
 impl Road for Archive<'_> {
-    fn existing(&self, home: &Home) -> Result<Option<Install>, Failure> {
-        made_from(&self.source, &self.order, home, |sha256| self.demand(sha256))
+    fn existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure> {
+        made_from(&self.source, &self.order, root, |sha256| self.demand(sha256))
     }
 
     fn build(
         &self,
-        home: &Home,
+        root: &InstallRoot,
         previous: Option<&Install>,
-        lock: &HomeLock,
+        lock: &RootLock,
     ) -> Result<(Install, Vec<Warning>), Failure> {
-        self.unpack(home, previous, lock)
+        self.unpack(root, previous, lock)
     }
 
     fn looks(&self) -> Option<&Source> {
@@ -38,31 +38,31 @@ impl Road for Archive<'_> {
 }
 
 impl Archive<'_> {
-    /// Make the archive the current install of `home`, and keep a copy of it where one is wanted.
-    pub(crate) fn install(&self, home: &Home, lock: &HomeLock) -> Result<Done, Failure> {
-        let (installed, mut warnings) = road::install(self, &self.order, home, lock)?;
+    /// Make the archive the current install of `root`, and keep a copy of it where one is wanted.
+    pub(crate) fn install(&self, root: &InstallRoot, lock: &RootLock) -> Result<Done, Failure> {
+        let (installed, mut warnings) = road::install(self, &self.order, root, lock)?;
         warnings.extend(self.keep_copy(&installed.id));
         Ok((installed, warnings))
     }
 
     fn unpack(
         &self,
-        home: &Home,
+        root: &InstallRoot,
         current: Option<&Install>,
-        lock: &HomeLock,
+        lock: &RootLock,
     ) -> Result<(Install, Vec<Warning>), Failure> {
-        let attempt = Attempt::begin(home, lock)?;
+        let attempt = Attempt::begin(root, lock)?;
         let content = attempt.folder().join("content");
         std::fs::create_dir(&content).map_err(|error| refused(&content, &error))?;
-        let (sha256, root) = self.read(&content, home)?;
+        let (sha256, unpacked) = self.read(&content, root)?;
         let failure = |error| self.failure(error);
         let normal = package::normalise(attempt.folder(), &content).map_err(failure)?;
         let symlinks = package::resolve_links(&normal).map_err(failure)?;
         let report = package::check(&normal).map_err(failure)?;
 
         let mut checks = BTreeMap::from([
-            ("files".to_owned(), json!(root.files)),
-            ("bytes".to_owned(), json!(root.bytes)),
+            ("files".to_owned(), json!(unpacked.files)),
+            ("bytes".to_owned(), json!(unpacked.bytes)),
             ("symlinks".to_owned(), json!(symlinks)),
         ]);
         checks.extend(report.libraries.map(|count| ("libraries".to_owned(), json!(count))));
@@ -85,22 +85,21 @@ impl Archive<'_> {
                 reused: false,
             },
             record::Road::Archive,
-            now(),
         );
         attempt.complete(&normal, &install)?;
         Ok((install, report.warnings))
     }
 
     /// The one read, and that it was of the archive that was asked for.
-    fn read(&self, into: &Path, home: &Home) -> Result<(String, Root), Failure> {
+    fn read(&self, into: &Path, root: &InstallRoot) -> Result<(String, Root), Failure> {
         let failure = |error| self.failure(error);
-        let mut root = Root::at(into, &home.path).map_err(failure)?;
+        let mut into = Root::at(into, &root.path).map_err(failure)?;
         let bar = tool::bytes_bar(&format!("unpacking {}", self.source.name()), self.source.looks.size_bytes);
-        let sha256 = archive::unpack(&self.source.file, &mut root, &bar).map_err(failure)?;
+        let sha256 = archive::unpack(&self.source.file, &mut into, &bar).map_err(failure)?;
         bar.finish_and_clear();
         self.source.unchanged()?;
         self.demand(&sha256)?;
-        Ok((sha256, root))
+        Ok((sha256, into))
     }
 
     /// Refuse an archive that is not the one that was named.

@@ -12,8 +12,6 @@ mod cache;
 mod copy;
 mod environment;
 mod handed;
-#[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
-mod home;
 mod lookup;
 mod other_user;
 #[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
@@ -198,17 +196,19 @@ fn install(args: &Args, wanted: &Wanted<'_>, handed: Handed) -> Result<Found, Fa
     let (installed, warnings) = match way {
         Some(Way::Archive(path)) => {
             let archive = archive::Archive { order, source: opened(path)? };
-            home::within(folder, patience, |home, lock| archive.install(home, lock))?
+            install::with_install_root(folder, patience, |root, lock| archive.install(root, lock))?
         }
         Some(Way::Bundle(path)) => {
             let source = opened(path)?;
             let papers = bundle::Papers::read(env, &source.looks, manifest, lock)?;
             let bundle = bundle::Bundle { order, source, papers, run_sh: args.run_sh };
-            home::within(folder, patience, |home, lock| road::install(&bundle, &order, home, lock))?
+            install::with_install_root(folder, patience, |root, lock| {
+                road::install(&bundle, &order, root, lock)
+            })?
         }
         Some(Way::Cache) => {
             let road = cache::CacheRoad::new(order, wanted.verified)?;
-            home::within(folder, patience, |home, lock| road.install(home, lock))?
+            install::with_install_root(folder, patience, |root, lock| road.install(root, lock))?
         }
         None => match looked_up(env, folder, begun)?.filter(|_| !args.insist) {
             Some(installed) => (installed, Vec::new()),
@@ -230,13 +230,13 @@ fn may_run_in(env: &Env, folder: &Path) -> Result<(), Failure> {
 
 fn roll_back(args: &Args, folder: &Path) -> Result<Found, Failure> {
     let begun = Instant::now();
-    let Some(home) = home::Home::find(folder)?.filter(|home| owner::is_dir(home.installs())) else {
+    let Some(root) = install::InstallRoot::find(folder)?.filter(|root| owner::is_dir(root.installs())) else {
         let what = format!("cannot roll back {}", folder.display());
         return Err(Failure::new(Code::Unmet, what, "nothing of ours is installed there"));
     };
-    let lock = home::HomeLock::wait(&home, Duration::from_secs(args.wait))?;
-    let target = lookup::roll_back(&home, &lock)?;
-    let warnings = home.link(&target, &lock)?;
+    let lock = install::RootLock::wait(&root, Duration::from_secs(args.wait))?;
+    let target = lookup::roll_back(&root, &lock)?;
+    let warnings = root.link(&target, &lock)?;
     let mut installed = target.record;
     installed.seconds = begun.elapsed().as_secs_f64();
     Ok(Found::Installed(Box::new(installed), warnings))

@@ -3,9 +3,9 @@
 //! The second process reads the engine's records on its stdin and writes its records to us; the source and what vouches
 //! for it, which the user may not be able to open, are handed down open.
 use crate::handed::Handed;
-use crate::home::{INSTALLS, READ_ONLY};
 use crate::{Args, Wanted, source, way};
 use child::User;
+use install::{INSTALLS, READ_ONLY};
 use privsep::{Crossing, Folders, Rerun};
 use record::{Env, Record};
 use std::path::{Path, PathBuf};

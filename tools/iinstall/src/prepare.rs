@@ -1,5 +1,5 @@
 //! The install directory made ready and nothing installed: the folder is there, and on the cache road the template in it.
-use crate::home::{Home, refused, sync_tree, within};
+use install::{InstallRoot, refused, sync_tree, with_install_root};
 use pixi::Template;
 use record::{Env, Road, Warning};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -20,11 +20,11 @@ pub(crate) fn prepare(
 ) -> Result<(String, Option<Warning>), Failure> {
     if env.road != Some(Road::Cache) {
         let done = format!("only {} was to be prepared", folder.display());
-        return within(folder, patience, |_, _| Ok((done, None)));
+        return with_install_root(folder, patience, |_, _| Ok((done, None)));
     }
     let dir = env.template_dir.as_deref().ok_or_else(|| unset(env, "copy the template of"))?;
     let template = Template::open(dir)?;
-    within(folder, patience, |home, _| copy(env, &template, home))
+    with_install_root(folder, patience, |root, _| copy(env, &template, root))
 }
 
 /// The failure to go on without a template; `act` is what cannot be done.
@@ -35,8 +35,8 @@ pub(crate) fn unset(env: &Env, act: &str) -> Failure {
 }
 
 /// Copy the template where none is; one that is there is the operator's, who may have changed it.
-fn copy(env: &Env, template: &Template, home: &Home) -> Result<(String, Option<Warning>), Failure> {
-    let (copy, draft) = (home.path.join(TEMPLATE), home.path.join(DRAFT));
+fn copy(env: &Env, template: &Template, root: &InstallRoot) -> Result<(String, Option<Warning>), Failure> {
+    let (copy, draft) = (root.path.join(TEMPLATE), root.path.join(DRAFT));
     let there = copy.symlink_metadata().is_ok();
     if there && Template::open(&copy).is_ok_and(|copy| copy.hash() == template.hash()) {
         return Ok((format!("the template is in {} already", copy.display()), None));

@@ -1,7 +1,7 @@
 //! What all roads have in common: reuse what is there, else make it; then flip, link and prune.
-use crate::home::{Home, HomeLock, Install, refused};
 use crate::source::OpenSource;
 use crate::{vocabulary, written};
+use install::{Install, InstallRoot, RootLock, refused};
 use record::{Env, Installed, Source, Warning};
 use std::io;
 use std::time::{Duration, Instant};
@@ -24,14 +24,14 @@ pub(crate) type Done = (Installed, Vec<Warning>);
 /// A way to make an install.
 pub(crate) trait Road {
     /// The install that this very source made before.
-    fn existing(&self, home: &Home) -> Result<Option<Install>, Failure>;
+    fn existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure>;
 
     /// Make one: complete and not yet current. `previous` is what is current now.
     fn build(
         &self,
-        home: &Home,
+        root: &InstallRoot,
         previous: Option<&Install>,
-        lock: &HomeLock,
+        lock: &RootLock,
     ) -> Result<(Install, Vec<Warning>), Failure>;
 
     /// What vouches now for an install that is used again, said in its record.
@@ -43,41 +43,41 @@ pub(crate) trait Road {
     fn looks(&self) -> Option<&Source>;
 }
 
-/// Make what `road` leads to the current install of `home`, whatever of that is still to be done.
+/// Make what `road` leads to the current install of `root`, whatever of that is still to be done.
 pub(crate) fn install(
     road: &impl Road,
     order: &Order<'_>,
-    home: &Home,
-    lock: &HomeLock,
+    root: &InstallRoot,
+    lock: &RootLock,
 ) -> Result<Done, Failure> {
-    home.sweep(lock);
-    let current = home.current().unwrap_or_else(|failure| {
+    root.sweep(lock);
+    let current = root.current().unwrap_or_else(|failure| {
         log::warn!("{}: {}", failure.what, failure.cause);
         None
     });
-    let existing = if order.env.force { None } else { road.existing(home)? };
+    let existing = if order.env.force { None } else { road.existing(root)? };
     let (install, mut warnings) = match existing {
         Some(install) => {
             log::info!("{} was made from this very source: it is used again", install.path.display());
-            reuse(road, install, home, current.as_ref(), lock)?
+            reuse(road, install, root, current.as_ref(), lock)?
         }
         None => {
             let why =
                 if order.env.force { "a fresh one is asked for" } else { "none was made from this source" };
-            log::info!("makes an install in {}: {why}", home.path.display());
-            let (install, warnings) = road.build(home, current.as_ref(), lock)?;
-            home.activate(&install, lock)?;
+            log::info!("makes an install in {}: {why}", root.path.display());
+            let (install, warnings) = road.build(root, current.as_ref(), lock)?;
+            root.activate(&install, lock)?;
             (install, warnings)
         }
     };
     vocabulary::ask(&install);
-    warnings.extend(home.link(&install, lock)?);
+    warnings.extend(root.link(&install, lock)?);
     warnings.extend(current.iter().filter_map(edited));
     // One that was made before, and edited, may have come back.
     let is_current = current.is_some_and(|current| current.name() == install.name());
     warnings.extend(Some(&install).filter(|_| !is_current).and_then(edited));
-    let retired = home.prune(&install, order.keep, lock);
-    written::sweep(order.env, home, &retired);
+    let retired = root.prune(&install, order.keep, lock);
+    written::sweep(order.env, root, &retired);
     let mut installed = install.record;
     installed.seconds = order.begun.elapsed().as_secs_f64();
     Ok((installed, warnings))
@@ -87,9 +87,9 @@ pub(crate) fn install(
 fn reuse(
     road: &impl Road,
     mut install: Install,
-    home: &Home,
+    root: &InstallRoot,
     current: Option<&Install>,
-    lock: &HomeLock,
+    lock: &RootLock,
 ) -> Result<(Install, Vec<Warning>), Failure> {
     let (checks, looks) = (install.record.checks.clone(), road.looks());
     let warnings = road.vouch(&mut install)?;
@@ -110,7 +110,7 @@ fn reuse(
         }
     }
     if !is_current {
-        home.activate(&install, lock)?;
+        root.activate(&install, lock)?;
     }
     install.record.reused = true;
     Ok((install, warnings))
@@ -125,12 +125,12 @@ fn may_not_write(error: &io::Error) -> bool {
 pub(crate) fn made_from(
     source: &OpenSource,
     order: &Order<'_>,
-    home: &Home,
+    root: &InstallRoot,
     demand: impl Fn(&str) -> Result<(), Failure>,
 ) -> Result<Option<Install>, Failure> {
     let looks = &source.looks;
-    let mut complete = home.complete();
-    complete.retain(|install| install.record.engine == order.env.engine && install.is_whole());
+    let mut complete = root.complete();
+    complete.retain(|install| install.record.engine == order.env.engine && install.is_complete());
     let same = |install: &&Install| install.record.source.as_ref() == Some(looks);
     if let Some(install) = complete.iter().find(same).filter(|_| !order.rehash) {
         demand(&install.record.id)?;

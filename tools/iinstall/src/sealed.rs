@@ -1,5 +1,5 @@
 //! Running a program that must not reach the network: under `iseal`, holding our lock, gone when we are.
-use crate::home::HomeLock;
+use install::RootLock;
 use pixi::{Ended, Job};
 use record::{Seal, Warning};
 use rustix::fs::{OFlags, fcntl_setfl};
@@ -14,14 +14,14 @@ use tool::{Code, Failure};
 #[derive(Debug)]
 pub(crate) struct Sealed<'a> {
     iseal: PathBuf,
-    lock: &'a HomeLock,
+    lock: &'a RootLock,
     /// The weakest that held; `None` before anything ran.
     held: Cell<Option<Seal>>,
 }
 
 impl<'a> Sealed<'a> {
     /// With the `iseal` beside our own executable, else in PATH. What runs holds `lock` as long as it lives.
-    pub(crate) fn new(lock: &'a HomeLock) -> Result<Self, Failure> {
+    pub(crate) fn new(lock: &'a RootLock) -> Result<Self, Failure> {
         let iseal = child::sibling("iseal")?;
         Ok(Self { iseal, lock, held: Cell::new(None) })
     }

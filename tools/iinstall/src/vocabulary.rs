@@ -1,5 +1,5 @@
 //! The options that an installed engine has, asked of itself and kept beside its marker.
-use crate::home::Install;
+use install::Install;
 use std::io::{self, Write};
 use std::path::Path;
 use vocabulary::{FILE, Speaker, Vocabulary};

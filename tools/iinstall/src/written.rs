@@ -1,11 +1,11 @@
 //! What engines wrote while they ran from installs that are gone.
-use crate::home::Home;
+use install::InstallRoot;
 use owner::Dir;
 use record::Env;
 
 /// Remove the folders of these installs, whoever ran from them, as far as we may.
-pub(crate) fn sweep(env: &Env, home: &Home, retired: &[String]) {
-    let complete = home.complete();
+pub(crate) fn sweep(env: &Env, root: &InstallRoot, retired: &[String]) {
+    let complete = root.complete();
     for id in retired.iter().filter(|id| !complete.iter().any(|install| install.record.id == **id)) {
         let written = env.engine_cache(id);
         let (Some(caches), Some(stem)) =

@@ -35,7 +35,6 @@ use crate::segments::Segments;
 use crate::tend::Tended;
 use clap::Parser;
 use record::{Keeper as State, Plan};
-use rustix::fs::FlockOperation;
 use state::{Directory, Order, Report, Status};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -85,7 +84,7 @@ fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Eng
     let plan = &order.plan;
     ::log::info!("keeps {} {}, its state in {}", plan.engine, plan.instance, plan.state_dir.display());
     let place = Place::take(Directory::at(&plan.state_dir), replace)?;
-    let install = plan.install_path.as_deref().map(hold_install).transpose()?;
+    let install = plan.install_path.as_deref().map(install::hold).transpose()?;
     processes::adopt_orphans().map_err(|error| unmet("cannot become a subreaper", error))?;
     processes::leave_closed_folder();
     let events = Events::listen().map_err(|error| tool::thread::no_signals(&error))?;
@@ -153,20 +152,6 @@ fn order_of(text: &[u8]) -> Result<Order, String> {
         Some(Some(_)) => {}
     }
     serde_json::from_slice(text).map_err(|error| error.to_string())
-}
-
-/// A shared lock, so that the pruner leaves the install alone; then it must still be there.
-fn hold_install(path: &Path) -> Result<File, Failure> {
-    let what = || format!("cannot use the install {}", path.display());
-    let folder = File::open(path).map_err(|error| Failure::io(Code::Unmet, what(), &error))?;
-    rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared).map_err(|error| match error {
-        rustix::io::Errno::WOULDBLOCK => Failure::new(Code::Later, what(), "it is being removed"),
-        other => Failure::io(Code::Unmet, what(), &other.into()),
-    })?;
-    let record = path.join("installed.json");
-    let there = record.metadata().map(drop);
-    there.map_err(|error| Failure::io(Code::Unmet, format!("cannot read {}", record.display()), &error))?;
-    Ok(folder)
 }
 
 fn open_log(Order { plan, secrets }: &Order, events: &Events) -> Result<Log, Failure> {

@@ -124,10 +124,7 @@ fn climb(place: &Directory, target: Target, plan: Option<&Plan>) -> (Option<Rung
 
 /// Whether its install is no longer the current one.
 fn is_stale(plan: &Plan) -> bool {
-    let Some(install) = &plan.install_path else { return false };
-    let current = install.parent().and_then(Path::parent).map(|home| home.join("current"));
-    let current = current.and_then(|current| owner::canonicalize(current).ok());
-    current.is_some_and(|current| owner::canonicalize(install).map_or(true, |install| install != current))
+    plan.install_path.as_deref().and_then(install::is_current) == Some(false)
 }
 
 fn since(unix: f64) -> f64 {

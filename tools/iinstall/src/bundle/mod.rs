@@ -5,12 +5,12 @@ mod proof;
 mod unpacker;
 
 use crate::environment;
-use crate::home::{Attempt, Home, HomeLock, Install, now, refused};
 use crate::road::{Order, Road, made_from};
 use crate::sealed::Sealed;
 use crate::source::OpenSource;
 use archive::{ArchiveError, Root};
 use form::Form;
+use install::{Attempt, Install, InstallRoot, RootLock, refused};
 use maker::Maker;
 pub(crate) use proof::Papers;
 use proof::Proof;
@@ -37,9 +37,9 @@ pub(crate) struct Bundle<'a> {
 }
 
 impl Road for Bundle<'_> {
-    fn existing(&self, home: &Home) -> Result<Option<Install>, Failure> {
+    fn existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure> {
         let demand = |sha256: &str| self.papers.whole(sha256).map(drop);
-        made_from(&self.source, &self.order, home, demand)
+        made_from(&self.source, &self.order, root, demand)
     }
 
     fn vouch(&self, install: &mut Install) -> Result<Vec<Warning>, Failure> {
@@ -49,13 +49,13 @@ impl Road for Bundle<'_> {
 
     fn build(
         &self,
-        home: &Home,
+        root: &InstallRoot,
         previous: Option<&Install>,
-        lock: &HomeLock,
+        lock: &RootLock,
     ) -> Result<(Install, Vec<Warning>), Failure> {
-        let mut attempt = Attempt::begin(home, lock)?;
-        let checked = self.check(&attempt, home)?;
-        attempt.settle(&checked.sha256)?;
+        let mut attempt = Attempt::begin(root, lock)?;
+        let checked = self.check(&attempt, root)?;
+        attempt.move_into_place(&checked.sha256)?;
         let sealed = Sealed::new(lock)?;
         let made = self.make(attempt.folder(), &checked, &sealed)?;
 
@@ -77,7 +77,7 @@ impl Road for Bundle<'_> {
             seconds: self.order.begun.elapsed().as_secs_f64(),
             reused: false,
         };
-        let mut install = Install::new(record, record::Road::Bundle, now()).of_members(&proof.members);
+        let mut install = Install::new(record, record::Road::Bundle).of_members(&proof.members);
         if let Some(version) = proof.pixi_pack {
             install = install.made_by("pixi-pack", &version);
         }
@@ -119,7 +119,7 @@ impl Bundle<'_> {
     }
 
     /// Unpack the members into the attempt, and prove them. Where nothing could make an environment of them, neither.
-    fn check(&self, attempt: &Attempt<'_>, home: &Home) -> Result<Checked, Failure> {
+    fn check(&self, attempt: &Attempt<'_>, root: &InstallRoot) -> Result<Checked, Failure> {
         let papers = &self.papers;
         let failure = |error| self.failure(error);
         let form = Form::of(&self.source.file).map_err(failure)?;
@@ -136,14 +136,14 @@ impl Bundle<'_> {
         let members = attempt.folder().join(MEMBERS);
         let embedded = attempt.folder().join(EMBEDDED);
         std::fs::create_dir(&members).map_err(|error| refused(&members, &error))?;
-        let mut root = Root::at(&members, &home.path)
+        let mut into = Root::at(&members, &root.path)
             .and_then(|root| root.of_hashed_files("a link, which no bundle has"))
             .map_err(failure)?;
         // At least so much comes out of it.
         let size = self.source.looks.size_bytes;
-        root.admit(if form == Form::Script { size / 4 * 3 } else { size }).map_err(failure)?;
+        into.admit(if form == Form::Script { size / 4 * 3 } else { size }).map_err(failure)?;
         let bar = tool::bytes_bar(&format!("unpacking {}", self.source.name()), size);
-        let unpacked = form.unpack(&self.source.file, &mut root, &embedded, &bar);
+        let unpacked = form.unpack(&self.source.file, &mut into, &embedded, &bar);
         let (sha256, unpacked) = unpacked.map_err(failure)?;
         bar.finish_and_clear();
         self.source.unchanged()?;

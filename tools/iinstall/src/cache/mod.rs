@@ -5,10 +5,10 @@ mod stores;
 mod variables;
 
 use crate::environment;
-use crate::home::{Attempt, Home, HomeLock, Install, now, refused};
 use crate::road::{Done, Order, Road};
 use crate::sealed::Sealed;
 use base16ct::lower::encode_string as hex;
+use install::{Attempt, Install, InstallRoot, RootLock, refused};
 use lock::{LockFile, Origin, Package, Pypi};
 use pixi::{Network, Pixi, Template};
 use record::{Cache, Env, Installed, Source, Warning};
@@ -62,9 +62,9 @@ impl<'a> CacheRoad<'a> {
         Ok(Self { order, verified, template, lock, pixi, environment, id })
     }
 
-    /// Make it the current install of `home`.
-    pub(crate) fn install(&self, home: &Home, lock: &HomeLock) -> Result<Done, Failure> {
-        crate::road::install(self, &self.order, home, lock)
+    /// Make it the current install of `root`.
+    pub(crate) fn install(&self, root: &InstallRoot, lock: &RootLock) -> Result<Done, Failure> {
+        crate::road::install(self, &self.order, root, lock)
     }
 
     fn env(&self) -> &'a Env {
@@ -132,31 +132,31 @@ impl<'a> CacheRoad<'a> {
 }
 
 impl Road for CacheRoad<'_> {
-    fn existing(&self, home: &Home) -> Result<Option<Install>, Failure> {
-        let mut complete = home.complete().into_iter();
+    fn existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure> {
+        let mut complete = root.complete().into_iter();
         let engine = self.env().engine;
         Ok(complete.find(|install| {
-            install.record.id == self.id && install.record.engine == engine && install.is_whole()
+            install.record.id == self.id && install.record.engine == engine && install.is_complete()
         }))
     }
 
     fn build(
         &self,
-        home: &Home,
+        root: &InstallRoot,
         previous: Option<&Install>,
-        lock: &HomeLock,
+        lock: &RootLock,
     ) -> Result<(Install, Vec<Warning>), Failure> {
         let mut warnings = self.warnings()?;
         let stores = Stores::of(self.env(), &self.lock, self.environment)?;
         self.takes_all(&stores.packages)?;
         let sealed = Sealed::new(lock)?;
-        let mut attempt = Attempt::begin(home, lock)?;
-        attempt.settle(&self.id)?;
+        let mut attempt = Attempt::begin(root, lock)?;
+        attempt.move_into_place(&self.id)?;
         let folder = attempt.folder().to_owned();
         self.template.copy_to(&folder).map_err(|(path, error)| refused(&path, &error))?;
         let tmp = folder.join(TMP);
         std::fs::create_dir(&tmp).map_err(|error| refused(&tmp, &error))?;
-        let (variables, shadowed) = variables::variables(&stores, self.env(), &folder, &home.path)?;
+        let (variables, shadowed) = variables::variables(&stores, self.env(), &folder, &root.path)?;
         let run = Run {
             program: &self.pixi.program,
             environment: self.environment,
@@ -194,7 +194,7 @@ impl Road for CacheRoad<'_> {
             seconds: self.order.begun.elapsed().as_secs_f64(),
             reused: false,
         };
-        let install = Install::new(installed, record::Road::Cache, now())
+        let install = Install::new(installed, record::Road::Cache)
             .made_by("pixi", &self.pixi.version.to_string())
             .of_files(self.template.hashes());
         attempt.finish(&install)?;

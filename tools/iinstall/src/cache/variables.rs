@@ -1,7 +1,7 @@
 //! Where pixi finds the stores of the cache: the real ones, or where it could not write to those, a shadow.
 use crate::cache::shadow;
 use crate::cache::stores::Stores;
-use crate::home::NO_LOCKS;
+use install::NO_LOCKS;
 use lock::Package;
 use record::{Env, Warning};
 use rustix::fs::{Access, FlockOperation, Mode, OFlags, flock};

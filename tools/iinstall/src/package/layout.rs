@@ -1,7 +1,7 @@
 //! The layouts that packages come in, and the one that an install has: `bin/llama-server` with its libraries in `bin/`.
-use crate::home::{MARKER, MARKER_DRAFT};
 use crate::package::SERVER;
 use archive::ArchiveError;
+use install::{MARKER, MARKER_DRAFT};
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::PermissionsExt;

@@ -1,17 +1,19 @@
 //! `installed.json`: what makes a folder below `.installs/` an install.
-use crate::home::sync_folder;
+use crate::root::sync_folder;
 use base16ct::lower::encode_string as hex;
-use bundle::Member;
 use record::{Engine, Installed, Road};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-pub(crate) const NAME: &str = "installed.json";
+/// The marker's name.
+pub const NAME: &str = "installed.json";
 /// What is written first and renamed to [`NAME`].
-pub(crate) const DRAFT: &str = ".installed.json.new";
+pub const DRAFT: &str = ".installed.json.new";
 const FORMAT: u64 = 1;
 /// Of a marker and of each file that it has the hash of. A bundle's members have some 200 bytes each in it.
 pub(crate) const CEILING_BYTES: usize = 256 << 20;
@@ -22,9 +24,11 @@ const MEMBERS: &str = "bundle_members";
 
 /// A complete install: its folder and what its marker says.
 #[derive(Clone, Debug)]
-pub(crate) struct Install {
-    pub(crate) path: PathBuf,
-    pub(crate) record: Installed,
+pub struct Install {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What the marker says.
+    pub record: Installed,
     /// When it was made, unix seconds.
     pub(crate) made: f64,
     /// Fields of the marker that are not the record's, kept when it is written again.
@@ -32,8 +36,10 @@ pub(crate) struct Install {
 }
 
 impl Install {
-    /// A new install, not yet written.
-    pub(crate) fn new(record: Installed, road: Road, made: f64) -> Self {
+    /// A new install, made now and not yet written.
+    #[must_use]
+    pub fn new(record: Installed, road: Road) -> Self {
+        let made = tool::now_unix();
         let Value::Object(more) = json!({
             "road": road,
             "sha256": record.id,
@@ -46,19 +52,22 @@ impl Install {
     }
 
     /// The same, made by this version of that program too.
-    pub(crate) fn made_by(mut self, program: &str, version: &str) -> Self {
+    #[must_use]
+    pub fn made_by(mut self, program: &str, version: &str) -> Self {
         self.more["versions"][program] = version.into();
         self
     }
 
     /// The same, with files that a person may edit later: path relative to the install, and sha256.
-    pub(crate) fn of_files(mut self, files: impl Iterator<Item = (String, String)>) -> Self {
+    #[must_use]
+    pub fn of_files(mut self, files: impl Iterator<Item = (String, String)>) -> Self {
         self.more.insert(FILES.to_owned(), files.map(|(path, hash)| (path, Value::from(hash))).collect());
         self
     }
 
     /// The same, with the files that were in its bundle: what is to vouch for them can be compared with them later.
-    pub(crate) fn of_members(mut self, members: &[Member]) -> Self {
+    #[must_use]
+    pub fn of_members(mut self, members: &[impl Serialize]) -> Self {
         if !members.is_empty() {
             self.more.insert(MEMBERS.to_owned(), json!(members));
         }
@@ -66,19 +75,22 @@ impl Install {
     }
 
     /// The files that were in its bundle; none where they are not known.
-    pub(crate) fn members(&self) -> Vec<Member> {
+    #[must_use]
+    pub fn members<M: DeserializeOwned>(&self) -> Vec<M> {
         let said = self.more.get(MEMBERS).cloned().and_then(|members| serde_json::from_value(members).ok());
         said.unwrap_or_default()
     }
 
     /// The road that it was made by; the first version knew only one and said nothing.
-    pub(crate) fn road(&self) -> Road {
+    #[must_use]
+    pub fn road(&self) -> Road {
         let said = self.more.get("road").cloned().and_then(|road| serde_json::from_value(road).ok());
         said.unwrap_or(Road::Archive)
     }
 
     /// Files of it that are not as they were made.
-    pub(crate) fn edited(&self) -> Vec<PathBuf> {
+    #[must_use]
+    pub fn edited(&self) -> Vec<PathBuf> {
         let files = self.more.get(FILES).and_then(Value::as_object);
         let differs = |(path, hash): (&String, &Value)| {
             let path = self.path.join(path);
@@ -92,7 +104,7 @@ impl Install {
     ///
     /// # Errors
     /// The marker is there and cannot be read or understood.
-    pub(crate) fn read(folder: &Path) -> io::Result<Option<Self>> {
+    pub fn read(folder: &Path) -> io::Result<Option<Self>> {
         let bytes = match owner::read_file(&folder.join(NAME), CEILING_BYTES) {
             Ok(bytes) => bytes,
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -114,7 +126,10 @@ impl Install {
     }
 
     /// Write the marker, in one step and for good.
-    pub(crate) fn write(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(&self) -> io::Result<()> {
         let mut fields = Map::new();
         fields.insert("format".to_owned(), FORMAT.into());
         if let Value::Object(record) = serde_json::to_value(&self.record)? {
@@ -134,18 +149,21 @@ impl Install {
     }
 
     /// The folder's name.
-    pub(crate) fn name(&self) -> &str {
+    #[must_use]
+    pub fn name(&self) -> &str {
         self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
     }
 
     /// The name of the install that was current before it.
-    pub(crate) fn previous(&self) -> Option<&str> {
+    #[must_use]
+    pub fn previous(&self) -> Option<&str> {
         self.record.previous.as_ref()?.file_name()?.to_str()
     }
 
     /// Whether the program that it was made for is still there, and it is where it was made: an environment is full of its
     /// path, so that a copy of one would run the other.
-    pub(crate) fn is_whole(&self) -> bool {
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
         let place = |path: &Path| path.canonicalize().ok();
         if self.path != self.record.path && place(&self.path) != place(&self.record.path) {
             return false;
@@ -166,9 +184,4 @@ fn move_to(record: &mut Installed, folder: &Path) {
             *path = folder.join(inside);
         }
     }
-}
-
-pub(crate) fn now() -> f64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0.0, |since| since.as_secs_f64())
 }

@@ -1,14 +1,15 @@
 //! What goes away: attempts that came to nothing, and installs that are older than those to keep.
-use crate::home::{Home, HomeLock, Install, is_install_name, marker};
+use crate::root::is_install_name;
+use crate::{Install, InstallRoot, RootLock, marker};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use std::path::Path;
 
 /// Names below `.installs/` that only work in progress has.
 const UNFINISHED: [&str; 2] = [".incoming-", ".current-"];
 
-impl Home {
+impl InstallRoot {
     /// Remove what a killed `iinstall` left. With the lock held nobody else is at work.
-    pub(crate) fn sweep(&self, _lock: &HomeLock) {
+    pub fn sweep(&self, _lock: &RootLock) {
         for entry in std::fs::read_dir(self.installs()).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
@@ -25,7 +26,8 @@ impl Home {
 
     /// Remove all installs but the current one and `keep` others: those that were current before it come first. Returns what
     /// the removed ones were made from.
-    pub(crate) fn prune(&self, current: &Install, keep: usize, _lock: &HomeLock) -> Vec<String> {
+    #[must_use]
+    pub fn prune(&self, current: &Install, keep: usize, _lock: &RootLock) -> Vec<String> {
         let mut rest = self.complete();
         rest.retain(|install| install.name() != current.name());
         let mut kept = 0;

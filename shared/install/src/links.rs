@@ -1,13 +1,15 @@
 //! `current`, and the fixed links through it.
-use crate::home::attempt::nonce;
-use crate::home::{Home, HomeLock, Install, refused, sync_folder};
+use crate::attempt::nonce;
+use crate::linked::LINK;
+use crate::root::{CURRENT, sync_folder};
+use crate::{INSTALLS, Install, InstallRoot, RootLock, refused};
 use record::{Road, Warning};
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use tool::{Code, Failure};
 
-const MARKER_LINK: (&str, &str) = (".installed-from.json", "current/installed.json");
+const MARKER_LINK: (&str, &str) = (LINK, "current/installed.json");
 
 /// The fixed links that the roads make: name and target.
 const ALL: [(&str, &str); 5] = [
@@ -27,13 +29,16 @@ fn fixed(road: Road) -> &'static [&'static str] {
     }
 }
 
-impl Home {
+impl InstallRoot {
     /// Make `install` the current one by one rename. Whatever happens, `current` names a complete install.
-    pub(crate) fn activate(&self, install: &Install, _lock: &HomeLock) -> Result<(), Failure> {
-        let link = self.path.join("current");
+    ///
+    /// # Errors
+    /// The link cannot be made.
+    pub fn activate(&self, install: &Install, _lock: &RootLock) -> Result<(), Failure> {
+        let link = self.path.join(CURRENT);
         let draft = self.installs().join(format!(".current-{}", nonce()));
         let flip = || {
-            symlink(Path::new(".installs").join(install.name()), &draft)?;
+            symlink(Path::new(INSTALLS).join(install.name()), &draft)?;
             std::fs::rename(&draft, &link)?;
             sync_folder(&self.path)
         };
@@ -51,7 +56,10 @@ impl Home {
 
     /// Make the fixed links of `install` that are missing, and take away those that an install of another road left. What
     /// stands in the place of one is left alone and named.
-    pub(crate) fn link(&self, install: &Install, _lock: &HomeLock) -> Result<Vec<Warning>, Failure> {
+    ///
+    /// # Errors
+    /// A link cannot be made or removed.
+    pub fn link(&self, install: &Install, _lock: &RootLock) -> Result<Vec<Warning>, Failure> {
         let mut warnings = Vec::new();
         for (name, target) in ALL {
             let link = self.path.join(name);

@@ -1,5 +1,5 @@
 //! One `iinstall` at a time works on a folder: an exclusive flock(2) on `.installs/.lock`.
-use crate::home::{Home, refused};
+use crate::{InstallRoot, refused};
 use rustix::fs::{FlockOperation, Mode, OFlags, Stat, flock, fstat};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -11,27 +11,30 @@ use tool::{Code, Failure};
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// What to do where a file system has no locks.
-pub(crate) const NO_LOCKS: &str = "a network file system without locks: mount it with them (NFS: not with nolock), or \
+pub const NO_LOCKS: &str = "a network file system without locks: mount it with them (NFS: not with nolock), or \
                                    use a local disk";
 
 /// The file.
-pub(super) const NAME: &str = ".lock";
+pub(crate) const NAME: &str = ".lock";
 
 /// The lock, held until it is dropped.
 #[derive(Debug)]
-pub(crate) struct HomeLock {
+pub struct RootLock {
     file: OwnedFd,
 }
 
-impl HomeLock {
-    /// Take it where the folder is known to be there, waiting at most `patience` for whoever holds it.
-    pub(crate) fn wait(home: &Home, patience: Duration) -> Result<Self, Failure> {
-        Self::take(home, patience)?.ok_or_else(|| refused(&home.installs(), &Errno::NOENT.into()))
+impl RootLock {
+    /// Take it where the folder is known to be there, waiting at most `timeout` for whoever holds it.
+    ///
+    /// # Errors
+    /// Somebody else holds it all that time (code 75), or it cannot be taken.
+    pub fn wait(root: &InstallRoot, timeout: Duration) -> Result<Self, Failure> {
+        Self::take(root, timeout)?.ok_or_else(|| refused(&root.installs(), &Errno::NOENT.into()))
     }
 
-    /// Take it, waiting at most `patience` for whoever holds it; `None` where the folder went away meanwhile.
-    pub(super) fn take(home: &Home, patience: Duration) -> Result<Option<Self>, Failure> {
-        let path = home.installs().join(NAME);
+    /// Take it, waiting at most `timeout` for whoever holds it; `None` where the folder went away meanwhile.
+    pub(crate) fn take(root: &InstallRoot, timeout: Duration) -> Result<Option<Self>, Failure> {
+        let path = root.installs().join(NAME);
         // Reading is enough for flock(2), so a lock that another user made serves too; a pipe in its place is not waited for.
         let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = match rustix::fs::open(&path, flags, Mode::from(0o644)) {
@@ -45,17 +48,17 @@ impl HomeLock {
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(is_at(&path, &file).then_some(Self { file })),
-                Err(Errno::WOULDBLOCK) if start.elapsed() < patience => {
+                Err(Errno::WOULDBLOCK) if start.elapsed() < timeout => {
                     if start.elapsed() < INTERVAL {
                         log::warn!("waiting for another iinstall that holds {}", path.display());
                     }
-                    std::thread::sleep(INTERVAL.min(patience));
+                    std::thread::sleep(INTERVAL.min(timeout));
                 }
                 Err(Errno::WOULDBLOCK) => {
                     let what = format!("cannot lock {}", path.display());
                     let cause = format!(
                         "another iinstall, or what a killed one left running, has held it for {} s",
-                        patience.as_secs()
+                        timeout.as_secs()
                     );
                     return Err(Failure::new(Code::Later, what, cause).hint("run again when it is done"));
                 }
@@ -69,14 +72,15 @@ impl HomeLock {
     }
 }
 
-/// Whether the open file is still the one of that name: who fails takes away what it made, the lock last.
+/// Whether the open file is still the one of that name: a failed run unlinks its lock file, so check that
+/// this is still the current one.
 fn is_at(path: &Path, file: &OwnedFd) -> bool {
     let identity = |stat: Stat| (stat.st_dev, stat.st_ino);
     let Ok(open) = fstat(file) else { return false };
     open.st_nlink > 0 || rustix::fs::stat(path).is_ok_and(|there| identity(there) == identity(open))
 }
 
-impl AsRawFd for HomeLock {
+impl AsRawFd for RootLock {
     fn as_raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }

@@ -1,27 +1,31 @@
 //! One attempt at an install: a folder that is nothing until its marker is written, and goes away when it fails.
-use crate::home::{Home, HomeLock, Install, refused, sync_folder};
+use crate::root::sync_folder;
+use crate::{Install, InstallRoot, RootLock, refused};
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use tool::Failure;
 
-/// A folder below `.installs`, removed when it is dropped before it is an install: `.incoming-<nonce>`, and once it has
-/// settled the folder that the install will be.
+/// A folder below `.installs`, removed when it is dropped before it is an install: `.incoming-<nonce>`, and once it is
+/// moved into place the folder that the install will be.
 #[derive(Debug)]
-pub(crate) struct Attempt<'a> {
-    home: &'a Home,
+pub struct Attempt<'a> {
+    root: &'a InstallRoot,
     folder: PathBuf,
     whole: bool,
 }
 
 impl<'a> Attempt<'a> {
     /// An empty folder. Whoever holds the lock may.
-    pub(crate) fn begin(home: &'a Home, _lock: &HomeLock) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn begin(root: &'a InstallRoot, _lock: &RootLock) -> Result<Self, Failure> {
         loop {
-            let folder = home.installs().join(format!(".incoming-{}", nonce()));
+            let folder = root.installs().join(format!(".incoming-{}", nonce()));
             match std::fs::create_dir(&folder) {
-                Ok(()) => return Ok(Self { home, folder, whole: false }),
+                Ok(()) => return Ok(Self { root, folder, whole: false }),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(refused(&folder, &error)),
             }
@@ -29,15 +33,17 @@ impl<'a> Attempt<'a> {
     }
 
     /// The folder.
-    pub(crate) fn folder(&self) -> &Path {
+    #[must_use]
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Where an install of this id will be. Nothing is there.
-    pub(crate) fn destination(&self, id: &str) -> PathBuf {
+    #[must_use]
+    pub fn destination(&self, id: &str) -> PathBuf {
         let id = id.get(..12).unwrap_or(id);
         loop {
-            let path = self.home.installs().join(format!("{id}-{}", nonce()));
+            let path = self.root.installs().join(format!("{id}-{}", nonce()));
             if path.symlink_metadata().is_err() {
                 return path;
             }
@@ -46,19 +52,25 @@ impl<'a> Attempt<'a> {
 
     /// Move to where an install of this id will be, before anything is made that knows its own place: an environment is
     /// full of its path. Until its marker is written it is swept like any attempt.
-    pub(crate) fn settle(&mut self, id: &str) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// It cannot be moved.
+    pub fn move_into_place(&mut self, id: &str) -> Result<(), Failure> {
         let place = self.destination(id);
         std::fs::rename(&self.folder, &place).map_err(|error| refused(&place, &error))?;
         self.folder = place;
         Ok(())
     }
 
-    /// The settled folder is the complete install that `install` describes.
-    pub(crate) fn finish(mut self, install: &Install) -> Result<(), Failure> {
+    /// The folder, which is in place, is the complete install that `install` describes.
+    ///
+    /// # Errors
+    /// It cannot be made durable, or the marker cannot be written.
+    pub fn finish(mut self, install: &Install) -> Result<(), Failure> {
         // What the marker vouches for must be on the disk before the marker is.
         let finish = || {
             sync_tree(&self.folder)?;
-            sync_folder(&self.home.installs())?;
+            sync_folder(&self.root.installs())?;
             install.write()
         };
         finish().map_err(|error| refused(&install.path, &error))?;
@@ -67,11 +79,14 @@ impl<'a> Attempt<'a> {
     }
 
     /// Make `content`, a folder in the attempt, the complete install that `install` describes.
-    pub(crate) fn complete(self, content: &Path, install: &Install) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// As [`Attempt::finish`].
+    pub fn complete(self, content: &Path, install: &Install) -> Result<(), Failure> {
         let finish = || {
             sync_tree(content)?;
             std::fs::rename(content, &install.path)?;
-            sync_folder(&self.home.installs())?;
+            sync_folder(&self.root.installs())?;
             install.write()
         };
         finish().map_err(|error| refused(&install.path, &error))
@@ -80,7 +95,10 @@ impl<'a> Attempt<'a> {
 
 /// Make a folder and all below it durable. A few files are synced one by one: syncfs(2) would wait for whatever else is on
 /// its way to this disk, as a model of 100 GB. For many files that is still the lesser wait.
-pub(crate) fn sync_tree(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// What the system says.
+pub fn sync_tree(folder: &Path) -> io::Result<()> {
     const FEW: usize = 512;
     let mut folders = vec![folder.to_owned()];
     let mut files = Vec::new();
@@ -115,7 +133,7 @@ impl Drop for Attempt<'_> {
 }
 
 /// Four hexadecimal digits, each time others.
-pub(super) fn nonce() -> String {
+pub(crate) fn nonce() -> String {
     let random = std::hash::RandomState::new().build_hasher().finish();
     format!("{:04x}", random & 0xffff)
 }
