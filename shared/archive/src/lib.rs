@@ -8,6 +8,7 @@
 )]
 mod chunks;
 mod error;
+mod folders;
 mod hasher;
 mod kind;
 mod name;

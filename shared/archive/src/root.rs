@@ -2,6 +2,7 @@
 //!
 //! Every member is reached from the folder's descriptor, one component at a time, through no symbolic link, and every file
 //! is new: whatever an archive says, nothing outside is written and nothing inside is written twice.
+use crate::folders::{Folders, refused};
 use crate::hasher::{HashedFile, MemberHasher};
 use crate::name::{TARGET_CEILING, components, shown};
 use crate::{ArchiveError, Space};
@@ -9,7 +10,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{BufRead, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 const MEMBER_CEILING: u64 = 1_000_000;
@@ -32,15 +33,15 @@ enum Policy {
     FilesAlone(&'static str),
     /// As tar(1) does: modes are kept, and a later member replaces an earlier one of its name.
     LikeTar,
+    /// A symbolic link becomes a file that holds its target.
+    LinksAsFiles,
 }
 
 /// The folder, and what was put there.
 #[derive(Debug)]
 pub struct Root {
-    dir: OwnedFd,
+    folders: Folders,
     space: Space,
-    /// The folder that was written to last, as most members follow one of the same folder.
-    last: Option<(Vec<u8>, OwnedFd)>,
     members: u64,
     policy: Policy,
     /// Hashes what is written, where somebody wants to know.
@@ -51,7 +52,6 @@ pub struct Root {
     pub bytes: u64,
 }
 
-const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const NEW_FILE: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
@@ -62,18 +62,9 @@ impl Root {
     /// What the system says.
     pub fn at(path: &Path, disk: &Path) -> Result<Self, ArchiveError> {
         let open = |error| ArchiveError::system(&format!("cannot open {}", path.display()), error);
-        let dir = rustix::fs::open(path, FOLDER, Mode::empty()).map_err(open)?;
-        let space = Space::of(disk, dir.as_fd()).map_err(open)?;
-        Ok(Self {
-            dir,
-            space,
-            last: None,
-            members: 0,
-            policy: Policy::Strict,
-            hasher: None,
-            files: 0,
-            bytes: 0,
-        })
+        let folders = Folders::open(path).map_err(open)?;
+        let space = Space::of(disk, folders.top()).map_err(open)?;
+        Ok(Self { folders, space, members: 0, policy: Policy::Strict, hasher: None, files: 0, bytes: 0 })
     }
 
     /// The same for regular files alone, each of them hashed. `why` says why links are refused.
@@ -105,13 +96,25 @@ impl Root {
         self.space.admit(bytes)
     }
 
+    /// The same, unpacking as pip and uv do: a link becomes a file that holds its target.
+    #[must_use]
+    pub fn with_links_as_files(self) -> Self {
+        Self { policy: Policy::LinksAsFiles, ..self }
+    }
+
+    pub(crate) fn takes_links_as_files(&self) -> bool {
+        matches!(self.policy, Policy::LinksAsFiles)
+    }
+
     /// A folder; one that is there already is no contradiction.
-    ///
-    /// # Errors
-    /// Its name is refused, or the system refuses it.
-    pub(crate) fn directory(&mut self, name: &[u8]) -> Result<(), ArchiveError> {
+    pub(crate) fn directory(&mut self, name: &[u8], mode: u32) -> Result<(), ArchiveError> {
         let parts = self.begin(name)?;
-        drop(self.folder(&parts, name)?);
+        let folder = self.folders.make(&parts, name)?;
+        if let Policy::LikeTar = self.policy {
+            // What is to be unpacked into it still has to be made there.
+            let mode = Mode::from(mode & 0o777 | 0o700);
+            rustix::fs::fchmod(&folder, mode).map_err(|error| refused(name, error))?;
+        }
         Ok(())
     }
 
@@ -161,11 +164,7 @@ impl Root {
             || ArchiveError::member(name, "a hard link to something that is not in the archive before it");
         let target_parts = components(target).ok().filter(|parts| !parts.is_empty()).ok_or_else(escapes)?;
         let (base, folders) = target_parts.split_last().ok_or_else(escapes)?;
-        let mut from =
-            self.dir.try_clone().map_err(|error| ArchiveError::system("cannot copy a descriptor", error))?;
-        for part in folders {
-            from = rustix::fs::openat(&from, *part, FOLDER, Mode::empty()).map_err(|_| escapes())?;
-        }
+        let from = self.folders.find(folders)?.ok_or_else(escapes)?;
         let made = self.make(&parts, name, |parent, link| {
             match rustix::fs::linkat(&from, *base, parent, link, AtFlags::empty()) {
                 Err(Errno::NOENT | Errno::PERM | Errno::LOOP) => Ok(false),
@@ -194,7 +193,7 @@ impl Root {
         act: impl Fn(BorrowedFd<'_>, &[u8]) -> Result<T, Errno>,
     ) -> Result<T, ArchiveError> {
         let replaces = matches!(self.policy, Policy::LikeTar);
-        let (parent, base) = self.parent(parts, name)?;
+        let (parent, base) = self.folders.parent(parts, name)?;
         let made = match act(parent, base) {
             Err(Errno::EXIST) if replaces => {
                 rustix::fs::unlinkat(parent, base, AtFlags::empty()).and_then(|()| act(parent, base))
@@ -234,7 +233,7 @@ impl Root {
     fn admit_link(&self, name: &[u8]) -> Result<(), ArchiveError> {
         match self.policy {
             Policy::FilesAlone(why) => Err(ArchiveError::member(name, why)),
-            Policy::Strict | Policy::LikeTar => Ok(()),
+            Policy::Strict | Policy::LikeTar | Policy::LinksAsFiles => Ok(()),
         }
     }
 
@@ -248,47 +247,5 @@ impl Root {
             self.space.admit_files(1024)?;
         }
         components(name).map_err(|why| ArchiveError::member(name, why))
-    }
-
-    /// The member's folder, made where it is missing, and its last component.
-    fn parent<'n>(
-        &mut self,
-        parts: &[&'n [u8]],
-        name: &[u8],
-    ) -> Result<(BorrowedFd<'_>, &'n [u8]), ArchiveError> {
-        let (base, folders) =
-            parts.split_last().ok_or_else(|| ArchiveError::member(name, "it has no name"))?;
-        let key = folders.join(&b'/');
-        if self.last.as_ref().is_none_or(|(last, _)| *last != key) {
-            self.last = Some((key, self.folder(folders, name)?));
-        }
-        let fd = self.last.as_ref().map_or(self.dir.as_fd(), |(_, fd)| fd.as_fd());
-        Ok((fd, base))
-    }
-
-    fn folder(&self, parts: &[&[u8]], name: &[u8]) -> Result<OwnedFd, ArchiveError> {
-        let mut dir =
-            self.dir.try_clone().map_err(|error| ArchiveError::system("cannot copy a descriptor", error))?;
-        for part in parts {
-            match rustix::fs::mkdirat(&dir, *part, Mode::from(0o777)) {
-                Err(Errno::EXIST) => {}
-                other => other.map_err(|error| refused(name, error))?,
-            }
-            dir = match rustix::fs::openat(&dir, *part, FOLDER, Mode::empty()) {
-                Err(Errno::LOOP | Errno::NOTDIR) => {
-                    let why = format!("'{}' on its way is a link or a file", shown(part));
-                    return Err(ArchiveError::member(name, &why));
-                }
-                other => other.map_err(|error| refused(name, error))?,
-            };
-        }
-        Ok(dir)
-    }
-}
-
-fn refused(name: &[u8], error: Errno) -> ArchiveError {
-    match error {
-        Errno::EXIST => ArchiveError::member(name, "two members have this name"),
-        error => ArchiveError::system(&format!("cannot write {}", shown(name)), error),
     }
 }

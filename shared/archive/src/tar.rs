@@ -80,7 +80,7 @@ fn member(
             root.file(&name, attributes, size, input)?;
             return skip(input, padded(size) - size);
         }
-        EntryType::Directory => root.directory(&name)?,
+        EntryType::Directory => root.directory(&name, header.mode().unwrap_or(0o755))?,
         EntryType::Symlink | EntryType::Link => {
             let target = link.ok_or_else(|| ArchiveError::member(&name, "a link that names no target"))?;
             if kind == EntryType::Symlink {

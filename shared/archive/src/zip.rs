@@ -37,16 +37,16 @@ fn member<R: Read>(entry: &mut ZipFile<'_, R>, root: &mut Root) -> Result<(), Ar
     let name = entry.name_raw().to_vec();
     let mode = entry.unix_mode().unwrap_or(0);
     match mode & FORMAT {
-        _ if name.ends_with(b"/") => root.directory(&name),
-        DIRECTORY => root.directory(&name),
-        LINK => {
+        _ if name.ends_with(b"/") => root.directory(&name, mode),
+        DIRECTORY => root.directory(&name, mode),
+        LINK if !root.takes_links_as_files() => {
             let mut target = Vec::new();
             // One byte more tells a longer one.
             let read = entry.by_ref().take(TARGET_CEILING as u64 + 1).read_to_end(&mut target);
             read.map_err(|error| ArchiveError::reading(&error))?;
             root.symlink(&name, &target)
         }
-        0 | REGULAR => {
+        0 | REGULAR | LINK => {
             let attributes = Attributes { mode, mtime: None };
             let size = entry.size();
             let mut content = BufReader::with_capacity(256 << 10, entry);

@@ -1,7 +1,8 @@
 //! A conda package: `.conda`, a zip with two tars, or `.tar.bz2`.
-use super::{Fetched, unpack_to};
+use super::{BUFFER_BYTES, Fetched, unpack_to};
+use archive::Root;
 use lock::Conda;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 use store::Entry;
 use zip::ZipArchive;
@@ -12,29 +13,30 @@ pub(super) fn take(fetched: &Fetched, pkgs: &Path, package: &Conda) -> io::Resul
     let is_zip = package.archive_name().ends_with(".conda");
     unpack_to(&entry.folder, |folder| {
         let file = owner::open_file(&fetched.path)?;
+        let mut root = Root::at(folder, folder)?.like_tar();
         if is_zip {
-            return unzip(ZipArchive::new(file).map_err(io::Error::other)?, folder);
+            return unzip(ZipArchive::new(file).map_err(io::Error::other)?, &mut root);
         }
-        untar(bzip2::read::BzDecoder::new(file), folder)
+        untar(bzip2::read::BzDecoder::new(file), &mut root)
     })?;
     std::fs::write(&entry.sidecar, Entry::sidecar_of(fetched.sha256))
 }
 
 /// `pkg-NAME.tar.zst` and `info-NAME.tar.zst`; what else is in it is of no use.
-fn unzip(mut archive: ZipArchive<std::fs::File>, folder: &Path) -> io::Result<()> {
+fn unzip(mut archive: ZipArchive<std::fs::File>, root: &mut Root) -> io::Result<()> {
     for index in 0..archive.len() {
         let file = archive.by_index(index).map_err(io::Error::other)?;
         let name = file.name().map_err(io::Error::other)?.into_owned();
         if name.ends_with(".tar.zst") {
-            untar(zstd::stream::read::Decoder::new(file)?, folder)?;
+            untar(zstd::stream::read::Decoder::new(file)?, root)?;
         }
     }
     Ok(())
 }
 
-fn untar(tar: impl Read, folder: &Path) -> io::Result<()> {
-    let mut archive = tar::Archive::new(tar);
-    archive.set_preserve_permissions(true);
-    archive.set_unpack_xattrs(false);
-    archive.unpack(folder)
+fn untar(tar: impl Read, root: &mut Root) -> io::Result<()> {
+    let mut tar = BufReader::with_capacity(BUFFER_BYTES, tar);
+    archive::unpack_tar(&mut tar, root)?;
+    // To the end, where checksums are compared.
+    io::copy(&mut tar, &mut io::sink()).map(drop)
 }

@@ -1,12 +1,13 @@
 //! A wheel: unpacked to a folder with a random name, and a pointer to it where uv looks.
 use super::{Fetched, unpack_to};
 use crate::proof::record_paths;
+use archive::Root;
 use base16ct::lower::encode_string as hex;
 use lock::{Origin, Pypi};
 use std::collections::HashSet;
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::{Pointer, Wheels};
@@ -53,28 +54,22 @@ fn name() -> String {
 }
 
 fn unzip(wheel: &Path, folder: &Path) -> io::Result<()> {
-    let mut archive = ZipArchive::new(owner::open_file(wheel)?).map_err(io::Error::other)?;
+    let file = owner::open_file(wheel)?;
+    archive::unpack_zip(&file, &mut Root::at(folder, folder)?.with_links_as_files())?;
+    mend(folder, &files(file)?)
+}
+
+/// The files of a wheel that was unpacked, with their sizes.
+fn files(wheel: File) -> io::Result<Vec<(PathBuf, u64)>> {
+    let mut archive = ZipArchive::new(wheel).map_err(io::Error::other)?;
     let mut files = Vec::new();
     for index in 0..archive.len() {
-        let mut file = archive.by_index(index).map_err(io::Error::other)?;
-        let Some(path) = file.enclosed_name() else {
-            return Err(io::Error::other("a file of it would lie outside"));
-        };
-        let to = folder.join(&path);
-        if file.is_dir() {
-            std::fs::create_dir_all(&to)?;
-            continue;
+        let file = archive.by_index(index).map_err(io::Error::other)?;
+        if let Some(path) = file.enclosed_name().filter(|_| !file.is_dir()) {
+            files.push((path, file.size()));
         }
-        std::fs::create_dir_all(to.parent().unwrap_or(folder))?;
-        let mut out = std::fs::File::create(&to)?;
-        let size = io::copy(&mut file, &mut out)?;
-        // uv keeps that a file may be run, and nothing else of its mode.
-        if file.unix_mode().is_some_and(|mode| mode & 0o111 != 0) {
-            std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o755))?;
-        }
-        files.push((path, size));
     }
-    mend(folder, &files)
+    Ok(files)
 }
 
 /// Add to RECORD what the wheel forgot there, as uv does: path and size, but no hash.
