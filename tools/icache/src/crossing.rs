@@ -1,4 +1,5 @@
 //! What crosses between a connected machine and an offline one: lists out, files in, and damaged packages out of the way.
+use crate::args::Args;
 use crate::bring::Fetched;
 use crate::export;
 use crate::proof::replace;
@@ -17,7 +18,7 @@ pub(crate) const NOT_BROUGHT: &str = "not_brought";
 
 /// One engine's cache, and what is asked of it.
 pub(crate) struct Crossing<'a> {
-    pub(crate) args: &'a crate::Args,
+    pub(crate) args: &'a Args,
     pub(crate) survey: &'a Survey<'a>,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Reads `env`, and `warmed` for the manifest. Writes one `gap` per item that is missing or not what the lock file says, then `cache`; a gap that blocks
 //! adds `failed` with code 1. Writes into the cache only the manifest that `--record` asks for, and what `--repair` and `--bring` move and take in.
+mod args;
 #[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
 mod bring;
 mod crossing;
@@ -23,52 +24,10 @@ mod setting;
 mod survey;
 mod unseen;
 
-use clap::Parser;
+use args::Args;
 use crossing::Crossing;
 use record::{Env, Record, Road, Step, Warmed};
-use std::path::PathBuf;
 use tool::{Code, Failure, Io, Outcome};
-
-#[derive(Parser)]
-#[command(version, about)]
-struct Args {
-    /// Hash every file of every package, not only look it up
-    #[arg(long)]
-    deep: bool,
-    /// After a deep pass without gaps, write the cache's manifest; the default for a cache that was filled just now
-    #[arg(long)]
-    record: bool,
-    /// Deep, but hash only files that changed since the pass noted in FILE, and note this pass there
-    #[arg(long, value_name = "FILE", conflicts_with = "record")]
-    since: Option<PathBuf>,
-    /// Move what is damaged out of the way, so that iwarm fetches it
-    #[arg(long, conflicts_with_all = ["record", "bring"])]
-    repair: bool,
-    /// Take files that were fetched into DIR into the cache, where it lacks them
-    #[arg(long, value_name = "DIR")]
-    bring: Option<PathBuf>,
-    /// Write to FILE what has to be fetched, and to FILE.curl and FILE.aria2 the same for these programs
-    #[arg(long, value_name = "FILE")]
-    missing: Option<PathBuf>,
-    /// Leave out of that what this list of the other side has
-    #[arg(long, value_name = "FILE", requires = "missing")]
-    known: Option<PathBuf>,
-    /// Write to FILE a list of what is here
-    #[arg(long, value_name = "FILE")]
-    have: Option<PathBuf>,
-    /// Make a conda channel and an index of wheels in DIR of a cache that is whole, for a mirror
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["repair", "since"])]
-    export_channel: Option<PathBuf>,
-    /// What cannot be proved blocks too
-    #[arg(long)]
-    strict: bool,
-    /// Platform of the lock file, where it has several for this machine
-    #[arg(long, value_name = "NAME")]
-    platform: Option<String>,
-    /// Threads that hash [default: one per processor]
-    #[arg(short, long, value_name = "N")]
-    jobs: Option<usize>,
-}
 
 fn main() -> std::process::ExitCode {
     tool::main(run)

@@ -1,4 +1,5 @@
 //! One verification: which packages, where, how deep, and what came of it.
+use crate::args::Args;
 use crate::gap::Fault;
 use crate::locked::{Locked, required};
 use crate::pool::Pool;
@@ -16,7 +17,7 @@ use tool::{Code, Failure};
 
 /// What is verified, and how.
 pub(crate) struct Survey<'a> {
-    args: &'a crate::Args,
+    args: &'a Args,
     env: &'a Env,
     pub(crate) reader: Reader,
     /// The pixi that filled the cache, where the stream says so.
@@ -61,11 +62,7 @@ struct Hashed {
 
 impl<'a> Survey<'a> {
     /// Read the lock file and choose what is installed from it on this machine.
-    pub(crate) fn of(
-        args: &'a crate::Args,
-        env: &'a Env,
-        warmed: Option<&record::Warmed>,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn of(args: &'a Args, env: &'a Env, warmed: Option<&record::Warmed>) -> Result<Self, Failure> {
         let started = Instant::now();
         let reader = Reader::of(env.user.as_deref())?;
         let locked = reader.must_act(|| Locked::read(env, args.platform.as_deref()))??;

@@ -12,9 +12,8 @@ mod walk;
 use crate::set::{Problem, Set};
 use crate::staging::{Begun, Staging};
 use crate::stream::Stdout;
-use crate::walk::Walk;
+use crate::walk::{Walk, start_digester};
 use clap::Parser;
-use part::Digester;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
@@ -158,8 +157,4 @@ fn conclude(set: &Set, verb: &str, problems: &[Problem], hint: &str) -> Result<u
         if count == 1 { "is" } else { "are" }
     );
     Err(Failure::new(code, what, cause).hint(hint))
-}
-
-fn start_digester() -> Result<Digester, Failure> {
-    Digester::start().map_err(|error| tool::thread::refused(&error))
 }

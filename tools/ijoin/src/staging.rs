@@ -1,5 +1,6 @@
 //! The file that `--into` makes: written beside its place, kept when a run fails, and renamed when it is right.
 use crate::set::Set;
+use crate::walk;
 use part::{Chunks, Digester, Whole};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, fstatvfs, renameat_with};
 use std::fs::{File, OpenOptions};
@@ -207,7 +208,7 @@ fn is_whole(file: &Path, whole: &Whole) -> Result<bool, Failure> {
         return Ok(false);
     }
     let (mut open, digester, mut chunks) =
-        (File::open(file).map_err(cannot)?, crate::start_digester()?, Chunks::default());
+        (File::open(file).map_err(cannot)?, walk::start_digester()?, Chunks::default());
     let bar = tool::bytes_bar(&format!("checking {}", file.display()), looks.len());
     loop {
         let chunk = chunks.read(&mut open, u64::MAX).map_err(cannot)?;

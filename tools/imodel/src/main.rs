@@ -5,6 +5,7 @@
 mod expected;
 mod hashes;
 mod key;
+mod look;
 mod manifest;
 mod memory;
 mod named;
@@ -18,13 +19,13 @@ mod verdict;
 
 use clap::Parser;
 use key::Key;
+use look::Look;
 use memory::Gpus;
 use named::Named;
 use proof::Proof;
 use reader::Reader;
-use record::{Engine, Model, Plan, Record, Step};
+use record::{Engine, Plan, Record, Step};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 use tool::{Code, Failure, Io, Outcome};
 use weights::{Asked, Role, rules};
 
@@ -90,12 +91,6 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     verdict::end(failures)
 }
 
-/// One model that was looked at.
-struct Look {
-    model: Model,
-    report: weights::Report,
-}
-
 /// The models of the plans that come by.
 fn filter(proof: Option<&Proof>, io: &mut Io) -> Result<Vec<Look>, Failure> {
     let (mut looks, gpus) = (Vec::new(), Gpus::default());
@@ -143,31 +138,6 @@ fn consider(plan: &Plan, proof: Option<&Proof>, gpus: &Gpus, io: &mut Io) -> Res
         looks.push(look);
     }
     Ok(looks)
-}
-
-impl Look {
-    /// Look at one model, and hash it where that was asked for.
-    fn at(path: &Path, asked: Asked, reader: &Reader, proof: Option<&Proof>) -> Result<Self, Failure> {
-        let started = Instant::now();
-        log::info!("reads the headers of {}", path.display());
-        let mut report = reader.act(|| weights::look(path, asked))?;
-        let proved = proof.map(|proof| proof.of(path, reader, &mut report)).transpose()?;
-        let mut model = verdict::record(&report, asked.role, started);
-        if let Some(proved) = proved {
-            model.hashed_bytes = Some(proved.hashed_bytes);
-            (model.manifest, model.signature) = (proved.manifest, proved.signature);
-        }
-        Ok(Self { model, report })
-    }
-
-    /// It is a plan's, which spreads one copy over so many GPUs.
-    fn of(mut self, plan: &Plan, gpus: Option<u64>) -> Self {
-        let model = &mut self.model;
-        (model.engine, model.instance) = (Some(plan.engine), Some(plan.instance.clone()));
-        model.gpus = gpus.filter(|_| model.role == Role::Model.id());
-        model.gpu_bytes = model.gpus.and_then(|gpus| self.report.total().bytes.checked_div(gpus));
-        self
-    }
 }
 
 /// The models of the command line, whoever is to load them. What is wrong with them is a failure of the run.

@@ -1,5 +1,5 @@
 //! Models for a person: one line for each kind of their contents, then what is wrong, then what to do.
-use crate::Look;
+use crate::look::Look;
 
 /// All of them.
 pub(crate) fn render(looks: &[Look]) -> String {

@@ -2,6 +2,7 @@
 //!
 //! Reads no records. Writes one `packed` when the bundle and its manifest are in place.
 #![expect(clippy::disallowed_methods, reason = "acts as its caller, on the caller's own files")]
+mod args;
 mod caches;
 mod contents;
 mod injected;
@@ -12,9 +13,9 @@ mod staging;
 mod tasks;
 mod thin;
 
+use args::Args;
 use bundle::{Manifest, Problem};
 use caches::Caches;
-use clap::Parser;
 use contents::Contents;
 use order::Order;
 use project::Project;
@@ -22,68 +23,8 @@ use record::{Packed, Warning};
 use runner::Runner;
 use staging::Staging;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tool::{Code, Failure, Io, Outcome};
-
-#[derive(Parser)]
-#[command(version, about, args_override_self = true)]
-struct Args {
-    /// Folder with pixi.toml and pixi.lock
-    #[arg(long, alias = "template-dir", value_name = "DIR")]
-    template: PathBuf,
-    /// The bundle [default: NAME-offline-bundle.tar, or .sh, here]
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Platform to pack for [default: this machine's]
-    #[arg(short, long, value_name = "NAME")]
-    platform: Option<String>,
-    /// pixi environment to pack
-    #[arg(short, long, value_name = "NAME", default_value = "default")]
-    environment: String,
-    /// Make a self-extracting .sh
-    #[arg(long)]
-    create_executable: bool,
-    /// Leave out Python packages that have no wheel
-    #[arg(long)]
-    ignore_pypi_non_wheel: bool,
-    /// Put this package in too, a .conda, .tar.bz2 or .whl; may be given several times
-    #[arg(short, long, value_name = "FILE")]
-    inject: Vec<PathBuf>,
-    /// Leave out what this list of another machine has
-    #[arg(long, value_name = "FILE", conflicts_with = "create_executable")]
-    have: Option<PathBuf>,
-    /// Configuration with mirrors, for pixi-pack
-    #[arg(long, value_name = "FILE")]
-    rattler_config: Option<PathBuf>,
-    /// pixi's cache, where --pixi-cache-dir is not given
-    #[arg(long, value_name = "DIR")]
-    rattler_cache_dir: Option<PathBuf>,
-    /// pixi's cache
-    #[arg(long, value_name = "DIR")]
-    pixi_cache_dir: Option<PathBuf>,
-    /// pixi-pack's cache
-    #[arg(long, value_name = "DIR")]
-    pixi_pack_cache_dir: Option<PathBuf>,
-    /// pixi-unpack for the .sh [default: the one on PATH]
-    #[arg(long, value_name = "PATH|URL", requires = "create_executable")]
-    pixi_unpack_source: Option<String>,
-    /// How often to try again when a download fails
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    retries: u32,
-    /// Pause before that, doubled each time
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    retry_sleep: u32,
-    /// Do not run the project's task verify
-    #[arg(long)]
-    skip_verify: bool,
-    /// Run the project's task smoke too: a short server start
-    #[arg(long)]
-    warmup: bool,
-    /// Bring the lock file up to date and write it back
-    #[arg(long)]
-    update_lock: bool,
-}
 
 fn main() -> std::process::ExitCode {
     tool::main(run)

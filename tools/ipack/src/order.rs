@@ -1,5 +1,5 @@
 //! What was ordered: the command line with its defaults, every path absolute.
-use crate::Args;
+use crate::args::Args;
 use crate::injected::{self, Injected};
 use bundle::{Inventory, Manifest};
 use std::io::{self, Read};

@@ -4,6 +4,7 @@
 //! that it is, else `failed`. With `--state` it reads no records; with `--url` it neither reads nor writes any.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod climb;
+mod given;
 mod patience;
 mod processes;
 mod router;
@@ -11,14 +12,14 @@ mod several;
 mod watch;
 
 use crate::climb::{Climb, Expected, RUNGS, Step};
+use crate::given::{known, read_key};
 use crate::watch::{Wanted, Watch};
-use ask::{Known, Target};
+use ask::Target;
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use owner::Owner;
 use record::{Engine, Rung};
 use state::Directory;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure, Io, Outcome};
 
@@ -106,30 +107,4 @@ fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
         }
         std::thread::sleep((begun.elapsed() / 20).clamp(probe.first_pause, probe.last_pause).min(left));
     }
-}
-
-/// The answers that a rung wants, from a file that the operator named, or that is the word of `user`.
-fn known(goal: Rung, file: Option<&Path>, user: Option<&Owner>) -> Result<Option<Known>, Failure> {
-    if goal < Rung::Correct {
-        return Ok(None);
-    }
-    let Some(file) = file else {
-        return Err(Failure::new(
-            Code::Usage,
-            "no file for rung correct",
-            "neither the command line nor the plan names one",
-        )
-        .hint(
-            "write it with ichat --record FILE where the model is whole, and name it with --answers FILE",
-        ));
-    };
-    let what = || format!("cannot use the answers in {}", file.display());
-    let read = user.map_or_else(|| Known::read(file), |user| Known::read_as(user, file));
-    read.map(Some).map_err(|error| Failure::io(Code::Unmet, what(), &error))
-}
-
-/// The first line of a key file.
-fn read_key(file: &Path) -> Result<String, Failure> {
-    ask::key_in(file)
-        .map_err(|e| Failure::io(Code::Unmet, format!("cannot read the key in {}", file.display()), &e))
 }

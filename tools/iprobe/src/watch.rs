@@ -1,5 +1,6 @@
 //! One instance, followed through its state directory until it is ready or will not be.
 use crate::climb::{Climb, Expected, Step};
+use crate::given;
 use crate::patience::{Enough, Patience};
 use crate::processes::processes;
 use ask::Target;
@@ -65,7 +66,7 @@ impl Watch {
     pub(crate) fn new(directory: Directory, wanted: &Wanted) -> Result<Self, Failure> {
         let plan = plan_of(&directory)?;
         let key = match &wanted.key_file {
-            Some(file) => Some(crate::read_key(file)?),
+            Some(file) => Some(given::read_key(file)?),
             None => directory.api_key().map_err(|error| unreadable(&directory, "api-key", &error))?,
         };
         let user = directory.user().map_err(|error| unreadable(&directory, "", &error))?;
@@ -78,8 +79,8 @@ impl Watch {
         let expected = Expected::of(&plan);
         let goal = wanted.rung.unwrap_or(plan.control.ready_rung);
         let known = match (&wanted.answers, &plan.control.known_answer) {
-            (Some(file), _) => crate::known(goal, Some(file), None)?,
-            (None, file) => crate::known(goal, file.as_deref(), Some(&user))?,
+            (Some(file), _) => given::known(goal, Some(file), None)?,
+            (None, file) => given::known(goal, file.as_deref(), Some(&user))?,
         };
         let cap = wanted.timeout.unwrap_or(Duration::from_secs(plan.control.ready_timeout_s.min(LONGEST_S)));
         let stall = Duration::from_secs(plan.control.stall_timeout_s.min(LONGEST_S));

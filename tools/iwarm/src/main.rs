@@ -6,6 +6,7 @@ mod mend;
 mod other_user;
 #[expect(clippy::disallowed_methods, reason = "runs as the user whose cache it is")]
 mod place;
+mod task;
 #[expect(clippy::disallowed_methods, reason = "runs as the user whose cache it is")]
 mod warm;
 mod why;
@@ -13,8 +14,9 @@ mod why;
 mod workshop;
 
 use child::User;
-use record::{Engine, Env, Failed, Gap, Record, Road, Step};
+use record::{Engine, Failed, Gap, Record, Road, Step};
 use std::time::Duration;
+use task::Task;
 use tool::{Failure, Io, Outcome, vars};
 
 #[derive(clap::Parser)]
@@ -61,14 +63,6 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     }
     io.require("env", &["ienv"])?;
     Ok(Outcome::Done)
-}
-
-/// One engine's cache, and what is wrong with it.
-struct Task<'a> {
-    /// How long to wait for whoever is at work on it.
-    patience: Duration,
-    env: &'a Env,
-    gaps: Vec<Gap>,
 }
 
 /// Fill the engine's cache, or say why not; then what `icache` said of it holds.

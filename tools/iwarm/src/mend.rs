@@ -1,6 +1,6 @@
 //! What `icache` named, moved out of the way: pixi takes a damaged package for a whole one, and fetches what is not there.
-use crate::Task;
 use crate::place::Place;
+use crate::task::Task;
 use lock::{Environment, Package};
 use record::{Gap, Warning};
 use std::io;

@@ -1,7 +1,7 @@
 //! Filling the cache of another user: root makes the folders that are missing, the rest is done by ourselves again, as
 //! that user.
-use crate::Task;
 use crate::place::{Place, refused};
+use crate::task::Task;
 use child::User;
 use privsep::{Crossing, Folders, Rerun};
 use record::Record;

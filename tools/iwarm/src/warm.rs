@@ -1,7 +1,7 @@
 //! Filling one cache: what has to be so before pixi starts, pixi, and what has to be so afterwards.
-use crate::Task;
 use crate::mend;
 use crate::place::{self, Place, required};
+use crate::task::Task;
 use crate::why;
 use crate::workshop::{WarmLock, Workshop, sweep};
 use lock::{LockFile, Origin, Package, Pypi};
