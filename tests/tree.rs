@@ -207,6 +207,44 @@ fn no_tool_depends_on_a_tool_and_every_dependency_is_used() {
     }
 }
 
+/// The names that Rust source takes from its crate's root: the first one of every path after `crate::`.
+fn root_names(source: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for after in source.split("crate::").skip(1) {
+        let paths = match after.strip_prefix('{') {
+            Some(group) => group.split('}').next().unwrap_or_default().split(',').collect(),
+            None => vec![after],
+        };
+        let first = |path: &str| {
+            path.trim().split(|c: char| !c.is_alphanumeric() && c != '_').next().map(str::to_owned)
+        };
+        names.extend(paths.into_iter().filter_map(first).filter(|name| !name.is_empty()));
+    }
+    names
+}
+
+/// What modules have in common stands in a module, where it is found by its name.
+#[test]
+fn no_module_of_a_tool_imports_its_main() {
+    assert_eq!(root_names("use crate::{a, b::C};\ncrate::d(x)"), ["a", "b", "d"].map(str::to_owned).into());
+    for tool in tool_names() {
+        let folder = PathBuf::from(format!("tools/{tool}/src"));
+        let main = text(folder.join("main.rs"));
+        let module = |line: &str| line.strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned);
+        let modules: BTreeSet<String> = main.lines().filter_map(module).collect();
+        for path in tracked().iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
+            let source = match path.strip_prefix(&folder) {
+                Ok(file) if file != Path::new("main.rs") => text(path),
+                _ => continue,
+            };
+            let foreign: Vec<_> = root_names(&source).difference(&modules).cloned().collect();
+            assert!(foreign.is_empty(), "{} takes {foreign:?} from its main", path.display());
+            let of_main = path.parent() == Some(&folder) && source.contains("\nuse super::");
+            assert!(!of_main, "{} takes something from its main by 'super'", path.display());
+        }
+    }
+}
+
 /// All Rust source of a crate.
 fn sources(folder: &str) -> String {
     let of_crate = |path: &PathBuf| path.starts_with(folder) && path.extension().is_some_and(|e| e == "rs");
@@ -244,7 +282,7 @@ const BY_PATH: [(&str, usize); 22] = [
     ("shared/tree/src/lib.rs", 1),
     ("tools/icache/src/main.rs", 6),
     ("tools/ienv/src/cache.rs", 1),
-    ("tools/iinstall/src/main.rs", 6),
+    ("tools/iinstall/src/main.rs", 3),
     ("tools/iinstall/src/source.rs", 1),
     ("tools/ijoin/src/main.rs", 1),
     ("tools/ikeep/src/main.rs", 1),

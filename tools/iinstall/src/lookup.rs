@@ -1,11 +1,11 @@
 //! What is installed already: as the markers say, or as an older tool left it.
 use crate::package::SERVER;
 use install::{Install, InstallRoot, Linked, RootLock};
-use record::{Engine, Env, Installed, Seal};
+use record::{Engine, Env, Installed, Seal, Warning};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Instant;
-use tool::Failure;
+use std::time::{Duration, Instant};
+use tool::{Code, Failure};
 
 /// The engine's install; `None` where there is none.
 pub(crate) fn installed(env: &Env, folder: &Path, begun: Instant) -> Result<Option<Installed>, Failure> {
@@ -26,10 +26,25 @@ pub(crate) fn installed(env: &Env, folder: &Path, begun: Instant) -> Result<Opti
 }
 
 /// Flip back to the install that was current before.
-pub(crate) fn roll_back(root: &InstallRoot, lock: &RootLock) -> Result<Install, Failure> {
+pub(crate) fn roll_back(folder: &Path, timeout: Duration) -> Result<(Installed, Vec<Warning>), Failure> {
+    let begun = Instant::now();
+    let Some(root) = InstallRoot::find(folder)?.filter(|root| owner::is_dir(root.installs())) else {
+        let what = format!("cannot roll back {}", folder.display());
+        return Err(Failure::new(Code::Unmet, what, "nothing of ours is installed there"));
+    };
+    let lock = RootLock::wait(&root, timeout)?;
+    let target = flip_back(&root, &lock)?;
+    let warnings = root.link(&target, &lock)?;
+    let mut installed = target.record;
+    installed.seconds = begun.elapsed().as_secs_f64();
+    Ok((installed, warnings))
+}
+
+/// Make the install current that was so before.
+fn flip_back(root: &InstallRoot, lock: &RootLock) -> Result<Install, Failure> {
     let none = |cause: String| {
         let what = format!("cannot roll back {}", root.path.display());
-        Failure::new(tool::Code::Unmet, what, cause).hint("install the version that you want")
+        Failure::new(Code::Unmet, what, cause).hint("install the version that you want")
     };
     let current = root.current()?.ok_or_else(|| none("nothing of ours is installed there".to_owned()))?;
     let name =

@@ -2,8 +2,10 @@
 //!
 //! The second process reads the engine's records on its stdin and writes its records to us; the source and what vouches
 //! for it, which the user may not be able to open, are handed down open.
-use crate::handed::Handed;
-use crate::{Args, Wanted, source, way};
+use crate::args::Args;
+use crate::inherited::Inherited;
+use crate::request::Request;
+use crate::{road, source};
 use child::User;
 use install::{INSTALLS, READ_ONLY};
 use privsep::{Crossing, Folders, Rerun};
@@ -12,16 +14,16 @@ use std::path::{Path, PathBuf};
 use tool::{Code, Failure, Io};
 
 /// Do it all as `user`.
-pub(crate) fn act(args: &Args, wanted: &Wanted<'_>, user: &User, io: &mut Io) -> Result<(), Failure> {
-    let env = wanted.env;
+pub(crate) fn act(args: &Args, request: &Request<'_>, user: &User, io: &mut Io) -> Result<(), Failure> {
+    let env = request.env;
     let mut folders = Folders::default();
-    let ended = prepare(args, env, user, &mut folders).and_then(|handed| {
+    let ended = prepare(args, env, user, &mut folders).and_then(|inherited| {
         let roots = || env.home().map(|home| roots(home, user)).unwrap_or_default();
         let rerun = Rerun {
             user: user.clone(),
-            args: args.handed_down(&handed),
-            records: records(wanted),
-            keep: handed.descriptors(),
+            args: args.handed_down(&inherited),
+            records: records(request),
+            keep: inherited.descriptors(),
         };
         rerun.run(&mut Crossing::of_install(env.engine, "iinstall", &roots), io)
     });
@@ -31,13 +33,13 @@ pub(crate) fn act(args: &Args, wanted: &Wanted<'_>, user: &User, io: &mut Io) ->
 
 /// What only root can: open the source and what vouches for it, and make the folders that are missing, each of which
 /// `folders` is told.
-fn prepare(args: &Args, env: &Env, user: &User, folders: &mut Folders) -> Result<Handed, Failure> {
-    let handed = match way(args, env) {
-        Some(way) if !args.prepare => {
-            Handed::open(&way, env, user).map_err(|failure| source::named(env, failure))?
+fn prepare(args: &Args, env: &Env, user: &User, folders: &mut Folders) -> Result<Inherited, Failure> {
+    let inherited = match road::chosen(args, env) {
+        Some(road) if !args.prepare => {
+            Inherited::open(road, env, user).map_err(|failure| source::named(env, failure))?
         }
-        None if !args.prepare => return Ok(Handed::default()),
-        _ => Handed::default(),
+        None if !args.prepare => return Ok(Inherited::default()),
+        _ => Inherited::default(),
     };
     let copies = env.archive_cache_dir.as_ref().filter(|_| !args.prepare);
     for folder in env.home().into_iter().chain(copies) {
@@ -49,12 +51,12 @@ fn prepare(args: &Args, env: &Env, user: &User, folders: &mut Folders) -> Result
             }
         })?;
     }
-    Ok(handed)
+    Ok(inherited)
 }
 
-fn records(wanted: &Wanted<'_>) -> Vec<Record> {
-    let verified = wanted.verified.cloned().map(Record::from);
-    std::iter::once(Record::from(wanted.env.clone())).chain(verified).collect()
+fn records(request: &Request<'_>) -> Vec<Record> {
+    let verified = request.verified.cloned().map(Record::from);
+    std::iter::once(Record::from(request.env.clone())).chain(verified).collect()
 }
 
 /// Where an install of this folder may be: in it, and where its links lead the user to.

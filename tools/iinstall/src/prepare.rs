@@ -16,15 +16,15 @@ const DRAFT: &str = ".template-draft";
 pub(crate) fn prepare(
     env: &Env,
     folder: &Path,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(String, Option<Warning>), Failure> {
     if env.road != Some(Road::Cache) {
         let done = format!("only {} was to be prepared", folder.display());
-        return with_install_root(folder, patience, |_, _| Ok((done, None)));
+        return with_install_root(folder, timeout, |_, _| Ok((done, None)));
     }
     let dir = env.template_dir.as_deref().ok_or_else(|| unset(env, "copy the template of"))?;
     let template = Template::open(dir)?;
-    with_install_root(folder, patience, |root, _| copy(env, &template, root))
+    with_install_root(folder, timeout, |root, _| copy(env, &template, root))
 }
 
 /// The failure to go on without a template; `act` is what cannot be done.

@@ -1,4 +1,4 @@
-//! The file that an install is made from: opened once, by whoever may, and known by its looks.
+//! The file that an install is made from: opened once, by whoever may, and known by how it looks.
 #![expect(clippy::disallowed_methods, reason = "opens for ourselves; for another user privsep does")]
 use child::User;
 use privsep::Links;
@@ -16,7 +16,7 @@ use tool::{Code, Failure, vars};
 #[derive(Debug)]
 pub(crate) struct OpenSource {
     pub(crate) file: File,
-    pub(crate) looks: Source,
+    pub(crate) fingerprint: Source,
 }
 
 /// Open a source. A pipe in its place does not hang us.
@@ -43,9 +43,9 @@ fn open_with(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     rustix::fs::open(path, flags, Mode::empty())
 }
 
-/// A small file that lies beside a source, or not.
+/// A small file beside a source that tells what it should be, or none.
 #[derive(Debug, Default)]
-pub(crate) enum Paper {
+pub(crate) enum Sidecar {
     /// It is there.
     Open(OwnedFd),
     /// It is not.
@@ -55,9 +55,9 @@ pub(crate) enum Paper {
     Unopened,
 }
 
-impl Paper {
-    /// Open it for somebody who may not. Its name is not the operator's word, but follows from one: so a link is left to
-    /// whoever reads it.
+impl Sidecar {
+    /// Open it for somebody who may not. This path is derived: following a link here
+    /// would let the user make root open any file.
     pub(crate) fn open(path: &Path, user: &User) -> Self {
         match privsep::open(path, user, Links::Refuse) {
             Ok(fd) => Self::Open(fd),
@@ -79,11 +79,11 @@ impl Paper {
         };
         let (file, ceiling) = (OpenSource::new(path, fd)?, ceiling as u64);
         let mut bytes = Vec::new();
-        if file.looks.size_bytes <= ceiling {
+        if file.fingerprint.size_bytes <= ceiling {
             let read = file.file.take(ceiling.saturating_add(1)).read_to_end(&mut bytes);
             read.map_err(|error| unreadable(path, &error))?;
         }
-        if file.looks.size_bytes > ceiling || bytes.len() as u64 > ceiling {
+        if file.fingerprint.size_bytes > ceiling || bytes.len() as u64 > ceiling {
             let cause = format!("it has more than the {ceiling} bytes that such a file may have");
             return Err(Failure::new(Code::Input, format!("cannot read {}", path.display()), cause));
         }
@@ -106,15 +106,15 @@ impl OpenSource {
                 "not a regular file",
             ));
         }
-        let looks = looks(path, &stat);
-        Ok(Self { file, looks })
+        let fingerprint = fingerprint(path, &stat);
+        Ok(Self { file, fingerprint })
     }
 
     /// Check that it is still the file that was opened: somebody may be copying over it.
     pub(crate) fn unchanged(&self) -> Result<(), Failure> {
-        let path = &self.looks.path;
+        let path = &self.fingerprint.path;
         let stat = self.file.metadata().map_err(|error| unreadable(path, &error))?;
-        if looks(path, &stat) == self.looks {
+        if fingerprint(path, &stat) == self.fingerprint {
             return Ok(());
         }
         let what = format!("{} was written to while it was read", path.display());
@@ -124,8 +124,8 @@ impl OpenSource {
 
     /// sha256 of all of it, hex, and that it did not change meanwhile.
     pub(crate) fn hash(&self) -> Result<String, Failure> {
-        let bar = tool::bytes_bar(&format!("hashing {}", self.name()), self.looks.size_bytes);
-        let what = || format!("cannot read {}", self.looks.path.display());
+        let bar = tool::bytes_bar(&format!("hashing {}", self.name()), self.fingerprint.size_bytes);
+        let what = || format!("cannot read {}", self.fingerprint.path.display());
         let hashed = archive::hash(&self.file, &bar).map_err(|error| error.failure(what()))?;
         bar.finish_and_clear();
         self.unchanged()?;
@@ -134,11 +134,11 @@ impl OpenSource {
 
     /// Its last component.
     pub(crate) fn name(&self) -> String {
-        self.looks.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.fingerprint.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 
-fn looks(path: &Path, stat: &std::fs::Metadata) -> Source {
+fn fingerprint(path: &Path, stat: &std::fs::Metadata) -> Source {
     Source {
         path: path.to_owned(),
         inode: stat.ino(),

@@ -1,6 +1,6 @@
-//! What vouches for a bundle: the hash that was asked for, the manifest beside it, and the template's pixi.lock.
-use crate::handed::LOCK_FILE;
-use crate::source::Paper;
+//! What a bundle is verified by: the hash that was asked for, the manifest beside it, and the template's pixi.lock.
+use crate::inherited::LOCK_FILE;
+use crate::source::Sidecar;
 use bundle::{Manifest, Member, PackInfo, Part, Problem};
 use lock::LockFile;
 use record::{Env, Installed, Origin, Source, Warning};
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use tool::{Code, Failure, vars};
 
 /// Their names in a record.
-const VOUCHERS: [&str; 3] = ["sha256", "manifest", "lock"];
+const VERIFIERS: [&str; 3] = ["sha256", "manifest", "lock"];
 /// More than its own description has no bundle.
 const PACK_INFO_CEILING: u64 = 1 << 20;
 
 /// All that is there to compare with.
 #[derive(Debug)]
-pub(crate) struct Papers<'a> {
+pub(crate) struct TrustSources<'a> {
     env: &'a Env,
     source: Source,
     /// Name of the environment that was packed.
@@ -28,7 +28,7 @@ pub(crate) struct Papers<'a> {
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Proof {
-    /// What vouched, of [`VOUCHERS`].
+    /// What it was verified by, of [`VERIFIERS`].
     proved: Vec<&'static str>,
     pub(super) checks: BTreeMap<String, Value>,
     pub(super) warnings: Vec<Warning>,
@@ -49,21 +49,26 @@ impl Proof {
     }
 }
 
-impl<'a> Papers<'a> {
+impl<'a> TrustSources<'a> {
     /// Read them, and refuse at once what they already rule out. What root has opened for us is read in their place.
-    pub(crate) fn read(env: &'a Env, source: &Source, manifest: Paper, lock: Paper) -> Result<Self, Failure> {
+    pub(crate) fn read(
+        env: &'a Env,
+        source: &Source,
+        manifest: Sidecar,
+        lock: Sidecar,
+    ) -> Result<Self, Failure> {
         let path = Manifest::path_for(&source.path);
         let bytes = manifest.read(&path, Manifest::CEILING_BYTES)?;
         let manifest = bytes.map(|bytes| Manifest::of(&bytes, &path)).transpose()?;
         let lock = env.template_dir.as_deref().map(|dir| read_lock(dir, lock)).transpose()?.flatten();
         let environment = env.pixi_env.clone().unwrap_or_else(|| "default".to_owned());
         let manifest = manifest.map(|manifest| (path, manifest));
-        let mut papers = Self { env, source: source.clone(), environment, manifest, lock };
-        papers.admit()?;
-        if let Some((_, manifest)) = &papers.manifest {
-            papers.environment.clone_from(&manifest.pixi_env);
+        let mut trust = Self { env, source: source.clone(), environment, manifest, lock };
+        trust.admit()?;
+        if let Some((_, manifest)) = &trust.manifest {
+            trust.environment.clone_from(&manifest.pixi_env);
         }
-        Ok(papers)
+        Ok(trust)
     }
 
     /// What the manifest says before anything of the bundle is read.
@@ -101,13 +106,13 @@ impl<'a> Papers<'a> {
     /// The whole file alone, where its members are not known.
     pub(super) fn whole(&self, sha256: &str) -> Result<Proof, Failure> {
         self.described(sha256, &[])?;
-        self.demand(sha256)?;
+        self.check_sha256(sha256)?;
         Ok(self.proof(false))
     }
 
     /// An install of before, with what its record says and all that was in its bundle: what vouched for that stays said,
     /// and what is there now is asked as it would be of a new one.
-    pub(super) fn again(
+    pub(super) fn reverify(
         &self,
         installed: &mut Installed,
         members: &[Member],
@@ -116,7 +121,7 @@ impl<'a> Papers<'a> {
         let problems =
             self.manifest.as_ref().filter(|_| known).map(|(_, manifest)| manifest.problems(members));
         self.described(&installed.id, &problems.unwrap_or_default())?;
-        self.demand(&installed.id)?;
+        self.check_sha256(&installed.id)?;
         if known {
             self.locked(members)?;
         }
@@ -126,7 +131,7 @@ impl<'a> Papers<'a> {
         let unknown = |name: &str| name == "lock" && self.lock.is_some() && !known;
         let stays = |name: &&str| !unknown(name) && then.iter().any(|said| said == name);
         let proved: Vec<&str> =
-            VOUCHERS.into_iter().filter(|name| now.contains(name) || stays(name)).collect();
+            VERIFIERS.into_iter().filter(|name| now.contains(name) || stays(name)).collect();
         if !proved.contains(&"lock") {
             installed.checks.remove("lock_sha256");
         }
@@ -140,7 +145,7 @@ impl<'a> Papers<'a> {
         let info = self.pack_info(members, folder)?;
         let problems = self.manifest.as_ref().map(|(_, manifest)| manifest.problems(members));
         self.described(sha256, &problems.unwrap_or_default())?;
-        self.demand(sha256)?;
+        self.check_sha256(sha256)?;
         self.locked(members)?;
         let mut proof = self.proof(true);
         proof.pixi_pack = info.pixi_pack_version;
@@ -158,7 +163,7 @@ impl<'a> Papers<'a> {
     }
 
     /// Refuse a bundle that is not the one that was named.
-    fn demand(&self, sha256: &str) -> Result<(), Failure> {
+    fn check_sha256(&self, sha256: &str) -> Result<(), Failure> {
         let Some(wanted) = self.env.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(sha256))
         else {
             return Ok(());
@@ -236,7 +241,7 @@ impl<'a> Papers<'a> {
         let lock = self.lock.as_ref().filter(|_| known);
         let holds = [self.env.sha256.is_some(), self.manifest.is_some(), lock.is_some()];
         let proved: Vec<&'static str> =
-            VOUCHERS.into_iter().zip(holds).filter_map(|(name, holds)| holds.then_some(name)).collect();
+            VERIFIERS.into_iter().zip(holds).filter_map(|(name, holds)| holds.then_some(name)).collect();
         let mut checks = BTreeMap::from([("proved".to_owned(), json!(proved))]);
         checks.extend(lock.map(|(_, lock)| ("lock_sha256".to_owned(), json!(lock.sha256))));
         let named = self.manifest.is_some() || lock.is_some();
@@ -272,7 +277,7 @@ impl<'a> Papers<'a> {
 }
 
 /// The template's pixi.lock, where it has one.
-fn read_lock(template: &Path, handed: Paper) -> Result<Option<(PathBuf, LockFile)>, Failure> {
+fn read_lock(template: &Path, handed: Sidecar) -> Result<Option<(PathBuf, LockFile)>, Failure> {
     let path = template.join(LOCK_FILE);
     let Some(bytes) = handed.read(&path, lock::CEILING_BYTES)? else { return Ok(None) };
     match LockFile::parse(&bytes) {

@@ -11,7 +11,7 @@ const NEVER_ELSEWHERE: i32 = (OFlags::NOFOLLOW.bits() | OFlags::NONBLOCK.bits())
 
 /// Keep a copy of `source` as `copy`. One of that name and size is taken to be it: only whole copies get the name.
 pub(crate) fn keep(source: &OpenSource, copy: &Path) -> io::Result<()> {
-    let size = source.looks.size_bytes;
+    let size = source.fingerprint.size_bytes;
     if copy.metadata().is_ok_and(|stat| stat.is_file() && stat.size() == size) {
         return Ok(());
     }

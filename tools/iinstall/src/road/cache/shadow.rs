@@ -2,7 +2,7 @@
 //!
 //! rattler follows a link to a package and locks beside it; uv takes a linked archive for damaged, so wheels are copied,
 //! those that are locked only.
-use crate::cache::stores::Stores;
+use crate::road::cache::stores::Stores;
 use archive::Space;
 use lock::{Origin, Package};
 use rustix::fs::{Mode, OFlags};

@@ -1,30 +1,44 @@
 //! What all roads have in common: reuse what is there, else make it; then flip, link and prune.
-use crate::source::OpenSource;
+mod archive;
+mod bundle;
+mod cache;
+mod copy;
+mod existing;
+
+use self::archive::ArchiveRoad;
+use self::bundle::BundleRoad;
+use self::cache::CacheRoad;
+use crate::args::Args;
+use crate::inherited::Inherited;
+use crate::source::{self, OpenSource};
 use crate::{vocabulary, written};
 use install::{Install, InstallRoot, RootLock, refused};
-use record::{Env, Installed, Source, Warning};
+use record::{Cache, Engine, Env, Installed, Source, Step, Warning};
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tool::Failure;
 
 /// What was asked for, whatever the road.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Order<'a> {
+pub(crate) struct Options<'a> {
     pub(crate) env: &'a Env,
     pub(crate) rehash: bool,
     pub(crate) keep: usize,
+    /// A script that we cannot read may run itself.
+    pub(crate) run_sh: bool,
     pub(crate) begun: Instant,
-    /// For whoever holds a lock.
-    pub(crate) patience: Duration,
+    /// How long to wait for whoever holds a lock.
+    pub(crate) timeout: Duration,
 }
 
 /// What came of it.
-pub(crate) type Done = (Installed, Vec<Warning>);
+pub(crate) type Report = (Installed, Vec<Warning>);
 
-/// A way to make an install.
+/// A road: a method of making an install, its source open.
 pub(crate) trait Road {
     /// The install that this very source made before.
-    fn existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure>;
+    fn find_existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure>;
 
     /// Make one: complete and not yet current. `previous` is what is current now.
     fn build(
@@ -34,28 +48,78 @@ pub(crate) trait Road {
         lock: &RootLock,
     ) -> Result<(Install, Vec<Warning>), Failure>;
 
-    /// What vouches now for an install that is used again, said in its record.
-    fn vouch(&self, _install: &mut Install) -> Result<Vec<Warning>, Failure> {
+    /// Verify an install that is used again by what there is now to compare it with, and say so in its record.
+    fn reverify(&self, _install: &mut Install) -> Result<Vec<Warning>, Failure> {
         Ok(Vec::new())
     }
 
     /// How the source looks now, where it is a file.
-    fn looks(&self) -> Option<&Source>;
+    fn fingerprint(&self) -> Option<&Source> {
+        None
+    }
+
+    /// Keep a copy of the source, which has this sha256, where one is wanted. An engine is installed without it just as well.
+    fn keep_copy(&self, _sha256: &str) -> Option<Warning> {
+        None
+    }
+}
+
+/// The road by which this run installs; `None` where it installs nothing.
+pub(crate) fn chosen(args: &Args, env: &Env) -> Option<record::Road> {
+    if !env.wants(Step::Install) || args.rollback {
+        return None;
+    }
+    match env.road {
+        _ if env.engine == Engine::LlamaCpp => env.archive.as_ref().map(|_| record::Road::Archive),
+        Some(record::Road::Cache) => env.template_dir.as_ref().map(|_| record::Road::Cache),
+        Some(record::Road::Bundle) => env.bundle.as_ref().map(|_| record::Road::Bundle),
+        _ => None,
+    }
+}
+
+/// The file that is installed by this road, where it is one file.
+pub(crate) fn source_of(road: record::Road, env: &Env) -> Option<&Path> {
+    match road {
+        record::Road::Archive => env.archive.as_deref(),
+        record::Road::Bundle => env.bundle.as_deref(),
+        record::Road::Cache => None,
+    }
+}
+
+/// The road with its source open, and refused where that is known already. What was inherited open is not opened again.
+pub(crate) fn open<'a>(
+    road: record::Road,
+    options: Options<'a>,
+    verified: Option<&'a Cache>,
+    inherited: Inherited,
+) -> Result<Box<dyn Road + 'a>, Failure> {
+    let Inherited { source, manifest, lock } = inherited;
+    let Some(path) = source_of(road, options.env) else {
+        return Ok(Box::new(CacheRoad::new(options, verified)?));
+    };
+    let source = source
+        .map_or_else(|| source::open(path), Ok)
+        .and_then(|fd| OpenSource::new(path, fd))
+        .map_err(|failure| source::named(options.env, failure))?;
+    Ok(match road {
+        record::Road::Bundle => Box::new(BundleRoad::new(options, source, manifest, lock)?),
+        _ => Box::new(ArchiveRoad { options, source }),
+    })
 }
 
 /// Make what `road` leads to the current install of `root`, whatever of that is still to be done.
 pub(crate) fn install(
-    road: &impl Road,
-    order: &Order<'_>,
+    road: &dyn Road,
+    options: &Options<'_>,
     root: &InstallRoot,
     lock: &RootLock,
-) -> Result<Done, Failure> {
+) -> Result<Report, Failure> {
     root.sweep(lock);
     let current = root.current().unwrap_or_else(|failure| {
         log::warn!("{}: {}", failure.what, failure.cause);
         None
     });
-    let existing = if order.env.force { None } else { road.existing(root)? };
+    let existing = if options.env.force { None } else { road.find_existing(root)? };
     let (install, mut warnings) = match existing {
         Some(install) => {
             log::info!("{} was made from this very source: it is used again", install.path.display());
@@ -63,7 +127,7 @@ pub(crate) fn install(
         }
         None => {
             let why =
-                if order.env.force { "a fresh one is asked for" } else { "none was made from this source" };
+                if options.env.force { "a fresh one is asked for" } else { "none was made from this source" };
             log::info!("makes an install in {}: {why}", root.path.display());
             let (install, warnings) = road.build(root, current.as_ref(), lock)?;
             root.activate(&install, lock)?;
@@ -76,31 +140,35 @@ pub(crate) fn install(
     // One that was made before, and edited, may have come back.
     let is_current = current.is_some_and(|current| current.name() == install.name());
     warnings.extend(Some(&install).filter(|_| !is_current).and_then(edited));
-    let retired = root.prune(&install, order.keep, lock);
-    written::sweep(order.env, root, &retired);
+    let retired = root.prune(&install, options.keep, lock);
+    written::sweep(options.env, root, &retired);
     let mut installed = install.record;
-    installed.seconds = order.begun.elapsed().as_secs_f64();
+    installed.seconds = options.begun.elapsed().as_secs_f64();
+    warnings.extend(road.keep_copy(&installed.id));
     Ok((installed, warnings))
 }
 
 /// Make an install that is there current, and remember how its source looks now and what vouches for it.
 fn reuse(
-    road: &impl Road,
+    road: &dyn Road,
     mut install: Install,
     root: &InstallRoot,
     current: Option<&Install>,
     lock: &RootLock,
 ) -> Result<(Install, Vec<Warning>), Failure> {
-    let (checks, looks) = (install.record.checks.clone(), road.looks());
-    let warnings = road.vouch(&mut install)?;
-    let vouched = install.record.checks != checks;
+    let (checks, fingerprint) = (install.record.checks.clone(), road.fingerprint());
+    let warnings = road.reverify(&mut install)?;
+    let reverified = install.record.checks != checks;
     let others = current.filter(|current| current.name() != install.name());
     let is_current = current.is_some() && others.is_none();
     if let Some(current) = others {
         install.record.previous = Some(current.path.clone());
     }
-    if others.is_some() || vouched || looks.is_some() && install.record.source.as_ref() != looks {
-        install.record.source = looks.cloned();
+    if others.is_some()
+        || reverified
+        || fingerprint.is_some() && install.record.source.as_ref() != fingerprint
+    {
+        install.record.source = fingerprint.cloned();
         match install.write() {
             // What is on a read-only disk, or another user's, is as good as before, and only asked the same again.
             Err(error) if is_current && may_not_write(&error) => {
@@ -118,31 +186,6 @@ fn reuse(
 
 fn may_not_write(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
-}
-
-/// The install that a source of this file made before: known by the file's looks, or, where one of that size is installed,
-/// by its hash. `demand` refuses a hash that is not the one asked for.
-pub(crate) fn made_from(
-    source: &OpenSource,
-    order: &Order<'_>,
-    root: &InstallRoot,
-    demand: impl Fn(&str) -> Result<(), Failure>,
-) -> Result<Option<Install>, Failure> {
-    let looks = &source.looks;
-    let mut complete = root.complete();
-    complete.retain(|install| install.record.engine == order.env.engine && install.is_complete());
-    let same = |install: &&Install| install.record.source.as_ref() == Some(looks);
-    if let Some(install) = complete.iter().find(same).filter(|_| !order.rehash) {
-        demand(&install.record.id)?;
-        return Ok(Some(install.clone()));
-    }
-    let size = |install: &Install| install.record.source.as_ref().map(|source| source.size_bytes);
-    if !complete.iter().any(|install| size(install) == Some(looks.size_bytes)) {
-        return Ok(None);
-    }
-    let hashed = source.hash()?;
-    demand(&hashed)?;
-    Ok(complete.into_iter().find(|install| install.record.id == hashed))
 }
 
 /// A working project that somebody edited is not thrown away, and not used any more where another takes its place.

@@ -1,9 +1,9 @@
 //! What root opens for another user, who may not be allowed to, and hands down to ourselves as that user.
-use crate::Way;
-use crate::source::{self, Paper};
+use crate::road;
+use crate::source::{self, Sidecar};
 use bundle::Manifest;
 use child::User;
-use record::Env;
+use record::{Env, Road};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use tool::Failure;
@@ -29,25 +29,23 @@ pub(crate) struct Descriptors {
 
 /// What was opened. Nothing, where whoever installs opens it all himself.
 #[derive(Debug, Default)]
-pub(crate) struct Handed {
+pub(crate) struct Inherited {
     pub(crate) source: Option<OwnedFd>,
-    pub(crate) manifest: Paper,
-    pub(crate) lock: Paper,
+    pub(crate) manifest: Sidecar,
+    pub(crate) lock: Sidecar,
 }
 
-impl Handed {
+impl Inherited {
     /// Open for `user` what an install is made from and what vouches for it.
-    pub(crate) fn open(way: &Way<'_>, env: &Env, user: &User) -> Result<Self, Failure> {
-        let lock = || env.template_dir.as_ref().map(|dir| Paper::open(&dir.join(LOCK_FILE), user));
-        Ok(match way {
-            Way::Archive(path) => Self { source: Some(source::open_for(path, user)?), ..Self::default() },
-            Way::Bundle(path) => Self {
-                source: Some(source::open_for(path, user)?),
-                manifest: Paper::open(&Manifest::path_for(path), user),
-                lock: lock().unwrap_or(Paper::Absent),
-            },
-            Way::Cache => Self::default(),
-        })
+    pub(crate) fn open(road: Road, env: &Env, user: &User) -> Result<Self, Failure> {
+        let Some(path) = road::source_of(road, env) else { return Ok(Self::default()) };
+        let source = Some(source::open_for(path, user)?);
+        if road == Road::Archive {
+            return Ok(Self { source, ..Self::default() });
+        }
+        let lock = env.template_dir.as_ref().map(|dir| Sidecar::open(&dir.join(LOCK_FILE), user));
+        let manifest = Sidecar::open(&Manifest::path_for(path), user);
+        Ok(Self { source, manifest, lock: lock.unwrap_or(Sidecar::Absent) })
     }
 
     /// Own what was handed down to us, and close whatever else was.
@@ -60,12 +58,12 @@ impl Handed {
         let open: Vec<RawFd> = said.into_iter().flatten().filter(|fd| *fd != ABSENT).collect();
         let mut owned = child::only_inherited_all(&open)?.into_iter();
         let mut next = |fd: Option<RawFd>| match fd {
-            None => Paper::Unopened,
-            Some(ABSENT) => Paper::Absent,
-            Some(_) => owned.next().map_or(Paper::Unopened, Paper::Open),
+            None => Sidecar::Unopened,
+            Some(ABSENT) => Sidecar::Absent,
+            Some(_) => owned.next().map_or(Sidecar::Unopened, Sidecar::Open),
         };
         let source = match next(source_fd) {
-            Paper::Open(fd) => Some(fd),
+            Sidecar::Open(fd) => Some(fd),
             _ => None,
         };
         Ok(Self { source, manifest: next(manifest_fd), lock: next(lock_fd) })
@@ -73,11 +71,11 @@ impl Handed {
 
     /// The options that tell the second process.
     pub(crate) fn arguments(&self) -> Vec<String> {
-        let said = |name: &str, paper: &Paper| {
-            let fd = match paper {
-                Paper::Open(fd) => fd.as_raw_fd(),
-                Paper::Absent => ABSENT,
-                Paper::Unopened => return None,
+        let said = |name: &str, sidecar: &Sidecar| {
+            let fd = match sidecar {
+                Sidecar::Open(fd) => fd.as_raw_fd(),
+                Sidecar::Absent => ABSENT,
+                Sidecar::Unopened => return None,
             };
             Some(format!("--{name}-fd={fd}"))
         };
@@ -87,10 +85,10 @@ impl Handed {
 
     /// All that is open.
     pub(crate) fn descriptors(&self) -> Vec<RawFd> {
-        let papers = [&self.manifest, &self.lock].into_iter().filter_map(|paper| match paper {
-            Paper::Open(fd) => Some(fd.as_raw_fd()),
+        let sidecars = [&self.manifest, &self.lock].into_iter().filter_map(|sidecar| match sidecar {
+            Sidecar::Open(fd) => Some(fd.as_raw_fd()),
             _ => None,
         });
-        self.source.iter().map(AsRawFd::as_raw_fd).chain(papers).collect()
+        self.source.iter().map(AsRawFd::as_raw_fd).chain(sidecars).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Where pixi finds the stores of the cache: the real ones, or where it could not write to those, a shadow.
-use crate::cache::shadow;
-use crate::cache::stores::Stores;
+use crate::road::cache::shadow;
+use crate::road::cache::stores::Stores;
 use install::NO_LOCKS;
 use lock::Package;
 use record::{Env, Warning};

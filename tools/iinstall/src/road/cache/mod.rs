@@ -5,13 +5,13 @@ mod stores;
 mod variables;
 
 use crate::environment;
-use crate::road::{Done, Order, Road};
+use crate::road::{Options, Road};
 use crate::sealed::Sealed;
 use base16ct::lower::encode_string as hex;
 use install::{Attempt, Install, InstallRoot, RootLock, refused};
 use lock::{LockFile, Origin, Package, Pypi};
 use pixi::{Network, Pixi, Template};
-use record::{Cache, Env, Installed, Source, Warning};
+use record::{Cache, Env, Installed, Warning};
 use run::Run;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -24,7 +24,7 @@ const TMP: &str = ".tmp";
 
 /// The cache road, its template read.
 pub(crate) struct CacheRoad<'a> {
-    order: Order<'a>,
+    options: Options<'a>,
     /// What icache found, if it looked.
     verified: Option<&'a Cache>,
     template: Template,
@@ -36,8 +36,8 @@ pub(crate) struct CacheRoad<'a> {
 
 impl<'a> CacheRoad<'a> {
     /// Read the template, ask pixi for its version, and know by that what the install will be.
-    pub(crate) fn new(order: Order<'a>, verified: Option<&'a Cache>) -> Result<Self, Failure> {
-        let env = order.env;
+    pub(crate) fn new(options: Options<'a>, verified: Option<&'a Cache>) -> Result<Self, Failure> {
+        let env = options.env;
         let dir = env.template_dir.as_deref().ok_or_else(|| crate::prepare::unset(env, "install"))?;
         let template = Template::open(dir)?;
         if let Some(verified) = verified.filter(|verified| verified.lock_sha256 != template.lock_sha256()) {
@@ -59,16 +59,11 @@ impl<'a> CacheRoad<'a> {
         let verified = verified.filter(|verified| covers(verified, environment, locked));
         let pixi = Pixi::find()?;
         let id = id(&template, environment, &pixi, env);
-        Ok(Self { order, verified, template, lock, pixi, environment, id })
-    }
-
-    /// Make it the current install of `root`.
-    pub(crate) fn install(&self, root: &InstallRoot, lock: &RootLock) -> Result<Done, Failure> {
-        crate::road::install(self, &self.order, root, lock)
+        Ok(Self { options, verified, template, lock, pixi, environment, id })
     }
 
     fn env(&self) -> &'a Env {
-        self.order.env
+        self.options.env
     }
 
     /// What an operator should know before it runs.
@@ -132,7 +127,7 @@ impl<'a> CacheRoad<'a> {
 }
 
 impl Road for CacheRoad<'_> {
-    fn existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure> {
+    fn find_existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure> {
         let mut complete = root.complete().into_iter();
         let engine = self.env().engine;
         Ok(complete.find(|install| {
@@ -166,7 +161,7 @@ impl Road for CacheRoad<'_> {
             tmp: &tmp,
         };
         if shadowed.is_empty() {
-            pixi::wait_for_cache(&stores.pkgs, self.order.patience)?;
+            pixi::wait_for_cache(&stores.pkgs, self.options.timeout)?;
         }
         let prefix = run.install().map_err(|failure| self.unproved(failure))?;
         warnings.extend(shadowed);
@@ -191,7 +186,7 @@ impl Road for CacheRoad<'_> {
             previous: previous.map(|previous| previous.path.clone()),
             source: None,
             seal: sealed.seal(),
-            seconds: self.order.begun.elapsed().as_secs_f64(),
+            seconds: self.options.begun.elapsed().as_secs_f64(),
             reused: false,
         };
         let install = Install::new(installed, record::Road::Cache)
@@ -199,10 +194,6 @@ impl Road for CacheRoad<'_> {
             .of_files(self.template.hashes());
         attempt.finish(&install)?;
         Ok((install, warnings))
-    }
-
-    fn looks(&self) -> Option<&Source> {
-        None
     }
 }
 

@@ -1,7 +1,7 @@
 //! The archive road: hash and unpack in one read, normalise, check, complete, flip.
-use crate::copy;
 use crate::package;
-use crate::road::{self, Done, Order, Road, made_from};
+use crate::road::existing::find_existing;
+use crate::road::{Options, Road, copy};
 use crate::source::OpenSource;
 use archive::{ArchiveError, HEAD, Kind, Root};
 use install::{Attempt, Install, InstallRoot, RootLock, refused};
@@ -13,42 +13,20 @@ use tool::{Code, Failure, vars};
 
 /// The archive road, its source open.
 #[derive(Debug)]
-pub(crate) struct Archive<'a> {
-    pub(crate) order: Order<'a>,
+pub(crate) struct ArchiveRoad<'a> {
+    pub(crate) options: Options<'a>,
     pub(crate) source: OpenSource,
 }
 
-impl Road for Archive<'_> {
-    fn existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure> {
-        made_from(&self.source, &self.order, root, |sha256| self.demand(sha256))
+impl Road for ArchiveRoad<'_> {
+    fn find_existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure> {
+        find_existing(&self.source, &self.options, root, |sha256| self.check_sha256(sha256))
     }
 
     fn build(
         &self,
         root: &InstallRoot,
         previous: Option<&Install>,
-        lock: &RootLock,
-    ) -> Result<(Install, Vec<Warning>), Failure> {
-        self.unpack(root, previous, lock)
-    }
-
-    fn looks(&self) -> Option<&Source> {
-        Some(&self.source.looks)
-    }
-}
-
-impl Archive<'_> {
-    /// Make the archive the current install of `root`, and keep a copy of it where one is wanted.
-    pub(crate) fn install(&self, root: &InstallRoot, lock: &RootLock) -> Result<Done, Failure> {
-        let (installed, mut warnings) = road::install(self, &self.order, root, lock)?;
-        warnings.extend(self.keep_copy(&installed.id));
-        Ok((installed, warnings))
-    }
-
-    fn unpack(
-        &self,
-        root: &InstallRoot,
-        current: Option<&Install>,
         lock: &RootLock,
     ) -> Result<(Install, Vec<Warning>), Failure> {
         let attempt = Attempt::begin(root, lock)?;
@@ -70,7 +48,7 @@ impl Archive<'_> {
         let path = attempt.destination(&sha256);
         let install = Install::new(
             Installed {
-                engine: self.order.env.engine,
+                engine: self.options.env.engine,
                 id: sha256,
                 executable: Some(path.join(package::SERVER)),
                 library_dir: Some(path.join("bin")),
@@ -78,10 +56,10 @@ impl Archive<'_> {
                 python: None,
                 activation: None,
                 checks,
-                previous: current.map(|current| current.path.clone()),
-                source: Some(self.source.looks.clone()),
+                previous: previous.map(|previous| previous.path.clone()),
+                source: Some(self.source.fingerprint.clone()),
                 seal: Seal::None,
-                seconds: self.order.begun.elapsed().as_secs_f64(),
+                seconds: self.options.begun.elapsed().as_secs_f64(),
                 reused: false,
             },
             record::Road::Archive,
@@ -90,42 +68,19 @@ impl Archive<'_> {
         Ok((install, report.warnings))
     }
 
-    /// The one read, and that it was of the archive that was asked for.
-    fn read(&self, into: &Path, root: &InstallRoot) -> Result<(String, Root), Failure> {
-        let failure = |error| self.failure(error);
-        let mut into = Root::at(into, &root.path).map_err(failure)?;
-        let bar = tool::bytes_bar(&format!("unpacking {}", self.source.name()), self.source.looks.size_bytes);
-        let sha256 = archive::unpack(&self.source.file, &mut into, &bar).map_err(failure)?;
-        bar.finish_and_clear();
-        self.source.unchanged()?;
-        self.demand(&sha256)?;
-        Ok((sha256, into))
+    fn fingerprint(&self) -> Option<&Source> {
+        Some(&self.source.fingerprint)
     }
 
-    /// Refuse an archive that is not the one that was named.
-    fn demand(&self, sha256: &str) -> Result<(), Failure> {
-        let Some(wanted) =
-            self.order.env.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(sha256))
-        else {
-            return Ok(());
-        };
-        let what = format!("{} is not the archive that was asked for", self.source.looks.path.display());
-        let name = vars::of(self.order.env.engine, "PKG_SHA256");
-        let hint =
-            format!("{name} names another one, or the file was damaged on its way; copy it here again");
-        Err(Failure::new(Code::Input, what, format!("its sha256 is {sha256}, not {wanted}")).hint(hint))
-    }
-
-    /// A copy for the next time, where one is wanted. An engine is installed without it just as well.
     fn keep_copy(&self, sha256: &str) -> Option<Warning> {
-        let folder = self.order.env.archive_cache_dir.as_ref()?;
+        let folder = self.options.env.archive_cache_dir.as_ref()?;
         let mut head = [0; HEAD];
         let read = std::os::unix::fs::FileExt::read_at(&self.source.file, &mut head, 0).unwrap_or(0);
         let extension = Kind::of(&head[..read]).ok()?.extension();
         let copy = folder.join(format!("{sha256}.{extension}"));
         let error = copy::keep(&self.source, &copy).err()?;
         Some(Warning {
-            engine: Some(self.order.env.engine),
+            engine: Some(self.options.env.engine),
             instance: None,
             rule: "archive_copy".to_owned(),
             what: format!(
@@ -135,12 +90,42 @@ impl Archive<'_> {
             ),
             hint: format!(
                 "make room or give access, or set {} to another folder",
-                vars::of(self.order.env.engine, "PKG_CACHE_DIR")
+                vars::of(self.options.env.engine, "PKG_CACHE_DIR")
             ),
         })
     }
+}
+
+impl ArchiveRoad<'_> {
+    /// The one read, and that it was of the archive that was asked for.
+    fn read(&self, into: &Path, root: &InstallRoot) -> Result<(String, Root), Failure> {
+        let failure = |error| self.failure(error);
+        let mut into = Root::at(into, &root.path).map_err(failure)?;
+        let bar =
+            tool::bytes_bar(&format!("unpacking {}", self.source.name()), self.source.fingerprint.size_bytes);
+        let sha256 = archive::unpack(&self.source.file, &mut into, &bar).map_err(failure)?;
+        bar.finish_and_clear();
+        self.source.unchanged()?;
+        self.check_sha256(&sha256)?;
+        Ok((sha256, into))
+    }
+
+    /// Refuse an archive that is not the one that was named.
+    fn check_sha256(&self, sha256: &str) -> Result<(), Failure> {
+        let Some(wanted) =
+            self.options.env.sha256.as_ref().filter(|wanted| !wanted.eq_ignore_ascii_case(sha256))
+        else {
+            return Ok(());
+        };
+        let what =
+            format!("{} is not the archive that was asked for", self.source.fingerprint.path.display());
+        let name = vars::of(self.options.env.engine, "PKG_SHA256");
+        let hint =
+            format!("{name} names another one, or the file was damaged on its way; copy it here again");
+        Err(Failure::new(Code::Input, what, format!("its sha256 is {sha256}, not {wanted}")).hint(hint))
+    }
 
     fn failure(&self, error: ArchiveError) -> Failure {
-        error.failure(format!("cannot install {}", self.source.looks.path.display()))
+        error.failure(format!("cannot install {}", self.source.fingerprint.path.display()))
     }
 }

@@ -1,24 +1,24 @@
 //! The bundle road: unpack and hash in one read, prove, then let pixi-unpack make the environment where it will live.
 mod form;
 mod maker;
-mod proof;
+mod trust;
 mod unpacker;
 
 use crate::environment;
-use crate::road::{Order, Road, made_from};
+use crate::road::existing::find_existing;
+use crate::road::{Options, Road};
 use crate::sealed::Sealed;
-use crate::source::OpenSource;
+use crate::source::{OpenSource, Sidecar};
 use archive::{ArchiveError, Root};
 use form::Form;
 use install::{Attempt, Install, InstallRoot, RootLock, refused};
 use maker::Maker;
-pub(crate) use proof::Papers;
-use proof::Proof;
 use record::{Env, Installed, Source, Warning};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
+use trust::{Proof, TrustSources};
 
 /// What an attempt holds beside the environment as long as it is made.
 const MEMBERS: &str = ".bundle";
@@ -27,24 +27,22 @@ const TMP: &str = ".tmp";
 
 /// The bundle road, its source open.
 #[derive(Debug)]
-pub(crate) struct Bundle<'a> {
-    pub(crate) order: Order<'a>,
-    pub(crate) source: OpenSource,
+pub(crate) struct BundleRoad<'a> {
+    options: Options<'a>,
+    source: OpenSource,
     /// What there is to compare it with.
-    pub(crate) papers: Papers<'a>,
-    /// A script that we cannot read may run itself.
-    pub(crate) run_sh: bool,
+    trust: TrustSources<'a>,
 }
 
-impl Road for Bundle<'_> {
-    fn existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure> {
-        let demand = |sha256: &str| self.papers.whole(sha256).map(drop);
-        made_from(&self.source, &self.order, root, demand)
+impl Road for BundleRoad<'_> {
+    fn find_existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure> {
+        let check_sha256 = |sha256: &str| self.trust.whole(sha256).map(drop);
+        find_existing(&self.source, &self.options, root, check_sha256)
     }
 
-    fn vouch(&self, install: &mut Install) -> Result<Vec<Warning>, Failure> {
+    fn reverify(&self, install: &mut Install) -> Result<Vec<Warning>, Failure> {
         let members = install.members();
-        self.papers.again(&mut install.record, &members)
+        self.trust.reverify(&mut install.record, &members)
     }
 
     fn build(
@@ -72,9 +70,9 @@ impl Road for Bundle<'_> {
             library_dir: None,
             checks: proof.checks,
             previous: previous.map(|previous| previous.path.clone()),
-            source: Some(self.source.looks.clone()),
+            source: Some(self.source.fingerprint.clone()),
             seal: sealed.seal(),
-            seconds: self.order.begun.elapsed().as_secs_f64(),
+            seconds: self.options.begun.elapsed().as_secs_f64(),
             reused: false,
         };
         let mut install = Install::new(record, record::Road::Bundle).of_members(&proof.members);
@@ -86,8 +84,8 @@ impl Road for Bundle<'_> {
         Ok((install, warnings.chain(sealed.warning(self.env().engine)).collect()))
     }
 
-    fn looks(&self) -> Option<&Source> {
-        Some(&self.source.looks)
+    fn fingerprint(&self) -> Option<&Source> {
+        Some(&self.source.fingerprint)
     }
 }
 
@@ -113,23 +111,34 @@ struct Made {
     warnings: Vec<Warning>,
 }
 
-impl Bundle<'_> {
+impl<'a> BundleRoad<'a> {
+    /// Read what there is to compare the bundle with, and refuse at once what that rules out.
+    pub(super) fn new(
+        options: Options<'a>,
+        source: OpenSource,
+        manifest: Sidecar,
+        lock: Sidecar,
+    ) -> Result<Self, Failure> {
+        let trust = TrustSources::read(options.env, &source.fingerprint, manifest, lock)?;
+        Ok(Self { options, source, trust })
+    }
+
     fn env(&self) -> &Env {
-        self.order.env
+        self.options.env
     }
 
     /// Unpack the members into the attempt, and prove them. Where nothing could make an environment of them, neither.
     fn check(&self, attempt: &Attempt<'_>, root: &InstallRoot) -> Result<Checked, Failure> {
-        let papers = &self.papers;
+        let trust = &self.trust;
         let failure = |error| self.failure(error);
         let form = Form::of(&self.source.file).map_err(failure)?;
         if form == Form::Script
-            && self.run_sh
+            && self.options.run_sh
             && !form::is_known_script(&self.source.file).map_err(failure)?
         {
             let sha256 = self.source.hash()?;
-            let proof = papers.whole(&sha256)?;
-            let maker = Maker::script(&self.source.looks.path, &self.source.file)?;
+            let proof = trust.whole(&sha256)?;
+            let maker = Maker::script(&self.source.fingerprint.path, &self.source.file)?;
             return Ok(Checked { sha256, proof, maker: Found::Script(maker) });
         }
         let program = self.program(form)?;
@@ -140,14 +149,14 @@ impl Bundle<'_> {
             .and_then(|root| root.of_hashed_files("a link, which no bundle has"))
             .map_err(failure)?;
         // At least so much comes out of it.
-        let size = self.source.looks.size_bytes;
+        let size = self.source.fingerprint.size_bytes;
         into.admit(if form == Form::Script { size / 4 * 3 } else { size }).map_err(failure)?;
         let bar = tool::bytes_bar(&format!("unpacking {}", self.source.name()), size);
         let unpacked = form.unpack(&self.source.file, &mut into, &embedded, &bar);
         let (sha256, unpacked) = unpacked.map_err(failure)?;
         bar.finish_and_clear();
         self.source.unchanged()?;
-        let proof = papers.all(&sha256, &unpacked, &members)?;
+        let proof = trust.all(&sha256, &unpacked, &members)?;
         let maker = match program {
             Some(program) => Found::Program(program),
             None => unpacker::fits(&embedded, &self.what()).map(|()| Found::Embedded)?,
@@ -221,7 +230,9 @@ impl Bundle<'_> {
     fn with_space(&self, mut failure: Failure, attempt: &Path) -> Failure {
         let Ok(disk) = rustix::fs::statvfs(attempt) else { return failure };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if free < self.source.looks.size_bytes.saturating_mul(2) || disk.f_files > 0 && disk.f_favail == 0 {
+        if free < self.source.fingerprint.size_bytes.saturating_mul(2)
+            || disk.f_files > 0 && disk.f_favail == 0
+        {
             let place = attempt.display();
             failure.cause.push_str(&format!("; {} MiB are free on the disk of {place}", free >> 20));
             failure.hint.get_or_insert_with(|| "make room on its disk, or use another one".to_owned());
@@ -230,7 +241,7 @@ impl Bundle<'_> {
     }
 
     fn what(&self) -> String {
-        format!("cannot install {}", self.source.looks.path.display())
+        format!("cannot install {}", self.source.fingerprint.path.display())
     }
 
     fn failure(&self, error: ArchiveError) -> Failure {
