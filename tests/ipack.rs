@@ -28,7 +28,7 @@ fn ok(sandbox: &Sandbox, script: &str) {
 
 /// `ipack` without installing anything, and never waiting.
 const QUICK: &str = "ipack --template template -o b.tar --skip-verify --retry-sleep 0";
-const CACHE: &str = "home/.cache/infer-dev/pack/pixi-pack";
+const CACHE: &str = "w/.cache/infer-dev/pack/pixi-pack";
 
 fn manifest(sandbox: &Sandbox, bundle: &str) -> Value {
     serde_json::from_str(&sandbox.read(&format!("{bundle}.json"))).unwrap()
@@ -84,6 +84,10 @@ fn a_bundle_is_made_and_proved_and_the_second_run_downloads_nothing() {
     let second = ipack().one("packed");
     assert_eq!((&second["downloaded_bytes"], &second["sha256"]), (&Value::from(0), &packed["sha256"]));
     assert_eq!(manifest(&sandbox, "b.tar")["downloaded_bytes"], 0);
+    // Where nothing says that there is a workspace, the caches are the user's own.
+    ok(&sandbox, "mkdir -p home/.cache; mv w/.cache/infer-dev home/.cache");
+    let third = sandbox.sh(&format!("env -u AUTO_INFER_WORKSPACE_DIR {QUICK}")).exits(0).one("packed");
+    assert_eq!(third["downloaded_bytes"], 0, "{third}");
     assert_eq!(fetched(&channel), before, "{:?}", channel.requests());
 }
 
@@ -137,7 +141,7 @@ fn failed_downloads_are_tried_again_and_lasting_failures_are_not() {
     let output = sandbox.sh(QUICK).exits(0);
     assert_eq!(output.stderr.matches("503 Service Unavailable").count(), 2, "{}", output.stderr);
     assert!(output.stderr.contains("again in 0 s, 2 tries left"), "{}", output.stderr);
-    ok(&sandbox, "rm -r b.tar* home/.cache");
+    ok(&sandbox, "rm -r b.tar* w/.cache");
     channel.fail(1000);
     let output = sandbox.sh(&format!("{QUICK} --retries 1")).exits(75);
     assert!(output.stderr.contains("hint: tried 2 times"), "{}", output.stderr);
@@ -412,7 +416,7 @@ fn the_build_scripts_hand_their_options_on() {
         ok(&sandbox, &format!("{script} -o mine.tar"));
         ok(&sandbox, &format!("rm {engine}-offline-bundle.{{tar,sh}}{{,.json}} mine.tar{{,.json}}"));
     }
-    assert!(sandbox.path("k/pypi").is_dir() && !sandbox.path("home/.cache/infer-dev").exists());
+    assert!(sandbox.path("k/pypi").is_dir() && !sandbox.path("w/.cache/infer-dev").exists());
 }
 
 /// The whole way: packed where there is a network, carried in parts, installed where there is none.
@@ -425,7 +429,7 @@ fn what_was_packed_arrives_in_parts_and_installs_with_no_network() {
         &sandbox,
         "isplit --size 4MiB sglang-offline-bundle.tar -d parts
         mv sglang-offline-bundle.tar.json bundle.tar.json
-        rm -rf www home/.cache sglang-offline-bundle.tar
+        rm -rf www w/.cache sglang-offline-bundle.tar
         ijoin parts > bundle.tar",
     );
     let bundle = sandbox.text("bundle.tar");

@@ -67,7 +67,7 @@ fn vllm_from_a_packed_project_through_parts_to_an_answer() {
                   isplit --size 8MiB bundle.tar -d media && cp bundle.tar.json media/";
     drop(sandbox.sh(script).exits(0));
     drop(channel);
-    drop(sandbox.sh("rm -r bundle.tar bundle.tar.json template home/.cache").exits(0));
+    drop(sandbox.sh("rm -r bundle.tar bundle.tar.json template w/.cache").exits(0));
 
     drop(sandbox.sh("ijoin media > w/bundle.tar && cp media/bundle.tar.json w/").exits(0));
     let bundle = sandbox.text("w/bundle.tar");

@@ -5,6 +5,7 @@ use bundle::{Inventory, Manifest};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tool::vars::WORKSPACE_DIR;
 use tool::{Code, Failure};
 
 /// The command line, checked.
@@ -147,10 +148,12 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-/// `$XDG_CACHE_HOME/infer-dev/pack`, so that a second run finds what the first has downloaded.
+/// `infer-dev/pack` in the workspace's `.cache`, as a container's home goes away with it, else in the user's, so that a second
+/// run finds what the first has downloaded.
 fn own_cache() -> Result<PathBuf, Failure> {
     let base = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let cache = base("XDG_CACHE_HOME").or_else(|| base("HOME").map(|home| home.join(".cache")));
+    let hidden = |name: &str| base(name).map(|folder| folder.join(".cache"));
+    let cache = hidden(WORKSPACE_DIR).or_else(|| base("XDG_CACHE_HOME")).or_else(|| hidden("HOME"));
     cache.map(|cache| cache.join("infer-dev/pack")).ok_or_else(|| {
         Failure::new(Code::Unmet, "no place for the caches", "neither HOME nor XDG_CACHE_HOME is set")
             .hint("set one, or give --pixi-cache-dir and --pixi-pack-cache-dir")
