@@ -1,5 +1,6 @@
 //! The boundary between root and the users of engines: what U (nobody), whose engine it is, and V (daemon), who has none, do
 //! to root's tools.
+mod confined;
 mod kill;
 mod log;
 mod read;
