@@ -83,7 +83,7 @@ make_home() {
         # What keeps it from that is said when it installs.
         ienv --steps install llama-cpp 2>/dev/null | iinstall --prepare >/dev/null 2>&1 || true
     fi
-    [[ -e $folder ]] || mkdir -- "$folder" 2>/dev/null || true
+    [[ -e $folder ]] || mkdir -- "$folder"
 }
 
 # Link an engine's helpers into a folder, which is entered: whoever may write to what is above it could otherwise lead root
@@ -109,12 +109,16 @@ link_into() {
 
 # Put the helpers where set-ups expect them: helpers/ENGINE/NAME as /soft/app/ENGINE/NAME. Somebody's own file stays.
 link_helpers() {
-    local app engine
+    local app engine why
     [[ -d /soft/app ]] || return 0
     app=$(realpath /soft/app)
     for engine in "$here"/helpers/*/; do
         engine=$app/$(basename "$engine")
-        make_home "$engine"
+        if ! why=$(make_home "$engine" 2>&1); then
+            say "warning: the helpers are not linked below /soft/app: ${why##*: }"
+            say "hint: they are in $here/helpers"
+            return
+        fi
         (link_into "$engine")
     done
 }
