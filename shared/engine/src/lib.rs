@@ -89,6 +89,8 @@ pub enum Activity {
         prefix: &'static str,
         /// Those that count requests under way or waiting.
         requests: &'static [&'static str],
+        /// Those that only a request of somebody's moves: not the time that passes, nor a look at its health.
+        served: &'static [&'static str],
     },
     /// Nowhere.
     Unknown,

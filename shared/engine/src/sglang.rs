@@ -109,6 +109,11 @@ pub(crate) static TRAITS: Traits = Traits {
         path: "/metrics",
         prefix: "sglang:",
         requests: &["sglang:num_running_reqs", "sglang:num_queue_reqs"],
+        served: &[
+            "sglang:prompt_tokens_total",
+            "sglang:generation_tokens_total",
+            "sglang:num_requests_total",
+        ],
     },
     tells: Some(Tells { flag: "enable-metrics", on: true, default: false }),
     one_process: false,

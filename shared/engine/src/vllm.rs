@@ -168,6 +168,7 @@ pub(crate) static TRAITS: Traits = Traits {
         path: "/metrics",
         prefix: "vllm:",
         requests: &["vllm:num_requests_running", "vllm:num_requests_waiting"],
+        served: &["vllm:prompt_tokens_total", "vllm:generation_tokens_total", "vllm:request_success_total"],
     },
     tells: Some(Tells { flag: "disable-log-stats", on: false, default: false }),
     one_process: false,

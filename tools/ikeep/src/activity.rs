@@ -13,6 +13,8 @@ pub(crate) struct Seen {
     pub(crate) busy: bool,
     /// Stands for all its counters: it changes when any of them moves.
     pub(crate) counters: u64,
+    /// Stands for those that only a request moves.
+    pub(crate) served: u64,
 }
 
 /// What an engine says of itself. Fails with the reason where it never will, and without where it does not now.
@@ -47,17 +49,25 @@ fn read(activity: Activity, text: &str) -> Option<Seen> {
             let slots: Vec<Value> = serde_json::from_str(text).ok()?;
             let works = |slot: &Value| slot.get("is_processing")?.as_bool();
             let working: Option<Vec<bool>> = slots.iter().map(works).collect();
-            Some(Seen { busy: working?.contains(&true), counters: hash(std::iter::once(text)) })
+            let all = hash(std::iter::once(text));
+            Some(Seen { busy: working?.contains(&true), counters: all, served: all })
         }
-        Activity::Metrics { prefix, requests, .. } => {
+        Activity::Metrics { prefix, requests, served, .. } => {
             let own = || text.lines().filter(|line| line.starts_with(prefix));
-            let mut counts = own().filter_map(|line| {
-                let name = line.split(['{', ' ']).next()?;
-                requests.contains(&name).then(|| line.rsplit(' ').next()?.parse::<f64>().ok())
-            });
-            let first = counts.next()??;
-            let busy = first > 0.0 || counts.any(|count| count.is_none_or(|count| count > 0.0));
-            Some(Seen { busy, counters: hash(own()) })
+            let of = |names: &'static [&'static str]| {
+                own().filter(move |line| {
+                    line.split(['{', ' ']).next().is_some_and(|name| names.contains(&name))
+                })
+            };
+            let count = |line: &str| line.rsplit(' ').next().and_then(|count| count.parse::<f64>().ok());
+            let some = |line: &str| count(line).is_none_or(|count| count > 0.0);
+            // SGLang counts its requests once there was one; until then nobody has been served either.
+            let told = of(requests).next().is_some() || (own().next().is_some() && !of(served).any(some));
+            told.then(|| Seen {
+                busy: of(requests).any(some),
+                counters: hash(own()),
+                served: hash(of(served)),
+            })
         }
         Activity::Unknown => None,
     }
@@ -104,5 +114,28 @@ mod tests {
         assert_ne!(seen("0.0", "7", "1").counters, seen("0.0", "8", "1").counters);
         assert_eq!(read_of(Engine::Vllm, "http_requests_total 1\n"), None);
         assert_eq!(read_of(Engine::Sglang, &text("1", "1", "1")), None);
+    }
+    #[test]
+    fn what_moves_without_a_request_is_no_use_of_it() {
+        let text = |health: &str, tokens: &str| {
+            format!(
+                "sglang:process_cpu_seconds_total{{component=\"tokenizer\"}} {health}\n\
+                 sglang:http_requests_total{{endpoint=\"/health\"}} {health}\n\
+                 sglang:num_running_reqs{{tp_rank=\"0\"}} 0.0\nsglang:num_queue_reqs{{tp_rank=\"0\"}} 0.0\n\
+                 sglang:generation_tokens_total{{is_streaming=\"true\"}} {tokens}\n"
+            )
+        };
+        let seen = |health, tokens| read_of(Engine::Sglang, &text(health, tokens)).unwrap();
+        let (first, later) = (seen("1.5", "7.0"), seen("2.5", "7.0"));
+        assert!(first.served == later.served && first.counters != later.counters && !later.busy);
+        assert_ne!(first.served, seen("1.5", "8.0").served);
+    }
+
+    #[test]
+    fn one_that_has_served_nobody_yet_is_idle_and_one_that_has_and_counts_no_requests_does_not_tell() {
+        let early = "sglang:http_requests_total{endpoint=\"/health\"} 3.0\n";
+        assert!(read_of(Engine::Sglang, early).is_some_and(|seen| !seen.busy));
+        let other = format!("{early}sglang:generation_tokens_total{{}} 3.0\n");
+        assert_eq!(read_of(Engine::Sglang, &other), None);
     }
 }

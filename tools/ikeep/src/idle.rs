@@ -69,7 +69,7 @@ impl Quiet {
     fn after(before: Option<Self>, seen: Seen, tokens: u64, now: Instant) -> Self {
         let since = match before {
             Some(before) if tokens != before.tokens => before.since,
-            Some(before) if !seen.busy && seen.counters == before.seen.counters => before.since,
+            Some(before) if !seen.busy && seen.served == before.seen.served => before.since,
             _ => now,
         };
         Self { seen, tokens, since }
@@ -80,7 +80,11 @@ impl Quiet {
 mod tests {
     use super::*;
 
-    const IDLE: Seen = Seen { busy: false, counters: 1 };
+    const IDLE: Seen = seen(false, 1);
+
+    const fn seen(busy: bool, served: u64) -> Seen {
+        Seen { busy, counters: 0, served }
+    }
 
     #[test]
     fn quiet_lasts_until_somebody_asks_and_our_own_tokens_do_not_count() {
@@ -89,13 +93,13 @@ mod tests {
         let first = Quiet::after(None, IDLE, 0, begun);
         let second = Quiet::after(Some(first), IDLE, 0, later(1));
         assert_eq!(second.since, begun);
-        let token = Quiet::after(Some(second), Seen { busy: true, counters: 2 }, 1, later(2));
+        let token = Quiet::after(Some(second), seen(true, 2), 1, later(2));
         assert_eq!(token.since, begun);
-        let after = Quiet::after(Some(token), Seen { busy: false, counters: 3 }, 2, later(3));
+        let after = Quiet::after(Some(token), seen(false, 3), 2, later(3));
         assert_eq!(after.since, begun);
-        let busy = Quiet::after(Some(after), Seen { busy: true, counters: 3 }, 2, later(4));
+        let busy = Quiet::after(Some(after), seen(true, 3), 2, later(4));
         assert_eq!(busy.since, later(4));
-        let done = Quiet::after(Some(busy), Seen { busy: false, counters: 4 }, 2, later(5));
+        let done = Quiet::after(Some(busy), seen(false, 4), 2, later(5));
         assert_eq!(done.since, later(5));
     }
 }
