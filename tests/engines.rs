@@ -1,5 +1,6 @@
 //! The real vLLM and SGLang, on a CPU. Only where INFER_DEV_TEST_VLLM and INFER_DEV_TEST_SGLANG name interpreters that have
 //! them, which `scripts/test --engines` sees to.
+mod addresses;
 mod asleep;
 mod ending;
 mod failing;
