@@ -4,7 +4,7 @@ use crate::kit::{Front, ask, wait_for};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// A request that waits for a whole start; the body of the answer.
+/// A request that waits for a whole start.
 fn asked(front: &Front, path: &str, body: &Value) -> crate::kit::Answer {
     let body = body.to_string();
     let stream = front.connect();
@@ -53,6 +53,7 @@ fn one_that_nobody_asks_sleeps_and_a_request_through_the_bridge_waits_for_it() {
             assert_eq!((&status["state"], &status["restarts"]), (&json!("running"), &json!(0)), "{status}");
             sleeps(real);
         }
+        drop(front);
         let held = real.held();
         drop(real.sandbox.sh("istop").exits(0).one("stopped"));
         real.is_gone(&held);
