@@ -17,6 +17,7 @@ at anew for every request, so that a test changes its mind without waiting:
   routed     a router's models, one a line: /models tells their states, each is loaded when that is asked for, but for `bad`
   slow       such a load is over once /models/sse has told this many steps of it; 0: it never is, and every step is the same
   breaks     /v1/completions ends it
+  plain      /v1/completions answers, whatever is said of chats
   kept       the ids of the responses that it keeps, one a line; without it, it knows no such path
 """
 
@@ -172,6 +173,8 @@ class Engine(http.server.BaseHTTPRequestHandler):
             return self.answer(200, '{"success":true}')
         if self.path == "/v1/completions" and said("breaks") is not None:
             os._exit(9)
+        if self.path == "/v1/completions" and said("plain") is not None:
+            return self.answer(200, json.dumps({"choices": [{"index": 0, "text": "p", "finish_reason": "length"}]}))
         while said("stuck") is not None:
             signal.sigtimedwait([], 0.05)
         chat = said("chat")

@@ -144,6 +144,24 @@ fn a_foreign_server_is_told_at_every_rung_within_seconds_and_shown_by_nobody() {
 }
 
 #[test]
+fn a_model_without_chat_is_asked_otherwise_and_a_chat_that_is_broken_is_not_ready() {
+    let none = "As of transformers v4.44, default chat template is no longer allowed, so you must provide a chat template \
+                if the tokenizer does not define one.";
+    let broken = "Expected an expression, got 'end of statement block'";
+    for (message, code) in [(none, 0), (broken, 1)] {
+        let keeping = Keeping::new();
+        let fake = Fake::plan(&keeping, "a").says("healthy", "");
+        let said = json!({"error": {"message": message}});
+        let fake = fake.says("plain", "").says("chat", &format!("400\n{said}")).launched();
+        let output = keeping.sandbox.sh(&format!("iprobe < {}", fake.stream())).exits(code);
+        match code {
+            0 => assert_eq!(output.one("ready")["rung"], "answering"),
+            _ => assert!(text(&output.one("failed"), "cause").contains(broken), "{output:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_fallback_question_that_ends_the_engine_is_a_failure_of_the_engine() {
     let keeping = Keeping::new();
     let mut fake = Fake::plan(&keeping, "a").says("healthy", "").says("breaks", "");

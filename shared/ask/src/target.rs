@@ -159,8 +159,9 @@ impl Target {
         Ok(!matches!(answer.status().as_u16(), 404 | 405 | 501))
     }
 
-    /// Have one real token generated: by a chat, or by a plain completion where the server has no chat for the model. Both
-    /// together take no longer than `limit`.
+    /// Have one real token generated: by a chat, or by a plain completion where the server has no chat for the model. A chat
+    /// that is refused for another reason, such as a template that cannot be parsed, is no answer. Both together take no longer
+    /// than `limit`.
     ///
     /// # Errors
     /// Anything but a 200 with a choice in it. Where both are refused, what was said of the chat; what breaks over the other
@@ -170,7 +171,7 @@ impl Target {
         let chat = json!({"model": model, "messages": messages, "max_tokens": 1});
         let begun = Instant::now();
         let refused = match self.choice("/v1/chat/completions", &chat, limit) {
-            Err(error @ Error::Status { code: 400 | 404 | 405 | 501, .. }) => error,
+            Err(error) if has_no_chat(&error) => error,
             other => return other,
         };
         let plain = json!({"model": model, "prompt": "ping", "max_tokens": 1});
@@ -201,6 +202,21 @@ impl Target {
         let call = call.timeout_per_read(Some(silence)).timeout_global(Some(total)).build();
         let call = call.content_type("application/json");
         Ok(call.send(body.to_string())?)
+    }
+}
+
+/// Whether a chat is refused because there is none. A model without a chat template is served by vLLM all the same.
+fn has_no_chat(error: &Error) -> bool {
+    let says = |message: &str| {
+        let message = message.to_lowercase();
+        ["no chat template", "must provide a chat template", "not support chat"]
+            .iter()
+            .any(|words| message.contains(words))
+    };
+    match error {
+        Error::Status { code: 404 | 405 | 501, .. } => true,
+        Error::Status { code: 400, message } => says(message),
+        _ => false,
     }
 }
 
