@@ -118,6 +118,25 @@ fn the_maps_name_every_crate_with_its_sentence_below_what_uses_it() {
     }
 }
 
+#[test]
+fn the_files_that_the_maps_name_are_there() {
+    for map in [
+        "README.md",
+        "tools/README.md",
+        "shared/README.md",
+        "shared/engine/README.md",
+        ".github/CONTRIBUTING.md",
+    ] {
+        let page = text(map);
+        for word in page.split('`').skip(1).step_by(2) {
+            let is_file = [".rs", ".md", ".txt", ".py"].iter().any(|end| word.ends_with(end));
+            if is_file && word.contains('/') && !word.contains(['<', '$', ' ']) && !word.starts_with("src/") {
+                assert!(root().join(word).exists(), "{map}: {word}");
+            }
+        }
+    }
+}
+
 /// Long options of a `--help` text: the first words of its option lines.
 pub(crate) fn options_of_help(help: &str) -> BTreeSet<String> {
     let lines = help.lines().filter(|line| line.starts_with("  ") && line.trim_start().starts_with('-'));
