@@ -44,6 +44,7 @@ mod istop;
 mod iwarm;
 mod kit;
 mod messages;
+mod package;
 mod pages;
 mod people;
 mod pipeline;

@@ -50,6 +50,9 @@ fn what_is_installed_runs_is_listed_and_goes_again() {
     let ours = "find scripts/helpers -name '*.sh' | wc -l";
     let ours = sandbox.sh(&format!("cd {} && {ours}", root().display())).exits(0).stdout;
     assert_eq!(helpers.lines().count().to_string(), ours.trim(), "{helpers}");
+    let unit = "systemd-analyze verify --man=no usr/lib/systemd/system/infer-dev.service 2>&1";
+    let told = sandbox.sh(unit).exits(0).stdout;
+    assert!(!told.contains("infer-dev.service"), "what systemd has against the unit: {told}");
     drop(install(&sandbox, "--uninstall usr").exits(0));
     assert!(files(&sandbox, "usr").is_empty());
     assert_eq!(sandbox.sh("find usr").exits(0).stdout, "usr\n", "no folder is left that was made");

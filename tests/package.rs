@@ -1,0 +1,118 @@
+//! `scripts/package`, with tools that do nothing in place of those that take minutes to build: `scripts/test.d/package`
+//! has the real ones, in the long run.
+use crate::kit::{Sandbox, root};
+use crate::tree::tool_names;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::process::{Command, Output};
+
+const NAME: &str = "infer-dev-0.1.0-linux-x86_64";
+
+/// The tree as git has it, uncommitted changes too, as a repository of its own in this folder of the sandbox.
+fn copy_tree(sandbox: &Sandbox, folder: &str) {
+    let script = format!(
+        "mkdir -p {folder} && cd {root} && git ls-files -z --cached --others --exclude-standard |\n\
+         while IFS= read -r -d '' file; do [[ ! -e $file ]] || printf '%s\\0' \"$file\"; done |\n\
+         tar --null -T - -c | tar -x -m -C $OLDPWD/{folder} && cd $OLDPWD/{folder} && git init -q && git add -A",
+        root = root().display()
+    );
+    sandbox.sh(&script).exits(0);
+}
+
+/// Package the copy, as who has a cargo of his own; what it makes lies in FOLDER.out.
+fn package(sandbox: &Sandbox, folder: &str, umask: &str) -> Output {
+    let script = format!(
+        "umask {umask}; exec {folder}/scripts/package --tools {} -o {}",
+        sandbox.text("tools"),
+        sandbox.text(&format!("{folder}.out"))
+    );
+    let mut command = Command::new("/bin/bash");
+    command.args(["-c", &script]).current_dir(sandbox.path(""));
+    command.env("SOURCE_DATE_EPOCH", "1790000000").env("CARGO_NET_OFFLINE", "true").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn two_folders_give_the_same_bytes_and_they_install() {
+    let sandbox = Sandbox::new();
+    for tool in tool_names() {
+        sandbox.script(&format!("tools/{tool}"), "#!/bin/sh\necho \"$0\"\n");
+    }
+    for (folder, umask) in [("one", "022"), ("two/deeper/still", "077")] {
+        copy_tree(&sandbox, folder);
+        let made = package(&sandbox, folder, umask);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+    }
+    let [one, two] = ["one.out", "two/deeper/still.out"];
+    for file in [format!("{NAME}.tar.gz"), "sbom.cdx.json".to_owned(), "infer-dev_0.1.0_amd64.deb".to_owned()]
+    {
+        let [one, two] =
+            [one, two].map(|folder| std::fs::read(sandbox.path(&format!("{folder}/{file}"))).unwrap());
+        assert!(one == two, "{file} differs: {} and {} bytes", one.len(), two.len());
+    }
+    let out = sandbox.text(one);
+    let unpack = format!(
+        "cd \"{out}\" && sha256sum -c {NAME}.tar.gz.sha256 && tar xf {NAME}.tar.gz && {NAME}/scripts/install usr && usr/bin/istat"
+    );
+    assert!(sandbox.sh(&unpack).exits(0).stdout.ends_with("usr/bin/istat\n"));
+    let strangers = sandbox
+        .sh(&format!("cd \"{out}\" && grep -rlE '/(root|home)/' {NAME}/THIRD-PARTY {NAME}/sbom.cdx.json"));
+    assert_eq!(strangers.exits(1).stdout, "", "what names a folder of whoever made it");
+    sbom_is_of_the_lock(&serde_json::from_str(&sandbox.read(&format!("{one}/sbom.cdx.json"))).unwrap());
+    has_no_errors(&sandbox, &format!("{out}/infer-dev_0.1.0_amd64.deb"));
+}
+
+/// Each crate that is in a tool, with the hash that the lock has; what it depends on is in it, too.
+fn sbom_is_of_the_lock(sbom: &Value) {
+    assert_eq!((&sbom["bomFormat"], &sbom["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
+    let components = sbom["components"].as_array().unwrap();
+    let named: BTreeSet<&str> = components.iter().map(|one| one["bom-ref"].as_str().unwrap()).collect();
+    assert_eq!(named.len(), components.len(), "each once");
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    for component in components {
+        let (name, version) = (component["name"].as_str().unwrap(), component["version"].as_str().unwrap());
+        let entry = lock
+            .split("\n[[package]]\n")
+            .find(|entry| entry.starts_with(&format!("name = \"{name}\"\nversion = \"{version}\"\n")));
+        let entry = entry.unwrap_or_else(|| panic!("{name} {version} is not in Cargo.lock"));
+        let hash = component["hashes"][0]["content"].as_str();
+        assert_eq!(hash.is_some(), entry.contains("\nchecksum = "), "{name}");
+        assert!(hash.is_none_or(|hash| entry.contains(&format!("checksum = \"{hash}\""))), "{name}");
+        assert!(component["licenses"][0]["expression"].is_string(), "{name} has no licence");
+    }
+    for tool in tool_names() {
+        assert!(named.contains(format!("pkg:cargo/{tool}@0.1.0").as_str()), "{tool}");
+    }
+    for (crate_name, is_in_a_tool) in
+        [("serde_json", true), ("rustls", true), ("insta", false), ("cc", false)]
+    {
+        let there = named.iter().any(|name| name.starts_with(&format!("pkg:cargo/{crate_name}@")));
+        assert_eq!(there, is_in_a_tool, "{crate_name}");
+    }
+    for entry in sbom["dependencies"].as_array().unwrap() {
+        for on in entry["dependsOn"].as_array().unwrap() {
+            assert!(named.contains(on.as_str().unwrap()), "{entry}");
+        }
+    }
+}
+
+fn has_no_errors(sandbox: &Sandbox, package: &str) {
+    if std::env::var_os("INFER_DEV_TEST_FULL").is_none() {
+        println!("not run: lintian, which only the long run has");
+        return;
+    }
+    let lint = sandbox.sh(&format!("lintian --allow-root --fail-on error \"{package}\""));
+    assert_eq!(lint.code, 0, "{}{}", lint.stdout, lint.stderr);
+}
+
+#[test]
+fn a_tree_that_git_does_not_know_is_no_package() {
+    let sandbox = Sandbox::new();
+    sandbox.sh(&format!("mkdir -p tree && cp -r {}/scripts tree/ && mkdir tools", root().display())).exits(0);
+    let refused = package(&sandbox, "tree", "022");
+    assert_eq!(refused.status.code(), Some(69), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("is no git repository"));
+}
