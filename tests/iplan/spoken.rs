@@ -182,6 +182,7 @@ fn a_flag_of_another_engine_is_named_as_this_one_calls_it() {
         ("llama-cpp", "max_model_len", "it is ctx_size here"),
         // One that is only like another is asked for.
         ("vllm", "max_modle_len", "did you mean max_model_len?"),
+        ("vllm", "Max_Model_Len", "did you mean max_model_len?"),
     ] {
         let failed = plan(&sandbox, engine, &(good("a") + &format!("{key} = 1"))).all("failed");
         let cause = format!("server.{key}: this ");

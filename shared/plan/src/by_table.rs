@@ -6,7 +6,11 @@ use engine::{Lists, Traits};
 /// One entry of `server`; `None` where it is written by leaving it out.
 pub(crate) fn write(entry: &Entry, traits: &Traits, repeat: bool) -> Option<Argument> {
     let flag = traits.flag(&entry.key);
-    let typed = entry.key.replace('_', "-");
+    // What stands behind a dot is a key of a JSON option, and stays as it is.
+    let typed = match entry.key.split_once('.') {
+        Some((head, subkey)) => format!("{}.{subkey}", head.replace('_', "-")),
+        None => entry.key.replace('_', "-"),
+    };
     let lists = if repeat { Lists::Repeat } else { traits.list_of(&flag) };
     let (tokens, values) = match &entry.node.value {
         Value::Flag(on) if traits.switches.contains(&flag.as_str()) => {

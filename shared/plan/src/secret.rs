@@ -42,7 +42,8 @@ pub(crate) fn take(
 ) -> Result<Vec<Secret>, Failure> {
     let mut secrets = Vec::new();
     let is_secret = |argument: &Argument| {
-        let named = is_name(&argument.flag) && !argument.number && !argument.values.is_empty();
+        let called = is_name(dotted(argument).unwrap_or(&argument.flag));
+        let named = called && !argument.number && !argument.values.is_empty();
         let within = |value: &String| !leaves(value).is_empty() || !logins(value).is_empty();
         argument.holds_secret || named || argument.values.iter().any(within)
     };
@@ -86,7 +87,14 @@ pub(crate) fn check(secrets: &[Secret]) -> Option<String> {
     holds.then(|| hex(&hasher.finalize()[..2]))
 }
 
+/// The name of one key of a JSON option, `additional-config.my_token`, where the argument is no whole option.
+fn dotted(argument: &Argument) -> Option<&str> {
+    let typed = argument.tokens.first()?.split('=').next()?;
+    typed.strip_prefix("--").filter(|name| name.contains('.'))
+}
+
 fn of_argument(argument: Argument, traits: &Traits) -> Result<Secret, Failure> {
+    let line = dotted(&argument).unwrap_or(&argument.flag).to_owned();
     let Argument { flag, name, mut values, .. } = argument;
     let variable = traits.secret_variables.iter().find(|(known, _)| *known == flag).map(|(_, name)| *name);
     if traits.list_of(&flag) == Lists::Comma {
@@ -94,7 +102,7 @@ fn of_argument(argument: Argument, traits: &Traits) -> Result<Secret, Failure> {
     }
     let way = match (variable, traits.config_file) {
         (Some(variable), _) if values.len() == 1 => Way::Variable(variable.to_owned()),
-        (_, Some(_)) => Way::Line(flag.clone()),
+        (_, Some(_)) => Way::Line(line),
         _ => {
             let cause = "this engine takes it only on its command line, where everybody can read it";
             let hint = "give it by a file or by a variable in [instance.NAME.env], if the engine knows one";

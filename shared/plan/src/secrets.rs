@@ -179,6 +179,30 @@ mod tests {
         assert!(plain.secrets.is_empty(), "{:?}", plain.secrets);
     }
 
+    /// vLLM takes one key of an option behind a dot, from its configuration file too.
+    #[test]
+    fn a_secret_behind_a_dot_is_one_and_keeps_its_key() {
+        for (server, line) in [
+            ("\"additional-config.my_token\" = 'deep-1'", "additional-config.my_token: \"deep-1\"\n"),
+            (
+                "extra_args = ['--additional-config.a.my_token', 'deep-1']",
+                "additional-config.a.my_token: \"deep-1\"\n",
+            ),
+            (
+                "extra_args = ['--additional-config.a={\"my_token\": \"deep-1\"}']",
+                "additional-config.a: \"{\\\"my_token\\\": \\\"deep-1\\\"}\"\n",
+            ),
+        ] {
+            let machine = Machine::new(Engine::Vllm, server);
+            let (plan, given) = (machine.plan(), machine.secrets());
+            assert_eq!(given.files["config.yaml"], line);
+            assert!(given.values.iter().any(|value| value == "deep-1"), "{:?}", given.values);
+            assert!(!plan.args.join(" ").contains("deep-1"), "{:?}", plan.args);
+        }
+        let plain = Machine::new(Engine::Vllm, "\"additional-config.eos_token\" = '</s>'").plan();
+        assert!(plain.secrets.is_empty(), "{:?}", plain.secrets);
+    }
+
     #[test]
     fn several_keys_of_llama_cpp_are_joined_and_a_key_file_is_read_for_us() {
         let joined = Machine::new(Engine::LlamaCpp, "api_key = ['k', 'l']").secrets();

@@ -38,7 +38,7 @@ impl Vocabulary {
     /// The spelling that is most like one that no option has.
     #[must_use]
     pub fn nearest(&self, key: &str) -> Option<&str> {
-        let key = key.trim_start_matches('-').replace('_', "-");
+        let key = key.trim_start_matches('-').replace('_', "-").to_lowercase();
         let spellings =
             self.flags.iter().filter(|flag| flag.removed.is_none()).flat_map(|flag| &flag.spellings);
         let alike = |known: &&String| strsim::jaro_winkler(&key, known.trim_start_matches('-'));
