@@ -16,7 +16,7 @@ fn copy_tree(sandbox: &Sandbox, folder: &str) {
          tar --null -T - -c | tar -x -m -C $OLDPWD/{folder} && cd $OLDPWD/{folder} && git init -q && git add -A",
         root = root().display()
     );
-    sandbox.sh(&script).exits(0);
+    drop(sandbox.sh(&script).exits(0));
 }
 
 /// Package the copy, as who has a cargo of his own; what it makes lies in FOLDER.out.
@@ -111,7 +111,11 @@ fn has_no_errors(sandbox: &Sandbox, package: &str) {
 #[test]
 fn a_tree_that_git_does_not_know_is_no_package() {
     let sandbox = Sandbox::new();
-    sandbox.sh(&format!("mkdir -p tree && cp -r {}/scripts tree/ && mkdir tools", root().display())).exits(0);
+    drop(
+        sandbox
+            .sh(&format!("mkdir -p tree && cp -r {}/scripts tree/ && mkdir tools", root().display()))
+            .exits(0),
+    );
     let refused = package(&sandbox, "tree", "022");
     assert_eq!(refused.status.code(), Some(69), "{}", text(&refused.stderr));
     assert!(text(&refused.stderr).contains("is no git repository"));
