@@ -2,15 +2,18 @@
 //!
 //! Reads `env` and `installed` records and acts at the end of input, because ports and GPUs are checked across all engines.
 //! Writes one `plan`, `skipped` or `failed` record for each instance: the dry run of `ilaunch`.
+mod emit;
 mod flags;
 mod table;
 
+use ::emit::Keeper;
 use clap::Parser;
 use plan::{Gathered, Options};
 use record::Engine;
+use std::path::PathBuf;
 use tool::{Failure, Io, Outcome};
 
-#[derive(Clone, Copy, Parser)]
+#[derive(Parser)]
 #[command(version, about)]
 struct Args {
     /// List the options that this engine has, and plan nothing
@@ -22,6 +25,15 @@ struct Args {
     /// Write a table and the command lines for a person, in place of records
     #[arg(long)]
     table: bool,
+    /// Write files of another keeper instead: systemd, quadlet, compose or kube
+    #[arg(long, value_name = "KEEPER", conflicts_with_all = ["flags", "table"], value_parser = emit::keeper, add = tool::complete::of(emit::keepers))]
+    emit: Option<Keeper>,
+    /// With --emit: put the files into DIR
+    #[arg(long, value_name = "DIR", requires = "emit")]
+    into: Option<PathBuf>,
+    /// With --emit: the image of the containers
+    #[arg(long, value_name = "NAME", requires = "emit", default_value = "localhost/infer-dev:stage-2")]
+    image: String,
 }
 
 fn main() -> std::process::ExitCode {
@@ -29,9 +41,9 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let Args { flags, lenient, table } = args;
+    let Args { flags, lenient, table, emit, into, image } = args;
     let options = Options::of_process(lenient)?;
-    if table || flags.is_some() {
+    if table || flags.is_some() || emit.is_some() {
         io.mute();
     }
     let mut gathered = Gathered::default();
@@ -47,6 +59,9 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     }
     gathered.refuse_other_users(io)?;
     let planned = gathered.plan(io, &options)?;
+    if let Some(keeper) = emit {
+        emit::write(keeper, &planned.plans, (&image, into.as_deref()), io)?;
+    }
     if table {
         io.print(&table::render(&planned.plans))?;
     }
