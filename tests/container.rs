@@ -1,7 +1,7 @@
 //! The container's files, as far as they can be held without a Docker daemon (scripts/test.d/container has one).
 mod manifests;
 mod peidocker;
-mod ranks;
+pub(crate) mod ranks;
 
 use crate::kit::{Sandbox, root};
 use std::collections::BTreeSet;

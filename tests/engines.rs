@@ -5,6 +5,7 @@ mod asleep;
 mod ending;
 mod failing;
 mod flags;
+mod nodes;
 mod ranks;
 mod serving;
 

@@ -35,6 +35,12 @@ control='"restart":"never","background":false'
 overrides="{\"instance\":{\"$instance\":{\"server\":{$server},\"control\":{$control}}}}"
 export "AUTO_INFER_${engine^^}_OVERRIDES=$overrides"
 
+# The address that the other ranks reach this one by. The engines ask the way to the internet for theirs, and here is none.
+own=$(ip -o route get "$(getent ahosts "$head" | awk 'NR == 1 { print $1 }')" | sed -n 's/.* src \([^ ]*\).*/\1/p') || true
+if [[ -n $own ]]; then
+    export "${engine^^}_HOST_IP=$own"
+fi
+
 # Where the nodes share a workspace, each has a log of its own.
 export AUTO_INFER_LOG_DIR=${AUTO_INFER_LOG_DIR:-${AUTO_INFER_WORKSPACE_DIR:-/offline-data}/logs}/rank-$rank
 
