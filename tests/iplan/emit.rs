@@ -150,5 +150,5 @@ fn a_plan_that_fails_is_not_written_and_a_wrong_folder_is_told() {
     );
     let nowhere = sandbox.sh("ienv llama-cpp | iplan --emit kube --into nowhere").exits(69);
     assert!(nowhere.stderr.contains("cannot open the folder nowhere"), "{}", nowhere.stderr);
-    sandbox.sh("iplan --emit init </dev/null").exits(2);
+    drop(sandbox.sh("iplan --emit init </dev/null").exits(2));
 }

@@ -2,7 +2,6 @@
 //!
 //! Owns what each of them calls the parts of a plan, and how it quotes words. What is written holds no secret: it names where
 //! the keeper has each from. Starts nothing and writes no file; `iplan` is its caller.
-#![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod compose;
 mod container;
 mod kube;
