@@ -56,6 +56,9 @@ struct Args {
     /// Write a configuration to start from, for this engine, in place of records
     #[arg(long, value_name = "ENGINE", requires = "paths", conflicts_with_all = ["table", "record", "verify", "key"], add = tool::complete::engines())]
     suggest: Option<Engine>,
+    /// Write the configuration to FILE, which must not be there
+    #[arg(long, value_name = "FILE", requires = "suggest")]
+    output: Option<PathBuf>,
 }
 
 fn main() -> std::process::ExitCode {
@@ -86,7 +89,12 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     if let Some(engine) = args.suggest {
         let devices = gpu::devices();
         let texts = looks.iter().map(|look| suggest::render(engine, &look.report, devices.as_deref()));
-        io.print(&texts.collect::<Vec<_>>().join("\n"))?;
+        let text = texts.collect::<Vec<_>>().join("\n");
+        match args.output {
+            Some(file) if failures.is_empty() => suggest::write(&file, &text)?,
+            Some(_) => {}
+            None => io.print(&text)?,
+        }
     }
     verdict::end(failures)
 }

@@ -5,6 +5,9 @@ use engine::Weights;
 use families::Family;
 use gpu::Device;
 use record::Engine;
+use std::io;
+use std::path::Path;
+use tool::{Code, Failure};
 use weights::{Format, Report};
 
 /// Of a GPU's memory, in hundredths, what weights may take: the rest is for the cache and what is computed.
@@ -48,6 +51,20 @@ pub(crate) fn render(engine: Engine, report: &Report, gpus: Option<&[Device]>) -
     }
     report.problems.iter().for_each(|problem| text.say(&format!("WRONG with the model: {problem}")));
     text.0
+}
+
+/// Write it to a new file. In a user's folder root does that as the user: nothing that the user puts there leads it elsewhere.
+pub(crate) fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    let cannot =
+        |error: &io::Error| Failure::io(Code::Unmet, format!("cannot write {}", file.display()), error);
+    if owner::symlink_metadata(file).is_ok() {
+        let failure = Failure::new(Code::Unmet, format!("cannot write {}", file.display()), "it is there");
+        return Err(failure.hint("remove it, or name another file"));
+    }
+    let name = file.file_name().ok_or_else(|| cannot(&io::ErrorKind::IsADirectory.into()))?;
+    let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = owner::Dir::open(parent).and_then(|dir| dir.replace(name, 0o644, text.as_bytes()));
+    written.map_err(|error| cannot(&error))
 }
 
 /// The text so far.
@@ -189,9 +206,8 @@ fn code(report: &Report, text: &mut Text) {
 
 /// The folder's name, or the file's without what counts its parts; of a snapshot of the hub's cache the model's.
 fn served_name(report: &Report) -> String {
-    let name = |path: &std::path::Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let above =
-        report.path.parent().filter(|parent| name(parent) == "snapshots").and_then(std::path::Path::parent);
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let above = report.path.parent().filter(|parent| name(parent) == "snapshots").and_then(Path::parent);
     if let Some(model) =
         above.and_then(|above| name(above).rsplit_once("--").map(|(_, model)| model.to_owned()))
     {
