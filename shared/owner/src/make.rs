@@ -16,7 +16,16 @@ use std::path::Path;
 /// # Errors
 /// What the system says; who is not root makes folders for nobody else.
 pub fn make_folder(path: &Path, owner: &Owner) -> io::Result<Dir> {
-    walk::walk(&Owner::current(), path, Some(owner))
+    walk::walk(&Owner::current(), path, Some(walk::Missing { last: Some(owner), mode: 0o755 }))
+}
+
+/// Open a folder, and make it where it is missing, and those above it: each belongs to whoever has the folder that it is made
+/// in, and is open to its owner alone. One that exists is left as it is.
+///
+/// # Errors
+/// What the system says.
+pub fn make_private_folder(path: &Path) -> io::Result<Dir> {
+    walk::walk(&Owner::current(), path, Some(walk::Missing { last: None, mode: 0o700 }))
 }
 
 impl Dir {

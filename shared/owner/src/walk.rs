@@ -1,4 +1,5 @@
-//! From a path to a folder, one component at a time.
+//! From a path to a folder, one component at a time, for what we use ourselves; what is handed to a user is found by
+//! `privsep::Way`, which says why there are two.
 use crate::dir::refused;
 use crate::owner::is_trusted;
 use crate::{Dir, Owner};
@@ -26,10 +27,17 @@ pub(crate) enum Step {
     Other(OwnedFd),
 }
 
-/// Go to the folder at `path`, with the rights of `actor` or less. Whatever is missing is made for this owner: the last
-/// folder is his, those above it are whoever's the folder is that they are made in.
-pub(crate) fn walk(actor: &Owner, path: &Path, make_for: Option<&Owner>) -> io::Result<Dir> {
-    let dir = go(start(path, actor)?, components(path), make_for)?;
+/// How folders are made that are missing on a way. Each is whoever's the folder is that it is made in.
+#[derive(Clone, Copy)]
+pub(crate) struct Missing<'a> {
+    /// Whose the last one is instead.
+    pub(crate) last: Option<&'a Owner>,
+    pub(crate) mode: u32,
+}
+
+/// Go to the folder at `path`, with the rights of `actor` or less, and make what is missing.
+pub(crate) fn walk(actor: &Owner, path: &Path, missing: Option<Missing<'_>>) -> io::Result<Dir> {
+    let dir = go(start(path, actor)?, components(path), missing)?;
     Ok(Dir { path: path.to_owned(), ..dir })
 }
 
@@ -76,13 +84,14 @@ fn find(mut at: Dir, mut name: OsString) -> io::Result<Found> {
     Err(Errno::LOOP.into())
 }
 
-fn go(mut at: Dir, mut names: Vec<OsString>, make_for: Option<&Owner>) -> io::Result<Dir> {
+fn go(mut at: Dir, mut names: Vec<OsString>, missing: Option<Missing<'_>>) -> io::Result<Dir> {
     let mut links = 0;
     while let Some(name) = names.pop() {
-        let found = match (step(&at, &name), make_for) {
-            (Err(error), Some(owner)) if error.kind() == io::ErrorKind::NotFound => {
-                let whose = if names.is_empty() { owner.clone() } else { at.actor.clone() };
-                at.make(&name, 0o755, &whose)?;
+        let found = match (step(&at, &name), missing) {
+            (Err(error), Some(missing)) if error.kind() == io::ErrorKind::NotFound => {
+                let last = missing.last.filter(|_| names.is_empty());
+                let whose = last.unwrap_or(&at.actor).clone();
+                at.make(&name, missing.mode, &whose)?;
                 step(&at, &name)?
             }
             (found, _) => found?,

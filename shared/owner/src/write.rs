@@ -97,6 +97,15 @@ impl Dir {
         Ok(file)
     }
 
+    /// Make a file to write, with at most these permissions. Nothing may have its name, not even a link that leads nowhere.
+    ///
+    /// # Errors
+    /// What the system says; that there is something of that name.
+    pub fn make_file(&self, name: impl AsRef<OsStr>, mode: u32) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        self.open_regular(name.as_ref(), flags, Mode::from(mode)).map(|(file, _)| file)
+    }
+
     /// Remove a file, or a link but not what it leads to. Says whether there was one.
     ///
     /// # Errors

@@ -1,12 +1,15 @@
 //! ireport: make a report of a saved stream: the evidence of a run.
 //!
 //! Reads the stream of a run, from files or standard input. Writes no records: standard output gets a Markdown text, or with
-//! `--html` one page that needs nothing else. With `--diff` it compares two runs.
+//! `--html` one page that needs nothing else. With `--diff` it compares two runs. With `--keep` it hands the stream on as it
+//! comes, and keeps it.
 mod changes;
 mod diff;
 mod hidden;
 mod html;
+mod keep;
 mod markdown;
+mod moment;
 mod page;
 mod run;
 mod svg;
@@ -34,6 +37,9 @@ struct Args {
     /// Compare two runs, OLD and NEW; exit code 1 where more than times has changed
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with = "files")]
     diff: Option<Vec<PathBuf>>,
+    /// Make no report: keep standard input in INFER_DEV_KEEP, as NAME-TIME-PID.jsonl, and hand it on
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["html", "table", "diff", "files"])]
+    keep: Option<String>,
 }
 
 fn main() -> std::process::ExitCode {
@@ -41,8 +47,11 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let Args { files, html, table, diff } = args;
+    let Args { files, html, table, diff, keep } = args;
     io.mute();
+    if let Some(name) = keep {
+        return keep::keep(&name);
+    }
     if let Some([old, new]) = diff.as_deref() {
         let [old, new] = [Run::of_file(old)?, Run::of_file(new)?];
         let (page, changed) = diff::page(&old, &new);

@@ -88,10 +88,15 @@ impl Run {
 
     /// The same for the last tool of a pipe.
     pub(crate) fn outcome(&self) -> Outcome {
-        match self.code() {
-            0 => Outcome::Done,
-            code => Outcome::Child(code),
-        }
+        outcome(self.code())
+    }
+}
+
+/// How the last tool of a pipe ends, of whose stream this is the code.
+pub(crate) fn outcome(code: u8) -> Outcome {
+    match code {
+        0 => Outcome::Done,
+        code => Outcome::Child(code),
     }
 }
 

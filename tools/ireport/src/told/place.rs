@@ -16,7 +16,7 @@ pub(crate) fn host(run: &Run) -> Section {
     let names = ["hostname", "system", "kernel", "architecture", "processors", "uid", "image", "driver"];
     let mut rows = facts(host, &names);
     rows.push(vec![text("memory"), text(size(host.number("memory_bytes")))]);
-    rows.push(vec![text("looked at"), text(super::date(host.number("at_unix")))]);
+    rows.push(vec![text("looked at"), text(crate::moment::date(host.number("at_unix")))]);
     section.table(&["", ""], rows);
     section.table(&["GPU", "name", "uuid", "memory"], objects(host, "gpus").map(gpu).collect());
     match host.value("nvidia_smi") {
