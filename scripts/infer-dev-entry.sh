@@ -23,8 +23,7 @@ Environment:
   INFER_DEV_KEEP           a folder in which each boot's records are kept
 
 Options:
-      --keep NAME  Start nothing: keep standard input as the boot's records are kept, as NAME-TIME-PID.jsonl, and pass it on
-  -h, --help       Print this
+  -h, --help  Print this
 
 see infer-dev(7), BOOT
 END
@@ -87,7 +86,8 @@ make_home() {
 }
 
 # Link an engine's helpers into a folder, which is entered: whoever may write to what is above it could otherwise lead root
-# elsewhere with a link. What is written is written as the folder's owner. For a subshell.
+# elsewhere with a link. What is written is written as the folder's owner: a process of his without our variables and our
+# terminal, which is not waited for where he stops it. For a subshell.
 link_into() {
     local folder=$1 script name as=()
     if ! cd -- "$folder" 2>/dev/null || [[ $(env pwd -P) != "$folder" ]]; then
@@ -95,7 +95,8 @@ link_into() {
         return
     fi
     if [[ $EUID == 0 && ! -O . ]]; then
-        as=(setpriv --reuid "$(stat -c %u .)" --regid "$(stat -c %g .)" --clear-groups)
+        as=(timeout -s KILL 10 env -i "PATH=$PATH" setsid
+            setpriv --reuid "$(stat -c %u .)" --regid "$(stat -c %g .)" --clear-groups)
     fi
     for script in "$here/helpers/${folder##*/}"/*.sh; do
         name=${script##*/}
@@ -135,62 +136,11 @@ pipeline() {
     return "$code"
 }
 
-# Print whom root has to be to write at a path, as UID GID: the first on the way to it who is not root, as he could lead root
-# elsewhere. Links count, and what they lead to.
-writer_at() {
-    local path at part owner
-    for path in "$1" "$(realpath -m -- "$1")"; do
-        at=/
-        while read -r -d / part; do
-            at+=$part/
-            owner=$(stat -c '%u %g' -- "${at%/}" 2>/dev/null) || break
-            if [[ ${owner%% *} != 0 ]]; then
-                printf '%s\n' "$owner"
-                return
-            fi
-        done <<<"${path#/}/"
-    done
-}
-
-# Write standard input to a new file below a folder, which is made: both for our eyes only. The file is not opened but made,
-# whatever lies in its place.
-write_kept() {
-    umask 077
-    mkdir -p -- "$1" && cd -- "$1" && exec dd "of=$2" conv=excl bs=64K status=none
-}
-
-# Keep the stream in a file of its own; its name begins with what the stream is of.
-kept() {
-    local name writer='' why
-    name=$1-$(date -u +%Y%m%dT%H%M%SZ)-$$.jsonl
-    [[ $EUID != 0 ]] || writer=$(writer_at "$INFER_DEV_KEEP")
-    if [[ -z $writer ]]; then
-        why=$(write_kept "$INFER_DEV_KEEP" "$name" 2>&1) && return
-    else
-        export -f write_kept
-        why=$(setpriv --reuid "${writer% *}" --regid "${writer#* }" --clear-groups \
-            "$BASH" -c 'write_kept "$@"' - "$INFER_DEV_KEEP" "$name" 2>&1) && return
-    fi
-    say "warning: the boot's records are not kept: INFER_DEV_KEEP is '$INFER_DEV_KEEP': ${why##*: }"
-    cat >/dev/null
-}
-
-# Keep the stream where INFER_DEV_KEEP says, and hand it on unless a person looks on. A reader that goes away does not end
-# the boot (tee -p).
-keep() {
-    [[ ! -t 1 ]] || exec >/dev/null
-    if [[ -z ${INFER_DEV_KEEP-} ]]; then
-        tee -p /dev/null
-    else
-        tee -p >(kept "$1")
-        wait "$!"
-    fi
-}
-
-# The whole boot, as a child of its own.
+# The whole boot, as a child of its own. Its stream goes on unless a person looks on.
 boot() {
-    local code=0
-    pipeline | keep boot || code=$?
+    local code=0 out=1
+    [[ ! -t 1 ]] || exec {out}>/dev/null
+    pipeline | ireport --keep boot >&"$out" || code=$?
     if [[ -t 1 ]]; then
         istat --table || true # how things stand; the exit code is not the boot's
     fi
@@ -257,14 +207,6 @@ judge_boot() {
 case ${1-} in
     -h | --help)
         usage || exit 69
-        exit
-        ;;
-    --keep)
-        if [[ -z ${2-} ]]; then
-            say '--keep wants a name'
-            exit 2
-        fi
-        keep "$2"
         exit
         ;;
     -*)

@@ -96,6 +96,35 @@ fn a_model_alone_gets_a_file_of_its_own_once() {
 }
 
 #[test]
+fn root_writes_the_file_of_a_model_into_a_users_folder_as_that_user() {
+    const U: u32 = 60_004;
+    if !crate::kit::as_root() {
+        return;
+    }
+    let tiny = Tiny::get();
+    let mut sandbox = Sandbox::new();
+    sandbox.set("AUTO_INFER_LLAMA_CPP_PKG_PATH", tiny.archive.to_str().unwrap());
+    let model = tiny.model.display().to_string();
+    drop(sandbox.sh("chmod 755 .; mkdir -m 755 theirs; echo whole >own; chmod 600 own").exits(0));
+    std::os::unix::fs::chown(sandbox.path("theirs"), Some(U), Some(U)).unwrap();
+    // Where it was written first, and where it goes.
+    drop(sandbox.sh("ln -s ../own theirs/tiny.toml.new").exits(0));
+    let up = "cd theirs && ../infer-dev up -m";
+    let script = root().join("scripts/infer-dev");
+    std::os::unix::fs::symlink(&script, sandbox.path("infer-dev")).unwrap();
+    let output = sandbox.sh(&format!("{up} {model}"));
+    assert_eq!(sandbox.read("own"), "whole\n", "{}", output.transcript());
+    let made = sandbox.sh("stat -c '%u %a' theirs/tiny.toml").exits(0).stdout;
+    assert_eq!(made, format!("{U} 644\n"), "{}", output.transcript());
+    drop(sandbox.sh("infer-dev down").stdout);
+    // What leads nowhere yet is left alone as well.
+    drop(sandbox.sh("rm theirs/*; ln -s ../made theirs/tiny.toml").exits(0));
+    let output = sandbox.sh(&format!("{up} {model}")).exits(69);
+    assert!(output.stderr.contains("cannot write ./tiny.toml: it is there"), "{}", output.stderr);
+    assert!(!sandbox.path("made").exists());
+}
+
+#[test]
 fn what_is_shown_is_what_runs() {
     let mut sandbox = Sandbox::new();
     for variable in ["AUTO_INFER_VLLM_CONFIG", "AUTO_INFER_SGLANG_CONFIG"] {

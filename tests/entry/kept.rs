@@ -25,7 +25,7 @@ fn a_folder_that_cannot_be_written_does_not_stop_the_boot() {
     sandbox.set("INFER_DEV_KEEP", &sandbox.text("file/boots"));
     let output = enter(&sandbox, "exit 8").exits(8);
     assert_eq!(output.all("answer").len(), 1);
-    let warning = "warning: the boot's records are not kept: INFER_DEV_KEEP is '$SANDBOX/file/boots'";
+    let warning = "warning: the records are not kept: INFER_DEV_KEEP is '$SANDBOX/file/boots'";
     assert!(output.stderr.contains(warning), "{}", output.stderr);
 }
 
@@ -77,7 +77,8 @@ fn root_keeps_streams_below_a_users_folder_as_that_user() {
     drop(sandbox.sh("rm -r theirs/boots && ln -s ../secret theirs/boots").exits(0));
     std::os::unix::fs::lchown(sandbox.path("theirs/boots"), Some(U), Some(U)).unwrap();
     let output = enter(&sandbox, "exit 3").exits(3);
-    let warning = "warning: the boot's records are not kept: INFER_DEV_KEEP is '$SANDBOX/theirs/boots': Permission denied";
+    let warning =
+        "warning: the records are not kept: INFER_DEV_KEEP is '$SANDBOX/theirs/boots': Permission denied";
     assert!(output.stderr.contains(warning), "{}", output.stderr);
     assert_eq!(std::fs::read_dir(sandbox.path("secret")).unwrap().count(), 0);
     assert!(output.stdout.contains(r#""kind":"skipped""#), "the stream goes on\n{}", output.transcript());
@@ -88,4 +89,31 @@ fn root_keeps_streams_below_a_users_folder_as_that_user() {
     sandbox.set("INFER_DEV_KEEP", &sandbox.text("open/boots"));
     assert!(enter(&sandbox, "true").exits(0).stderr.contains("are not kept"));
     assert_eq!(std::fs::read_dir(sandbox.path("secret")).unwrap().count(), 0);
+}
+
+#[test]
+fn no_process_of_the_users_keeps_the_stream_for_root() {
+    /// It would show that user what was set for us, share our terminal, and be stopped by that user for ever.
+    const V: u32 = 60_003;
+    if !crate::kit::as_root() {
+        return;
+    }
+    let mut sandbox = Sandbox::new();
+    sandbox.set("AUTO_INFER_BOOT_WAIT", "0");
+    sandbox.set("INFER_DEV_KEEP", &sandbox.text("theirs/boots"));
+    std::fs::set_permissions(sandbox.path(""), std::fs::Permissions::from_mode(0o755)).unwrap();
+    drop(sandbox.sh("mkdir -m 755 theirs; mkfifo gate").exits(0));
+    std::os::unix::fs::chown(sandbox.path("theirs"), Some(V), Some(V)).unwrap();
+    let ienv = crate::kit::tools().join("ienv");
+    sandbox.script("bin/ienv", &format!("#!/bin/sh\nread -r _ <gate\nexec {} \"$@\"\n", ienv.display()));
+    let path = format!("{}:{}", sandbox.text("bin"), crate::kit::tools().display());
+    sandbox.set("PATH", &format!("{path}:/usr/bin:/bin"));
+    // COMMAND's end would end a boot that still runs.
+    let command = format!(
+        "until ls theirs/boots/*; do sleep 0.01; done; ps -o pid=,args= -u {V} >running; echo go >gate
+         until grep -q skipped theirs/boots/*; do sleep 0.01; done"
+    );
+    drop(enter(&sandbox, &command).exits(0));
+    assert_eq!(sandbox.read("running"), "");
+    assert_eq!(modes(&sandbox, "theirs/boots"), [(0o700, V), (0o600, V)]);
 }
