@@ -17,6 +17,17 @@ fn help_and_version_that_nobody_can_read_are_no_success() {
 }
 
 #[test]
+fn a_scripts_help_that_nobody_can_read_is_no_success() {
+    let sandbox = Sandbox::new();
+    for script in ["infer-dev", "infer-dev-entry.sh"] {
+        let script = crate::kit::root().join("scripts").join(script);
+        for option in ["--help", "-h"] {
+            drop(sandbox.sh(&format!("{} {option} > /dev/full", script.display())).exits(69));
+        }
+    }
+}
+
+#[test]
 fn a_record_a_table_or_a_log_that_is_not_written_is_no_success() {
     let keeping = Keeping::new();
     keeping.start("a", "echo up; exec sleep 1000");

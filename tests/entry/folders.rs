@@ -77,6 +77,46 @@ fn a_folder_that_root_makes_for_the_helpers_belongs_to_who_installs_there() {
 }
 
 #[test]
+fn what_links_as_a_user_shows_the_user_nothing_and_holds_nobody_up() {
+    if !is_root() {
+        return;
+    }
+    let mut sandbox = Sandbox::new();
+    sandbox.set("AUTO_INFER_VLLM_OVERRIDES", r#"{"secret":1}"#);
+    // The user reads what its process was given, and stops it.
+    let ln = "#!/bin/sh\ncat /proc/self/environ >>/soft/app/vllm/seen; kill -STOP $$\n";
+    sandbox.script("bin/ln", ln);
+    let path = format!("{}:{}", sandbox.text("bin"), crate::kit::tools().display());
+    sandbox.set("PATH", &format!("{path}:/usr/bin:/bin:/usr/sbin"));
+    drop(sandbox.sh("chmod 755 . bin").exits(0));
+    let prepare = "mkdir -p /soft/app/vllm; chown 60001:60001 /soft/app/vllm
+                   mkdir -p /soft/app/llama-cpp /soft/app/sglang; cd /soft/app
+                   for one in HELPERS/*/*.sh; do
+                       at=$(basename $(dirname $one)); [ $at = vllm ] || /bin/ln -s $one $at/
+                   done";
+    let prepare = prepare.replace("HELPERS", &root().join("scripts/helpers").display().to_string());
+    let output = boot(&sandbox, REAL, &prepare, "cat /soft/app/vllm/seen; exit 11").exits(11);
+    assert!(output.stdout.contains("PATH=") && !output.stdout.contains("secret"), "{}", output.transcript());
+    assert!(output.stderr.contains("there is no link at"), "{}", output.stderr);
+}
+
+#[test]
+fn whatever_lies_in_the_place_of_a_users_keys_does_not_hold_the_boot_up() {
+    if !is_root() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let start = root().join("scripts/container/start");
+    let script = format!(
+        "mount -t tmpfs none /home; mount -t tmpfs none /run; mount -t tmpfs none /var/lib
+         mkdir -p /home/me/.ssh; mkfifo /home/me/.ssh/authorized_keys; timeout 60 {}",
+        start.display()
+    );
+    let mut unshare = sandbox.command("unshare");
+    drop(sandbox.finish(unshare.args(["--mount", "sh", "-c", &script])).exits(0));
+}
+
+#[test]
 fn soft_is_laid_over_the_volume_and_the_image_as_peidocker_does() {
     let sandbox = Sandbox::new();
     let command = "readlink /soft/app /soft/data /soft/workspace; ls -d /soft/workspace/kept /soft/app/vllm";
