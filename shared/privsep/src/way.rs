@@ -2,6 +2,12 @@
 //!
 //! Root follows what only root could have put there. From a folder that others may write on, the way is followed with
 //! their rights, so that a link of theirs leads nowhere that they could not go.
+//!
+//! `owner::Dir::open` walks a path too, and the two answer different questions. There nobody but us gets what is found, so
+//! that the rights of whoever owns a step are enough, and what several could have put there is refused. Here a recipient gets
+//! it: where it cannot be told who put a step there, or two users have, the recipient's own rights go on, and the recipient
+//! gets nothing that he could not have had. And what is missing is not made on the way but told, with whose rights it would
+//! be, so that `Folders` can take it away again. One walker for both would have each of these choices twice.
 use crate::rights::Rights;
 use child::User;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat, statat};
