@@ -20,8 +20,13 @@ fn names<'t>(text: &'t str, prefixes: &[&str]) -> BTreeSet<&'t str> {
 
 /// What a container may be told: what the tools read, less what the image itself says or a keeper sets.
 fn told() -> BTreeSet<String> {
-    let own =
-        ["AUTO_INFER_WORKSPACE_DIR", "AUTO_INFER_BRIDGE_LISTEN", "INFER_DEV_INSTANCE", "INFER_DEV_STATE_DIR"];
+    let own = [
+        "AUTO_INFER_WORKSPACE_DIR",
+        "AUTO_INFER_BRIDGE_LISTEN",
+        "INFER_DEV_COMPLETE",
+        "INFER_DEV_INSTANCE",
+        "INFER_DEV_STATE_DIR",
+    ];
     tool::vars::all().filter(|name| !own.contains(&name.as_str())).collect()
 }
 

@@ -15,7 +15,7 @@ fn emitted(keeper: &str) -> (Sandbox, Output) {
     );
     let sglang = format!(
         "[instance.big.server]\nmodel_path = \"$M/folder\"\nport = 18083\napi_key = \"{KEY}\"\n\
-         [instance.big.control]\ngpu_ids = \"2,3\"\nallow = [\"gpu_ids\", \"gpu_memory\"]\n"
+         [instance.big.control]\ngpu_ids = \"2,3\"\n"
     );
     for (engine, toml) in [("llama-cpp", llama), ("sglang", sglang)] {
         sandbox.write(&format!("{engine}.toml"), toml.replace("$M", &sandbox.text("models")));
