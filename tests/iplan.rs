@@ -1,6 +1,7 @@
 //! iplan: every rule of the TOML file, and everything that is checked before anything starts.
 mod address;
 mod changed;
+mod check;
 mod emit;
 mod named;
 mod offline;

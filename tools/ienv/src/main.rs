@@ -8,6 +8,7 @@ mod bridge;
 mod cache;
 mod check;
 mod engine;
+mod example;
 mod host;
 mod ledger;
 mod network;
@@ -46,6 +47,9 @@ struct Args {
     /// With --export: leave pixi the network
     #[arg(long, requires = "export")]
     online: bool,
+    /// Print a TOML file to start from instead, with every key of ours, for this engine
+    #[arg(long, value_name = "ENGINE", conflicts_with_all = ["engines", "boot", "steps", "road", "host", "explain", "export"], add = tool::complete::engines())]
+    example: Option<Engine>,
 }
 
 fn main() -> std::process::ExitCode {
@@ -54,6 +58,12 @@ fn main() -> std::process::ExitCode {
 
 #[expect(clippy::needless_pass_by_value, reason = "tool::main hands the arguments over")]
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    if let Some(engine) = args.example {
+        io.mute();
+        let none = || Failure::new(Code::Usage, format!("no example for {engine}"), "it has no TOML file");
+        io.print(&example::of(engine).ok_or_else(none)?)?;
+        return Ok(Outcome::Done);
+    }
     let engines = args.subjects()?;
     if args.explain || args.export {
         io.mute();

@@ -2,6 +2,7 @@
 //!
 //! Reads `env` and `installed` records and acts at the end of input, because ports and GPUs are checked across all engines.
 //! Writes one `plan`, `skipped` or `failed` record for each instance: the dry run of `ilaunch`.
+mod check;
 mod emit;
 mod flags;
 mod table;
@@ -25,6 +26,12 @@ struct Args {
     /// Write a table and the command lines for a person, in place of records
     #[arg(long)]
     table: bool,
+    /// Check TOML files by themselves, and plan nothing
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["flags", "table", "emit"])]
+    check: Vec<PathBuf>,
+    /// With --check: how what is wrong is written
+    #[arg(long, requires = "check", default_value = "text")]
+    format: check::Format,
     /// Write files of another keeper instead: systemd, quadlet, compose or kube
     #[arg(long, value_name = "KEEPER", conflicts_with_all = ["flags", "table"], value_parser = emit::keeper, add = tool::complete::of(emit::keepers))]
     emit: Option<Keeper>,
@@ -41,7 +48,11 @@ fn main() -> std::process::ExitCode {
 }
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
-    let Args { flags, lenient, table, emit, into, image } = args;
+    let Args { flags, lenient, table, check, format, emit, into, image } = args;
+    if !check.is_empty() {
+        io.mute();
+        return check::check(&check, format, lenient, io);
+    }
     let options = Options::of_process(lenient)?;
     if table || flags.is_some() || emit.is_some() {
         io.mute();
