@@ -156,7 +156,11 @@ fn a_model_without_chat_is_asked_otherwise_and_a_chat_that_is_broken_is_not_read
         let output = keeping.sandbox.sh(&format!("iprobe < {}", fake.stream())).exits(code);
         match code {
             0 => assert_eq!(output.one("ready")["rung"], "answering"),
-            _ => assert!(text(&output.one("failed"), "cause").contains(broken), "{output:?}"),
+            _ => {
+                let failed = output.one("failed");
+                assert!(text(&failed, "cause").contains(broken), "{failed}");
+                assert!(text(&failed, "hint").starts_with("mend what it names, often the chat template"));
+            }
         }
     }
 }

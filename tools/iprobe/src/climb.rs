@@ -227,10 +227,11 @@ impl Why {
             Some(401 | 403) => {
                 Self::Never(refusal(Code::Unmet).hint("give the server's key with --key-file"))
             }
-            Some(400 | 404 | 405 | 501) => {
+            Some(code @ (400 | 404 | 405 | 501)) => {
+                let mend = if code == 400 { "mend what it names, often the chat template; " } else { "" };
                 let hint = "for a server that does not chat, set ready_rung = \"listed\" in its control table, \
                             or give --rung listed";
-                Self::Never(refusal(Code::No).hint(hint))
+                Self::Never(refusal(Code::No).hint(format!("{mend}{hint}")))
             }
             _ => Self::NotYet(format!("{asked}: {error}")),
         }
