@@ -3,6 +3,9 @@ use super::{LIMIT, on, on_each};
 use crate::kit::{free_port, wait_for};
 use serde_json::Value;
 
+/// A core for each rank, and no NCCL: the torch of these packages has it, and it takes no CPU.
+const OF_SGLANG: &str = "SGLANG_CPU_OMP_THREADS_BIND = '0|1'\nSGLANG_NCCL_SO_PATH = 'none'";
+
 #[test]
 fn two_ranks_answer_and_leave_nothing() {
     on_each("two ranks", |real| {
@@ -12,7 +15,7 @@ fn two_ranks_answer_and_leave_nothing() {
         };
         real.configure(&format!(
             "{lines}\n[instance.a.control]\nallow = ['gpu_count']\n[instance.a.env]\n\
-             VLLM_CPU_KVCACHE_SPACE = '1'\nOMP_NUM_THREADS = '1'\nVLLM_CPU_OMP_THREADS_BIND = '0|1'\nSGLANG_CPU_OMP_THREADS_BIND = '0|1'",
+             VLLM_CPU_KVCACHE_SPACE = '1'\nOMP_NUM_THREADS = '1'\nVLLM_CPU_OMP_THREADS_BIND = '0|1'\n{OF_SGLANG}",
         ));
         real.serve();
         drop(real.sandbox.sh("ichat --instance a --max-tokens 8 Hello").exits(0).one("answer"));
@@ -33,7 +36,7 @@ fn two_nodes_answer_at_the_first_and_leave_nothing() {
                 "[instance.{name}.server]\nmodel_path = '{model}'\nserved_model_name = 'tiny'\nport = {port}\n\
                  device = 'cpu'\nmax_total_tokens = 8192\nmem_fraction_static = 0.1\ntp_size = 2\nnnodes = 2\n\
                  node_rank = {rank}\ndist_init_addr = '127.0.0.1:{meeting}'\n\
-                 [instance.{name}.env]\nOMP_NUM_THREADS = '1'\nSGLANG_CPU_OMP_THREADS_BIND = '0|1'\n",
+                 [instance.{name}.env]\nOMP_NUM_THREADS = '1'\n{OF_SGLANG}\n",
                 name = ["a", "b"][usize::from(rank)],
                 model = real.sandbox.text("m"),
             )
