@@ -1,16 +1,17 @@
-//! Engines over several nodes: each node is a network namespace with an address of its own, as pods and machines are.
+//! Engines over several nodes: each node has namespaces and an address of its own, as pods and machines have.
 use crate::kit::{Sandbox, as_root, root, speaking, wait_for};
 use std::fs;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(180);
-/// Makes two namespaces that see each other, and stays until it is ended. Both are known by the processes in them.
+/// Makes two nodes that see each other by the network and share no memory, and stays until it is ended. Both are known by the
+/// processes in them.
 const NODES: &str = r#"
-unshare -n sleep 1000 & echo $! >pid0
-unshare -n sleep 1000 & echo $! >pid1
+unshare -n -i -m sh -c 'mount -t tmpfs shm /dev/shm && exec sleep 2000' & echo $! >pid0
+unshare -n -i -m sh -c 'mount -t tmpfs shm /dev/shm && exec sleep 2000' & echo $! >pid1
 for node in 0 1; do
-    until [ "$(readlink /proc/$(cat pid$node)/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
+    until grep -q sleep /proc/$(cat pid$node)/comm; do sleep 0.01; done
 done
 nsenter -n -t $(cat pid0) ip link add leg type veth peer name leg netns $(cat pid1)
 for node in 0 1; do
@@ -49,7 +50,7 @@ impl<'s> Nodes<'s> {
     /// A command on a node.
     pub(crate) fn on(&self, node: u32, words: &str) -> String {
         let (pid, run) = (self.sandbox.read(&format!("pid{node}")), self.sandbox.text(&format!("run{node}")));
-        format!("exec nsenter -n -t {} env AUTO_INFER_RUN_DIR={run} {words}", pid.trim())
+        format!("exec nsenter -n -i -m -t {} env AUTO_INFER_RUN_DIR={run} {words}", pid.trim())
     }
 
     /// A script of scripts/container/k8s on a node.
