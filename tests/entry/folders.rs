@@ -89,10 +89,9 @@ fn what_links_as_a_user_shows_the_user_nothing_and_holds_nobody_up() {
     let path = format!("{}:{}", sandbox.text("bin"), crate::kit::tools().display());
     sandbox.set("PATH", &format!("{path}:/usr/bin:/bin:/usr/sbin"));
     drop(sandbox.sh("chmod 755 . bin").exits(0));
-    let prepare = "mkdir -p /soft/app/vllm; chown 60001:60001 /soft/app/vllm
-                   mkdir -p /soft/app/llama-cpp /soft/app/sglang; cd /soft/app
+    let prepare = "mkdir -p /soft/app/vllm; chown 60001:60001 /soft/app/vllm; cd /soft/app
                    for one in HELPERS/*/*.sh; do
-                       at=$(basename $(dirname $one)); [ $at = vllm ] || /bin/ln -s $one $at/
+                       at=$(basename $(dirname $one)); mkdir -p $at; [ $at = vllm ] || /bin/ln -s $one $at/
                    done";
     let prepare = prepare.replace("HELPERS", &root().join("scripts/helpers").display().to_string());
     let output = boot(&sandbox, REAL, &prepare, "cat /soft/app/vllm/seen; exit 11").exits(11);
