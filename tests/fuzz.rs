@@ -6,11 +6,11 @@
 mod answers;
 mod archives;
 mod crates;
-mod luck;
+mod seeded_rng;
 pub(crate) mod tools;
 mod weights;
 
-pub(crate) use luck::Luck;
+pub(crate) use seeded_rng::SeededRng;
 
 use crate::kit::{Sandbox, full, wait_for};
 use serde_json::Value;

@@ -275,7 +275,7 @@ fn killed_in_the_middle_it_takes_pixi_with_it_and_the_next_run_finishes() {
 #[test]
 fn killed_at_any_moment_the_next_run_has_a_cache_without_gaps() {
     let rounds = if crate::kit::full() { 100 } else { 3 };
-    let mut luck = crate::fuzz::Luck::new();
+    let mut seeded_rng = crate::fuzz::SeededRng::new();
     let connected = Connected::new();
     assert_eq!(connected.sandbox.sh("ienv sglang > env").exits(0).stderr, "");
     let begun = std::time::Instant::now();
@@ -284,7 +284,7 @@ fn killed_at_any_moment_the_next_run_has_a_cache_without_gaps() {
     for _ in 0..rounds {
         assert_eq!(connected.sandbox.sh("rm -r volume/cache").exits(0).stderr, "");
         let mut child = spawn(&connected, "exec iwarm < env");
-        std::thread::sleep(luck.moment(whole));
+        std::thread::sleep(seeded_rng.moment(whole));
         child.kill().unwrap();
         child.wait().unwrap();
         connected.warm().exits(0).one("warmed");

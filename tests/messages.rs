@@ -205,8 +205,8 @@ fn the_engines_refusal_and_its_count_of_tokens_are_the_same_either_way() {
     let chat = translate::request(&asked, "tiny").unwrap();
     let template = json_of(port, "/apply-template", &count::apply_template(&chat));
     let tokens = count::tokenize_text(count::prompt(&template).unwrap());
-    let tokens = count::answered(&json_of(port, "/tokenize", &tokens));
-    assert_eq!(tokens, count::answered(&counted));
+    let tokens = count::token_count(&json_of(port, "/tokenize", &tokens));
+    assert_eq!(tokens, count::token_count(&counted));
     let estimate = count::estimate(&asked);
     assert!(estimate * 8 > tokens.unwrap() && tokens.unwrap() * 8 > estimate, "{estimate}, {tokens:?}");
 }

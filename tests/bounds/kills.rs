@@ -1,6 +1,6 @@
 //! Killed at any moment: the same command afterwards does the work, and nothing half done is in its way.
 use super::sweep::cases;
-use crate::fuzz::Luck;
+use crate::fuzz::SeededRng;
 use crate::kit::{full, tools};
 use std::fs::File;
 use std::process::Stdio;
@@ -21,7 +21,7 @@ const CHANGING: [&str; 8] = [
 #[test]
 fn whenever_a_tool_is_killed_the_next_run_does_the_work() {
     let rounds = if full() { 100 } else { 6 };
-    let mut luck = Luck::new();
+    let mut seeded_rng = SeededRng::new();
     for case in cases::all().into_iter().filter(|case| CHANGING.contains(&case.name)) {
         let sandbox = case.world.sandbox();
         let begun = Instant::now();
@@ -42,7 +42,7 @@ fn whenever_a_tool_is_killed_the_next_run_does_the_work() {
                 }
             }
             let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            std::thread::sleep(luck.moment(whole));
+            std::thread::sleep(seeded_rng.moment(whole));
             early += u32::from(child.try_wait().unwrap().is_none());
             child.kill().unwrap();
             child.wait().unwrap();

@@ -7,7 +7,7 @@ mod bridge;
 pub(super) mod cases;
 mod more;
 
-use crate::fuzz::Luck;
+use crate::fuzz::SeededRng;
 use crate::kit::{Output, full, is_root, tools};
 use cases::Case;
 use std::collections::BTreeMap;
@@ -70,7 +70,7 @@ struct Run {
 fn whatever_the_system_refuses_once_no_tool_lies_hangs_or_leaves_half_of_it() {
     let Some(each) = each() else { return };
     let only = std::env::var("INFER_DEV_TEST_SWEEP_ONLY").unwrap_or_default();
-    let mut luck = Luck::new();
+    let mut seeded_rng = SeededRng::new();
     let mut tally: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
     let mut broken = Vec::new();
     for case in cases::all().into_iter().chain(more::heavy()) {
@@ -79,7 +79,7 @@ fn whatever_the_system_refuses_once_no_tool_lies_hangs_or_leaves_half_of_it() {
         }
         // What ignores TERM is waited for, for seconds, and so are programs.
         let each = if case.heavy || case.name.contains("orphans") { 1 } else { each };
-        for (inject, call) in injections(&case, each, &mut luck) {
+        for (inject, call) in injections(&case, each, &mut seeded_rng) {
             let begun = Instant::now();
             let wrong = judge(&case, &inject, call);
             let (tried, held) = tally.entry(case.name).or_default();
@@ -112,7 +112,7 @@ fn each() -> Option<usize> {
 }
 
 /// `inject` expressions of strace: for each call that the tool makes and each error a few of its occasions.
-fn injections(case: &Case, each: usize, luck: &mut Luck) -> Vec<(String, &'static str)> {
+fn injections(case: &Case, each: usize, seeded_rng: &mut SeededRng) -> Vec<(String, &'static str)> {
     (case.before)(&case.world);
     let names: Vec<&str> = CALLS.iter().map(|(call, _)| *call).collect();
     let run = strace(case, &["-e", &format!("trace={}", names.join(","))], "trace");
@@ -125,7 +125,7 @@ fn injections(case: &Case, each: usize, luck: &mut Luck) -> Vec<(String, &'stati
     for (call, errors) in CALLS {
         let most = most_of(&trace, call);
         for error in errors {
-            let mut occasions: Vec<usize> = (0..each).map(|_| 1 + luck.below(most)).collect();
+            let mut occasions: Vec<usize> = (0..each).map(|_| 1 + seeded_rng.below(most)).collect();
             occasions.sort_unstable();
             occasions.dedup();
             // A socket between two processes of ours, by which the standard library starts programs, is never reset.

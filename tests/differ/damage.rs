@@ -1,5 +1,5 @@
 //! What may happen to a cache.
-use crate::fuzz::Luck;
+use crate::fuzz::SeededRng;
 use crate::icache::pointer;
 use std::fs;
 use std::io;
@@ -32,12 +32,12 @@ pub(super) struct Damage {
 }
 
 /// Do something to a cache; nothing, where what it was to be done to is not as it was any more.
-pub(super) fn damage(luck: &mut Luck, cache: &Path) -> Option<Damage> {
+pub(super) fn damage(seeded_rng: &mut SeededRng, cache: &Path) -> Option<Damage> {
     use io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, UnexpectedEof};
-    let done = match luck.below(5) {
-        0 | 1 => conda(luck, &cache.join("conda/rattler/pkgs")),
-        2 | 3 => wheel(luck, &cache.join("pypi/uv")),
-        _ => inside(luck, cache),
+    let done = match seeded_rng.below(5) {
+        0 | 1 => conda(seeded_rng, &cache.join("conda/rattler/pkgs")),
+        2 | 3 => wheel(seeded_rng, &cache.join("pypi/uv")),
+        _ => inside(seeded_rng, cache),
     };
     match done {
         Ok(damage) => Some(damage),
@@ -90,51 +90,51 @@ fn swap(one: &Path, other: &Path) -> io::Result<()> {
     fs::rename(&aside, other)
 }
 
-fn shorten(luck: &mut Luck, path: &Path) -> io::Result<()> {
+fn shorten(seeded_rng: &mut SeededRng, path: &Path) -> io::Result<()> {
     let bytes = fs::read(path)?;
-    put(path, &bytes[..luck.below(bytes.len())])
+    put(path, &bytes[..seeded_rng.below(bytes.len())])
 }
 
-fn flip(luck: &mut Luck, path: &Path) -> io::Result<String> {
+fn flip(seeded_rng: &mut SeededRng, path: &Path) -> io::Result<String> {
     let mut bytes = fs::read(path)?;
     if bytes.is_empty() {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let at = luck.below(bytes.len());
-    bytes[at] ^= 1 << luck.below(8);
+    let at = seeded_rng.below(bytes.len());
+    bytes[at] ^= 1 << seeded_rng.below(8);
     put(path, bytes)?;
     Ok(format!("byte {at}"))
 }
 
 /// To a conda package's place in the cache, and what pixi looks at to find it.
-fn conda(luck: &mut Luck, pkgs: &Path) -> io::Result<Damage> {
-    let (name, entry) = *luck.one(&CONDA);
+fn conda(seeded_rng: &mut SeededRng, pkgs: &Path) -> io::Result<Damage> {
+    let (name, entry) = *seeded_rng.one(&CONDA);
     let (folder, sidecar) = (pkgs.join(entry), pkgs.join(format!("{entry}.lock")));
-    let info = folder.join("info").join(luck.one(&["index.json", "paths.json"]));
+    let info = folder.join("info").join(seeded_rng.one(&["index.json", "paths.json"]));
     let mut packages = vec![name];
-    let which = luck.below(14);
+    let which = seeded_rng.below(14);
     let mut detail = String::new();
     match which {
         0 => remove(&folder)?,
         1 => remove(&sidecar)?,
-        2 => shorten(luck, &sidecar)?,
-        3 => detail = flip(luck, &sidecar)?,
-        4 => put(&sidecar, [fs::read(&sidecar)?, vec![0; 1 + luck.below(9)]].concat())?,
+        2 => shorten(seeded_rng, &sidecar)?,
+        3 => detail = flip(seeded_rng, &sidecar)?,
+        4 => put(&sidecar, [fs::read(&sidecar)?, vec![0; 1 + seeded_rng.below(9)]].concat())?,
         5 => remove(&info)?,
-        6 => shorten(luck, &info)?,
-        7 | 8 => detail = change_field(luck, &folder.join("info/index.json"))?,
+        6 => shorten(seeded_rng, &info)?,
+        7 | 8 => detail = change_field(seeded_rng, &folder.join("info/index.json"))?,
         9 => {
             remove(&folder)?;
             fs::create_dir(&folder)?;
         }
         10 => {
-            let (other, place) = *luck.one(&CONDA);
+            let (other, place) = *seeded_rng.one(&CONDA);
             packages.push(other);
             swap(&folder, &pkgs.join(place))?;
         }
         11 => move_away(&folder)?,
         12 => move_away(&sidecar)?,
-        _ => dangle(if luck.once_in(2) { &folder } else { &sidecar })?,
+        _ => dangle(if seeded_rng.once_in(2) { &folder } else { &sidecar })?,
     }
     let listing = matches!(which, 5..=6);
     let what = format!("conda {which} {packages:?} {} {detail}", info.display());
@@ -142,33 +142,34 @@ fn conda(luck: &mut Luck, pkgs: &Path) -> io::Result<Damage> {
 }
 
 /// One field of a package's description is another, or gone.
-fn change_field(luck: &mut Luck, path: &Path) -> io::Result<String> {
+fn change_field(seeded_rng: &mut SeededRng, path: &Path) -> io::Result<String> {
     let mut about: serde_json::Value = serde_json::from_slice(&fs::read(path)?)?;
     let fields = about.as_object_mut().ok_or(io::ErrorKind::InvalidData)?;
-    let name = fields.keys().nth(luck.below(fields.len())).cloned().ok_or(io::ErrorKind::InvalidData)?;
-    if luck.once_in(3) {
+    let name =
+        fields.keys().nth(seeded_rng.below(fields.len())).cloned().ok_or(io::ErrorKind::InvalidData)?;
+    if seeded_rng.once_in(3) {
         fields.remove(&name);
     } else if let Some(field) = fields.get_mut(&name) {
-        luck.change_value(field);
+        seeded_rng.change_value(field);
     }
     put(path, about.to_string())?;
     Ok(format!("{name}: {about}"))
 }
 
 /// To a wheel's pointer, or to the place that it points to.
-fn wheel(luck: &mut Luck, uv: &Path) -> io::Result<Damage> {
-    let (name, archive, key) = *luck.one(&WHEELS);
-    let (other, other_archive, other_key) = *luck.one(&WHEELS);
+fn wheel(seeded_rng: &mut SeededRng, uv: &Path) -> io::Result<Damage> {
+    let (name, archive, key) = *seeded_rng.one(&WHEELS);
+    let (other, other_archive, other_key) = *seeded_rng.one(&WHEELS);
     let place = |name, key| uv.join(format!("wheels-v6/pypi/{name}/{key}.http"));
     let (path, folder) = (place(name, key), uv.join("archive-v0").join(archive));
     let file = |name: &str| format!("{name}-1.0-py3-none-any.whl");
     let mut packages = vec![name];
-    let which = luck.below(19);
+    let which = seeded_rng.below(19);
     let mut detail = String::new();
     match which {
         0 => remove(&path)?,
-        1 => shorten(luck, &path)?,
-        2 | 3 => detail = flip_pointer(luck, &path)?,
+        1 => shorten(seeded_rng, &path)?,
+        2 | 3 => detail = flip_pointer(seeded_rng, &path)?,
         4 => rewrite(&path, |archive, _, wheel| pointer(archive, &[], wheel))?,
         5 => rewrite(&path, |_, hashes, wheel| pointer("AAAAAAAAAAAAAAAA", hashes, wheel))?,
         6 => rewrite(&path, |_, hashes, wheel| pointer(other_archive, hashes, wheel))?,
@@ -185,7 +186,7 @@ fn wheel(luck: &mut Luck, uv: &Path) -> io::Result<Damage> {
         }
         12 => move_away(&folder)?,
         13 => move_away(&path)?,
-        14 => dangle(if luck.once_in(2) { &folder } else { &path })?,
+        14 => dangle(if seeded_rng.once_in(2) { &folder } else { &path })?,
         15 => put(&path, fs::read(place(other, other_key))?)?,
         16 => {
             packages.push(other);
@@ -194,7 +195,7 @@ fn wheel(luck: &mut Luck, uv: &Path) -> io::Result<Damage> {
         17 => fs::rename(&path, path.with_file_name("1.0-py3-none-any.http"))?,
         _ => {
             packages = WHEELS.map(|(name, ..)| name).to_vec();
-            let (from, into) = *luck.one(&[("wheels-v6", "wheels-v5"), ("archive-v0", "archive-v1")]);
+            let (from, into) = *seeded_rng.one(&[("wheels-v6", "wheels-v5"), ("archive-v0", "archive-v1")]);
             fs::rename(uv.join(from), uv.join(into))?;
         }
     }
@@ -207,7 +208,7 @@ fn wheel(luck: &mut Luck, uv: &Path) -> io::Result<Damage> {
 }
 
 /// Anywhere but in the policy: only uv can tell whether that is one.
-fn flip_pointer(luck: &mut Luck, path: &Path) -> io::Result<String> {
+fn flip_pointer(seeded_rng: &mut SeededRng, path: &Path) -> io::Result<String> {
     let mut bytes = fs::read(path)?;
     let length = bytes
         .last_chunk::<8>()
@@ -215,9 +216,9 @@ fn flip_pointer(luck: &mut Luck, path: &Path) -> io::Result<String> {
         .and_then(|it| usize::try_from(it).ok());
     let policy =
         length.and_then(|length| bytes.len().checked_sub(8 + length)).ok_or(io::ErrorKind::InvalidData)?;
-    let at = luck.below(policy + 8);
+    let at = seeded_rng.below(policy + 8);
     let at = if at < policy { at } else { at + bytes.len() - 8 - policy };
-    bytes[at] ^= 1 << luck.below(8);
+    bytes[at] ^= 1 << seeded_rng.below(8);
     put(path, bytes)?;
     Ok(format!("byte {at}"))
 }
@@ -236,26 +237,26 @@ fn rewrite(path: &Path, say: impl Fn(&str, &[(&str, &str)], &str) -> Vec<u8>) ->
 }
 
 /// To a file in a package.
-fn inside(luck: &mut Luck, cache: &Path) -> io::Result<Damage> {
+fn inside(seeded_rng: &mut SeededRng, cache: &Path) -> io::Result<Damage> {
     let conda = CONDA.map(|(name, entry)| (name, cache.join("conda/rattler/pkgs").join(entry)));
     let wheels = WHEELS.map(|(name, archive, _)| (name, cache.join("pypi/uv/archive-v0").join(archive)));
     let places = [conda, wheels].concat();
-    let (name, folder) = luck.one(&places);
+    let (name, folder) = seeded_rng.one(&places);
     let mut files = Vec::new();
     walk(folder, &mut files)?;
     files.sort();
     if files.is_empty() {
         return Err(io::ErrorKind::NotFound.into());
     }
-    let path = luck.one(&files).clone();
+    let path = seeded_rng.one(&files).clone();
     let was_link = path.is_symlink();
     // Root may read what nobody may.
-    let which = luck.below(if rustix::process::geteuid().is_root() { 7 } else { 8 });
+    let which = seeded_rng.below(if rustix::process::geteuid().is_root() { 7 } else { 8 });
     let mut detail = String::new();
     match which {
-        0 => detail = flip(luck, &path)?,
+        0 => detail = flip(seeded_rng, &path)?,
         1 => remove(&path)?,
-        2 => shorten(luck, &path)?,
+        2 => shorten(seeded_rng, &path)?,
         3 => fs::write(path.with_file_name("added.py"), "")?,
         4 => move_away(&path)?,
         5 => dangle(&path)?,

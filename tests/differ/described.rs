@@ -88,7 +88,7 @@ fn a_description_that_rattler_takes_is_taken_and_one_of_other_types_is_not() {
     fs::create_dir_all(entry.folder.join("info")).unwrap();
     for ((what, description), taken) in descriptions.iter().zip(rattlers) {
         fs::write(entry.folder.join("info/index.json"), description.to_string()).unwrap();
-        let ours = entry.about();
+        let ours = entry.package_index();
         // A text that is no version, name or URL is compared with the lock file, or left to rattler.
         let left = ["name: \"", "version: \"", "purls: ["].iter().any(|field| what.starts_with(field));
         assert!(ours.is_ok() == taken || left && !taken, "{what}: rattler {taken}, ours {ours:?}");

@@ -1,5 +1,5 @@
 //! Lock files, read by rattler and by us.
-use crate::fuzz::{Luck, rounds};
+use crate::fuzz::{SeededRng, rounds};
 use crate::icache::{self, locks};
 use crate::kit::{Pixi, Sandbox, root};
 use lock::{Conda, LockFile, Origin, Package, Pypi};
@@ -157,13 +157,13 @@ const PLATFORMS: [(&str, &str); 5] = [
 ];
 
 /// A lock file of version 6 or 7 as nobody has seen it.
-fn generated(luck: &mut Luck) -> String {
-    let newest = luck.once_in(2);
+fn generated(seeded_rng: &mut SeededRng) -> String {
+    let newest = seeded_rng.once_in(2);
     let fits = |(name, subdir): &&(&str, &str)| newest || name == subdir;
-    let platforms: Vec<_> = PLATFORMS.iter().filter(fits).filter(|_| !luck.once_in(3)).collect();
+    let platforms: Vec<_> = PLATFORMS.iter().filter(fits).filter(|_| !seeded_rng.once_in(3)).collect();
     let of_version = |package: &&&str| newest || !package.starts_with("conda_source");
     let mut chosen: Vec<&str> = POOL.iter().filter(of_version).copied().collect();
-    chosen.retain(|_| !luck.once_in(4));
+    chosen.retain(|_| !seeded_rng.once_in(4));
     let mut text = format!("version: {}\n", if newest { 7 } else { 6 });
     if newest {
         text.push_str("platforms:\n");
@@ -176,13 +176,13 @@ fn generated(luck: &mut Luck) -> String {
     }
     text.push_str("environments:\n");
     let head = |package: &str| package.lines().next().unwrap().to_owned();
-    for environment in &["default", "cu128", "cpu-only"][..=luck.below(3)] {
+    for environment in &["default", "cu128", "cpu-only"][..=seeded_rng.below(3)] {
         text.push_str(&format!("  {environment}:\n    channels:\n    - url: https://x.invalid/forge/\n"));
         text.push_str("    indexes:\n    - https://pypi.org/simple\n    packages:\n");
         for (name, _) in &platforms {
             let packages: Vec<String> = chosen
                 .iter()
-                .filter(|_| !luck.once_in(5))
+                .filter(|_| !seeded_rng.once_in(5))
                 .map(|package| format!("      - {}\n", head(package)))
                 .collect();
             let none = if packages.is_empty() { " []" } else { "" };
@@ -194,7 +194,8 @@ fn generated(luck: &mut Luck) -> String {
         let mut kept = true;
         for line in package.lines() {
             // What is indented belongs to the line before.
-            kept = if line.starts_with("  ") { kept } else { !line.starts_with('|') || luck.once_in(2) };
+            kept =
+                if line.starts_with("  ") { kept } else { !line.starts_with('|') || seeded_rng.once_in(2) };
             let lead = if line == head(package) { "- " } else { "  " };
             if kept {
                 text.push_str(&format!("{lead}{}\n", line.trim_start_matches('|')));
@@ -209,10 +210,10 @@ fn generated(luck: &mut Luck) -> String {
 
 #[test]
 fn generated_locks_say_to_us_what_they_say_to_rattler() {
-    let (sandbox, mut luck) = (Sandbox::new(), Luck::new());
+    let (sandbox, mut seeded_rng) = (Sandbox::new(), SeededRng::new());
     let mut paths = Vec::new();
     while paths.len() < usize::try_from(rounds(60, 1000)).unwrap() {
-        let text = generated(&mut luck);
+        let text = generated(&mut seeded_rng);
         let path = sandbox.write(&format!("{}.lock", paths.len()), &text);
         if text.contains("      - ") {
             paths.push(path);

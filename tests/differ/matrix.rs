@@ -3,7 +3,7 @@
 //! A few kinds are tried each day, all of them with `--full`; the table that is printed is the answer. `INFER_DEV_TEST_SEED`
 //! repeats a choice.
 use super::kinds;
-use crate::fuzz::{Luck, rounds};
+use crate::fuzz::{SeededRng, rounds};
 use crate::icache;
 use crate::kit::{Output, Pixi, Sandbox, fixture, full, is_root, root};
 
@@ -171,7 +171,7 @@ fn broken((_, expected, _): &kinds::Kind, verdicts: &str, outcome: &str, page: &
 
 #[test]
 fn each_kind_of_damage_has_its_verdicts_and_they_fit_what_pixi_does() {
-    let (mut luck, bench, page) = (Luck::new(), Bench::new(), page());
+    let (mut seeded_rng, bench, page) = (SeededRng::new(), Bench::new(), page());
     // Those that nobody has looked at yet are for the long run, which says what they come to.
     let wanted =
         |kind: &&kinds::Kind| (is_root() || !kind.2.contains("chown")) && (full() || !kind.1.is_empty());
@@ -180,7 +180,7 @@ fn each_kind_of_damage_has_its_verdicts_and_they_fit_what_pixi_does() {
     assert!(kinds::all().count() >= 120);
     let mut wrong = Vec::new();
     for _ in 0..rounds(6, all as u64) {
-        let kind = left.swap_remove(luck.below(left.len()));
+        let kind = left.swap_remove(seeded_rng.below(left.len()));
         let (name, expected, script) = kind;
         bench.damage(script);
         let (verdicts, said) = bench.verdicts();

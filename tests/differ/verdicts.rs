@@ -3,7 +3,7 @@
 //! `INFER_DEV_TEST_SEED` repeats a run. The other way round icache may name what pixi would install: a wheel's pointer under
 //! another name, two packages in each other's place, a package whose description says something else.
 use super::damage::{Damage, damage};
-use crate::fuzz::{Luck, rounds};
+use crate::fuzz::{SeededRng, rounds};
 use crate::icache;
 use crate::kit::{Output, Pixi, Sandbox, fixture};
 
@@ -72,11 +72,11 @@ struct Round {
 }
 
 impl Round {
-    fn of(bench: &Bench, luck: &mut Luck) -> Self {
-        let manifest = luck.once_in(2);
+    fn of(bench: &Bench, seeded_rng: &mut SeededRng) -> Self {
+        let manifest = seeded_rng.once_in(2);
         bench.anew(manifest);
         let cache = bench.sandbox.path("cache");
-        let damages = (0..1 + luck.below(3)).filter_map(|_| damage(luck, &cache)).collect();
+        let damages = (0..1 + seeded_rng.below(3)).filter_map(|_| damage(seeded_rng, &cache)).collect();
         let (quick, deep) = (bench.verify(""), bench.verify("--deep"));
         let installed = bench.install();
         Self { damages, manifest, quick, deep, installed, differences: bench.differences() }
@@ -107,11 +107,11 @@ impl Round {
 
 #[test]
 fn what_icache_lets_through_pixi_installs_and_what_pixi_refuses_icache_names() {
-    let (mut luck, bench) = (Luck::new(), Bench::new());
+    let (mut seeded_rng, bench) = (SeededRng::new(), Bench::new());
     let mut refused = 0;
     let all = rounds(6, 300);
     for number in 0..all {
-        let round = Round::of(&bench, &mut luck);
+        let round = Round::of(&bench, &mut seeded_rng);
         refused += u64::from(round.installed.code != 0);
         let Some(promise) = round.broken() else { continue };
         let done: Vec<&str> = round.damages.iter().map(|damage| damage.what.as_str()).collect();

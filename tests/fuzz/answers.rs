@@ -1,5 +1,5 @@
 //! What a server answers that is none, or gone wrong.
-use super::Luck;
+use super::SeededRng;
 use super::{rounds, run, tokens};
 use crate::kit::Sandbox;
 use std::io::{Read, Write};
@@ -74,7 +74,7 @@ fn answers_of_servers() {
         let answer = answer.clone();
         move || serve(&listener, &answer)
     });
-    let (mut luck, good) = (Luck::new(), answers());
+    let (mut seeded_rng, good) = (SeededRng::new(), answers());
     let tokens = tokens(&[
         "\r\n\r\n",
         "data: ",
@@ -92,10 +92,10 @@ fn answers_of_servers() {
         format!("iprobe --url http://127.0.0.1:{port} --timeout 1"),
     ];
     for round in 0..rounds(40, 1500) {
-        let (which, other) = (luck.below(good.len()), luck.below(good.len()));
-        let bytes = luck.change(&good[which], &good[other], &tokens);
+        let (which, other) = (seeded_rng.below(good.len()), seeded_rng.below(good.len()));
+        let bytes = seeded_rng.change(&good[which], &good[other], &tokens);
         answer.lock().unwrap().clone_from(&bytes);
-        let line = luck.one(&lines);
+        let line = seeded_rng.one(&lines);
         let what = format!("round {round}, answered with {:?}", String::from_utf8_lossy(&bytes));
         run(&sandbox, line, b"", &what).speaks(&what);
     }

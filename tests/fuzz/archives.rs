@@ -1,5 +1,5 @@
 //! Archives: whatever they say, nothing is written outside of the install.
-use super::Luck;
+use super::SeededRng;
 use super::{rounds, run, snapshot, tokens};
 use crate::kit::Sandbox;
 use serde_json::json;
@@ -38,13 +38,13 @@ fn archives_of_every_kind() {
         "PK\u{1}\u{2}",
     ]);
     sandbox.write("home/a/b/theirs", "theirs");
-    let mut luck = Luck::new();
+    let mut seeded_rng = SeededRng::new();
     for round in 0..rounds(40, 1500) {
         // The plain ones get more: a compressed one hardly comes to be unpacked.
-        let which = if luck.once_in(2) { luck.below(2) } else { luck.below(good.len()) };
-        let other = luck.below(good.len());
-        let mut bytes = luck.change(&good[which], &good[other], &tokens);
-        if !luck.once_in(4) {
+        let which = if seeded_rng.once_in(2) { seeded_rng.below(2) } else { seeded_rng.below(good.len()) };
+        let other = seeded_rng.below(good.len());
+        let mut bytes = seeded_rng.change(&good[which], &good[other], &tokens);
+        if !seeded_rng.once_in(4) {
             sum(&mut bytes);
         }
         sandbox.write("x.tar", bytes);

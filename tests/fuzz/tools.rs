@@ -1,5 +1,5 @@
 //! Records on standard input, and the files that tools read.
-use super::Luck;
+use super::SeededRng;
 use super::{KIB, Ran, rounds, run, snapshot, tokens};
 use crate::icache::{SIX, TINYLIB, UV, real};
 use crate::kit::{Keeping, Sandbox, root};
@@ -34,18 +34,18 @@ pub(crate) fn stream() -> String {
 }
 
 /// A good stream with a record or a few bytes of it changed.
-fn changed(luck: &mut Luck, stream: &str) -> Vec<u8> {
-    if luck.once_in(4) {
-        return luck.change(
+fn changed(seeded_rng: &mut SeededRng, stream: &str) -> Vec<u8> {
+    if seeded_rng.once_in(4) {
+        return seeded_rng.change(
             stream.as_bytes(),
             b"{\"kind\":\"env\"}\n",
             &tokens(&["\"kind\":", "\\u0000", "\\ud800"]),
         );
     }
     let mut lines: Vec<Value> = stream.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for _ in 0..1 + luck.below(3) {
-        let at = luck.below(lines.len());
-        luck.change_value(&mut lines[at]);
+    for _ in 0..1 + seeded_rng.below(3) {
+        let at = seeded_rng.below(lines.len());
+        seeded_rng.change_value(&mut lines[at]);
     }
     lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes()
 }
@@ -62,7 +62,7 @@ fn confined(sandbox: &Sandbox, line: &str) -> String {
 fn records_on_standard_input() {
     let sandbox = Sandbox::new();
     let own = rustix::process::geteuid().is_root() && sandbox.sh(&confined(&sandbox, "true")).code == 0;
-    let (mut luck, good) = (Luck::new(), stream().replace("$SANDBOX", ""));
+    let (mut seeded_rng, good) = (SeededRng::new(), stream().replace("$SANDBOX", ""));
     let lines = [
         "icache",
         "icache --deep",
@@ -74,8 +74,8 @@ fn records_on_standard_input() {
         "iwarm --wait 0",
     ];
     for round in 0..rounds(40, 1500) {
-        let line = *luck.one(&lines);
-        let input = changed(&mut luck, &good);
+        let line = *seeded_rng.one(&lines);
+        let input = changed(&mut seeded_rng, &good);
         let confined = if own { confined(&sandbox, line) } else { line.to_owned() };
         run(&sandbox, &confined, &input, &format!("round {round}")).speaks_after(&input, line);
     }
@@ -113,16 +113,20 @@ fn caches_and_locks_and_notes() {
     let in_conda = ["info/paths.json", "info/index.json"].map(|file| format!("{TINYLIB}/{file}"));
     let files = [files, in_conda.to_vec(), vec![format!("{TINYLIB}.lock")]].concat();
     let good: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(sandbox.path(file)).unwrap()).collect();
-    let (mut luck, tokens) =
-        (Luck::new(), tokens(&["sha256=", ",,", "tree 1 /\n", "\"_path\":", "../../", "[[["]));
+    let (mut seeded_rng, tokens) =
+        (SeededRng::new(), tokens(&["sha256=", ",,", "tree 1 /\n", "\"_path\":", "../../", "[[["]));
     for round in 0..rounds(40, 1500) {
-        let which = luck.below(files.len());
-        let other = luck.below(files.len());
+        let which = seeded_rng.below(files.len());
+        let other = seeded_rng.below(files.len());
         let file = &files[which];
-        sandbox.write(file, luck.change(&good[which], &good[other], &tokens));
+        sandbox.write(file, seeded_rng.change(&good[which], &good[other], &tokens));
         let before = snapshot(&sandbox, "note*");
-        let line =
-            *luck.one(&["icache --deep", "icache", "icache --since note", "icache --deep --since note"]);
+        let line = *seeded_rng.one(&[
+            "icache --deep",
+            "icache",
+            "icache --since note",
+            "icache --deep --since note",
+        ]);
         let what = format!("round {round}, {file}");
         let ran = run(&sandbox, &format!("{line} --platform linux-64"), env.as_bytes(), &what);
         ran.speaks(&what);
@@ -154,8 +158,8 @@ fn configurations() {
         .exits(0)
         .stdout
         .replace("$SANDBOX", sandbox.text("").trim_end_matches('/'));
-    let (mut luck, tokens) = (
-        Luck::new(),
+    let (mut seeded_rng, tokens) = (
+        SeededRng::new(),
         tokens(&[
             "[[instance]]",
             "[instance.server.server]",
@@ -166,9 +170,9 @@ fn configurations() {
         ]),
     );
     for round in 0..rounds(40, 1500) {
-        let (which, other) = (luck.below(good.len()), luck.below(good.len()));
-        sandbox.write("c.toml", luck.change(&good[which], &good[other], &tokens));
-        let line = *luck.one(&["iplan", "iplan --lenient"]);
+        let (which, other) = (seeded_rng.below(good.len()), seeded_rng.below(good.len()));
+        sandbox.write("c.toml", seeded_rng.change(&good[which], &good[other], &tokens));
+        let line = *seeded_rng.one(&["iplan", "iplan --lenient"]);
         let what = format!("round {round}");
         run(&sandbox, line, env.as_bytes(), &what).speaks(&what);
     }
@@ -182,20 +186,25 @@ fn what_keepers_leave() {
         "keeper_pid": 999_999_998, "mark": "00000000-0000-0000-0000-00000000fuzz", "port": 9, "restarts": 1, "since_unix": 1.5,
         "healthy_unix": 2.5, "last_exit": "exit 1", "log_file": sandbox.path("w/a.log"), "plan_hash": "1"});
     let plan = keeping.plan("a", "exit 0");
-    let mut luck = Luck::new();
+    let mut seeded_rng = SeededRng::new();
     for round in 0..rounds(40, 1500) {
         for (name, good) in [("status.json", &status), ("plan.json", &plan)] {
             let mut value = good.clone();
-            if luck.once_in(2) {
-                luck.change_value(&mut value);
+            if seeded_rng.once_in(2) {
+                seeded_rng.change_value(&mut value);
             }
             let text = value.to_string().into_bytes();
-            let text = if luck.once_in(4) { luck.change(&text, b"{}", &tokens(&[])) } else { text };
+            let text =
+                if seeded_rng.once_in(4) { seeded_rng.change(&text, b"{}", &tokens(&[])) } else { text };
             sandbox.write(&format!("run/llama-cpp/a/{name}"), text);
         }
         sandbox.write("run/llama-cpp/a/lock", "");
-        let line =
-            *luck.one(&["istat", "istat --table", "istat --log", "iprobe --once --state run/llama-cpp/a"]);
+        let line = *seeded_rng.one(&[
+            "istat",
+            "istat --table",
+            "istat --log",
+            "iprobe --once --state run/llama-cpp/a",
+        ]);
         let what = format!("round {round}, {line}");
         let ran = run(sandbox, line, b"", &what);
         if line == "istat" {
@@ -217,11 +226,12 @@ fn parts_of_a_file() {
     let names: Vec<String> =
         sandbox.sh("ls p").exits(0).stdout.lines().map(|name| format!("p/{name}")).collect();
     let good: Vec<Vec<u8>> = names.iter().map(|name| std::fs::read(sandbox.path(name)).unwrap()).collect();
-    let (mut luck, tokens) = (Luck::new(), tokens(&["\"whole\"", "\"index\":2", "b.tar.001-of-003"]));
+    let (mut seeded_rng, tokens) =
+        (SeededRng::new(), tokens(&["\"whole\"", "\"index\":2", "b.tar.001-of-003"]));
     for round in 0..rounds(40, 1500) {
-        let (which, other) = (luck.below(names.len()), luck.below(names.len()));
-        sandbox.write(&names[which], part(&mut luck, &good[which], &good[other], &tokens));
-        let line = *luck.one(&["ijoin --check p", "ijoin --into joined p", "ijoin p"]);
+        let (which, other) = (seeded_rng.below(names.len()), seeded_rng.below(names.len()));
+        sandbox.write(&names[which], part(&mut seeded_rng, &good[which], &good[other], &tokens));
+        let line = *seeded_rng.one(&["ijoin --check p", "ijoin --into joined p", "ijoin p"]);
         let what = format!("round {round}, {line}");
         let ran = run(&sandbox, line, b"", &what);
         if ran.code == 0 && line.contains("into") {
@@ -234,19 +244,19 @@ fn parts_of_a_file() {
 }
 
 /// A part with its bytes changed, or with another description whose hash is right.
-pub(super) fn part(luck: &mut Luck, good: &[u8], other: &[u8], tokens: &[&str]) -> Vec<u8> {
+pub(super) fn part(seeded_rng: &mut SeededRng, good: &[u8], other: &[u8], tokens: &[&str]) -> Vec<u8> {
     let (block, data) = good.split_at(good.len().min(part::DESCRIPTION_BYTES));
     let line = block.split(|byte| *byte == b'\n').next().unwrap();
-    if luck.once_in(3) {
-        return luck.change(good, other, tokens);
+    if seeded_rng.once_in(3) {
+        return seeded_rng.change(good, other, tokens);
     }
     let mut value: Value = serde_json::from_slice(line).unwrap();
-    luck.change_value(&mut value);
+    seeded_rng.change_value(&mut value);
     let text = value.to_string().into_bytes();
-    let text = if luck.once_in(3) { luck.change(&text, b"0", tokens) } else { text };
+    let text = if seeded_rng.once_in(3) { seeded_rng.change(&text, b"0", tokens) } else { text };
     let mut hasher = part::Hasher::default();
     hasher.feed(&text);
-    let mut made = [text.as_slice(), b"\n", hasher.so_far().as_bytes(), b"\n"].concat();
+    let mut made = [text.as_slice(), b"\n", hasher.digest().as_bytes(), b"\n"].concat();
     made.resize(made.len().max(part::DESCRIPTION_BYTES - 1), b' ');
     if made.len() < part::DESCRIPTION_BYTES {
         made.push(b'\n');

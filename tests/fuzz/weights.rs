@@ -1,5 +1,5 @@
 //! Headers of model files, given to imodel with no more memory than it may take for one.
-use super::{Luck, rounds, run};
+use super::{SeededRng, rounds, run};
 use crate::imodel::{Gguf, Tensors, with_a_number};
 use crate::kit::Sandbox;
 
@@ -28,7 +28,7 @@ fn inputs() -> Vec<(&'static str, Vec<u8>)> {
 #[test]
 fn headers_of_models_make_imodel_take_no_memory() {
     let sandbox = Sandbox::new();
-    let (mut luck, inputs) = (Luck::new(), inputs());
+    let (mut seeded_rng, inputs) = (SeededRng::new(), inputs());
     let tokens = [
         "GGUF",
         "general.architecture",
@@ -41,18 +41,18 @@ fn headers_of_models_make_imodel_take_no_memory() {
     for round in 0..rounds(8, 1000) {
         let mut names = Vec::new();
         for at in 0..FILES {
-            let (format, input) = luck.one(&inputs).clone();
-            let other = &luck.one(&inputs).1.clone();
-            let mut bytes = luck.change(&input, other, &tokens);
-            for _ in 0..luck.below(3) {
-                with_a_number(&mut luck, &mut bytes, 4096);
+            let (format, input) = seeded_rng.one(&inputs).clone();
+            let other = &seeded_rng.one(&inputs).1.clone();
+            let mut bytes = seeded_rng.change(&input, other, &tokens);
+            for _ in 0..seeded_rng.below(3) {
+                with_a_number(&mut seeded_rng, &mut bytes, 4096);
             }
             let path = sandbox.write(&format!("{at}.{format}"), &bytes);
             // Behind the header is as much as a hostile one may claim.
-            if luck.once_in(3) {
-                let length = bytes.len() as u64 + *luck.one(&[1 << 16, 1 << 22, 1 << 26, 1 << 43]);
+            if seeded_rng.once_in(3) {
+                let length = bytes.len() as u64 + *seeded_rng.one(&[1 << 16, 1 << 22, 1 << 26, 1 << 43]);
                 let file = std::fs::File::options().write(true).open(path).unwrap();
-                file.set_len(if luck.once_in(8) { length } else { length.min(1 << 22) }).unwrap();
+                file.set_len(if seeded_rng.once_in(8) { length } else { length.min(1 << 22) }).unwrap();
             }
             names.push(format!("{at}.{format}"));
         }

@@ -1,6 +1,6 @@
 //! Two at once, and killed at any moment: what is current works, and the next run succeeds.
 use super::bundle::Site;
-use crate::fuzz::Luck;
+use crate::fuzz::SeededRng;
 use std::fs;
 use std::time::Instant;
 
@@ -108,7 +108,7 @@ fn a_pixi_unpack_that_cannot_run_is_named_with_what_to_do() {
 #[test]
 fn killed_at_any_moment_current_works_and_nothing_goes_on() {
     let rounds = if crate::kit::full() { 100 } else { 5 };
-    let mut luck = Luck::new();
+    let mut seeded_rng = SeededRng::new();
     let mut site = Site::new();
     let bundles = two(&site);
     let begun = Instant::now();
@@ -124,7 +124,7 @@ fn killed_at_any_moment_current_works_and_nothing_goes_on() {
         site.set("bundle", bundles[next].clone());
         let mut child = site.start();
         // Chance decides when, so that every moment of an install comes up sooner or later, a little after its end too.
-        std::thread::sleep(luck.moment(whole));
+        std::thread::sleep(seeded_rng.moment(whole));
         child.kill().unwrap();
         drop(child.wait_with_output().unwrap());
         assert!(ids.contains(&current(&site)), "round {round}: something else is current");

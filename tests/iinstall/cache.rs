@@ -1,5 +1,5 @@
 //! Installing from a template and a cache: by the tests' pixi, on what the real one wrote.
-use crate::fuzz::Luck;
+use crate::fuzz::SeededRng;
 use crate::kit::{Output, Pixi, Sandbox, alive, as_root, fixture, full, send, tools, wait_for};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
@@ -371,7 +371,7 @@ fn what_pixi_started_keeps_others_out_when_iinstall_was_killed() {
 fn killed_at_any_moment_current_is_whole_and_no_pixi_goes_on() {
     let site = Cached::new();
     drop(site.sandbox.sh("ienv sglang > stream").exits(0));
-    let mut luck = Luck::new();
+    let mut seeded_rng = SeededRng::new();
     let rounds = if full() { 100 } else { 6 };
     for round in 0..rounds {
         // Each round has something to do: another template.
@@ -380,7 +380,7 @@ fn killed_at_any_moment_current_is_whole_and_no_pixi_goes_on() {
         command.stdin(fs::File::open(site.sandbox.path("stream")).unwrap());
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // The moment is what is tested; there is no event to wait for.
-        std::thread::sleep(luck.moment(Duration::from_secs(1)));
+        std::thread::sleep(seeded_rng.moment(Duration::from_secs(1)));
         child.kill().unwrap();
         let finished = child.wait().unwrap().success();
         if site.home().join("current").exists() {

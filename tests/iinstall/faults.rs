@@ -1,7 +1,7 @@
 //! Two at once, and killed at any moment: what is current is whole, and the next run succeeds.
 use super::Site;
 use super::pack::Pack;
-use crate::fuzz::Luck;
+use crate::fuzz::SeededRng;
 use crate::kit::{as_root, tools, wait_for};
 use std::fs;
 use std::path::Path;
@@ -97,7 +97,7 @@ fn a_lock_that_is_held_for_too_long_is_75() {
 #[test]
 fn killed_at_any_moment_current_is_whole_and_the_next_run_succeeds() {
     let rounds = if crate::kit::full() { 100 } else { 20 };
-    let mut luck = Luck::new();
+    let mut seeded_rng = SeededRng::new();
     let mut site = Site::new();
     let versions: Vec<_> = [1, 2, 3].map(|number| version(&site, number)).into();
     let begun = Instant::now();
@@ -109,7 +109,7 @@ fn killed_at_any_moment_current_is_whole_and_the_next_run_succeeds() {
         site.sandbox.write("env.jsonl", format!("{}\n", site.env));
         let mut child = start(&site, "env.jsonl");
         // Chance decides when, so that every moment of an install comes up sooner or later, a little after its end too.
-        std::thread::sleep(luck.moment(whole));
+        std::thread::sleep(seeded_rng.moment(whole));
         child.kill().unwrap();
         drop(child.wait_with_output().unwrap());
         let now = current(&site).unwrap_or_else(|| panic!("round {round}: nothing is current"));

@@ -1,6 +1,6 @@
 //! A keeper that is killed at any moment of a whole life: its start, its engine's health, death and second start, the stop.
 use super::LIMIT;
-use crate::fuzz::Luck;
+use crate::fuzz::SeededRng;
 use crate::kit::{Fake, Keeping, full, send, wait_for};
 use rustix::process::Signal;
 use std::time::Instant;
@@ -34,7 +34,7 @@ fn healthy(keeping: &Keeping, restarts: u64) {
 #[test]
 fn whenever_in_its_life_a_keeper_is_killed_the_next_start_and_stop_are_whole() {
     let rounds = if full() { 100 } else { 2 };
-    let (keeping, mut luck) = (Keeping::new(), Luck::new());
+    let (keeping, mut seeded_rng) = (Keeping::new(), SeededRng::new());
     let mut fake = Fake::plan(&keeping, "a").says("healthy", "");
     fake.plan["control"]["backoff_ms"] = 50.into();
     keeping.sandbox.write("plan", format!("{}\n", fake.plan));
@@ -42,7 +42,7 @@ fn whenever_in_its_life_a_keeper_is_killed_the_next_start_and_stop_are_whole() {
     live(&keeping);
     let (whole, mut alive) = (begun.elapsed(), 0);
     for round in 0..rounds {
-        let moment = luck.moment(whole);
+        let moment = seeded_rng.moment(whole);
         std::thread::scope(|scope| {
             let living = scope.spawn(|| live(&keeping));
             std::thread::sleep(moment);

@@ -1,7 +1,7 @@
 //! The same files, given to those that load them: what we pass they load, and what they load we pass.
 use super::compared::{Named, corpus, with_a_number};
 use super::{gguf, look};
-use crate::fuzz::Luck;
+use crate::fuzz::SeededRng;
 use crate::kit::{Sandbox, Tiny, free_port, full, wait_for};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -69,14 +69,14 @@ fn llama_server_loads_what_passes_and_nothing_that_is_refused() {
 
 /// The tiny model with numbers of its header changed.
 fn changed_headers(count: usize) -> Named {
-    let (mut luck, whole) = (Luck::new(), gguf::Gguf::tiny().bytes());
+    let (mut seeded_rng, whole) = (SeededRng::new(), gguf::Gguf::tiny().bytes());
     let head = whole.len() - gguf::Gguf::tiny().tensors.iter().map(|tensor| tensor.data.len()).sum::<usize>();
     let changed = |round| {
         let mut bytes = whole.clone();
         // The keys stand first, the tensors last.
-        let within = if luck.once_in(2) { 2048 } else { head };
+        let within = if seeded_rng.once_in(2) { 2048 } else { head };
         let skipped = if within == head { head.saturating_sub(1024) } else { 0 };
-        with_a_number(&mut luck, &mut bytes[skipped..], within - skipped);
+        with_a_number(&mut seeded_rng, &mut bytes[skipped..], within - skipped);
         (format!("round {round}"), bytes)
     };
     (0..count).map(changed).collect()

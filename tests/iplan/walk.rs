@@ -42,11 +42,11 @@ fn values(option: &Value) -> Vec<(&'static str, String, Value)> {
 }
 
 /// By instance: a spelling of the option, and its value; null for none.
-type Meant = BTreeMap<String, (String, Value)>;
+type Expected = BTreeMap<String, (String, Value)>;
 
 /// One instance for each value of each option: the TOML, and what the parser is to have.
-pub(crate) fn each(options: &[Value], model: &str, folder: &str) -> (String, Meant) {
-    let (mut toml, mut expected) = (String::new(), Meant::new());
+pub(crate) fn each(options: &[Value], model: &str, folder: &str) -> (String, Expected) {
+    let (mut toml, mut expected) = (String::new(), Expected::new());
     let ours = ["--help", "--host", "--port", "--config", &format!("--{model}")].map(str::to_owned);
     for (number, option) in options.iter().enumerate() {
         let spellings: Vec<&str> =

@@ -1,6 +1,6 @@
 //! One chat completion, streamed.
-use crate::events::{Ceiling, Events};
-use crate::target::{Patience, good};
+use crate::events::{Events, Limits};
+use crate::target::{Timeouts, read_success};
 use crate::{Error, Target};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ impl Chat<'_> {
     /// What an engine sends for a token, with all that stands around it.
     const EVENT_BYTES: u64 = 16 << 10;
     /// What it may send beside that, pings for one.
-    const BESIDE_BYTES: u64 = 16 << 20;
+    const OVERHEAD_BYTES: u64 = 16 << 20;
     /// However many tokens are asked for, an answer above this is none for a person or a record.
     const ANSWER_BYTES: u64 = 64 << 20;
 
@@ -40,7 +40,7 @@ impl Chat<'_> {
 
     /// A longer stream than the tokens that were asked for can make.
     fn stream_bytes(&self) -> u64 {
-        Self::BESIDE_BYTES + u64::from(self.max_tokens) * Self::EVENT_BYTES
+        Self::OVERHEAD_BYTES + u64::from(self.max_tokens) * Self::EVENT_BYTES
     }
 }
 
@@ -55,7 +55,7 @@ pub enum Piece<'a> {
 
 /// A whole answer.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Said {
+pub struct Completion {
     /// The answer.
     pub content: String,
     /// The thinking before it; empty for most models.
@@ -70,11 +70,11 @@ pub struct Said {
     pub first: Option<Duration>,
     /// From the request to the last piece.
     pub last: Option<Duration>,
-    /// The data of the response's events as they came, one to a line; at most [`Said::RAW_BYTES`], whole events.
+    /// The data of the response's events as they came, one to a line; at most [`Completion::RAW_BYTES`], whole events.
     pub raw: String,
 }
 
-impl Said {
+impl Completion {
     /// What is kept of a response as it came.
     pub const RAW_BYTES: usize = 256 << 10;
 
@@ -130,12 +130,12 @@ struct Usage {
 }
 
 impl Target {
-    /// One chat completion; `heard` gets each piece as it comes.
+    /// One chat completion; `on_piece` gets each piece as it comes.
     ///
     /// # Errors
     /// Anything but a 200 with a stream that ends as streams should: a cut one is an error, not a short answer, and so is one
     /// that goes on for longer than `total` or beyond what `max_tokens` can come to.
-    pub fn chat(&self, chat: &Chat<'_>, heard: &mut dyn FnMut(Piece<'_>)) -> Result<Said, Error> {
+    pub fn chat(&self, chat: &Chat<'_>, on_piece: &mut dyn FnMut(Piece<'_>)) -> Result<Completion, Error> {
         let body = json!({
             "model": chat.model,
             "messages": [{"role": "user", "content": chat.prompt}],
@@ -144,35 +144,35 @@ impl Target {
             "stream_options": {"include_usage": true},
         });
         let start = Instant::now();
-        let patience = Patience { silence: chat.silence, total: chat.total };
-        let response = self.post("/v1/chat/completions", &body, patience)?;
+        let timeouts = Timeouts { silence: chat.silence, total: chat.total };
+        let response = self.post("/v1/chat/completions", &body, timeouts)?;
         if response.status().as_u16() != 200 {
-            return Err(good(response).err().unwrap_or(Error::TimedOut));
+            return Err(read_success(response).err().unwrap_or(Error::TimedOut));
         }
-        let ceiling = Ceiling { bytes: chat.stream_bytes(), until: start + chat.total };
-        let mut events = Events::new(BufReader::new(response.into_body().into_reader()), ceiling);
-        let mut said = Said::default();
+        let limits = Limits { bytes: chat.stream_bytes(), until: start + chat.total };
+        let mut events = Events::new(BufReader::new(response.into_body().into_reader()), limits);
+        let mut said = Completion::default();
         while let Some(data) = events.next()? {
             said.keep(&data);
             if data == "[DONE]" {
-                return said.whole();
+                return said.check_complete();
             }
-            said.take(&data, start, heard)?;
+            said.take(&data, start, on_piece)?;
             if said.content.len() + said.reasoning.len() > chat.answer_bytes() {
                 return Err(Error::Malformed(format!("it goes on after {} tokens", chat.max_tokens)));
             }
         }
         if said.finish.is_some() {
-            said.whole()
+            said.check_complete()
         } else {
             Err(Error::Unreachable("the stream was cut".to_owned()))
         }
     }
 }
 
-impl Said {
+impl Completion {
     /// A server that is being stopped ends what it was saying in good form, and only the reason tells.
-    fn whole(self) -> Result<Self, Error> {
+    fn check_complete(self) -> Result<Self, Error> {
         match self.finish.as_deref() {
             Some(reason @ ("abort" | "error")) => {
                 Err(Error::Unreachable(format!("the server broke off, its finish_reason is {reason}")))
@@ -188,10 +188,10 @@ impl Said {
         }
     }
 
-    fn take(&mut self, data: &str, start: Instant, heard: &mut dyn FnMut(Piece<'_>)) -> Result<(), Error> {
+    fn take(&mut self, data: &str, start: Instant, on_piece: &mut dyn FnMut(Piece<'_>)) -> Result<(), Error> {
         let chunk: Chunk = serde_json::from_str(data).map_err(crate::target::malformed)?;
         if chunk.error.is_some() {
-            return Err(Error::status(code_of(chunk.error.as_ref()), data.as_bytes()));
+            return Err(Error::status(status_code(chunk.error.as_ref()), data.as_bytes()));
         }
         if let Some(usage) = chunk.usage {
             self.prompt_tokens = usage.prompt_tokens.or(self.prompt_tokens);
@@ -209,7 +209,7 @@ impl Said {
                 self.first.get_or_insert(now);
                 self.last = Some(now);
                 whole.push_str(text);
-                heard(piece);
+                on_piece(piece);
             }
         }
         self.finish = choice.finish_reason.or(self.finish.take());
@@ -218,7 +218,7 @@ impl Said {
 }
 
 /// An error in mid-stream comes after a 200, with its code in the body if anywhere.
-fn code_of(error: Option<&Value>) -> u16 {
+fn status_code(error: Option<&Value>) -> u16 {
     let code = error.and_then(|error| error.get("code")).and_then(Value::as_u64);
     code.and_then(|code| u16::try_from(code).ok()).unwrap_or(500)
 }
@@ -227,8 +227,8 @@ fn code_of(error: Option<&Value>) -> u16 {
 mod tests {
     use super::*;
 
-    fn read(chunks: &[&str]) -> Result<Said, Error> {
-        let (start, mut said) = (Instant::now(), Said::default());
+    fn read(chunks: &[&str]) -> Result<Completion, Error> {
+        let (start, mut said) = (Instant::now(), Completion::default());
         for chunk in chunks {
             said.take(chunk, start, &mut |_| {})?;
         }
@@ -261,15 +261,15 @@ mod tests {
     #[test]
     fn one_token_has_no_rate() {
         let second = Some(Duration::from_secs(1));
-        let said = |tokens| Said {
+        let said = |tokens| Completion {
             completion_tokens: Some(tokens),
             first: second,
             last: Some(Duration::from_secs(3)),
-            ..Said::default()
+            ..Completion::default()
         };
         assert_eq!(said(1).tokens_per_second(), None);
         assert_eq!(said(5).tokens_per_second(), Some(2.0));
-        let at_once = Said { last: second, ..said(5) };
+        let at_once = Completion { last: second, ..said(5) };
         assert_eq!(at_once.tokens_per_second(), Some(5.0));
     }
 }

@@ -8,7 +8,7 @@ const EVENT_LIMIT: usize = 1 << 20;
 
 /// Where a stream has to end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ceiling {
+pub(crate) struct Limits {
     pub(crate) bytes: u64,
     pub(crate) until: Instant,
 }
@@ -17,12 +17,12 @@ pub(crate) struct Ceiling {
 #[derive(Debug)]
 pub(crate) struct Events<R> {
     input: R,
-    ceiling: Ceiling,
+    limits: Limits,
 }
 
 impl<R: BufRead> Events<R> {
-    pub(crate) fn new(input: R, ceiling: Ceiling) -> Self {
-        Self { input, ceiling }
+    pub(crate) fn new(input: R, limits: Limits) -> Self {
+        Self { input, limits }
     }
 
     /// The data of the next event, its lines joined; `None` at the end. Comments (pings) and other fields are passed over.
@@ -66,11 +66,11 @@ impl<R: BufRead> Events<R> {
         if line.len() + event.map_or(0, String::len) > EVENT_LIMIT {
             return Err(Error::Malformed(format!("one of its events is longer than {EVENT_LIMIT} bytes")));
         }
-        if Instant::now() >= self.ceiling.until {
+        if Instant::now() >= self.limits.until {
             return Err(Error::TimedOut);
         }
-        let left = self.ceiling.bytes.checked_sub(line.len() as u64);
-        self.ceiling.bytes = left.ok_or_else(|| Error::Malformed("its stream has no end".to_owned()))?;
+        let left = self.limits.bytes.checked_sub(line.len() as u64);
+        self.limits.bytes = left.ok_or_else(|| Error::Malformed("its stream has no end".to_owned()))?;
         Ok(())
     }
 }
@@ -83,7 +83,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn events(input: &[u8], bytes: u64, limit: Duration) -> Events<&[u8]> {
-        Events::new(input, Ceiling { bytes, until: Instant::now() + limit })
+        Events::new(input, Limits { bytes, until: Instant::now() + limit })
     }
 
     fn all(input: &str) -> Vec<String> {

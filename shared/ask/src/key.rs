@@ -4,22 +4,22 @@ use std::io;
 use std::path::Path;
 
 /// The largest key file.
-const LARGEST: usize = 64 << 10;
+const MAX_KEY_BYTES: usize = 64 << 10;
 
 /// The first line of a key file.
 ///
 /// # Errors
 /// What the system says, or that the line is empty.
-pub fn key_in(file: &Path) -> io::Result<String> {
-    first_line(owner::read_named(file, LARGEST)?)
+pub fn read_key(file: &Path) -> io::Result<String> {
+    first_line(owner::read_named(file, MAX_KEY_BYTES)?)
 }
 
 /// The same of a file that a user's own file names: with that user's rights.
 ///
 /// # Errors
-/// As [`key_in`].
-pub fn key_as(user: &Owner, file: &Path) -> io::Result<String> {
-    first_line(owner::read_as(user, file, LARGEST)?)
+/// As [`read_key`].
+pub fn read_key_as(user: &Owner, file: &Path) -> io::Result<String> {
+    first_line(owner::read_as(user, file, MAX_KEY_BYTES)?)
 }
 
 fn first_line(text: Vec<u8>) -> io::Result<String> {

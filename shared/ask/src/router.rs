@@ -1,6 +1,6 @@
 //! What llama.cpp's router says of its models: a server that starts others, each when it is asked for, and is healthy before any.
-use crate::events::{Ceiling, Events};
-use crate::target::{Patience, good, malformed};
+use crate::events::{Events, Limits};
+use crate::target::{Timeouts, malformed, read_success};
 use crate::{Error, Target};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const EVENTS_BYTES: u64 = 1 << 20;
 
 /// One model of a router.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Routed {
+pub struct RouterModel {
     /// The id that it is asked for by.
     pub id: String,
     /// `unloaded`, `loading`, `loaded`, …; absent where the router does not tell.
@@ -28,7 +28,7 @@ struct Listed {
     data: Vec<Value>,
 }
 
-impl Routed {
+impl RouterModel {
     fn read(model: &Value) -> Option<Self> {
         let text = |place: &str| model.pointer(place).and_then(Value::as_str).map(str::to_owned);
         let state = text("/status/value");
@@ -44,10 +44,10 @@ impl Target {
     ///
     /// # Errors
     /// Anything but 200 with a list of models.
-    pub fn routed(&self, limit: Duration) -> Result<Vec<Routed>, Error> {
+    pub fn router_models(&self, limit: Duration) -> Result<Vec<RouterModel>, Error> {
         let text = self.text("/models", limit)?;
         let listed: Listed = serde_json::from_str(&text).map_err(malformed)?;
-        Ok(listed.data.iter().filter_map(Routed::read).collect())
+        Ok(listed.data.iter().filter_map(RouterModel::read).collect())
     }
 
     /// Have a router load one of its models; it answers before that is done.
@@ -55,16 +55,16 @@ impl Target {
     /// # Errors
     /// Anything but 200.
     pub fn load(&self, id: &str, limit: Duration) -> Result<(), Error> {
-        let patience = Patience { silence: limit, total: limit };
-        good(self.post("/models/load", &json!({"model": id}), patience)?).map(drop)
+        let timeouts = Timeouts { silence: limit, total: limit };
+        read_success(self.post("/models/load", &json!({"model": id}), timeouts)?).map(drop)
     }
 
     /// What a router tells of its loads within `time`, event by event; nothing where it does not.
     #[must_use]
-    pub fn loads(&self, time: Duration) -> Vec<String> {
+    pub fn load_events(&self, time: Duration) -> Vec<String> {
         let Ok(response) = self.open("/models/sse", time) else { return Vec::new() };
-        let ceiling = Ceiling { bytes: EVENTS_BYTES, until: Instant::now() + time };
-        let mut events = Events::new(BufReader::new(response.into_body().into_reader()), ceiling);
+        let limits = Limits { bytes: EVENTS_BYTES, until: Instant::now() + time };
+        let mut events = Events::new(BufReader::new(response.into_body().into_reader()), limits);
         std::iter::from_fn(|| events.next().ok().flatten()).collect()
     }
 }
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_models_state_is_read_where_the_router_tells_it() {
-        let read = |text: &str| Routed::read(&serde_json::from_str(text).unwrap()).unwrap();
+        let read = |text: &str| RouterModel::read(&serde_json::from_str(text).unwrap()).unwrap();
         let loading = read(r#"{"id":"a","status":{"value":"loading","args":[]}}"#);
         assert_eq!((loading.state.as_deref(), loading.failed), (Some("loading"), false));
         let half = read(r#"{"id":"a","status":{"value":"loading","progress":{"value":0.5}}}"#);

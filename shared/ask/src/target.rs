@@ -1,7 +1,7 @@
 //! One server, and the short questions to it.
 use crate::Error;
 use crate::address::authority;
-use crate::names::Names;
+use crate::resolver::BoundedResolver;
 use crate::tls::Tls;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ impl Target {
             .input_buffer_size(16 << 10)
             .output_buffer_size(16 << 10)
             .build();
-        let agent = Agent::with_parts(config, ().chain(TcpConnector::default()).chain(tls), Names);
+        let agent = Agent::with_parts(config, ().chain(TcpConnector::default()).chain(tls), BoundedResolver);
         Self { base, health: HEALTH, key: None, agent }
     }
 
@@ -107,7 +107,7 @@ impl Target {
     /// Anything but 200.
     pub fn health(&self, limit: Duration) -> Result<(), Error> {
         let call = self.agent.get(format!("{}{}", self.base, self.health));
-        good(call.config().timeout_global(Some(limit)).build().call()?).map(drop)
+        read_success(call.config().timeout_global(Some(limit)).build().call()?).map(drop)
     }
 
     /// The ids that `/v1/models` lists.
@@ -127,7 +127,7 @@ impl Target {
         if let Some(key) = &self.key {
             call = call.header("Authorization", format!("Bearer {key}"));
         }
-        let body = good(call.config().timeout_global(Some(limit)).build().call()?)?;
+        let body = read_success(call.config().timeout_global(Some(limit)).build().call()?)?;
         let models: Models = serde_json::from_slice(&body).map_err(malformed)?;
         Ok(models.data.into_iter().map(|model| model.id).collect())
     }
@@ -137,7 +137,7 @@ impl Target {
     /// # Errors
     /// Anything but 200.
     pub fn text(&self, path: &str, limit: Duration) -> Result<String, Error> {
-        Ok(String::from_utf8_lossy(&good(self.open(path, limit)?)?).into_owned())
+        Ok(String::from_utf8_lossy(&read_success(self.open(path, limit)?)?).into_owned())
     }
 
     /// The head of what a path answers; asked with the key.
@@ -154,8 +154,8 @@ impl Target {
     ///
     /// # Errors
     /// No answer.
-    pub fn takes_posts(&self, path: &str, limit: Duration) -> Result<bool, Error> {
-        let answer = self.post(path, &json!({}), Patience { silence: limit, total: limit })?;
+    pub fn accepts_post(&self, path: &str, limit: Duration) -> Result<bool, Error> {
+        let answer = self.post(path, &json!({}), Timeouts { silence: limit, total: limit })?;
         Ok(!matches!(answer.status().as_u16(), 404 | 405 | 501))
     }
 
@@ -166,7 +166,7 @@ impl Target {
     /// # Errors
     /// Anything but a 200 with a choice in it. Where both are refused, what was said of the chat; what breaks over the other
     /// question is broken.
-    pub fn token(&self, model: &str, limit: Duration) -> Result<(), Error> {
+    pub fn generate_token(&self, model: &str, limit: Duration) -> Result<(), Error> {
         let messages = json!([{"role": "user", "content": "ping"}]);
         let chat = json!({"model": model, "messages": messages, "max_tokens": 1});
         let begun = Instant::now();
@@ -183,7 +183,7 @@ impl Target {
     }
 
     fn choice(&self, path: &str, body: &Value, limit: Duration) -> Result<(), Error> {
-        let answer = good(self.post(path, body, Patience { silence: limit, total: limit })?)?;
+        let answer = read_success(self.post(path, body, Timeouts { silence: limit, total: limit })?)?;
         let answer: Value = serde_json::from_slice(&answer).map_err(malformed)?;
         match answer.pointer("/choices/0") {
             Some(_) => Ok(()),
@@ -192,8 +192,8 @@ impl Target {
     }
 
     /// Send JSON.
-    pub(crate) fn post(&self, path: &str, body: &Value, patience: Patience) -> Result<Response<Body>, Error> {
-        let Patience { silence, total } = patience;
+    pub(crate) fn post(&self, path: &str, body: &Value, timeouts: Timeouts) -> Result<Response<Body>, Error> {
+        let Timeouts { silence, total } = timeouts;
         let mut call = self.agent.post(format!("{}{path}", self.base));
         if let Some(key) = &self.key {
             call = call.header("Authorization", format!("Bearer {key}"));
@@ -222,7 +222,7 @@ fn has_no_chat(error: &Error) -> bool {
 
 /// How long a server gets.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
+pub(crate) struct Timeouts {
     /// Until the head of the answer, and between two reads of its body.
     pub(crate) silence: Duration,
     /// From the first byte of the question to the last of the answer.
@@ -237,7 +237,7 @@ impl fmt::Debug for Target {
 }
 
 /// The body of a 200.
-pub(crate) fn good(mut response: Response<Body>) -> Result<Vec<u8>, Error> {
+pub(crate) fn read_success(mut response: Response<Body>) -> Result<Vec<u8>, Error> {
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(ANSWER_LIMIT).read_to_vec();
     if status == 200 { Ok(body?) } else { Err(Error::status(status, &body.unwrap_or_default())) }

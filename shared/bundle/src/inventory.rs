@@ -1,6 +1,6 @@
 //! What crosses the gap: which file a locked package is, where it is put on the way, and what the other side has already.
 use failure::{Code, Failure};
-use lock::{Origin, Package, shown};
+use lock::{Origin, Package, redact};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::io;
@@ -65,7 +65,7 @@ impl PackageFile {
         Some(Self {
             package: package.name().to_owned(),
             version: package.version().map(str::to_owned),
-            url: shown(url),
+            url: redact(url),
             sha256: package.sha256().map(str::to_owned),
             size_bytes,
             path: format!("{folder}/{name}"),

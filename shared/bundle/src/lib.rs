@@ -14,11 +14,11 @@ mod script;
 pub use inventory::{Inventory, PackageFile};
 pub use locked::{Comparison, check, compare};
 pub use manifest::Manifest;
-pub use member::{Member, Part};
+pub use member::{Member, MemberKind};
 pub use pack_info::PackInfo;
-pub use problem::{Problem, shown};
+pub use problem::{Problem, summary};
 pub use script::{HEADER_CEILING, Script};
 
 /// The byte order mark that some editors put before text. Nobody's JSON begins with one, pixi-unpack's neither.
-const MARK: &[u8] = "\u{feff}".as_bytes();
-const MARKED: &str = "it begins with a byte order mark";
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+const HAS_BYTE_ORDER_MARK: &str = "it begins with a byte order mark";

@@ -1,5 +1,5 @@
 //! A bundle's packages against pixi.lock: neither pixi-pack nor pixi-unpack compares them.
-use crate::{Member, Part, Problem};
+use crate::{Member, MemberKind, Problem};
 use lock::{Conda, LockFile, Origin, Package, Pypi, percent_decode};
 use std::collections::BTreeMap;
 
@@ -21,12 +21,12 @@ struct Expected<'a> {
 }
 
 /// Packages by file name, percent-decoded. The same name may be in two subdirs.
-type Named<'a> = BTreeMap<String, Vec<Expected<'a>>>;
+type ExpectedByName<'a> = BTreeMap<String, Vec<Expected<'a>>>;
 
 /// Compare all members of a bundle with the packages of one environment on one platform.
 #[must_use]
 pub fn check(members: &[Member], packages: &[Package]) -> Comparison {
-    let (mut archives, mut wheels, mut built) = (Named::new(), Named::new(), Vec::new());
+    let (mut archives, mut wheels, mut built) = (ExpectedByName::new(), ExpectedByName::new(), Vec::new());
     for package in packages {
         match package {
             Package::Conda(conda) if conda.source => built.push(conda),
@@ -44,25 +44,25 @@ pub fn check(members: &[Member], packages: &[Package]) -> Comparison {
     }
     let mut comparison = Comparison::default();
     for member in members {
-        match Part::of(&member.path) {
-            Part::Archive { subdir, file } => match take(&mut archives, file, Some(subdir)) {
-                Some(expected) => comparison.prove(member, &expected),
+        match MemberKind::of(&member.path) {
+            MemberKind::Archive { subdir, file } => match take(&mut archives, file, Some(subdir)) {
+                Some(expected) => comparison.check_hash(member, &expected),
                 // pixi-pack builds source packages; the lock knows their names alone.
                 None if built.iter().any(|conda| is_of(conda, file)) => {
                     comparison.unproved.push(member.path.clone());
                 }
                 None => comparison.problems.push(Problem::Foreign { path: member.path.clone() }),
             },
-            Part::Wheel { file } => match take(&mut wheels, file, None) {
-                Some(expected) => comparison.prove(member, &expected),
+            MemberKind::Wheel { file } => match take(&mut wheels, file, None) {
+                Some(expected) => comparison.check_hash(member, &expected),
                 None => comparison.problems.push(Problem::Foreign { path: member.path.clone() }),
             },
-            Part::Other => comparison.problems.push(Problem::Foreign { path: member.path.clone() }),
-            Part::Index | Part::Environment | Part::PackInfo => {}
+            MemberKind::Other => comparison.problems.push(Problem::Foreign { path: member.path.clone() }),
+            MemberKind::Index | MemberKind::Environment | MemberKind::PackInfo => {}
         }
     }
-    comparison.miss("channel/", archives);
-    comparison.miss("pypi/", wheels);
+    comparison.report_missing("channel/", archives);
+    comparison.report_missing("pypi/", wheels);
     comparison
 }
 
@@ -76,7 +76,7 @@ pub fn compare(members: &[Member], lock: &LockFile, environment: &str, subdir: &
 }
 
 impl Comparison {
-    fn prove(&mut self, member: &Member, expected: &Expected<'_>) {
+    fn check_hash(&mut self, member: &Member, expected: &Expected<'_>) {
         match expected.sha256 {
             None => self.unproved.push(member.path.clone()),
             Some(hash) if hash.eq_ignore_ascii_case(&member.sha256) => self.proved += 1,
@@ -88,7 +88,7 @@ impl Comparison {
         }
     }
 
-    fn miss(&mut self, folder: &str, named: Named<'_>) {
+    fn report_missing(&mut self, folder: &str, named: ExpectedByName<'_>) {
         for (name, expected) in named {
             self.problems.extend(expected.into_iter().map(|expected| {
                 let subdir = expected.subdir.map(|subdir| format!("{subdir}/")).unwrap_or_default();
@@ -98,12 +98,17 @@ impl Comparison {
     }
 }
 
-fn expect<'a>(named: &mut Named<'a>, name: String, subdir: Option<&'a str>, sha256: Option<&'a str>) {
+fn expect<'a>(
+    named: &mut ExpectedByName<'a>,
+    name: String,
+    subdir: Option<&'a str>,
+    sha256: Option<&'a str>,
+) {
     named.entry(name).or_default().push(Expected { subdir, sha256 });
 }
 
 /// The package of this name, taken out: a second file of the name is one too many.
-fn take<'a>(named: &mut Named<'a>, file: &str, subdir: Option<&str>) -> Option<Expected<'a>> {
+fn take<'a>(named: &mut ExpectedByName<'a>, file: &str, subdir: Option<&str>) -> Option<Expected<'a>> {
     let expected = named.get_mut(&percent_decode(file))?;
     let fits = |e: &Expected<'_>| e.subdir.is_none() || subdir.is_none() || e.subdir == subdir;
     let at = expected.iter().position(fits)?;

@@ -1,5 +1,5 @@
 //! `<bundle>.json`, beside the bundle: what was packed, so that whoever carries it can tell that it arrived.
-use crate::{MARK, MARKED, Member, Problem};
+use crate::{BYTE_ORDER_MARK, HAS_BYTE_ORDER_MARK, Member, Problem};
 use failure::{Code, Failure};
 use owner::Dir;
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,11 @@ impl Manifest {
 
     fn parse(bytes: &[u8]) -> Result<Self, String> {
         let malformed = |error: serde_json::Error| {
-            let cause = if bytes.starts_with(MARK) { MARKED.to_owned() } else { error.to_string() };
+            let cause = if bytes.starts_with(BYTE_ORDER_MARK) {
+                HAS_BYTE_ORDER_MARK.to_owned()
+            } else {
+                error.to_string()
+            };
             format!("it is not a bundle's manifest: {cause}")
         };
         let Format { format } = serde_json::from_slice(bytes).map_err(malformed)?;

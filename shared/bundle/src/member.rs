@@ -14,7 +14,7 @@ pub struct Member {
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part<'a> {
+pub enum MemberKind<'a> {
     /// `channel/<subdir>/<file>`: a conda package.
     Archive {
         /// `linux-64`, `noarch`.
@@ -37,7 +37,7 @@ pub enum Part<'a> {
     Other,
 }
 
-impl<'a> Part<'a> {
+impl<'a> MemberKind<'a> {
     /// What the member at `path` is.
     #[must_use]
     pub fn of(path: &'a str) -> Self {
@@ -61,14 +61,17 @@ mod tests {
 
     #[test]
     fn the_path_says_what_a_member_is() {
-        let archive = Part::Archive { subdir: "noarch", file: "x-1-0.conda" };
-        assert_eq!(Part::of("channel/noarch/x-1-0.conda"), archive);
-        assert_eq!(Part::of("channel/noarch/repodata.json"), Part::Index);
-        assert_eq!(Part::of("pypi/six-1-py3-none-any.whl"), Part::Wheel { file: "six-1-py3-none-any.whl" });
-        assert_eq!(Part::of("environment.yml"), Part::Environment);
-        assert_eq!(Part::of("pixi-pack.json"), Part::PackInfo);
+        let archive = MemberKind::Archive { subdir: "noarch", file: "x-1-0.conda" };
+        assert_eq!(MemberKind::of("channel/noarch/x-1-0.conda"), archive);
+        assert_eq!(MemberKind::of("channel/noarch/repodata.json"), MemberKind::Index);
+        assert_eq!(
+            MemberKind::of("pypi/six-1-py3-none-any.whl"),
+            MemberKind::Wheel { file: "six-1-py3-none-any.whl" }
+        );
+        assert_eq!(MemberKind::of("environment.yml"), MemberKind::Environment);
+        assert_eq!(MemberKind::of("pixi-pack.json"), MemberKind::PackInfo);
         for path in ["channel/x.conda", "pypi/a/b.whl", "pypi/a.tar.gz", "channel/noarch/x.zip", ""] {
-            assert_eq!(Part::of(path), Part::Other, "{path}");
+            assert_eq!(MemberKind::of(path), MemberKind::Other, "{path}");
         }
     }
 }

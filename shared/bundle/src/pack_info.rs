@@ -1,5 +1,5 @@
 //! `pixi-pack.json`: what pixi-pack says of the bundle that it made.
-use crate::{MARK, MARKED};
+use crate::{BYTE_ORDER_MARK, HAS_BYTE_ORDER_MARK};
 use failure::{Code, Failure};
 use lock::host_platform;
 use serde::Deserialize;
@@ -30,7 +30,11 @@ impl PackInfo {
     /// It is not what pixi-pack writes (65).
     pub fn parse(bytes: &[u8], what: &str) -> Result<Self, Failure> {
         serde_json::from_slice(bytes).map_err(|error| {
-            let cause = if bytes.starts_with(MARK) { MARKED.to_owned() } else { error.to_string() };
+            let cause = if bytes.starts_with(BYTE_ORDER_MARK) {
+                HAS_BYTE_ORDER_MARK.to_owned()
+            } else {
+                error.to_string()
+            };
             Failure::new(Code::Input, what, format!("its {} is malformed: {cause}", Self::PATH))
                 .hint("make bundles with ipack or pixi-pack")
         })
@@ -40,7 +44,7 @@ impl PackInfo {
     ///
     /// # Errors
     /// Another format (65), or another platform than this machine's (69).
-    pub fn admit(&self, what: &str) -> Result<(), Failure> {
+    pub fn check_installable(&self, what: &str) -> Result<(), Failure> {
         if self.version != VERSION {
             let cause = format!("it has format version {:?}; {VERSION:?} is understood", self.version);
             let made =
@@ -72,10 +76,10 @@ mod tests {
 
     #[test]
     fn format_and_platform_must_be_ours() {
-        assert!(info("1", host_platform()).admit("x").is_ok());
-        let format = info("2", host_platform()).admit("x").unwrap_err();
+        assert!(info("1", host_platform()).check_installable("x").is_ok());
+        let format = info("2", host_platform()).check_installable("x").unwrap_err();
         assert_eq!((format.code, format.cause.contains("\"2\"")), (Code::Input, true));
-        let platform = info("1", "osx-arm64").admit("x").unwrap_err();
+        let platform = info("1", "osx-arm64").check_installable("x").unwrap_err();
         assert_eq!((platform.code, platform.cause.contains("osx-arm64")), (Code::Unmet, true));
     }
 

@@ -50,13 +50,13 @@ impl fmt::Display for Problem {
 }
 
 /// How many are named before the rest is only counted.
-const SHOWN: usize = 10;
+const LISTED: usize = 10;
 
 /// All of them as one cause.
 #[must_use]
-pub fn shown(problems: &[Problem]) -> String {
-    let named: Vec<String> = problems.iter().take(SHOWN).map(ToString::to_string).collect();
-    let rest = problems.len().saturating_sub(SHOWN);
+pub fn summary(problems: &[Problem]) -> String {
+    let named: Vec<String> = problems.iter().take(LISTED).map(ToString::to_string).collect();
+    let rest = problems.len().saturating_sub(LISTED);
     let more = if rest > 0 { format!("; and {rest} more") } else { String::new() };
     format!("{}{more}", named.join("; "))
 }

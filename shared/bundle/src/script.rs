@@ -66,7 +66,7 @@ impl<R: BufRead> Script<R> {
         let mut mark = [0; ARCHIVE_MARK.len()];
         self.input.read_exact(&mut mark)?;
         if mark != ARCHIVE_MARK {
-            return Err(noise(self.text.at, "the line @@END_ARCHIVE@@ should be here"));
+            return Err(malformed(self.text.at, "the line @@END_ARCHIVE@@ should be here"));
         }
         self.text = Text { at: self.text.at + mark.len() as u64, ..Text::default() };
         Ok(())
@@ -82,7 +82,7 @@ impl<R: BufRead> Script<R> {
         }
         // An editor may have put a line end there.
         let rest = io::copy(&mut self.input.by_ref().take(2), &mut io::sink())?;
-        if rest > 1 { Err(noise(self.text.at + 1, "nothing should be here")) } else { Ok(()) }
+        if rest > 1 { Err(malformed(self.text.at + 1, "nothing should be here")) } else { Ok(()) }
     }
 }
 
@@ -94,7 +94,7 @@ impl<R: BufRead> BufRead for Script<R> {
             self.decoded.clear();
             self.taken = 0;
             if length == 0 {
-                self.text.is_whole()?;
+                self.text.check_complete()?;
                 break;
             }
             self.text.decode(&bytes[..length], &mut self.decoded)?;
@@ -135,7 +135,7 @@ impl Text {
 
     fn groups(&mut self, text: &[u8], decoded: &mut Vec<u8>) -> io::Result<()> {
         if self.padded && !text.is_empty() {
-            return Err(noise(self.at, "nothing should be here after the padding"));
+            return Err(malformed(self.at, "nothing should be here after the padding"));
         }
         STANDARD.decode_vec(text, decoded).map_err(|error| {
             let (offset, what) = match error {
@@ -147,15 +147,15 @@ impl Text {
                 }
                 other => (0, other.to_string()),
             };
-            noise(self.at + offset as u64, &what)
+            malformed(self.at + offset as u64, &what)
         })?;
         self.padded |= text.ends_with(b"=");
         self.at += text.len() as u64;
         Ok(())
     }
 
-    fn is_whole(&self) -> io::Result<()> {
-        if self.rest.is_empty() { Ok(()) } else { Err(noise(self.at, "a group of four is cut short")) }
+    fn check_complete(&self) -> io::Result<()> {
+        if self.rest.is_empty() { Ok(()) } else { Err(malformed(self.at, "a group of four is cut short")) }
     }
 }
 
@@ -165,7 +165,7 @@ fn line_length(bytes: &[u8]) -> io::Result<usize> {
     Ok(if bytes[..length].ends_with(b"\n") { length - 1 } else { length })
 }
 
-fn noise(at: u64, what: &str) -> io::Error {
+fn malformed(at: u64, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("byte {at}: {what}"))
 }
 

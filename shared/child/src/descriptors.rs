@@ -7,23 +7,23 @@ use std::os::fd::{AsRawFd, RawFd};
 
 /// What happens to them.
 #[derive(Clone, Copy)]
-pub(crate) enum Fate {
+pub(crate) enum CloseMode {
     Closed,
     /// Closed by the next exec.
     ClosedOnExec,
 }
 
 /// Without /proc every number up to the limit is tried, and that only so far.
-const MOST: RawFd = 1 << 20;
+const MAX_DESCRIPTORS: RawFd = 1 << 20;
 
 /// Close all descriptors from `first` to `last`, now or on exec.
 ///
 /// It makes only system calls and uses no heap, so that it may run between fork and exec.
-pub(crate) fn close(first: u32, last: u32, fate: Fate) {
-    let flags = match fate {
-        Fate::Closed => 0,
+pub(crate) fn close(first: u32, last: u32, mode: CloseMode) {
+    let flags = match mode {
+        CloseMode::Closed => 0,
         // From Linux 5.11 on; EINVAL before.
-        Fate::ClosedOnExec => libc::CLOSE_RANGE_CLOEXEC,
+        CloseMode::ClosedOnExec => libc::CLOSE_RANGE_CLOEXEC,
     };
     // SAFETY: plain numbers; whose the descriptors are is the caller's business.
     #[expect(unsafe_code, reason = "no safe wrapper of close_range(2) is at hand")]
@@ -32,11 +32,14 @@ pub(crate) fn close(first: u32, last: u32, fate: Fate) {
         return;
     }
     let (first, last) = (number(first), number(last));
-    if close_listed(first, last, fate).is_err() {
+    if close_listed(first, last, mode).is_err() {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-        let limit = limit.and_then(|limit| RawFd::try_from(limit).ok()).unwrap_or(MOST).min(MOST);
+        let limit = limit
+            .and_then(|limit| RawFd::try_from(limit).ok())
+            .unwrap_or(MAX_DESCRIPTORS)
+            .min(MAX_DESCRIPTORS);
         for descriptor in first..=last.min(limit) {
-            close_one(descriptor, fate);
+            close_one(descriptor, mode);
         }
     }
 }
@@ -46,7 +49,7 @@ fn number(descriptor: u32) -> RawFd {
 }
 
 /// Those that /proc lists. It goes by number, so none is passed over because another was closed.
-fn close_listed(first: RawFd, last: RawFd, fate: Fate) -> io::Result<()> {
+fn close_listed(first: RawFd, last: RawFd, mode: CloseMode) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::open("/proc/self/fd", flags, Mode::empty())?;
     let mut buffer = [const { MaybeUninit::<u8>::uninit() }; 4096];
@@ -58,19 +61,19 @@ fn close_listed(first: RawFd, last: RawFd, fate: Fate) -> io::Result<()> {
             continue;
         };
         if (first..=last).contains(&descriptor) && descriptor != folder.as_raw_fd() {
-            close_one(descriptor, fate);
+            close_one(descriptor, mode);
         }
     }
     Ok(())
 }
 
-fn close_one(descriptor: RawFd, fate: Fate) {
+fn close_one(descriptor: RawFd, mode: CloseMode) {
     // SAFETY: as above. One that is not open is an error that means nothing.
     #[expect(unsafe_code, reason = "descriptors that nobody owns have no safe wrapper")]
     unsafe {
-        match fate {
-            Fate::Closed => libc::close(descriptor),
-            Fate::ClosedOnExec => libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC),
+        match mode {
+            CloseMode::Closed => libc::close(descriptor),
+            CloseMode::ClosedOnExec => libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC),
         };
     }
 }

@@ -1,5 +1,5 @@
 //! What a process of ours was handed down.
-use crate::descriptors::{Fate, close};
+use crate::descriptors::{CloseMode, close};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
@@ -44,11 +44,11 @@ fn inherited(keep: &[RawFd], pass: &[RawFd]) -> io::Result<Vec<OwnedFd>> {
     let mut next = FIRST;
     for number in stay {
         if number > next {
-            close(next, number - 1, Fate::Closed);
+            close(next, number - 1, CloseMode::Closed);
         }
         next = number + 1;
     }
-    close(next, u32::MAX, Fate::Closed);
+    close(next, u32::MAX, CloseMode::Closed);
     // SAFETY: fcntl takes plain numbers; each descriptor is there once, and owned by nobody else in this process, which
     // has only begun.
     #[expect(unsafe_code, reason = "a descriptor's number becomes its owner")]

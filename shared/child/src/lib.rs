@@ -5,15 +5,15 @@
 //! Nothing here knows what is run.
 mod descriptors;
 mod inherited;
+mod not_run;
 mod permission;
 mod sibling;
 mod start;
-mod unable;
 mod user;
 
 pub use inherited::{only_inherited, only_inherited_all, only_inherited_and};
+pub use not_run::not_run;
 pub use permission::{noexec, permitted};
 pub use sibling::sibling;
 pub use start::{Leader, Start};
-pub use unable::not_run;
 pub use user::User;

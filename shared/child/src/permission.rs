@@ -11,7 +11,7 @@ use std::path::Path;
 /// Why not: what the system says.
 pub fn permitted(path: &Path, wanted: Access) -> Result<(), Errno> {
     match accessat(CWD, path, wanted, AtFlags::EACCESS) {
-        Err(Errno::NOSYS | Errno::PERM) => permitted_without(path, wanted),
+        Err(Errno::NOSYS | Errno::PERM) => permitted_by_mode(path, wanted),
         answer => answer,
     }
 }
@@ -24,7 +24,7 @@ pub fn noexec(path: &Path) -> Option<&Path> {
     refuses.then_some(there)
 }
 
-fn permitted_without(path: &Path, wanted: Access) -> Result<(), Errno> {
+fn permitted_by_mode(path: &Path, wanted: Access) -> Result<(), Errno> {
     if geteuid() == getuid() && getegid() == getgid() {
         return accessat(CWD, path, wanted, AtFlags::empty());
     }
@@ -91,7 +91,7 @@ mod tests {
             ("/no/such", Access::EXISTS),
         ] {
             let path = Path::new(path);
-            assert_eq!(permitted(path, wanted), permitted_without(path, wanted));
+            assert_eq!(permitted(path, wanted), permitted_by_mode(path, wanted));
         }
     }
 }

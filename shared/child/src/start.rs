@@ -1,6 +1,6 @@
 //! What happens in the child between fork and exec.
 use crate::User;
-use crate::descriptors::{Fate, close};
+use crate::descriptors::{CloseMode, close};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal, setpgid, setsid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use std::io;
@@ -54,7 +54,7 @@ impl Start {
             Leader::Group => setpgid(None, None)?,
             Leader::Session => drop(setsid()?),
         }
-        hand_down_only(&self.keep)?;
+        inherit_only(&self.keep)?;
         if let Some(user) = &self.user {
             become_user(user)?;
         }
@@ -75,7 +75,7 @@ fn become_user(user: &User) -> io::Result<()> {
     let uid = Uid::from_raw(user.owner().uid());
     // A user may always become itself; only root may set groups.
     if rustix::process::geteuid().is_root() {
-        for_each_group(user.owner().groups())?;
+        set_groups(user.owner().groups())?;
         set_thread_res_gid(gid, gid, gid)?;
     }
     set_thread_res_uid(uid, uid, uid)?;
@@ -83,7 +83,7 @@ fn become_user(user: &User) -> io::Result<()> {
 }
 
 /// At most 64 groups on the stack: the heap is not to be touched between fork and exec.
-fn for_each_group(groups: &[u32]) -> io::Result<()> {
+fn set_groups(groups: &[u32]) -> io::Result<()> {
     use rustix::process::Gid;
     let mut ids = [Gid::ROOT; 64];
     let count = groups.len().min(ids.len());
@@ -94,8 +94,8 @@ fn for_each_group(groups: &[u32]) -> io::Result<()> {
 }
 
 /// Mark every descriptor above 2 close-on-exec, then unmark those to keep.
-fn hand_down_only(keep: &[RawFd]) -> io::Result<()> {
-    close(3, u32::MAX, Fate::ClosedOnExec);
+fn inherit_only(keep: &[RawFd]) -> io::Result<()> {
+    close(3, u32::MAX, CloseMode::ClosedOnExec);
     // SAFETY: fcntl takes plain numbers and touches no memory of ours.
     #[expect(unsafe_code, reason = "what is kept is known by its number")]
     unsafe {

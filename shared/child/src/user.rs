@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// So many that were found are remembered, by what they were asked for.
-const MOST_MET: usize = 8;
+const MAX_CACHED: usize = 8;
 
 thread_local! {
-    static MET: RefCell<Vec<(String, User)>> = const { RefCell::new(Vec::new()) };
+    static CACHE: RefCell<Vec<(String, User)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A user of this machine.
@@ -31,9 +31,10 @@ impl User {
     /// What the user database says.
     pub fn named(name: &str) -> io::Result<Option<Self>> {
         // The database is asked once: each instance asks for the same user several times.
-        let met = MET.with_borrow(|met| met.iter().find(|(of, _)| of == name).map(|(_, user)| user.clone()));
-        if met.is_some() {
-            return Ok(met);
+        let cached = CACHE
+            .with_borrow(|cached| cached.iter().find(|(of, _)| of == name).map(|(_, user)| user.clone()));
+        if cached.is_some() {
+            return Ok(cached);
         }
         let found = match name.parse().map(Uid::from_raw) {
             Ok(uid) => unistd::User::from_uid(uid)?,
@@ -41,9 +42,9 @@ impl User {
         };
         let found = found.map(Self::complete).transpose()?;
         if let Some(user) = &found {
-            MET.with_borrow_mut(|met| {
-                met.truncate(MOST_MET - 1);
-                met.insert(0, (name.to_owned(), user.clone()));
+            CACHE.with_borrow_mut(|cached| {
+                cached.truncate(MAX_CACHED - 1);
+                cached.insert(0, (name.to_owned(), user.clone()));
             });
         }
         Ok(found)
@@ -81,19 +82,19 @@ impl User {
 
     /// A name for the uid of this process where no user has it: libraries ask for one, and end whoever has none.
     #[must_use]
-    pub fn stand_in() -> Option<String> {
+    pub fn substitute_user() -> Option<String> {
         let uid = unistd::geteuid();
         matches!(unistd::User::from_uid(uid), Ok(None)).then(|| format!("uid{uid}"))
     }
 
     /// Give a command that runs as we do that name, unless the environment has one.
-    pub fn name_nameless(command: &mut Command) {
+    pub fn set_name_of_unknown_user(command: &mut Command) {
         let missing = |name: &&str| std::env::var_os(name).is_none();
         let missing: Vec<&str> = ["USER", "LOGNAME"].into_iter().filter(missing).collect();
         if !missing.is_empty()
-            && let Some(stand_in) = Self::stand_in()
+            && let Some(substitute_user) = Self::substitute_user()
         {
-            command.envs(missing.into_iter().map(|name| (name, stand_in.clone())));
+            command.envs(missing.into_iter().map(|name| (name, substitute_user.clone())));
         }
     }
 

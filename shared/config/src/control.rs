@@ -52,7 +52,7 @@ impl Settings {
     /// What holds where the table says nothing.
     #[must_use]
     pub fn default_of(engine: Engine) -> Self {
-        let traits = engine::of(engine);
+        let profile = engine::of(engine);
         let control = Control {
             background: true,
             log_max_mib: 64,
@@ -65,8 +65,8 @@ impl Settings {
             ready_rung: Rung::Answering,
             known_answer: None,
             ready_timeout_s: 3600,
-            stall_timeout_s: traits.stall_timeout_s,
-            stop_timeout_s: traits.stop_timeout_s,
+            stall_timeout_s: profile.stall_timeout_s,
+            stop_timeout_s: profile.stop_timeout_s,
             list_style: None,
             offline: true,
             via_pixi: false,

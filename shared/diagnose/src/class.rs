@@ -58,7 +58,7 @@ impl Class {
     pub fn hint(self, engine: Engine, line: Option<&str>) -> &'static str {
         let says = |words: &[&str]| line.is_some_and(|line| words.iter().any(|word| line.contains(word)));
         match self {
-            Self::BadFlag if says(CHOICE) => {
+            Self::BadFlag if says(GENERIC_OPTION_LINES) => {
                 "take one of the values that the line lists; one that it lacks may need a newer version of the engine"
             }
             Self::BadFlag if says(CAPABILITY) => {
@@ -170,7 +170,7 @@ const TEXT: [(Class, &str, &str); 17] = [
 ];
 
 /// Words by which a line lists what a flag takes.
-const CHOICE: &[&str] = &[
+const GENERIC_OPTION_LINES: &[&str] = &[
     "invalid choice:",
     "invalid tool call parser:",
     "invalid reasoning parser:",

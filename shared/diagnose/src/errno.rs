@@ -2,10 +2,10 @@
 use crate::Class;
 
 /// Source lines that make or write a folder of the engine's own.
-const MAKES: [&str; 5] = ["mkdir(", "makedirs(", "mkdtemp(", "mkstemp(", "NamedTemporaryFile("];
+const FILE_CREATING_CALLS: [&str; 5] = ["mkdir(", "makedirs(", "mkdtemp(", "mkstemp(", "NamedTemporaryFile("];
 
 /// Parts of paths that engines, compilers and libraries write below.
-const CACHES: [&str; 13] = [
+const CACHE_PATH_MARKS: [&str; 13] = [
     "/.cache",
     "/.config",
     "/.local",
@@ -34,8 +34,8 @@ pub(crate) fn number(text: &str) -> Option<(i32, &str)> {
 pub(crate) fn class(text: &str, quoted: &str) -> Option<Class> {
     let (number, rest) = number(text)?;
     let path = rest.split('\'').nth(1).unwrap_or_default();
-    let cache = CACHES.iter().any(|part| path.contains(part));
-    let makes = MAKES.iter().any(|call| quoted.contains(call));
+    let cache = CACHE_PATH_MARKS.iter().any(|part| path.contains(part));
+    let makes = FILE_CREATING_CALLS.iter().any(|call| quoted.contains(call));
     let binds =
         quoted.contains(".bind(") || text.contains("attempting to bind") || text.starts_with("[Errno -");
     let shared = quoted.contains("SemLock(") || quoted.contains("shm_open") || path.starts_with("/dev/shm");

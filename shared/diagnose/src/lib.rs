@@ -15,7 +15,7 @@ pub use class::Class;
 use record::Engine;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
-use table::{Makes, Row};
+use table::{Row, Verdict};
 use tail::Evidence;
 
 /// How much of a log's end is looked at: lines, and bytes.
@@ -58,7 +58,7 @@ pub struct Diagnosis {
 pub fn diagnose(engine: Engine, exit: Exit, tail: &[String]) -> Diagnosis {
     let mut rows = table::rows();
     rows.retain(|row| row.is_for(engine));
-    let (noise, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.makes == Makes::Noise);
+    let (noise, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.makes == Verdict::Noise);
     let all = tail::evidence(engine, tail);
     // SGLang raises what it calls a warning.
     let is_raised = |found: &&Evidence<'_>| found.line.shown().contains("Error: Warning: ");

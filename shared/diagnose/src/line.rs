@@ -14,7 +14,7 @@ pub(crate) enum Level {
     Error,
     /// It does not say.
     #[default]
-    Unsaid,
+    NotGiven,
 }
 
 /// One line, as a terminal would have shown it.

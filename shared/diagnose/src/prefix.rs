@@ -21,22 +21,22 @@ impl Prefix {
         }
         let found = stamp(rest)
             .or_else(|| hit(rest))
-            .map(|length| (length, Level::Unsaid))
+            .map(|length| (length, Level::NotGiven))
             .or_else(|| llama(rest))
             .or_else(|| torch(rest))
             .or_else(|| logging(rest))
-            .or_else(|| self.worded(rest));
+            .or_else(|| self.level_word(rest));
         let Some((length, level)) = found else { return false };
         self.end += length;
         self.begins = true;
-        if level != Level::Unsaid {
+        if level != Level::NotGiven {
             self.level = level;
         }
         true
     }
 
     /// `ERROR 11-20 10:02:13 [core.py:1186] `, `WARNING server_args.py:1968: `, and `ERROR:    ` of uvicorn.
-    fn worded(&mut self, rest: &str) -> Option<(usize, Level)> {
+    fn level_word(&mut self, rest: &str) -> Option<(usize, Level)> {
         let start = rest.trim_start();
         let blanks = rest.len() - start.len();
         let (word, level) = WORDS.iter().find(|(word, _)| start.starts_with(word))?;
@@ -170,7 +170,7 @@ mod tests {
                 "ValueError: x",
                 Level::Error,
             ),
-            ("(EngineCore pid=2)   File \"a.py\", line 1", "  File \"a.py\", line 1", Level::Unsaid),
+            ("(EngineCore pid=2)   File \"a.py\", line 1", "  File \"a.py\", line 1", Level::NotGiven),
             (
                 "ERROR 10-25 00:26:24 registry.py:272]     from a import b",
                 "    from a import b",
@@ -181,13 +181,17 @@ mod tests {
                 "    raise e",
                 Level::Error,
             ),
-            ("[2026-11-20 10:02:13 TP0] RuntimeError: x", "RuntimeError: x", Level::Unsaid),
-            ("[2026-11-20 10:02:13 TP0] Scheduler hit an exception: OSError: x", "OSError: x", Level::Unsaid),
+            ("[2026-11-20 10:02:13 TP0] RuntimeError: x", "RuntimeError: x", Level::NotGiven),
+            (
+                "[2026-11-20 10:02:13 TP0] Scheduler hit an exception: OSError: x",
+                "OSError: x",
+                Level::NotGiven,
+            ),
             ("[2026-02-12 14:28:58] WARNING server_args.py:1968: text", "text", Level::Low),
             ("[2026-11-29 03:32:47] ERROR:    [Errno 98] error", "[Errno 98] error", Level::Error),
             ("ERROR:      File \"x\"", "  File \"x\"", Level::Error),
             ("INFO:     127.0.0.1:1 - \"GET\"", "127.0.0.1:1 - \"GET\"", Level::Low),
-            ("[rank0]:     raise Error(", "    raise Error(", Level::Unsaid),
+            ("[rank0]:     raise Error(", "    raise Error(", Level::NotGiven),
             (
                 "[rank2]:[E909 08:45:31.9169 ProcessGroupNCCL.cpp:1589] [PG ID 0] x",
                 "[PG ID 0] x",
@@ -197,11 +201,11 @@ mod tests {
             ("[E socket.cpp:957] [c10d] The", "[c10d] The", Level::Error),
             ("0.00.112.428 E llama_model_load: error", "llama_model_load: error", Level::Error),
             ("4.00.239.816 W srv  x", "srv  x", Level::Low),
-            ("sglang-1  | [2025-10-29 11:26:03] SIGQUIT", "SIGQUIT", Level::Unsaid),
+            ("sglang-1  | [2025-10-29 11:26:03] SIGQUIT", "SIGQUIT", Level::NotGiven),
             ("2026-11-20T10:02:13.1Z 2026-11-20 10:02:13,456 - x - WARNING - text", "text", Level::Low),
             ("    ERROR 04-22 21:41:28 [worker_base.py:598] ld: x", "ld: x", Level::Error),
-            ("ValueError: a | b", "ValueError: a | b", Level::Unsaid),
-            ("error: 0.1.2 is no version", "error: 0.1.2 is no version", Level::Unsaid),
+            ("ValueError: a | b", "ValueError: a | b", Level::NotGiven),
+            ("error: 0.1.2 is no version", "error: 0.1.2 is no version", Level::NotGiven),
         ] {
             let line = Line::new(raw);
             assert_eq!((line.body(), line.level), (body, level), "{raw}");

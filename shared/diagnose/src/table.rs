@@ -8,7 +8,7 @@ const TEXT: &str = include_str!("patterns.txt");
 
 /// What a row makes of a line that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Makes {
+pub(crate) enum Verdict {
     /// It is no evidence.
     Noise,
     /// What the error number in it says.
@@ -18,7 +18,7 @@ pub(crate) enum Makes {
 
 /// One row.
 pub(crate) struct Row {
-    pub(crate) makes: Makes,
+    pub(crate) makes: Verdict,
     /// Rows of one rank are equals; those of a lower one are asked first.
     pub(crate) rank: usize,
     engines: &'static str,
@@ -31,9 +31,9 @@ impl Row {
         let (id, engines, pattern) = (fields.next()?, fields.next()?, fields.next()?);
         let class = || Class::ALL.into_iter().find(|class| class.id() == id);
         let makes = match id {
-            "noise" => Makes::Noise,
-            "errno" => Makes::Errno,
-            _ => Makes::Class(class()?),
+            "noise" => Verdict::Noise,
+            "errno" => Verdict::Errno,
+            _ => Verdict::Class(class()?),
         };
         Some(Self { makes, rank, engines, pattern })
     }
@@ -43,25 +43,25 @@ impl Row {
     }
 
     /// The class that the row gives what was found, if it matches.
-    pub(crate) fn class(&self, found: &Evidence<'_>) -> Option<Class> {
-        let Evidence { line, quoted, handled, .. } = found;
+    pub(crate) fn class(&self, evidence: &Evidence<'_>) -> Option<Class> {
+        let Evidence { line, quoted, handled, .. } = evidence;
         match self.makes {
-            Makes::Class(class) => {
+            Verdict::Class(class) => {
                 let over = *handled && self.pattern == "<exception>";
                 (!over && self.matches(line)).then_some(class)
             }
-            Makes::Errno => {
+            Verdict::Errno => {
                 let (number, _) = errno::number(line.body()).filter(|_| line.level != Level::Low)?;
                 let listed = self.pattern.split(' ').any(|listed| listed.parse() == Ok(number));
                 listed.then(|| errno::class(line.body(), quoted)).flatten()
             }
-            Makes::Noise => None,
+            Verdict::Noise => None,
         }
     }
 
     /// Are the pattern's pieces in the line, in order?
     pub(crate) fn matches(&self, line: &Line<'_>) -> bool {
-        if self.fact().is_some() || (line.level == Level::Low && !self.sees_all()) {
+        if self.fact().is_some() || (line.level == Level::Low && !self.reads_whole_tail()) {
             return false;
         }
         match self.pattern.trim_start_matches('+') {
@@ -75,8 +75,8 @@ impl Row {
     }
 
     /// Is it a row for warnings too?
-    fn sees_all(&self) -> bool {
-        self.pattern.starts_with('+') || self.makes == Makes::Noise
+    fn reads_whole_tail(&self) -> bool {
+        self.pattern.starts_with('+') || self.makes == Verdict::Noise
     }
 
     /// The class that the exit alone proves.
@@ -89,7 +89,7 @@ impl Row {
             _ => false,
         };
         match self.makes {
-            Makes::Class(class) if proves => Some(class),
+            Verdict::Class(class) if proves => Some(class),
             _ => None,
         }
     }
@@ -140,7 +140,7 @@ mod tests {
         for line in TEXT.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '='])) {
             let row = Row::parse(line, 0).unwrap_or_else(|| panic!("{line}"));
             assert!(row.engines.split(' ').all(|id| id == "*" || id.parse::<Engine>().is_ok()), "{line}");
-            if row.makes == Makes::Errno {
+            if row.makes == Verdict::Errno {
                 assert!(row.pattern.split(' ').all(|number| number.parse::<i32>().is_ok()), "{line}");
                 continue;
             }
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn pieces_match_in_their_order_only_and_a_caret_at_the_beginning() {
-        let row = |pattern| Row { makes: Makes::Class(Class::Crash), rank: 0, engines: "*", pattern };
+        let row = |pattern| Row { makes: Verdict::Class(Class::Crash), rank: 0, engines: "*", pattern };
         let matches = |pattern, text: &str| row(pattern).matches(&Line::new(text));
         assert!(matches("failed*device*of", "it failed on device 0 out of 8"));
         assert!(!matches("failed*device*of", "device 0 of 8 failed"));

@@ -1,8 +1,8 @@
 //! infer-dev's own bridge, which is kept and probed like an engine.
-use crate::{Activity, Lists, Probe, Traits, Weights};
+use crate::{Activity, Lists, Probe, Profile, Weights};
 use std::time::Duration;
 
-pub(crate) static TRAITS: Traits = Traits {
+pub(crate) static PROFILE: Profile = Profile {
     port: 11899,
     log_prefix: "ibridge",
     module: None,

@@ -1,7 +1,7 @@
 //! One flag under all its spellings.
-use crate::{Lists, Traits};
+use crate::{Lists, Profile};
 
-impl Traits {
+impl Profile {
     /// The one name of a flag, however it is spelt: `model_path`, `--model-path`, `-m`, `--model-path=/x`.
     #[must_use]
     pub fn flag(&self, spelling: &str) -> String {
@@ -38,19 +38,19 @@ mod tests {
     #[test]
     fn no_table_spells_a_flag_with_dashes_or_underscores() {
         for engine in Engine::ENGINES {
-            let traits = crate::of(engine);
-            let flags = [traits.model, traits.served_name]
+            let profile = crate::of(engine);
+            let flags = [profile.model, profile.served_name]
                 .into_iter()
-                .chain(traits.model_elsewhere.iter().copied())
-                .chain(traits.secret_variables.iter().map(|(flag, _)| *flag))
-                .chain(traits.other_lists.iter().map(|(flag, _)| *flag))
-                .chain(traits.spellings.iter().map(|(_, flag)| *flag))
-                .chain(traits.parallel.iter().copied())
-                .chain(traits.other_models.iter().map(|(flag, ..)| *flag))
-                .chain(traits.negatable.iter().copied());
+                .chain(profile.model_elsewhere.iter().copied())
+                .chain(profile.secret_variables.iter().map(|(flag, _)| *flag))
+                .chain(profile.other_lists.iter().map(|(flag, _)| *flag))
+                .chain(profile.spellings.iter().map(|(_, flag)| *flag))
+                .chain(profile.parallel.iter().copied())
+                .chain(profile.other_models.iter().map(|(flag, ..)| *flag))
+                .chain(profile.negatable.iter().copied());
             for flag in flags {
                 assert!(!flag.starts_with('-') && !flag.contains('_'), "{engine}: {flag}");
-                assert_eq!(traits.flag(flag), flag, "{engine}: {flag} is a spelling of another flag");
+                assert_eq!(profile.flag(flag), flag, "{engine}: {flag} is a spelling of another flag");
             }
         }
     }

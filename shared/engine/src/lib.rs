@@ -142,7 +142,7 @@ pub type Unusable = (&'static str, &'static str, &'static str);
 
 /// One engine's facts. Flags are named without leading dashes, words joined by hyphens.
 #[derive(Debug)]
-pub struct Traits {
+pub struct Profile {
     /// What it listens on when the TOML does not say. Passed explicitly, always: defaults move between versions.
     pub port: u16,
     /// Logs in a `log_dir` are called `PREFIX-NAME.log`.
@@ -219,16 +219,16 @@ pub struct Traits {
 
 /// The facts of one engine.
 #[must_use]
-pub fn of(engine: record::Engine) -> &'static Traits {
+pub fn of(engine: record::Engine) -> &'static Profile {
     match engine {
-        record::Engine::LlamaCpp => &llama_cpp::TRAITS,
-        record::Engine::Vllm => &vllm::TRAITS,
-        record::Engine::Sglang => &sglang::TRAITS,
-        record::Engine::Bridge => &bridge::TRAITS,
+        record::Engine::LlamaCpp => &llama_cpp::PROFILE,
+        record::Engine::Vllm => &vllm::PROFILE,
+        record::Engine::Sglang => &sglang::PROFILE,
+        record::Engine::Bridge => &bridge::PROFILE,
     }
 }
 
-impl Traits {
+impl Profile {
     /// Whether these facts speak of a flag by this name.
     #[must_use]
     pub fn names(&self, flag: &str) -> bool {

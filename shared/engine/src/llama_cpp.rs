@@ -1,8 +1,8 @@
 //! llama.cpp's `llama-server`.
-use crate::{Activity, Lists, Names, Naming, Probe, Tells, Tls, Traits, Use, Weights};
+use crate::{Activity, Lists, Names, Naming, Probe, Profile, Tells, Tls, Use, Weights};
 use std::time::Duration;
 
-pub(crate) static TRAITS: Traits = Traits {
+pub(crate) static PROFILE: Profile = Profile {
     port: 8080,
     log_prefix: "llama-server",
     module: None,

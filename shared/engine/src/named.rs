@@ -1,5 +1,5 @@
 //! The models that a command line names beside the one that is served.
-use crate::{Naming, Traits, Use};
+use crate::{Naming, Profile, Use};
 use serde_json::Value;
 
 /// The flags of a command line, each under its one name, with the words that follow it.
@@ -9,14 +9,14 @@ pub struct Flags(Vec<(String, Vec<String>)>);
 impl Flags {
     /// Take a command line apart.
     #[must_use]
-    pub fn of(args: &[String], traits: &Traits) -> Self {
+    pub fn of(args: &[String], profile: &Profile) -> Self {
         let mut flags: Vec<(String, Vec<String>)> = Vec::new();
         for word in args {
             let begins = word.starts_with("--") || word.strip_prefix('-').is_some_and(is_short);
             match (begins, flags.last_mut()) {
                 (true, _) => {
                     let value = word.split_once('=').map(|(_, value)| value.to_owned());
-                    flags.push((traits.flag(word), value.into_iter().collect()));
+                    flags.push((profile.flag(word), value.into_iter().collect()));
                 }
                 (false, Some((_, values))) => values.push(word.clone()),
                 (false, None) => {}
@@ -38,9 +38,9 @@ impl Flags {
 
     /// The draft, projector, adapters and tokenizer that are named, by their paths or otherwise.
     #[must_use]
-    pub fn other_models(&self, traits: &Traits) -> Vec<(Use, String)> {
+    pub fn other_models(&self, profile: &Profile) -> Vec<(Use, String)> {
         let mut models = Vec::new();
-        for (flag, what_for, naming) in traits.other_models {
+        for (flag, what_for, naming) in profile.other_models {
             let found = self.values(flag).flat_map(|values| paths(values, *naming));
             models.extend(found.filter(|path| !path.is_empty()).map(|path| (*what_for, path)));
         }

@@ -1,8 +1,8 @@
 //! SGLang's server.
-use crate::{Activity, Lists, Names, Naming, Probe, Tells, Tls, Traits, Use, Weights};
+use crate::{Activity, Lists, Names, Naming, Probe, Profile, Tells, Tls, Use, Weights};
 use std::time::Duration;
 
-pub(crate) static TRAITS: Traits = Traits {
+pub(crate) static PROFILE: Profile = Profile {
     port: 30000,
     log_prefix: "sglang-server",
     module: Some(("server_module", "sglang.launch_server")),

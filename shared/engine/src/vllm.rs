@@ -1,8 +1,8 @@
 //! vLLM's OpenAI-compatible server.
-use crate::{Activity, Lists, Names, Naming, Probe, Tells, Tls, Traits, Use, Weights};
+use crate::{Activity, Lists, Names, Naming, Probe, Profile, Tells, Tls, Use, Weights};
 use std::time::Duration;
 
-pub(crate) static TRAITS: Traits = Traits {
+pub(crate) static PROFILE: Profile = Profile {
     port: 8000,
     log_prefix: "vllm-server",
     module: Some(("api_server_module", "vllm.entrypoints.openai.api_server")),

@@ -1,5 +1,5 @@
 //! The GPUs that are there.
-use crate::ask::{ask, bytes, fields};
+use crate::nvidia_smi::{bytes, fields, query};
 
 /// One GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Memory {
 /// Every GPU; `None` where nobody answers, and where there is none.
 #[must_use]
 pub fn devices() -> Option<Vec<Device>> {
-    let text = ask("--query-gpu=index,uuid,name,memory.total,memory.used,memory.free")?;
+    let text = query("--query-gpu=index,uuid,name,memory.total,memory.used,memory.free")?;
     Some(parse(&text)).filter(|devices| !devices.is_empty())
 }
 

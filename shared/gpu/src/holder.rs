@@ -1,5 +1,5 @@
 //! Who holds memory of the GPUs.
-use crate::ask::{ask, bytes, fields};
+use crate::nvidia_smi::{bytes, fields, query};
 
 /// One process on one GPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +15,12 @@ pub struct Holder {
 /// Every process that nvidia-smi names; `None` where nobody answers. In a container it often names none, whoever is there.
 #[must_use]
 pub fn holders() -> Option<Vec<Holder>> {
-    ask("--query-compute-apps=gpu_uuid,pid,used_memory").map(|text| parse(&text))
+    query("--query-compute-apps=gpu_uuid,pid,used_memory").map(|text| parse(&text))
 }
 
 /// What these processes hold, on all GPUs; `None` where none of them is named with what it holds.
 #[must_use]
-pub fn held_by(holders: &[Holder], pids: &[u32]) -> Option<u64> {
+pub fn bytes_held_by(holders: &[Holder], pids: &[u32]) -> Option<u64> {
     let theirs = holders.iter().filter(|holder| pids.contains(&holder.pid));
     theirs.filter_map(|holder| holder.bytes).reduce(u64::saturating_add)
 }

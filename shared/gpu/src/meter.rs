@@ -1,5 +1,5 @@
 //! One answer for many threads.
-use crate::Reading;
+use crate::Snapshot;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ pub struct Meter {
 struct Last {
     /// When it was asked.
     asked: Option<Instant>,
-    reading: Option<Arc<Reading>>,
+    reading: Option<Arc<Snapshot>>,
     /// Nobody answered once: nobody is asked again.
     silent: bool,
 }
@@ -23,7 +23,7 @@ struct Last {
 impl Meter {
     /// An answer to a question that was put at `moment` or later; waits for it. `None` where nobody answers.
     #[must_use]
-    pub fn since(&self, moment: Instant) -> Option<Arc<Reading>> {
+    pub fn since(&self, moment: Instant) -> Option<Arc<Snapshot>> {
         let _asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let last = self.last();
         // Whoever waited for the lock finds the answer of the one who held it, if that one asked late enough.
@@ -31,7 +31,7 @@ impl Meter {
             return last.reading;
         }
         let asked = Instant::now();
-        let reading = Reading::take().map(Arc::new);
+        let reading = Snapshot::take().map(Arc::new);
         let silent = reading.is_none();
         let now = Last { asked: Some(asked), reading, silent };
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&now);
@@ -41,7 +41,7 @@ impl Meter {
     /// The last answer, without waiting: a thread of its own asks anew when it is older than `every`. The first one is
     /// asked for that long after the first call.
     #[must_use]
-    pub fn lately(self: &Arc<Self>, every: Duration) -> Option<Arc<Reading>> {
+    pub fn recent(self: &Arc<Self>, every: Duration) -> Option<Arc<Snapshot>> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let asked = *last.asked.get_or_insert(now);

@@ -1,12 +1,12 @@
 //! The lock file: environments, platforms, packages.
 use crate::document::{self, Document, Entry, Reference, Version};
 use crate::error::{Error, VERSIONS};
-use crate::index::{Index, Kind, located};
-use crate::limit::{cause, unfit};
+use crate::index::{Index, Kind, locate};
+use crate::limit::{cause, why_not_parsed};
 use crate::package::{
     Conda, Package, Pypi, archive_parts, file_name, is_path, local, origin, subdir, trailing_number,
 };
-use crate::shown::shown;
+use crate::redact::redact;
 use base16ct::lower::encode_string as hex;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -64,11 +64,11 @@ impl LockFile {
     /// # Errors
     /// [`Error::Version`] before 4 and after 7, else [`Error::Malformed`] with what is wrong and where.
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        if let Some(cause) = unfit(bytes) {
+        if let Some(cause) = why_not_parsed(bytes) {
             return Err(Error::Malformed(cause));
         }
         let malformed = |error: serde_norway::Error| Error::Malformed(cause(bytes, &error.to_string()));
-        let version = match written_version(bytes) {
+        let version = match version_of(bytes) {
             Some(version) => version,
             None => serde_norway::from_slice::<Version>(bytes).map_err(malformed)?.version,
         };
@@ -90,7 +90,7 @@ impl LockFile {
 
 /// The version as pixi writes it, on a line of its own at the margin. To parse the file for it would take as long as to read
 /// all of it.
-fn written_version(bytes: &[u8]) -> Option<u32> {
+fn version_of(bytes: &[u8]) -> Option<u32> {
     let line = bytes.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"version:"))?;
     std::str::from_utf8(line).ok()?.trim().parse().ok()
 }
@@ -124,12 +124,12 @@ fn resolve(
 
 fn package(version: u32, reference: &Reference, platform: &str, index: &Index<'_>) -> Result<Package, Error> {
     let Reference { conda, conda_source, pypi, .. } = reference;
-    let Some((kind, location)) = located(conda.as_ref(), conda_source.as_ref(), pypi.as_ref()) else {
+    let Some((kind, location)) = locate(conda.as_ref(), conda_source.as_ref(), pypi.as_ref()) else {
         let cause = "an environment lists something that is neither 'conda' nor 'conda_source' nor 'pypi'";
         return Err(Error::Malformed(cause.to_owned()));
     };
     let lost = || {
-        let location = shown(location);
+        let location = redact(location);
         Error::Malformed(format!("an environment lists {location}, which is not among the packages"))
     };
     // Versions 4 and 5 may have an archive once for each platform.
@@ -144,10 +144,10 @@ fn package(version: u32, reference: &Reference, platform: &str, index: &Index<'_
         Kind::Conda if version >= 7 && package.source => "is not an archive of a conda package",
         _ if !package.source && package.subdir.is_none() => "has no subdir",
         // rattler takes a path for a build or a subdir. Of these are paths made, which are not to lead elsewhere.
-        _ if !package.source && package.leads_elsewhere() => "has a path where a name should be",
+        _ if !package.source && package.has_path_in_name() => "has a path where a name should be",
         _ => return Ok(Package::Conda(package)),
     };
-    Err(Error::Malformed(format!("{} {wrong}", shown(location))))
+    Err(Error::Malformed(format!("{} {wrong}", redact(location))))
 }
 
 /// What the entry leaves out can be read off the archive's name and folder.
@@ -180,10 +180,10 @@ fn conda_package(version: u32, location: &str, entry: &Entry, from_source: bool)
 
 fn pypi_package(location: &str, entry: &Entry) -> Result<Pypi, Error> {
     let name =
-        entry.name.clone().ok_or_else(|| Error::Malformed(format!("{} has no name", shown(location))))?;
+        entry.name.clone().ok_or_else(|| Error::Malformed(format!("{} has no name", redact(location))))?;
     let hash = |hash: &Option<String>| hash.as_deref().map(str::to_lowercase);
     if is_path(&name) || entry.version.as_deref().is_some_and(is_path) {
-        return Err(Error::Malformed(format!("{} has a path where a name should be", shown(location))));
+        return Err(Error::Malformed(format!("{} has a path where a name should be", redact(location))));
     }
     Ok(Pypi {
         name,

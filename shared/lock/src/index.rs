@@ -49,14 +49,14 @@ impl<'a> Index<'a> {
 
 impl Entry {
     fn location(&self) -> Option<(Kind, &str)> {
-        located(self.conda.as_ref(), self.conda_source.as_ref(), self.pypi.as_ref()).or_else(|| {
+        locate(self.conda.as_ref(), self.conda_source.as_ref(), self.pypi.as_ref()).or_else(|| {
             let kind = if self.kind.as_deref() == Some("pypi") { Kind::Pypi } else { Kind::Conda };
             Some((kind, self.url.as_ref().or(self.path.as_ref())?))
         })
     }
 }
 
-pub(crate) fn located<'a>(
+pub(crate) fn locate<'a>(
     conda: Option<&'a String>,
     conda_source: Option<&'a String>,
     pypi: Option<&'a String>,

@@ -12,11 +12,11 @@ mod host;
 mod index;
 mod limit;
 mod package;
-mod shown;
+mod redact;
 
 pub use error::Error;
 pub use file::{Environment, LockFile, Platform};
 pub use host::host_platform;
 pub use limit::CEILING_BYTES;
 pub use package::{Conda, Origin, Package, Pypi, percent_decode};
-pub use shown::shown;
+pub use redact::redact;

@@ -21,10 +21,10 @@ fn nests_deeply(bytes: &[u8]) -> bool {
 }
 
 /// The byte order mark that some editors put before text in UTF-8.
-const MARK: &[u8] = "\u{feff}".as_bytes();
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Why it is not even looked into.
-pub(crate) fn unfit(bytes: &[u8]) -> Option<String> {
+pub(crate) fn why_not_parsed(bytes: &[u8]) -> Option<String> {
     if std::str::from_utf8(bytes).is_err() {
         return Some("it is not UTF-8".to_owned());
     }
@@ -34,14 +34,14 @@ pub(crate) fn unfit(bytes: &[u8]) -> Option<String> {
 /// What is wrong with a file that the YAML crate refuses like this. Behind a mark the first line is not at the margin, which
 /// that crate, pixi's too, takes for a document of its own.
 pub(crate) fn cause(bytes: &[u8], message: &str) -> String {
-    match bytes.starts_with(MARK) {
+    match bytes.starts_with(BYTE_ORDER_MARK) {
         true => "it begins with a byte order mark, which pixi does not read".to_owned(),
-        false => brief(message),
+        false => truncated(message),
     }
 }
 
 /// An error quotes the value that it complains of, however long that is.
-fn brief(message: &str) -> String {
+fn truncated(message: &str) -> String {
     const LENGTH: usize = 300;
     match message.char_indices().nth(LENGTH) {
         Some((end, _)) => format!("{}…", &message[..end]),

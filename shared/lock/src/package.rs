@@ -137,7 +137,7 @@ impl Conda {
     }
 
     /// Whether a field that becomes part of a path is one itself.
-    pub(crate) fn leads_elsewhere(&self) -> bool {
+    pub(crate) fn has_path_in_name(&self) -> bool {
         let Self { name, version, build, subdir, .. } = self;
         [name, version, build].into_iter().chain(subdir).any(|field| is_path(field))
     }

@@ -12,7 +12,7 @@ const MESSAGE_TOKENS: u64 = 8;
 /// template writes them.
 #[must_use]
 pub fn tokenize(chat: &Value) -> Value {
-    let mut body = only(chat, &["model", "messages", "tools", "chat_template_kwargs"]);
+    let mut body = pick_fields(chat, &["model", "messages", "tools", "chat_template_kwargs"]);
     body.insert("add_generation_prompt".to_owned(), json!(true));
     Value::Object(body)
 }
@@ -20,7 +20,7 @@ pub fn tokenize(chat: &Value) -> Value {
 /// The body for llama.cpp's `POST /apply-template`, from a translated request. [`prompt`] reads the answer.
 #[must_use]
 pub fn apply_template(chat: &Value) -> Value {
-    Value::Object(only(chat, &["model", "messages", "tools", "tool_choice", "chat_template_kwargs"]))
+    Value::Object(pick_fields(chat, &["model", "messages", "tools", "tool_choice", "chat_template_kwargs"]))
 }
 
 /// The prompt in the answer of llama.cpp's `/apply-template`.
@@ -38,7 +38,7 @@ pub fn tokenize_text(prompt: &str) -> Value {
 /// The count in the answer of either engine's `/tokenize`, or of an engine's own `/v1/messages/count_tokens`. No prompt is
 /// empty: llama.cpp answers vLLM's question with no tokens, and that is no count.
 #[must_use]
-pub fn answered(answer: &Value) -> Option<u64> {
+pub fn token_count(answer: &Value) -> Option<u64> {
     let counted = ["count", "input_tokens"].iter().find_map(|name| answer.get(name).and_then(Value::as_u64));
     let listed = || u64::try_from(answer.get("tokens")?.as_array()?.len()).ok();
     counted.or_else(listed).filter(|count| *count > 0)
@@ -46,7 +46,7 @@ pub fn answered(answer: &Value) -> Option<u64> {
 
 /// The answer of `count_tokens`.
 #[must_use]
-pub fn body(tokens: u64) -> Value {
+pub fn count_response(tokens: u64) -> Value {
     json!({"input_tokens": tokens})
 }
 
@@ -93,7 +93,7 @@ impl Sum {
     }
 }
 
-fn only(chat: &Value, names: &[&str]) -> Map<String, Value> {
+fn pick_fields(chat: &Value, names: &[&str]) -> Map<String, Value> {
     let field = |name: &&str| Some(((*name).to_owned(), chat.get(name)?.clone()));
     names.iter().filter_map(field).collect()
 }

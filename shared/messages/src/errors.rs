@@ -49,14 +49,14 @@ fn anthropic_type(status: u16) -> &'static str {
 #[must_use]
 pub fn text(body: &[u8]) -> String {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
-    match parsed.as_ref().and_then(said) {
+    match parsed.as_ref().and_then(error_text) {
         Some(text) => text,
         None => String::from_utf8_lossy(body).trim().to_owned(),
     }
 }
 
 /// The words of an error value, wherever the engine puts them.
-pub(crate) fn said(value: &Value) -> Option<String> {
+pub(crate) fn error_text(value: &Value) -> Option<String> {
     let places = ["/error/message", "/error", "/message", "/detail"];
     let found = places.iter().find_map(|place| value.pointer(place).filter(|found| !found.is_null()))?;
     Some(found.as_str().map_or_else(|| found.to_string(), str::to_owned))

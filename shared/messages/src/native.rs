@@ -1,5 +1,5 @@
 //! Requests and streams of an engine that has `/v1/messages` itself: passed on with as few changes as they need.
-use crate::sse::{Event, Events, TooLong};
+use crate::sse::{Event, EventTooLong, Events};
 use crate::system;
 use crate::usage::Usage;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ pub struct Options {
 /// Make a request one that engines take: the model's name is the engine's; the billing block is dropped; system messages
 /// within the conversation are folded where they stand; tool results stand in a message of their own, before the text of
 /// their turn. What has another form than the API's is left for the engine to refuse.
-pub fn shape(body: &mut Value, upstream_model: &str, options: Options) {
+pub fn adapt(body: &mut Value, upstream_model: &str, options: Options) {
     let Some(fields) = body.as_object_mut() else { return };
     fields.insert("model".to_owned(), json!(upstream_model));
     if !options.keep_billing {
@@ -22,7 +22,7 @@ pub fn shape(body: &mut Value, upstream_model: &str, options: Options) {
     }
     if let Some(messages) = fields.get_mut("messages").and_then(Value::as_array_mut) {
         system::fold(messages);
-        part_results(messages);
+        split_tool_results(messages);
     }
 }
 
@@ -41,7 +41,7 @@ fn drop_billing(fields: &mut serde_json::Map<String, Value>) {
 }
 
 /// llama.cpp writes the text of a user turn before its tool results, which then no longer follow the calls.
-fn part_results(messages: &mut Vec<Value>) {
+fn split_tool_results(messages: &mut Vec<Value>) {
     let is_result = |block: &Value| block["type"] == "tool_result";
     let is_mixed = |message: &Value| {
         let blocks = message.get("content").and_then(Value::as_array);
@@ -69,14 +69,14 @@ fn part_results(messages: &mut Vec<Value>) {
 /// Watches an Anthropic stream that is passed on byte for byte: whether a ping may stand here, whether the stream ended as
 /// it should, and what it counted.
 #[derive(Clone, Debug, Default)]
-pub struct Watch {
+pub struct StreamWatch {
     events: Events,
     usage: Usage,
     started: bool,
     ended: bool,
 }
 
-impl Watch {
+impl StreamWatch {
     /// A stream of which nothing has come.
     #[must_use]
     pub fn new() -> Self {
@@ -86,8 +86,8 @@ impl Watch {
     /// Take note of a chunk that is passed on.
     ///
     /// # Errors
-    /// [`TooLong`]: the stream can no longer be watched, and no ping may be put into it.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+    /// [`EventTooLong`]: the stream can no longer be watched, and no ping may be put into it.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), EventTooLong> {
         let Self { events, usage, started, ended } = self;
         events.push(bytes, |event| {
             match event.name.as_str() {

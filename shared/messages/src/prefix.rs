@@ -15,7 +15,7 @@ pub struct Block {
 
 /// The block at which a turn stopped extending the one before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Break {
+pub struct Divergence {
     /// The block's place in the request before.
     pub before: String,
     /// What stands there now; absent where the request ends before it.
@@ -112,10 +112,10 @@ fn digest(value: &Value, hasher: &mut DefaultHasher) -> u64 {
 
 /// Where a request stops extending the one before it; `None` where it extends the whole of it.
 #[must_use]
-pub fn first_break(before: &[Block], now: &[Block]) -> Option<Break> {
+pub fn first_divergence(before: &[Block], now: &[Block]) -> Option<Divergence> {
     let same = before.iter().zip(now).take_while(|(old, new)| old.digest == new.digest).count();
     let lost = before.get(same)?;
-    Some(Break {
+    Some(Divergence {
         before: lost.place.clone(),
         now: now.get(same).map(|block| block.place.clone()),
         same_bytes: before[..same].iter().map(|block| block.bytes).sum(),

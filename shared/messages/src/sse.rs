@@ -15,15 +15,15 @@ pub struct Event {
 
 /// An event longer than [`EVENT_LIMIT`]. Nothing more is taken from this stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong;
+pub struct EventTooLong;
 
-impl std::fmt::Display for TooLong {
+impl std::fmt::Display for EventTooLong {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "an event of the stream is longer than {EVENT_LIMIT} bytes")
     }
 }
 
-impl std::error::Error for TooLong {}
+impl std::error::Error for EventTooLong {}
 
 /// Splits a stream that comes in chunks cut anywhere. Lines end with CRLF, LF or CR; comments are passed over.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +32,7 @@ pub struct Events {
     line: Vec<u8>,
     event: Event,
     /// The event has a field that counts.
-    some: bool,
+    has_field: bool,
     /// Bytes of the event's lines so far.
     taken: usize,
     /// The last byte was a CR: a LF after it ends no second line.
@@ -52,8 +52,8 @@ impl Events {
     /// Take a chunk; `each` gets the events that it completes, in order.
     ///
     /// # Errors
-    /// [`TooLong`], for this and every later chunk.
-    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(Event)) -> Result<(), TooLong> {
+    /// [`EventTooLong`], for this and every later chunk.
+    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(Event)) -> Result<(), EventTooLong> {
         let mut rest = bytes;
         while let Some(&first) = rest.first() {
             if std::mem::take(&mut self.after_cr) && first == b'\n' {
@@ -61,7 +61,7 @@ impl Events {
                 continue;
             }
             let end = memchr::memchr2(b'\n', b'\r', rest);
-            self.admit(end.unwrap_or(rest.len()))?;
+            self.check_limit(end.unwrap_or(rest.len()))?;
             self.line.extend_from_slice(&rest[..end.unwrap_or(rest.len())]);
             let Some(end) = end else { break };
             self.after_cr = rest[end] == b'\r';
@@ -87,13 +87,13 @@ impl Events {
         self.line.is_empty() && self.taken == 0
     }
 
-    fn admit(&mut self, more: usize) -> Result<(), TooLong> {
+    fn check_limit(&mut self, more: usize) -> Result<(), EventTooLong> {
         self.taken = self.taken.saturating_add(more);
         self.failed |= self.taken > EVENT_LIMIT;
         if self.failed {
             self.line = Vec::new();
             self.event = Event::default();
-            return Err(TooLong);
+            return Err(EventTooLong);
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ impl Events {
         if line.is_empty() {
             self.taken = 0;
             let event = std::mem::take(&mut self.event);
-            if std::mem::take(&mut self.some) {
+            if std::mem::take(&mut self.has_field) {
                 each(event);
             }
         } else {
@@ -117,12 +117,12 @@ impl Events {
                 b"event" => self.event.name = String::from_utf8_lossy(value).into_owned(),
                 b"error" => {
                     "error".clone_into(&mut self.event.name);
-                    append(&mut self.event.data, self.some, value);
-                    self.some = true;
+                    append(&mut self.event.data, self.has_field, value);
+                    self.has_field = true;
                 }
                 b"data" => {
-                    append(&mut self.event.data, self.some, value);
-                    self.some = true;
+                    append(&mut self.event.data, self.has_field, value);
+                    self.has_field = true;
                 }
                 _ => {}
             }
@@ -133,8 +133,8 @@ impl Events {
     }
 }
 
-fn append(data: &mut Vec<u8>, some: bool, value: &[u8]) {
-    if some {
+fn append(data: &mut Vec<u8>, has_field: bool, value: &[u8]) {
+    if has_field {
         data.push(b'\n');
     }
     data.extend_from_slice(value);
@@ -212,9 +212,9 @@ mod tests {
         for _ in 0..=16 {
             result = events.push(&chunk, drop);
         }
-        assert_eq!(result, Err(TooLong));
+        assert_eq!(result, Err(EventTooLong));
         assert_eq!(events.line.capacity(), 0);
-        assert_eq!(events.push(b"\n\ndata: x\n\n", drop), Err(TooLong));
+        assert_eq!(events.push(b"\n\ndata: x\n\n", drop), Err(EventTooLong));
         assert_eq!(events.finish(), None);
         let (lines, mut events) = (b"data: x\n".repeat(1 << 17), Events::new());
         assert!((0..32).any(|_| events.push(&lines, drop).is_err()));

@@ -5,9 +5,9 @@ use messages::{count, native, prefix};
 use serde_json::{Value, json};
 
 /// Chance that can be repeated (xorshift); `INFER_DEV_TEST_SEED` sets it, `INFER_DEV_TEST_FULL` makes the run long.
-struct Jitter(u64);
+struct SeededRng(u64);
 
-impl Jitter {
+impl SeededRng {
     fn new() -> Self {
         let seed =
             std::env::var("INFER_DEV_TEST_SEED").map_or(0x9e37_79b9_7f4a_7c15, |seed| seed.parse().unwrap());
@@ -92,7 +92,7 @@ fn bodies() -> Vec<Value> {
 
 #[test]
 fn requests_of_any_form_are_translated_or_refused() {
-    let (mut jitter, bodies) = (Jitter::new(), bodies());
+    let (mut jitter, bodies) = (SeededRng::new(), bodies());
     let mut translated = 0;
     for _ in 0..rounds(1000) {
         let mut body = jitter.one(&bodies).clone();
@@ -108,7 +108,7 @@ fn requests_of_any_form_are_translated_or_refused() {
             Err(refusal) => assert!(refusal.message.contains(": "), "{refusal}"),
         }
         drop((count::estimate(&body), prefix::keys(&prefix::blocks(&body))));
-        native::shape(&mut body, "local", native::Options::default());
+        native::adapt(&mut body, "local", native::Options::default());
     }
     assert!(translated > 100, "{translated}");
 }
@@ -146,7 +146,7 @@ fn chunks() -> Vec<Value> {
 
 #[test]
 fn streams_of_any_form_give_streams_that_a_strict_reader_takes() {
-    let (mut jitter, good) = (Jitter::new(), chunks());
+    let (mut jitter, good) = (SeededRng::new(), chunks());
     let asked = json!({"model": "claude-x", "stop_sequences": ["END"]});
     let mut whole = 0;
     for _ in 0..rounds(1000) {
@@ -180,7 +180,7 @@ fn streams_of_any_form_give_streams_that_a_strict_reader_takes() {
 
 #[test]
 fn an_answer_is_the_same_in_pieces_and_whole() {
-    let mut jitter = Jitter::new();
+    let mut jitter = SeededRng::new();
     for _ in 0..rounds(200) {
         let (mut text, mut thinking, mut calls) = (String::new(), String::new(), Vec::new());
         let mut chunks = Vec::new();

@@ -1,11 +1,11 @@
 //! Requests and streams that pass on, counting, and how far a prompt is the same.
 use insta::assert_snapshot;
-use messages::native::{Options, Watch, shape};
+use messages::native::{Options, StreamWatch, adapt};
 use messages::{count, prefix};
 use serde_json::{Value, json};
 
 fn shaped(mut body: Value) -> Value {
-    shape(&mut body, "local", Options::default());
+    adapt(&mut body, "local", Options::default());
     body
 }
 
@@ -25,7 +25,7 @@ fn the_model_is_the_engines_and_the_billing_block_goes_unless_it_is_kept() {
     );
     assert_eq!(found["thinking"], body["thinking"]);
     let mut kept = body.clone();
-    shape(&mut kept, "local", Options { keep_billing: true });
+    adapt(&mut kept, "local", Options { keep_billing: true });
     assert_eq!(kept["system"], body["system"]);
     let alone = json!({"system": [{"type": "text", "text": "x-anthropic-billing-header: cch=1;"}]});
     assert_eq!(shaped(alone).get("system"), None);
@@ -74,7 +74,7 @@ fn each_turn_begins_with_all_of_the_one_before() {
     let mut before: Vec<prefix::Block> = Vec::new();
     for turn in 0..6 {
         let now = prefix::blocks(&shaped(json!({"system": "S", "messages": messages})));
-        assert_eq!(prefix::first_break(&before, &now), None, "turn {turn}");
+        assert_eq!(prefix::first_divergence(&before, &now), None, "turn {turn}");
         before = now;
         let id = format!("t{turn}");
         messages.push(json!({"role": "assistant", "content": [{"type": "tool_use", "id": id, "name": "Now", "input": {}}]}));
@@ -93,21 +93,21 @@ fn the_block_that_broke_the_prefix_is_named_and_marks_of_the_cache_break_nothing
     let marked = json!([{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]);
     let before = prefix::blocks(&body("1", marked));
     let now = prefix::blocks(&body("1", json!([{"type": "text", "text": "a"}])));
-    assert_eq!(prefix::first_break(&before, &now), None);
+    assert_eq!(prefix::first_divergence(&before, &now), None);
     assert_eq!(prefix::keys(&before), prefix::keys(&now));
     let other = prefix::blocks(&body("2", json!([{"type": "text", "text": "a"}])));
-    let found = prefix::first_break(&before, &other).unwrap();
+    let found = prefix::first_divergence(&before, &other).unwrap();
     assert_eq!(
         (found.before.as_str(), found.now.as_deref(), found.same_bytes),
         ("system.0", Some("system.0"), 0)
     );
     let other = prefix::blocks(&body("1", json!([{"type": "text", "text": "b"}])));
-    let found = prefix::first_break(&before, &other).unwrap();
+    let found = prefix::first_divergence(&before, &other).unwrap();
     assert_eq!(found.before, "messages.0.content.0 (user text)");
     assert!(found.same_bytes > 0 && found.lost_bytes > 0);
     let shared = prefix::keys(&before).iter().zip(prefix::keys(&other)).filter(|(a, b)| **a == *b).count();
     assert_eq!(shared, 3);
-    let shorter = prefix::first_break(&before, &before[..3]).unwrap();
+    let shorter = prefix::first_divergence(&before, &before[..3]).unwrap();
     assert_eq!((shorter.before.as_str(), shorter.now), ("messages.0.content.0 (user text)", None));
     let places: Vec<String> = before.into_iter().map(|block| block.place).collect();
     assert_eq!(
@@ -136,7 +136,7 @@ fn a_native_stream_may_take_a_ping_between_two_events_of_its_message() {
     );
     let start = input.find("\n\n").unwrap() + 2;
     for at in 0..=input.len() {
-        let mut watch = Watch::new();
+        let mut watch = StreamWatch::new();
         watch.push(&input.as_bytes()[..at]).unwrap();
         let between = input[..at].ends_with("\n\n") && at < input.len();
         assert_eq!(watch.may_ping(), between && at >= start, "{:?}", &input[..at]);
@@ -156,12 +156,12 @@ fn tokens_are_asked_of_the_engine_or_estimated_with_system_and_tools() {
     assert_eq!(names, ["model", "messages", "tools", "add_generation_prompt"]);
     assert_eq!(count::apply_template(&chat)["tools"], chat["tools"]);
     assert_eq!(count::prompt(&json!({"prompt": "p"})), Some("p"));
-    assert_eq!(count::answered(&json!({"count": 7, "tokens": [1]})), Some(7));
-    assert_eq!(count::answered(&json!({"tokens": [1, 2]})), Some(2));
-    assert_eq!(count::answered(&json!({"input_tokens": 9})), Some(9));
-    assert_eq!(count::answered(&json!({"tokens": "x"})), None);
-    assert_eq!(count::answered(&json!({"tokens": []})), None);
-    assert_eq!(count::body(9), json!({"input_tokens": 9}));
+    assert_eq!(count::token_count(&json!({"count": 7, "tokens": [1]})), Some(7));
+    assert_eq!(count::token_count(&json!({"tokens": [1, 2]})), Some(2));
+    assert_eq!(count::token_count(&json!({"input_tokens": 9})), Some(9));
+    assert_eq!(count::token_count(&json!({"tokens": "x"})), None);
+    assert_eq!(count::token_count(&json!({"tokens": []})), None);
+    assert_eq!(count::count_response(9), json!({"input_tokens": 9}));
     let long = |field: &str| count::estimate(&json!({field: [{"text": "word ".repeat(1000)}]}));
     for field in ["system", "tools", "messages"] {
         assert!((1000..2000).contains(&long(field)), "{field}: {}", long(field));

@@ -46,14 +46,14 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Read, String> {
     Ok(Read { transcript: reader.transcript, message })
 }
 
-fn demand(truth: bool, problem: &str) -> Result<(), String> {
+fn require(truth: bool, problem: &str) -> Result<(), String> {
     if truth { Ok(()) } else { Err(problem.to_owned()) }
 }
 
 /// The names of an object's fields, which have to be these and no others.
 fn fields(value: &Value, names: &[&str]) -> Result<(), String> {
     let found: Vec<&str> = value.as_object().ok_or("not an object")?.keys().map(String::as_str).collect();
-    demand(found == names, &format!("fields {found:?}, not {names:?}"))
+    require(found == names, &format!("fields {found:?}, not {names:?}"))
 }
 
 const COUNTS: [&str; 4] =
@@ -61,17 +61,17 @@ const COUNTS: [&str; 4] =
 
 impl Reader {
     fn event(&mut self, event: &str) -> Result<(), String> {
-        demand(!self.ended, "an event after the end")?;
+        require(!self.ended, "an event after the end")?;
         let (name, data) = event.split_once('\n').ok_or("one line")?;
         let name = name.strip_prefix("event: ").ok_or("no name")?;
         let data = data.strip_prefix("data: ").ok_or("no data")?;
-        demand(!data.contains(['\n', '\r']), "a second line of data")?;
+        require(!data.contains(['\n', '\r']), "a second line of data")?;
         let data: Value = serde_json::from_str(data).map_err(|error| error.to_string())?;
-        demand(data["type"] == name, "the name is not the type")?;
+        require(data["type"] == name, "the name is not the type")?;
         if name != "error" && name != "message_start" {
-            demand(self.message.is_some(), "before message_start")?;
+            require(self.message.is_some(), "before message_start")?;
         }
-        demand(!self.stopped || name == "message_stop", "after message_delta")?;
+        require(!self.stopped || name == "message_stop", "after message_delta")?;
         match name {
             "message_start" => self.message_start(&data),
             "content_block_start" => self.block_start(&data),
@@ -80,7 +80,7 @@ impl Reader {
             "message_delta" => self.message_delta(&data),
             "message_stop" => {
                 fields(&data, &["type"])?;
-                demand(self.stopped, "without message_delta")?;
+                require(self.stopped, "without message_delta")?;
                 self.ended = true;
                 self.say("message_stop");
                 Ok(())
@@ -93,7 +93,7 @@ impl Reader {
             "error" => {
                 fields(&data, &["type", "error"])?;
                 fields(&data["error"], &["type", "message"])?;
-                demand(data["error"]["message"].is_string(), "no words")?;
+                require(data["error"]["message"].is_string(), "no words")?;
                 (self.ended, self.failed) = (true, true);
                 self.say(&format!("error {} {}", data["error"]["type"], data["error"]["message"]));
                 Ok(())
@@ -108,16 +108,16 @@ impl Reader {
     }
 
     fn message_start(&mut self, data: &Value) -> Result<(), String> {
-        demand(self.message.is_none(), "a second time")?;
+        require(self.message.is_none(), "a second time")?;
         fields(data, &["type", "message"])?;
         let message = &data["message"];
         let names = ["id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"];
         fields(message, &names)?;
         let id = message["id"].as_str().unwrap_or_default();
-        demand(id.len() > 4 && id.starts_with("msg_"), "its id")?;
-        demand(message["type"] == "message" && message["role"] == "assistant", "its type or role")?;
-        demand(message["content"] == json!([]) && message["model"].is_string(), "its content or model")?;
-        demand(message["stop_reason"].is_null() && message["stop_sequence"].is_null(), "it has stopped")?;
+        require(id.len() > 4 && id.starts_with("msg_"), "its id")?;
+        require(message["type"] == "message" && message["role"] == "assistant", "its type or role")?;
+        require(message["content"] == json!([]) && message["model"].is_string(), "its content or model")?;
+        require(message["stop_reason"].is_null() && message["stop_sequence"].is_null(), "it has stopped")?;
         fields(&message["usage"], &COUNTS)?;
         self.say(&format!("message_start {}", message["model"].as_str().unwrap_or_default()));
         self.message = message.as_object().cloned();
@@ -126,26 +126,26 @@ impl Reader {
 
     fn block_start(&mut self, data: &Value) -> Result<(), String> {
         fields(data, &["type", "index", "content_block"])?;
-        demand(self.open.is_none(), "another block is open")?;
-        demand(data["index"] == self.blocks.len(), "out of order")?;
+        require(self.open.is_none(), "another block is open")?;
+        require(data["index"] == self.blocks.len(), "out of order")?;
         let block = &data["content_block"];
         let kind = block["type"].as_str().ok_or("no type")?;
         let said = match kind {
             "text" => {
                 fields(block, &["type", "text"])?;
-                demand(block["text"] == "", "it begins with text")?;
+                require(block["text"] == "", "it begins with text")?;
                 String::new()
             }
             "thinking" => {
                 fields(block, &["type", "thinking", "signature"])?;
-                demand(block["thinking"] == "" && block["signature"] == "", "it begins with text")?;
+                require(block["thinking"] == "" && block["signature"] == "", "it begins with text")?;
                 String::new()
             }
             "tool_use" => {
                 fields(block, &["type", "id", "name", "input"])?;
                 let id = block["id"].as_str().filter(|id| !id.is_empty()).ok_or("no id")?;
-                demand(block["input"] == json!({}), "it begins with input")?;
-                demand(self.blocks.iter().all(|other| other["id"] != id), "an id a second time")?;
+                require(block["input"] == json!({}), "it begins with input")?;
+                require(self.blocks.iter().all(|other| other["id"] != id), "an id a second time")?;
                 format!(" {} {id}", block["name"].as_str().filter(|name| !name.is_empty()).ok_or("no name")?)
             }
             _ => return Err("unknown block".to_owned()),
@@ -160,8 +160,8 @@ impl Reader {
     fn block_delta(&mut self, data: &Value) -> Result<(), String> {
         fields(data, &["type", "index", "delta"])?;
         let (kind, content) = self.open.as_mut().ok_or("no block is open")?;
-        demand(data["index"] == self.blocks.len() - 1, "for another block")?;
-        demand(!self.signed, "after the signature")?;
+        require(data["index"] == self.blocks.len() - 1, "for another block")?;
+        require(!self.signed, "after the signature")?;
         let delta = &data["delta"];
         let name = delta["type"].as_str().ok_or("no type")?;
         let field = match (kind.as_str(), name) {
@@ -188,15 +188,15 @@ impl Reader {
     fn block_stop(&mut self, data: &Value) -> Result<(), String> {
         fields(data, &["type", "index"])?;
         let (kind, content) = self.open.take().ok_or("no block is open")?;
-        demand(data["index"] == self.blocks.len() - 1, "for another block")?;
+        require(data["index"] == self.blocks.len() - 1, "for another block")?;
         let block = self.blocks.last_mut().ok_or("no block")?;
         match kind.as_str() {
             "text" => {
-                demand(!content.trim().is_empty(), "a block without text")?;
+                require(!content.trim().is_empty(), "a block without text")?;
                 block["text"] = json!(content);
             }
             "thinking" => {
-                demand(self.signed, "thinking without a signature")?;
+                require(self.signed, "thinking without a signature")?;
                 block["thinking"] = json!(content);
             }
             // An answer cut at its length cuts its arguments too; that is looked at when it is known.
@@ -208,23 +208,23 @@ impl Reader {
     }
 
     fn message_delta(&mut self, data: &Value) -> Result<(), String> {
-        demand(self.open.is_none(), "a block is open")?;
+        require(self.open.is_none(), "a block is open")?;
         fields(data, &["type", "delta", "usage"])?;
         fields(&data["delta"], &["stop_reason", "stop_sequence"])?;
         fields(&data["usage"], &COUNTS)?;
         let (reason, sequence) = (&data["delta"]["stop_reason"], &data["delta"]["stop_sequence"]);
         let known = ["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"];
         let name = reason.as_str().filter(|reason| known.contains(reason)).ok_or("unknown stop_reason")?;
-        demand(sequence.is_string() == (name == "stop_sequence"), "stop_sequence and stop_reason differ")?;
+        require(sequence.is_string() == (name == "stop_sequence"), "stop_sequence and stop_reason differ")?;
         let called = self.blocks.iter().any(|block| block["type"] == "tool_use");
         match name {
-            "tool_use" => demand(called, "tool_use without a tool")?,
+            "tool_use" => require(called, "tool_use without a tool")?,
             "max_tokens" | "refusal" => {}
-            _ => demand(!called, "a tool without tool_use")?,
+            _ => require(!called, "a tool without tool_use")?,
         }
         if name != "max_tokens" {
             let whole = |block: &Value| block["type"] != "tool_use" || block["input"].is_object();
-            demand(self.blocks.iter().all(whole), "arguments that are no object")?;
+            require(self.blocks.iter().all(whole), "arguments that are no object")?;
         }
         let message = self.message.as_mut().ok_or("no message")?;
         message["stop_reason"] = reason.clone();

@@ -24,8 +24,8 @@ impl Credentials {
     }
 
     /// Give the calling thread these, until the guard is dropped.
-    pub(crate) fn assume(&self) -> io::Result<Assumed> {
-        let assumed = Assumed { before: Self::of_thread()? };
+    pub(crate) fn assume(&self) -> io::Result<AssumedRights> {
+        let assumed = AssumedRights { before: Self::of_thread()? };
         // Where this fails half way, the guard takes back what was done.
         self.set()?;
         Ok(assumed)
@@ -54,11 +54,11 @@ impl Credentials {
 
 /// While it lives, the thread has other credentials than before.
 #[must_use]
-pub(crate) struct Assumed {
+pub(crate) struct AssumedRights {
     before: Credentials,
 }
 
-impl Drop for Assumed {
+impl Drop for AssumedRights {
     fn drop(&mut self) {
         if self.before.set().is_err() {
             // Nothing that follows may run with the rights of somebody else.

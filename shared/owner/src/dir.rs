@@ -163,7 +163,7 @@ impl Dir {
     }
 
     /// The same folder once more.
-    pub(crate) fn again(&self) -> io::Result<Self> {
+    pub(crate) fn reopen(&self) -> io::Result<Self> {
         let (path, actor) = (self.path.clone(), self.actor.clone());
         Ok(Self { fd: self.fd.try_clone()?, path, actor, stat: self.stat, expected: self.expected })
     }

@@ -12,10 +12,10 @@ use std::os::fd::AsFd;
 const NO_GROUP: u32 = 65_534;
 
 /// More users than that have engines on few machines.
-const MOST_KNOWN: usize = 8;
+const MAX_CACHED: usize = 8;
 
 thread_local! {
-    static KNOWN: RefCell<Vec<Owner>> = const { RefCell::new(Vec::new()) };
+    static CACHE: RefCell<Vec<Owner>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A user, as far as the kernel's checks are concerned. It comes from our own process, from the user database, or from
@@ -100,12 +100,12 @@ impl Owner {
 
     /// As the user database has him, which is asked once: a way leads through many folders of one user.
     fn known(uid: u32) -> Option<Self> {
-        let met = KNOWN.with_borrow(|known| known.iter().find(|owner| owner.uid() == uid).cloned());
+        let met = CACHE.with_borrow(|known| known.iter().find(|owner| owner.uid() == uid).cloned());
         met.or_else(|| {
             let entry = unistd::User::from_uid(Uid::from_raw(uid)).ok().flatten()?;
             let owner = Self::of_entry(&entry).ok()?;
-            KNOWN.with_borrow_mut(|known| {
-                known.truncate(MOST_KNOWN - 1);
+            CACHE.with_borrow_mut(|known| {
+                known.truncate(MAX_CACHED - 1);
                 known.insert(0, owner.clone());
             });
             Some(owner)

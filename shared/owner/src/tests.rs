@@ -15,9 +15,9 @@ const V: u32 = 60_002;
 const SMALL: usize = 100;
 
 /// A folder of root's with one of U and one of V in it; `None`, and said, where we are not root.
-struct Ground(PathBuf);
+struct TestFolder(PathBuf);
 
-impl Ground {
+impl TestFolder {
     fn new(name: &str) -> Option<Self> {
         if !geteuid().is_root() {
             println!("not run: it takes root to act as somebody else");
@@ -44,7 +44,7 @@ impl Ground {
     }
 }
 
-impl Drop for Ground {
+impl Drop for TestFolder {
     fn drop(&mut self) {
         fs::remove_dir_all(&self.0).unwrap();
     }
@@ -66,7 +66,7 @@ fn refused<T>(result: io::Result<T>, kind: io::ErrorKind) {
 
 #[test]
 fn a_thread_has_the_users_rights_and_others_keep_theirs() {
-    let Some(ground) = Ground::new("act") else { return };
+    let Some(ground) = TestFolder::new("act") else { return };
     let user = ground.user("u");
     let read = || fs::read_to_string(ground.path("secret"));
     user.act(|| {
@@ -102,7 +102,7 @@ fn a_thread_has_the_users_rights_and_others_keep_theirs() {
 
 #[test]
 fn a_user_signals_his_own_processes_and_not_roots() {
-    let Some(ground) = Ground::new("signal") else { return };
+    let Some(ground) = TestFolder::new("signal") else { return };
     let user = ground.user("u");
     let start = |uid: u32| {
         let mut command = Command::new("sleep");
@@ -131,7 +131,7 @@ fn a_user_signals_his_own_processes_and_not_roots() {
 
 #[test]
 fn a_panic_gives_the_rights_back() {
-    let Some(ground) = Ground::new("panic") else { return };
+    let Some(ground) = TestFolder::new("panic") else { return };
     let user = ground.user("u");
     let panicked = std::panic::catch_unwind(|| user.act(|| assert_eq!(geteuid().as_raw(), 0)));
     assert!(panicked.is_err() && geteuid().is_root());
@@ -140,7 +140,7 @@ fn a_panic_gives_the_rights_back() {
 
 #[test]
 fn the_users_links_lead_no_further_than_the_user_gets() {
-    let Some(ground) = Ground::new("links") else { return };
+    let Some(ground) = TestFolder::new("links") else { return };
     fs::create_dir(ground.path("private")).unwrap();
     fs::set_permissions(ground.path("private"), Permissions::from_mode(0o700)).unwrap();
     fs::write(ground.path("private/key"), "root's").unwrap();
@@ -166,7 +166,7 @@ fn the_users_links_lead_no_further_than_the_user_gets() {
 
 #[test]
 fn in_a_folder_for_all_a_users_link_has_the_users_rights_and_a_second_name_is_none() {
-    let Some(ground) = Ground::new("shared") else { return };
+    let Some(ground) = TestFolder::new("shared") else { return };
     let shared = ground.path("shared");
     fs::create_dir(&shared).unwrap();
     fs::set_permissions(&shared, Permissions::from_mode(0o1777)).unwrap();
@@ -186,7 +186,7 @@ fn in_a_folder_for_all_a_users_link_has_the_users_rights_and_a_second_name_is_no
 
 #[test]
 fn what_is_no_file_or_too_large_is_refused_at_once() {
-    let Some(ground) = Ground::new("kinds") else { return };
+    let Some(ground) = TestFolder::new("kinds") else { return };
     let dir = Dir::open(&ground.path("u")).unwrap();
     let fifo = ground.path("u/fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
@@ -211,7 +211,7 @@ fn what_is_no_file_or_too_large_is_refused_at_once() {
 
 #[test]
 fn what_is_written_is_the_users_and_takes_the_place_of_what_was_planted() {
-    let Some(ground) = Ground::new("write") else { return };
+    let Some(ground) = TestFolder::new("write") else { return };
     let dir = Dir::open(&ground.path("u")).unwrap();
     symlink(ground.path("secret"), ground.path("u/status.json")).unwrap();
     refused(dir.overwrite("status.json", b"x"), io::ErrorKind::InvalidData);
@@ -238,7 +238,7 @@ fn what_is_written_is_the_users_and_takes_the_place_of_what_was_planted() {
 
 #[test]
 fn folders_are_made_for_a_user_where_root_or_that_user_may() {
-    let Some(ground) = Ground::new("folders") else { return };
+    let Some(ground) = TestFolder::new("folders") else { return };
     let (u, v) = (ground.user("u"), ground.user("v"));
     let owner = |name: &str| fs::metadata(ground.path(name)).unwrap().uid();
     make_folder(&ground.path("a/b/c"), &u).unwrap();

@@ -37,13 +37,13 @@ pub(crate) struct Missing<'a> {
 
 /// Go to the folder at `path`, with the rights of `actor` or less, and make what is missing.
 pub(crate) fn walk(actor: &Owner, path: &Path, missing: Option<Missing<'_>>) -> io::Result<Dir> {
-    let dir = go(start(path, actor)?, components(path), missing)?;
+    let dir = walk_on(start(path, actor)?, components(path), missing)?;
     Ok(Dir { path: path.to_owned(), ..dir })
 }
 
 /// Open the regular file of this name, or what a link of that name leads to, with rights that become less on the way.
 pub(crate) fn open_through_links(from: &Dir, name: &OsStr) -> io::Result<File> {
-    match find(from.again()?, name.to_owned())? {
+    match find(from.reopen()?, name.to_owned())? {
         Found::Entry(at, name, _) => at.open_file(&name),
         Found::Folder(_) => Err(refused("it is no regular file")),
     }
@@ -52,8 +52,8 @@ pub(crate) fn open_through_links(from: &Dir, name: &OsStr) -> io::Result<File> {
 /// Hold what a path leads to, links followed, as [`walk`] goes; it is not opened.
 pub(crate) fn hold(path: &Path) -> io::Result<OwnedFd> {
     let begin = start(path, &Owner::current())?;
-    let Some(name) = path.file_name() else { return Ok(go(begin, components(path), None)?.fd) };
-    let parent = go(begin, components(path.parent().unwrap_or(Path::new(""))), None)?;
+    let Some(name) = path.file_name() else { return Ok(walk_on(begin, components(path), None)?.fd) };
+    let parent = walk_on(begin, components(path.parent().unwrap_or(Path::new(""))), None)?;
     Ok(match find(parent, name.to_owned())? {
         Found::Entry(_, _, entry) => entry,
         Found::Folder(folder) => folder.fd,
@@ -76,15 +76,15 @@ fn find(mut at: Dir, mut name: OsString) -> io::Result<Found> {
         };
         let begin = if target.is_absolute() { start(&target, &actor)? } else { Dir { actor, ..at } };
         let Some(last) = target.file_name() else {
-            return Ok(Found::Folder(go(begin, components(&target), None)?));
+            return Ok(Found::Folder(walk_on(begin, components(&target), None)?));
         };
         name = last.to_owned();
-        at = go(begin, components(target.parent().unwrap_or(Path::new(""))), None)?;
+        at = walk_on(begin, components(target.parent().unwrap_or(Path::new(""))), None)?;
     }
     Err(Errno::LOOP.into())
 }
 
-fn go(mut at: Dir, mut names: Vec<OsString>, missing: Option<Missing<'_>>) -> io::Result<Dir> {
+fn walk_on(mut at: Dir, mut names: Vec<OsString>, missing: Option<Missing<'_>>) -> io::Result<Dir> {
     let mut links = 0;
     while let Some(name) = names.pop() {
         let found = match (step(&at, &name), missing) {

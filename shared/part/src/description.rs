@@ -14,7 +14,7 @@ const MAGIC: &[u8] = b"{\"kind\":\"part\",\"format\":";
 
 /// The file that was split, and how.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Whole {
+pub struct WholeFile {
     /// Its name, without a folder.
     pub name: String,
     /// Its size.
@@ -25,7 +25,7 @@ pub struct Whole {
     pub split_bytes: u64,
 }
 
-impl Whole {
+impl WholeFile {
     /// How many parts it makes: at least one.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -68,14 +68,14 @@ pub struct Part {
     /// sha256 of the whole up to where this part ends.
     pub after_sha256: String,
     /// What it is a part of.
-    pub whole: Whole,
+    pub whole: WholeFile,
 }
 
 /// Why there is no description to be had.
 #[derive(Debug)]
-pub enum Unreadable {
+pub enum DescriptionError {
     /// Nothing like a part.
-    Foreign,
+    NotAPart,
     /// A part, but the description is damaged, in words.
     Damaged(String),
     /// A part of a format that this version does not know.
@@ -87,7 +87,7 @@ pub enum Unreadable {
 impl Part {
     /// One part of `whole`; `digests` of its data, of all before it, and of all up to its end.
     #[must_use]
-    pub fn new(whole: Whole, index: u64, [sha256, before_sha256, after_sha256]: [String; 3]) -> Self {
+    pub fn new(whole: WholeFile, index: u64, [sha256, before_sha256, after_sha256]: [String; 3]) -> Self {
         let size_bytes = whole.offset_of(index + 1) - whole.offset_of(index);
         let (kind, format, count) = ("part".to_owned(), FORMAT, whole.count());
         Self { kind, format, index, count, size_bytes, sha256, before_sha256, after_sha256, whole }
@@ -109,14 +109,14 @@ impl Part {
     ///
     /// # Errors
     /// There is none that could be believed.
-    pub fn read(reader: &mut impl Read) -> Result<Self, Unreadable> {
+    pub fn read(reader: &mut impl Read) -> Result<Self, DescriptionError> {
         let line = read_line(reader, MAGIC)?;
-        let damaged = || Unreadable::Damaged("its description is damaged".to_owned());
+        let damaged = || DescriptionError::Damaged("its description is damaged".to_owned());
         let part: Self = serde_json::from_str(&line).map_err(|_| damaged())?;
-        if part.agrees_with_itself() { Ok(part) } else { Err(damaged()) }
+        if part.is_consistent() { Ok(part) } else { Err(damaged()) }
     }
 
-    fn agrees_with_itself(&self) -> bool {
+    fn is_consistent(&self) -> bool {
         let whole = &self.whole;
         whole.is_possible()
             && self.count == whole.count()
@@ -128,23 +128,23 @@ impl Part {
 
 /// The line of JSON in a block that begins with `magic`, which ends where the number of its format begins; the reader then
 /// stands behind the block.
-pub(crate) fn read_line(reader: &mut impl Read, magic: &[u8]) -> Result<String, Unreadable> {
+pub(crate) fn read_line(reader: &mut impl Read, magic: &[u8]) -> Result<String, DescriptionError> {
     let mut block = Vec::with_capacity(DESCRIPTION_BYTES);
-    reader.take(DESCRIPTION_BYTES as u64).read_to_end(&mut block).map_err(Unreadable::Io)?;
+    reader.take(DESCRIPTION_BYTES as u64).read_to_end(&mut block).map_err(DescriptionError::Io)?;
     if !block.starts_with(magic) {
-        return Err(Unreadable::Foreign);
+        return Err(DescriptionError::NotAPart);
     }
     if block.len() < DESCRIPTION_BYTES {
         let cause = format!("truncated within its description, after {} bytes", block.len());
-        return Err(Unreadable::Damaged(cause));
+        return Err(DescriptionError::Damaged(cause));
     }
-    let damaged = || Unreadable::Damaged("its description is damaged".to_owned());
+    let damaged = || DescriptionError::Damaged("its description is damaged".to_owned());
     let line = block.split(|byte| *byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
     let line = line.filter(|line| block_of(line).is_some_and(|right| right == block)).ok_or_else(damaged)?;
     let format = line[magic.len()..].split(',').next().and_then(|number| number.parse().ok());
     match format {
         Some(FORMAT) => Ok(line.to_owned()),
-        Some(newer) => Err(Unreadable::Newer(newer)),
+        Some(newer) => Err(DescriptionError::Newer(newer)),
         None => Err(damaged()),
     }
 }
@@ -152,7 +152,7 @@ pub(crate) fn read_line(reader: &mut impl Read, magic: &[u8]) -> Result<String, 
 pub(crate) fn block_of(line: &str) -> Option<Vec<u8>> {
     let mut hasher = Hasher::default();
     hasher.feed(line.as_bytes());
-    let mut block = format!("{line}\n{}\n", hasher.so_far()).into_bytes();
+    let mut block = format!("{line}\n{}\n", hasher.digest()).into_bytes();
     if block.len() >= DESCRIPTION_BYTES {
         return None;
     }
@@ -171,7 +171,7 @@ pub fn is_name(name: &str) -> bool {
 
 /// Which part of a file `whole` the name of a file says that it is, and of how many.
 #[must_use]
-pub fn index_of_name(file: &str, whole: &str) -> Option<(u64, u64)> {
+pub fn parse_part_name(file: &str, whole: &str) -> Option<(u64, u64)> {
     let (index, count) = file.strip_prefix(whole)?.strip_prefix('.')?.split_once("-of-")?;
     let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
     Some((number(index)?, number(count)?))
@@ -183,7 +183,7 @@ mod tests {
 
     fn part() -> Part {
         let (name, sha256) = ("bundle.tar".to_owned(), "ab".repeat(32));
-        let whole = Whole { name, size_bytes: 10_000, sha256, split_bytes: 4096 };
+        let whole = WholeFile { name, size_bytes: 10_000, sha256, split_bytes: 4096 };
         Part::new(whole, 3, ["cd".repeat(32), "ef".repeat(32), "ab".repeat(32)])
     }
 
@@ -197,8 +197,8 @@ mod tests {
             bad[at] ^= 4;
             assert!(Part::read(&mut &bad[..]).is_err(), "byte {at}");
         }
-        assert!(matches!(Part::read(&mut &block[..4095]), Err(Unreadable::Damaged(_))));
-        assert!(matches!(Part::read(&mut &b"some text"[..]), Err(Unreadable::Foreign)));
+        assert!(matches!(Part::read(&mut &block[..4095]), Err(DescriptionError::Damaged(_))));
+        assert!(matches!(Part::read(&mut &b"some text"[..]), Err(DescriptionError::NotAPart)));
     }
 
     #[test]
@@ -206,14 +206,14 @@ mod tests {
         let line = String::from_utf8(part().block().unwrap()).unwrap();
         let line = line.lines().next().unwrap().replace("\"format\":1", "\"format\":2");
         let block = block_of(&line).unwrap();
-        assert!(matches!(Part::read(&mut &block[..]), Err(Unreadable::Newer(2))));
+        assert!(matches!(Part::read(&mut &block[..]), Err(DescriptionError::Newer(2))));
     }
 
     #[test]
     fn a_whole_that_is_larger_than_any_file_is_damage() {
         let largest = i64::MAX.unsigned_abs();
         for (count, believed) in [(u64::MAX, false), (largest + 1, false), (largest, true)] {
-            let whole = Whole { size_bytes: count, split_bytes: 1, ..part().whole };
+            let whole = WholeFile { size_bytes: count, split_bytes: 1, ..part().whole };
             let last = Part { index: count, count, size_bytes: 1, whole, ..part() };
             assert_eq!(Part::read(&mut &last.block().unwrap()[..]).is_ok(), believed, "{count}");
         }
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn parts_are_counted_and_placed() {
-        let whole = |size_bytes| Whole { size_bytes, ..part().whole };
+        let whole = |size_bytes| WholeFile { size_bytes, ..part().whole };
         let counts = [0, 1, 4096, 4097, 8192, 8193].map(|size| whole(size).count());
         assert_eq!(counts, [1, 1, 1, 2, 2, 3]);
         assert_eq!(whole(5000).offset_of(3), 5000);
@@ -230,10 +230,10 @@ mod tests {
 
     #[test]
     fn names_say_which_part_they_are() {
-        assert_eq!(index_of_name("a.tar.003-of-005", "a.tar"), Some((3, 5)));
-        assert_eq!(index_of_name("a.tar.1000-of-2000", "a.tar"), Some((1000, 2000)));
+        assert_eq!(parse_part_name("a.tar.003-of-005", "a.tar"), Some((3, 5)));
+        assert_eq!(parse_part_name("a.tar.1000-of-2000", "a.tar"), Some((1000, 2000)));
         for other in ["a.tar", "a.tar.3-of-", "a.tar.x-of-5", "b.tar.003-of-005", "a.tar.+3-of-5"] {
-            assert_eq!(index_of_name(other, "a.tar"), None, "{other}");
+            assert_eq!(parse_part_name(other, "a.tar"), None, "{other}");
         }
         assert!(!is_name("..") && !is_name("a/b") && !is_name("a\nb") && is_name(".a b"));
     }

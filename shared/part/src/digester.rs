@@ -5,7 +5,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 /// How many chunks may wait to be hashed.
-const WAITING: usize = 4;
+const QUEUE_LENGTH: usize = 4;
 
 /// SHA-256 in the thread that asks.
 #[derive(Clone, Debug, Default)]
@@ -19,14 +19,14 @@ impl Hasher {
 
     /// The digest of all that was taken in, in lower-case hex.
     #[must_use]
-    pub fn so_far(&self) -> String {
+    pub fn digest(&self) -> String {
         base16ct::lower::encode_string(&self.0.clone().finalize())
     }
 }
 
-enum Order {
+enum Command {
     Feed(Chunk),
-    Tell,
+    Digest,
     Accept,
     Rewind,
     Restart,
@@ -37,7 +37,7 @@ enum Order {
 /// Were the thread to die, every digest would be empty, and so equal to none.
 #[derive(Debug)]
 pub struct Digester {
-    orders: SyncSender<Order>,
+    orders: SyncSender<Command>,
     answers: Receiver<String>,
 }
 
@@ -47,17 +47,17 @@ impl Digester {
     /// # Errors
     /// The system has no thread to give.
     pub fn start() -> io::Result<Self> {
-        let (orders, taken) = sync_channel(WAITING);
+        let (orders, taken) = sync_channel(QUEUE_LENGTH);
         let (answer, answers) = channel();
         std::thread::Builder::new().name("digester".to_owned()).spawn(move || {
             let (mut hasher, mut accepted) = (Hasher::default(), Hasher::default());
-            for order in taken {
-                match order {
-                    Order::Feed(chunk) => hasher.feed(chunk.bytes()),
-                    Order::Tell => drop(answer.send(hasher.so_far())),
-                    Order::Accept => accepted.clone_from(&hasher),
-                    Order::Rewind => hasher.clone_from(&accepted),
-                    Order::Restart => hasher = Hasher::default(),
+            for send in taken {
+                match send {
+                    Command::Feed(chunk) => hasher.feed(chunk.bytes()),
+                    Command::Digest => drop(answer.send(hasher.digest())),
+                    Command::Accept => accepted.clone_from(&hasher),
+                    Command::Rewind => hasher.clone_from(&accepted),
+                    Command::Restart => hasher = Hasher::default(),
                 }
             }
         })?;
@@ -66,33 +66,33 @@ impl Digester {
 
     /// Take in more.
     pub fn feed(&self, chunk: &Chunk) {
-        self.order(Order::Feed(chunk.clone()));
+        self.send(Command::Feed(chunk.clone()));
     }
 
     /// The digest of all that was taken in, in lower-case hex. Waits until it is known.
     #[must_use]
-    pub fn so_far(&self) -> String {
-        self.order(Order::Tell);
+    pub fn digest(&self) -> String {
+        self.send(Command::Digest);
         self.answers.recv().unwrap_or_default()
     }
 
     /// What was taken in so far is right: [`Digester::rewind`] goes back to here.
     pub fn accept(&self) {
-        self.order(Order::Accept);
+        self.send(Command::Accept);
     }
 
     /// Forget what was taken in since the last [`Digester::accept`].
     pub fn rewind(&self) {
-        self.order(Order::Rewind);
+        self.send(Command::Rewind);
     }
 
     /// Forget everything but what was accepted.
     pub fn restart(&self) {
-        self.order(Order::Restart);
+        self.send(Command::Restart);
     }
 
-    fn order(&self, order: Order) {
-        drop(self.orders.send(order));
+    fn send(&self, send: Command) {
+        drop(self.orders.send(send));
     }
 }
 
@@ -109,16 +109,16 @@ mod tests {
         let mut chunks = Chunks::default();
         let mut chunk = |text: &str| chunks.read(&mut text.as_bytes(), u64::MAX).unwrap();
         let digester = Digester::start().unwrap();
-        assert_eq!(digester.so_far(), EMPTY);
+        assert_eq!(digester.digest(), EMPTY);
         digester.feed(&chunk("ab"));
         digester.accept();
         digester.feed(&chunk("x"));
-        assert_ne!(digester.so_far(), ABC);
+        assert_ne!(digester.digest(), ABC);
         digester.rewind();
         digester.feed(&chunk("c"));
-        assert_eq!(digester.so_far(), ABC);
+        assert_eq!(digester.digest(), ABC);
         digester.restart();
-        assert_eq!(digester.so_far(), EMPTY);
+        assert_eq!(digester.digest(), EMPTY);
     }
 
     #[test]
@@ -135,6 +135,6 @@ mod tests {
             digester.feed(&chunk);
         }
         hasher.feed(&data);
-        assert_eq!(digester.so_far(), hasher.so_far());
+        assert_eq!(digester.digest(), hasher.digest());
     }
 }

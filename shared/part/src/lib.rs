@@ -8,6 +8,6 @@ mod digester;
 mod parity;
 
 pub use chunks::{CHUNK_BYTES, Chunk, Chunks};
-pub use description::{DESCRIPTION_BYTES, Part, Unreadable, Whole, index_of_name, is_name};
+pub use description::{DESCRIPTION_BYTES, DescriptionError, Part, WholeFile, is_name, parse_part_name};
 pub use digester::{Digester, Hasher};
 pub use parity::Parity;

@@ -4,7 +4,7 @@
 //! describes it, a table with the digests of all parts, and as many bytes as a part has. As many parts can be lost, whichever,
 //! as there are parity parts left.
 use crate::description::{FORMAT, block_of, read_line};
-use crate::{DESCRIPTION_BYTES, Hasher, Part, Unreadable, Whole};
+use crate::{DESCRIPTION_BYTES, DescriptionError, Hasher, Part, WholeFile};
 use serde::{Deserialize, Serialize};
 use std::io::Read;
 
@@ -29,19 +29,19 @@ pub struct Parity {
     /// sha256 of the parity bytes.
     pub sha256: String,
     /// What it mends.
-    pub whole: Whole,
+    pub whole: WholeFile,
 }
 
 impl Parity {
     /// One of `count` for `whole`, with the digests of its table and of its bytes.
     #[must_use]
-    pub fn new(whole: Whole, (index, count): (u64, u64), [table_sha256, sha256]: [String; 2]) -> Self {
+    pub fn new(whole: WholeFile, (index, count): (u64, u64), [table_sha256, sha256]: [String; 2]) -> Self {
         Self { kind: "parity".to_owned(), format: FORMAT, index, count, table_sha256, sha256, whole }
     }
 
     /// Whether so many can be made of a whole.
     #[must_use]
-    pub fn is_possible(whole: &Whole, count: u64) -> bool {
+    pub fn is_possible(whole: &WholeFile, count: u64) -> bool {
         count > 0 && whole.count().saturating_add(count) <= MOST
     }
 
@@ -55,7 +55,7 @@ impl Parity {
     ///
     /// # Errors
     /// There is none that could be believed.
-    pub fn read(reader: &mut impl Read) -> Result<Self, Unreadable> {
+    pub fn read(reader: &mut impl Read) -> Result<Self, DescriptionError> {
         let line = read_line(reader, MAGIC)?;
         let parity: Option<Self> = serde_json::from_str(&line).ok();
         let right = |parity: &Self| {
@@ -63,7 +63,7 @@ impl Parity {
                 && Self::is_possible(&parity.whole, parity.count)
                 && (1..=parity.count).contains(&parity.index)
         };
-        parity.filter(right).ok_or_else(|| Unreadable::Damaged("its description is damaged".to_owned()))
+        parity.filter(right).ok_or_else(|| DescriptionError::Damaged("its description is damaged".to_owned()))
     }
 
     /// The name of its file.
@@ -80,14 +80,14 @@ impl Parity {
 
     /// Where in the file the parity bytes begin: on a boundary that suits every file system.
     #[must_use]
-    pub fn data_offset(whole: &Whole) -> u64 {
+    pub fn data_offset(whole: &WholeFile) -> u64 {
         let block = DESCRIPTION_BYTES as u64;
         (whole.count().saturating_mul(ROW_BYTES)).div_ceil(block).saturating_add(1).saturating_mul(block)
     }
 
     /// Parity bytes: as many as the largest part has, rounded up to what the code works on.
     #[must_use]
-    pub fn shard_bytes(whole: &Whole) -> u64 {
+    pub fn shard_bytes(whole: &WholeFile) -> u64 {
         whole.split_bytes.min(whole.size_bytes).max(1).div_ceil(64).saturating_mul(64)
     }
 
@@ -107,7 +107,7 @@ impl Parity {
             row.split_at_checked(row.len() / 2)
         };
         let (own, after) = row(index)?;
-        let before = if index == 1 { Hasher::default().so_far() } else { row(index - 1)?.1.to_owned() };
+        let before = if index == 1 { Hasher::default().digest() } else { row(index - 1)?.1.to_owned() };
         Some(Part::new(self.whole.clone(), index, [own.to_owned(), before, after.to_owned()]))
     }
 }
@@ -116,13 +116,13 @@ impl Parity {
 mod tests {
     use super::*;
 
-    fn whole() -> Whole {
-        Whole { name: "a.tar".to_owned(), size_bytes: 10_000, sha256: "03".repeat(32), split_bytes: 4096 }
+    fn whole() -> WholeFile {
+        WholeFile { name: "a.tar".to_owned(), size_bytes: 10_000, sha256: "03".repeat(32), split_bytes: 4096 }
     }
 
     #[test]
     fn a_lost_part_is_described_by_the_table() {
-        let nothing = Hasher::default().so_far();
+        let nothing = Hasher::default().digest();
         let digests = [nothing, "01".repeat(32), "02".repeat(32), "03".repeat(32)];
         let part = |index: u64| {
             let [before, after] = [index - 1, index].map(|at| digests[usize::try_from(at).unwrap()].clone());
@@ -142,7 +142,7 @@ mod tests {
         let parity = Parity::new(whole(), (1, 2), ["ab".repeat(32), "cd".repeat(32)]);
         let block = parity.block().unwrap();
         assert_eq!(Parity::read(&mut &block[..]).unwrap(), parity);
-        assert!(matches!(Part::read(&mut &block[..]), Err(Unreadable::Foreign)));
+        assert!(matches!(Part::read(&mut &block[..]), Err(DescriptionError::NotAPart)));
         assert_eq!((parity.file_bytes(), Parity::data_offset(&whole())), (8192 + 4096, 8192));
         let many = Parity::new(whole(), (1, 5000), ["ab".repeat(32), "cd".repeat(32)]);
         assert!(Parity::read(&mut &many.block().unwrap()[..]).is_err());

@@ -11,31 +11,31 @@ use std::time::{Duration, Instant};
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// A shorter wait is not worth a word.
-const WORTH_A_WORD: Duration = Duration::from_secs(10);
+const NOTICE_AFTER: Duration = Duration::from_secs(10);
 
 /// The kernel's list of all locks is short.
 const LOCKS_BYTES: usize = 4 << 20;
 
-/// Wait until nobody installs from the cache whose conda packages are in `pkgs`, at most `patience`. Who cannot even look is
+/// Wait until nobody installs from the cache whose conda packages are in `pkgs`, at most `timeout`. Who cannot even look is
 /// told so by pixi.
 ///
 /// # Errors
 /// Somebody has held it all the time: 75, with who where that can be known.
-pub fn wait_for_cache(pkgs: &Path, patience: Duration) -> Result<(), Failure> {
+pub fn wait_for_cache(pkgs: &Path, timeout: Duration) -> Result<(), Failure> {
     let path = pkgs.join(".cache.lock");
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let Ok(file) = openat(CWD, &path, flags, Mode::empty()) else { return Ok(()) };
     let (start, mut told) = (Instant::now(), false);
     while flock(&file, FlockOperation::NonBlockingLockShared) == Err(Errno::WOULDBLOCK) {
-        if start.elapsed() >= patience {
+        if start.elapsed() >= timeout {
             let what = format!("cannot lock {}", path.display());
-            let cause = format!("{} has held it for {} s", holder(&file), patience.as_secs());
+            let cause = format!("{} has held it for {} s", holder(&file), timeout.as_secs());
             return Err(Failure::new(Code::Later, what, cause).hint("run again when it is done"));
         }
-        if start.elapsed() >= WORTH_A_WORD && !std::mem::replace(&mut told, true) {
+        if start.elapsed() >= NOTICE_AFTER && !std::mem::replace(&mut told, true) {
             log::warn!("waiting for {}, who holds {}", holder(&file), path.display());
         }
-        std::thread::sleep(INTERVAL.min(patience));
+        std::thread::sleep(INTERVAL.min(timeout));
     }
     Ok(())
 }

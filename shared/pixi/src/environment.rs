@@ -36,7 +36,12 @@ const CONNECTING: [&str; 3] = ["PIXI_TLS_NO_VERIFY", "PIXI_TLS_ROOT_CERTS", "PIX
 /// take away what an activated environment, or settings of the caller's, would change.
 ///
 /// Sealed programs lose proxies and get their offline switches from `iseal` as well.
-pub fn surround(command: &mut Command, variables: &BTreeMap<String, String>, tmp: &Path, network: Network) {
+pub fn set_environment(
+    command: &mut Command,
+    variables: &BTreeMap<String, String>,
+    tmp: &Path,
+    network: Network,
+) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_foreign(name, network)) {
         command.env_remove(name);
     }

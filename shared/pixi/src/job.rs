@@ -1,6 +1,6 @@
 //! Running a program that takes its time: heard line by line, its end remembered, gone when we are.
+use crate::error_report::{ErrorReport, Kind};
 use crate::outputs::Outputs;
-use crate::why::{Kind, Why};
 use child::Start;
 use failure::{Code, Failure};
 use rustix::process::Signal;
@@ -24,7 +24,7 @@ pub struct Job {
 
 /// How a program ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct JobOutput {
     /// Its exit.
     pub status: ExitStatus,
     /// The last lines of what it said, without credentials.
@@ -66,7 +66,7 @@ impl Job {
     ///
     /// # Errors
     /// It cannot be started or heard. How it ended is no error here.
-    pub fn run(mut self, label: &str) -> Result<Ended, Failure> {
+    pub fn run(mut self, label: &str) -> Result<JobOutput, Failure> {
         let program = PathBuf::from(self.command.get_program());
         let cannot = |error: &io::Error| child::not_run(Code::Unmet, &program, error);
         self.command.stdin(Stdio::null());
@@ -76,17 +76,17 @@ impl Job {
         let mut child = self.command.spawn().map_err(|error| cannot(&error))?;
         // The command holds the writing ends, which would never be closed.
         drop(self.command);
-        let heard = outputs.hear(&mut child, label, self.adopts);
+        let heard = outputs.collect(&mut child, label, self.adopts);
         if heard.is_err() {
             drop(child.kill());
         }
         let status = child.wait().map_err(|error| cannot(&error))?;
         let (tail, stdout) = heard?;
-        Ok(Ended { status, tail, stdout })
+        Ok(JobOutput { status, tail, stdout })
     }
 }
 
-impl Ended {
+impl JobOutput {
     /// `exit 1` or `signal 9`, as records say it.
     #[must_use]
     pub fn exit(&self) -> String {
@@ -99,9 +99,9 @@ impl Ended {
 
     /// Why, as far as its last words tell.
     #[must_use]
-    pub fn why(&self) -> Why {
+    pub fn why(&self) -> ErrorReport {
         let hint = usize::from(self.seal_hint().is_some());
-        Why::of(&self.tail[..self.tail.len() - hint])
+        ErrorReport::of(&self.tail[..self.tail.len() - hint])
     }
 
     /// What to do where that which was to run sealed never began.
@@ -112,7 +112,7 @@ impl Ended {
     /// The failure of doing `what`: how it ended, why, and the last lines.
     #[must_use]
     pub fn failure(&self, what: impl Into<String>) -> Failure {
-        let (Why { kind, sentence }, exit) = (self.why(), self.exit());
+        let (ErrorReport { kind, sentence }, exit) = (self.why(), self.exit());
         let cause = if sentence.is_empty() { exit.clone() } else { format!("{exit}: {sentence}") };
         let mut failure = Failure::new(Code::Unmet, what, cause);
         if kind == Kind::NoSpace {
@@ -136,7 +136,7 @@ mod tests {
     use crate::outputs::{LINE_BYTES, TAIL};
     use std::time::{Duration, Instant};
 
-    fn sh(script: &str) -> Ended {
+    fn sh(script: &str) -> JobOutput {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
         Job::new(command).run("a test").unwrap()

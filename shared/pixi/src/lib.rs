@@ -6,23 +6,23 @@
 mod cache_lock;
 mod chain;
 mod environment;
+mod error_report;
 mod job;
 #[expect(clippy::disallowed_methods, reason = "reads as the user whose project it is")]
 mod manifest;
 mod outputs;
 mod program;
 mod redact;
-mod shortfall;
 #[expect(clippy::disallowed_methods, reason = "copies as the user whose cache or project it fills")]
 mod template;
-mod why;
+mod version_limit;
 
 pub use cache_lock::wait_for_cache;
-pub use environment::{Network, surround};
-pub use job::{Ended, Job};
+pub use environment::{Network, set_environment};
+pub use error_report::{Download, ErrorReport, Kind, override_variable};
+pub use job::{Job, JobOutput};
 pub use manifest::manifest_of;
 pub use program::{Pixi, Version, on_path};
 pub use redact::redact;
-pub use shortfall::Shortfall;
 pub use template::Template;
-pub use why::{Download, Kind, Why, override_variable};
+pub use version_limit::VersionLimit;

@@ -14,7 +14,7 @@ pub(crate) const LINE_BYTES: usize = 2048;
 /// Captured output above this is no answer.
 const CAPTURE_CEILING: u64 = 16 << 20;
 /// A grandchild may hold the pipes after the program has ended; its words are not waited for longer.
-const AFTERMATH: Duration = Duration::from_secs(1);
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// The ends that we read.
 pub(crate) struct Outputs {
@@ -23,7 +23,7 @@ pub(crate) struct Outputs {
     answer: Option<PipeReader>,
 }
 
-enum Heard {
+enum OutputEvent {
     Line(String),
     Answer(Vec<u8>),
 }
@@ -43,7 +43,7 @@ impl Outputs {
     }
 
     /// Listen until all is closed, or the program has ended and nothing comes any more.
-    pub(crate) fn hear(
+    pub(crate) fn collect(
         self,
         child: &mut Child,
         label: &str,
@@ -68,7 +68,7 @@ impl Outputs {
 
 fn listen(
     child: &mut Child,
-    heard: &Receiver<Heard>,
+    heard: &Receiver<OutputEvent>,
     adopts: bool,
     mut show: impl FnMut(&str),
 ) -> io::Result<(Vec<String>, Vec<u8>)> {
@@ -77,23 +77,23 @@ fn listen(
     let mut ended = None;
     loop {
         if adopts {
-            reap_others(child);
+            reap_adopted(child);
         }
         match heard.recv_timeout(Duration::from_millis(100)) {
-            Ok(Heard::Line(text)) => {
+            Ok(OutputEvent::Line(text)) => {
                 show(&text);
                 if tail.len() == TAIL {
                     tail.pop_front();
                 }
                 tail.push_back(text);
             }
-            Ok(Heard::Answer(bytes)) => stdout = bytes,
+            Ok(OutputEvent::Answer(bytes)) => stdout = bytes,
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
                 if ended.is_none() && child.try_wait()?.is_some() {
                     ended = Some(Instant::now());
                 }
-                if ended.is_some_and(|ended: Instant| ended.elapsed() > AFTERMATH) {
+                if ended.is_some_and(|ended: Instant| ended.elapsed() > DRAIN) {
                     break;
                 }
             }
@@ -103,7 +103,7 @@ fn listen(
 }
 
 /// Reap all children that have ended but this one: who else has come to us has nobody to wait for it.
-fn reap_others(child: &Child) {
+fn reap_adopted(child: &Child) {
     let ended = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     while let Some(pid) = waitid(Id::All, ended).ok().and_then(|status| status.pid()) {
         if u32::try_from(pid.as_raw()) == Ok(child.id()) {
@@ -113,14 +113,14 @@ fn reap_others(child: &Child) {
     }
 }
 
-fn answer(stdout: impl Read, say: &Sender<Heard>) {
+fn answer(stdout: impl Read, say: &Sender<OutputEvent>) {
     let mut bytes = Vec::new();
     drop(stdout.take(CAPTURE_CEILING).read_to_end(&mut bytes));
-    drop(say.send(Heard::Answer(bytes)));
+    drop(say.send(OutputEvent::Answer(bytes)));
 }
 
 /// What a progress bar overwrites counts as a line; what is too long is cut.
-fn lines(output: impl Read, credentials: &Credentials, say: &Sender<Heard>) {
+fn lines(output: impl Read, credentials: &Credentials, say: &Sender<OutputEvent>) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     loop {
@@ -136,7 +136,7 @@ fn lines(output: impl Read, credentials: &Credentials, say: &Sender<Heard>) {
         if ends {
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end();
-            if !text.is_empty() && say.send(Heard::Line(credentials.redact(text))).is_err() {
+            if !text.is_empty() && say.send(OutputEvent::Line(credentials.redact(text))).is_err() {
                 return;
             }
             line.clear();

@@ -1,5 +1,5 @@
 //! Which pixi there is.
-use crate::{Job, Network, surround};
+use crate::{Job, Network, set_environment};
 use failure::{Code, Failure};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,7 +47,7 @@ impl Pixi {
         let program = on_path("pixi", "put pixi, one file of about 70 MB, into a folder of PATH")?;
         let mut command = std::process::Command::new(&program);
         command.arg("--version");
-        surround(&mut command, &BTreeMap::new(), &std::env::temp_dir(), Network::Offline);
+        set_environment(&mut command, &BTreeMap::new(), &std::env::temp_dir(), Network::Offline);
         let ended = Job::new(command).capture().run("asking pixi for its version")?;
         let what = || format!("cannot use {}", program.display());
         if !ended.status.success() {

@@ -14,9 +14,9 @@ const SCRIPTS: &str = "scripts";
 const CEILING_BYTES: usize = 256 << 20;
 const DEPTH_CEILING: usize = 16;
 /// What is no part of a template wherever it lies.
-const NEVER: [&str; 3] = [".pixi", ".pkg-cache", ".git"];
+const ALWAYS_SKIPPED: [&str; 3] = [".pixi", ".pkg-cache", ".git"];
 /// What stands beside the files of any project and is missed by nobody.
-const UNREMARKABLE: [&str; 6] =
+const SKIPPED_SILENTLY: [&str; 6] =
     ["README.md", "README", "LICENSE", ".gitignore", ".gitattributes", ".editorconfig"];
 
 /// A template, as it was when it was read: what is hashed is what is copied.
@@ -24,12 +24,12 @@ const UNREMARKABLE: [&str; 6] =
 pub struct Template {
     dir: PathBuf,
     manifest: &'static str,
-    files: Vec<Taken>,
+    files: Vec<TemplateFile>,
     skipped: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Taken {
+struct TemplateFile {
     /// Relative to the template.
     path: PathBuf,
     executable: bool,
@@ -96,7 +96,8 @@ impl Template {
 
     /// Every file taken: its path and the sha256 of its content, hex.
     pub fn hashes(&self) -> impl Iterator<Item = (String, String)> {
-        let hash = |file: &Taken| (file.path.display().to_string(), hex(&Sha256::digest(&file.content)));
+        let hash =
+            |file: &TemplateFile| (file.path.display().to_string(), hex(&Sha256::digest(&file.content)));
         self.files.iter().map(hash)
     }
 
@@ -155,7 +156,7 @@ impl Template {
         for entry in std::fs::read_dir(self.dir.join(folder)).map_err(at)? {
             let entry = entry.map_err(at)?;
             let path = folder.join(entry.file_name());
-            let never = NEVER.iter().any(|name| path.ends_with(name));
+            let never = ALWAYS_SKIPPED.iter().any(|name| path.ends_with(name));
             // A linked folder may lead back here; a linked file is taken as what it is.
             match entry.file_type().map_err(at)? {
                 kind if kind.is_dir() && !never => self.walk(&path, depth + 1)?,
@@ -168,7 +169,7 @@ impl Template {
 
     fn take(&mut self, path: &Path) -> Result<(), (PathBuf, io::Error)> {
         let file = self.dir.join(path);
-        let read = || -> io::Result<Taken> {
+        let read = || -> io::Result<TemplateFile> {
             let held: usize = self.files.iter().map(|file| file.content.len()).sum();
             let content =
                 owner::read_file(&file, CEILING_BYTES - held).map_err(|error| match error.kind() {
@@ -179,7 +180,7 @@ impl Template {
                     _ => error,
                 })?;
             let executable = std::fs::metadata(&file)?.permissions().mode() & 0o111 != 0;
-            Ok(Taken { path: path.to_owned(), executable, content })
+            Ok(TemplateFile { path: path.to_owned(), executable, content })
         };
         let taken = read().map_err(|error| (path.to_owned(), error))?;
         self.files.push(taken);
@@ -194,14 +195,14 @@ fn rest(dir: &Path, manifest: &str) -> io::Result<Vec<String>> {
         let name = entry?.file_name().to_string_lossy().into_owned();
         // Kubernetes mounts a folder of files as links into folders that begin with two dots.
         let taken = [manifest, LOCK, SCRIPTS].contains(&name.as_str()) || name.starts_with("..");
-        if !taken && !UNREMARKABLE.contains(&name.as_str()) {
+        if !taken && !SKIPPED_SILENTLY.contains(&name.as_str()) {
             rest.push(name);
         }
     }
     Ok(rest)
 }
 
-fn write(path: &Path, file: &Taken) -> io::Result<()> {
+fn write(path: &Path, file: &TemplateFile) -> io::Result<()> {
     use std::io::Write;
     if let Some(parent) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;

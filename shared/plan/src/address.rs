@@ -1,7 +1,7 @@
 //! How a server is spoken to: by TLS or not, under which prefix; and what of it no tool here speaks.
 use crate::argument::{Argument, Refusal};
 use crate::arguments::Arguments;
-use engine::Traits;
+use engine::Profile;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -19,10 +19,10 @@ pub(crate) struct Address {
 }
 
 /// The arguments, and the variables by which llama.cpp is told the same.
-struct Told<'a> {
+struct FlagValues<'a> {
     arguments: &'a Arguments,
     env: &'a BTreeMap<String, String>,
-    traits: &'static Traits,
+    profile: &'static Profile,
 }
 
 impl Address {
@@ -30,25 +30,25 @@ impl Address {
     pub(crate) fn of(
         arguments: &Arguments,
         env: &BTreeMap<String, String>,
-        traits: &'static Traits,
+        profile: &'static Profile,
         own_module: bool,
     ) -> Self {
-        let told = Told { arguments, env, traits };
+        let values = FlagValues { arguments, env, profile };
         let mut address = Self::default();
-        address.tls(&told);
-        address.prefix(&told);
-        let unread = if own_module { &[] } else { traits.unread };
-        for (flag, cause, hint) in traits.unreachable.iter().chain(unread) {
+        address.tls(&values);
+        address.prefix(&values);
+        let unread = if own_module { &[] } else { profile.unread };
+        for (flag, cause, hint) in profile.unreachable.iter().chain(unread) {
             if arguments.all(flag).next_back().is_some_and(is_on) {
-                address.refusals.push(told.refusal(flag, cause, hint));
+                address.refusals.push(values.refusal(flag, cause, hint));
             }
         }
         address
     }
 
-    fn tls(&mut self, told: &Told<'_>) {
-        let Some(tls) = &told.traits.tls else { return };
-        let (key, certificate) = (told.value(tls.key), told.value(tls.certificate));
+    fn tls(&mut self, values: &FlagValues<'_>) {
+        let Some(tls) = &values.profile.tls else { return };
+        let (key, certificate) = (values.value(tls.key), values.value(tls.certificate));
         if certificate.is_some() && (key.is_some() || tls.one_file) {
             self.scheme = Some("https".to_owned());
             self.ca_file = certificate.map(PathBuf::from);
@@ -56,12 +56,12 @@ impl Address {
             let (given, other) =
                 if key.is_some() { (tls.key, tls.certificate) } else { (tls.certificate, tls.key) };
             let cause = format!("without {} it makes no TLS", other.replace('-', "_"));
-            self.refusals.push(told.refusal(given, &cause, "give both files, or none for plain HTTP"));
+            self.refusals.push(values.refusal(given, &cause, "give both files, or none for plain HTTP"));
         }
-        let demanded = tls.client_certificates.filter(|flag| told.value(flag) == Some("2"));
+        let demanded = tls.client_certificates.filter(|flag| values.value(flag) == Some("2"));
         if let Some(flag) = demanded {
             let cause = "it makes the server ask for a certificate of ours, and there is none";
-            self.refusals.push(told.refusal(
+            self.refusals.push(values.refusal(
                 flag,
                 cause,
                 "leave it out, or have a proxy in front of the server ask",
@@ -70,9 +70,9 @@ impl Address {
     }
 
     /// The prefix stands before paths that begin with a slash, as it is.
-    fn prefix(&mut self, told: &Told<'_>) {
-        let Some(flag) = told.traits.path_prefix else { return };
-        let Some(prefix) = told.value(flag).filter(|prefix| !prefix.is_empty()) else { return };
+    fn prefix(&mut self, values: &FlagValues<'_>) {
+        let Some(flag) = values.profile.path_prefix else { return };
+        let Some(prefix) = values.value(flag).filter(|prefix| !prefix.is_empty()) else { return };
         if prefix.starts_with('/') && !prefix.ends_with('/') {
             self.path_prefix = Some(prefix.to_owned());
             return;
@@ -82,11 +82,11 @@ impl Address {
             "" => "leave it out".to_owned(),
             inner => format!("write it as \"/{inner}\""),
         };
-        self.refusals.push(told.refusal(flag, &cause, &hint));
+        self.refusals.push(values.refusal(flag, &cause, &hint));
     }
 }
 
-impl Told<'_> {
+impl FlagValues<'_> {
     fn refusal(&self, flag: &str, cause: &str, hint: &str) -> Refusal {
         let argument = self.arguments.all(flag).next_back();
         let name = argument.map_or_else(|| format!("env.{}", variable(flag)), |a| a.name.clone());
@@ -95,7 +95,7 @@ impl Told<'_> {
     }
 
     fn value(&self, flag: &str) -> Option<&str> {
-        let by_variable = || match self.traits.module {
+        let by_variable = || match self.profile.module {
             None => self.env.get(&variable(flag)).map(String::as_str),
             Some(_) => None,
         };
@@ -125,9 +125,9 @@ mod tests {
         let (env, words): (Vec<String>, Vec<String>) =
             words.into_iter().partition(|w| w.starts_with("LLAMA_"));
         let env = env.iter().map(|w| w.split_once('=').unwrap()).map(|(n, v)| (n.to_owned(), v.to_owned()));
-        let traits = engine::of(engine);
-        let arguments = Arguments { extra: parse_tokens(&words, traits), ..Arguments::default() };
-        Address::of(&arguments, &env.collect(), traits, false)
+        let profile = engine::of(engine);
+        let arguments = Arguments { extra: parse_tokens(&words, profile), ..Arguments::default() };
+        Address::of(&arguments, &env.collect(), profile, false)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One argument of an engine, what is said of one that it would not take, and how it is spoken to.
 use crate::secret_name;
 use config::{Node, Place, Value};
-use engine::Traits;
+use engine::Profile;
 use vocabulary::Vocabulary;
 
 /// One flag as it is passed: its tokens, and its values by themselves.
@@ -33,7 +33,7 @@ pub(crate) struct Refusal {
 /// How an engine is spoken to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dialect<'a> {
-    pub(crate) traits: &'static Traits,
+    pub(crate) profile: &'static Profile,
     /// Its own options; `None` where it could not be asked, and our table has to do.
     pub(crate) vocabulary: Option<&'a Vocabulary>,
     /// A list is written as the flag once for each value, whatever the engine says.

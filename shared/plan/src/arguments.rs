@@ -19,10 +19,10 @@ impl Arguments {
         let (mut arguments, mut refusals) = (Self::default(), Vec::new());
         arguments.write_all(&instance.server, dialect, &mut refusals);
         arguments.extra = extra::parse(&instance.extra_args, dialect, &mut refusals);
-        for (flag, value) in [("host", "127.0.0.1".to_owned()), ("port", dialect.traits.port.to_string())] {
+        for (flag, value) in [("host", "127.0.0.1".to_owned()), ("port", dialect.profile.port.to_string())] {
             if arguments.value(flag).is_none() {
                 let values = vec![value];
-                let tokens = by_table::tokens(flag, &values, Lists::Values, dialect.traits);
+                let tokens = by_table::tokens(flag, &values, Lists::Values, dialect.profile);
                 let (flag, name) = (flag.to_owned(), format!("server.{flag}"));
                 arguments.written.push(Argument {
                     flag,
@@ -44,7 +44,7 @@ impl Arguments {
         for entry in &server.0 {
             let written = match dialect.vocabulary {
                 Some(vocabulary) => by_vocabulary::write(entry, vocabulary, dialect),
-                None => Ok(by_table::write(entry, dialect.traits, dialect.repeat)),
+                None => Ok(by_table::write(entry, dialect.profile, dialect.repeat)),
             };
             match written {
                 Ok(Some(argument)) => match names.get(&argument.flag).filter(|_| !is_dotted(&argument)) {
@@ -108,7 +108,7 @@ mod tests {
         let word = |token: &&str| Word { text: (*token).to_owned(), place: Place::Overrides };
         let extra_args = extra.iter().map(word).collect();
         let instance = Instance { server, extra_args, ..Instance::disabled("x", engine) };
-        Arguments::of(&instance, Dialect { traits: engine::of(engine), vocabulary: None, repeat }).0
+        Arguments::of(&instance, Dialect { profile: engine::of(engine), vocabulary: None, repeat }).0
     }
 
     fn line(engine: Engine, server: &str) -> String {

@@ -1,18 +1,18 @@
 //! Whether an engine tells its keeper that it is busy.
 use crate::arguments::Arguments;
 use config::rules;
-use engine::Traits;
+use engine::Profile;
 use record::{Liveness, Plan, Warning};
 
 /// A warning for an instance that is to sleep, or to show that it lives, while its engine keeps to itself whether it is busy.
-pub(crate) fn untold(plan: &Plan, arguments: &Arguments, traits: &Traits) -> Option<Warning> {
+pub(crate) fn untold(plan: &Plan, arguments: &Arguments, profile: &Profile) -> Option<Warning> {
     let control = &plan.control;
     let wanted = [
         (control.idle_stop_s.is_some(), "idle_stop_s"),
         (control.liveness == Liveness::Answer, "liveness = \"answer\""),
     ];
     let wanted: Vec<&str> = wanted.iter().filter(|(wanted, _)| *wanted).map(|(_, key)| *key).collect();
-    let tells = traits.tells?;
+    let tells = profile.tells?;
     let negative = |token: &String| token.starts_with("--no-");
     let last = arguments.all(tells.flag).next_back();
     let is_on = last.map_or(tells.default, |argument| !argument.tokens.first().is_some_and(negative));

@@ -1,39 +1,39 @@
 //! Writing an argument by our own table of an engine's flags, for an engine that could not be asked.
 use crate::argument::{Argument, holds_secret, single};
 use config::{Entry, Value};
-use engine::{Lists, Traits};
+use engine::{Lists, Profile};
 
 /// One entry of `server`; `None` where it is written by leaving it out.
-pub(crate) fn write(entry: &Entry, traits: &Traits, repeat: bool) -> Option<Argument> {
-    let flag = traits.flag(&entry.key);
+pub(crate) fn write(entry: &Entry, profile: &Profile, repeat: bool) -> Option<Argument> {
+    let flag = profile.flag(&entry.key);
     // What stands behind a dot is a key of a JSON option, and stays as it is.
     let typed = match entry.key.split_once('.') {
         Some((head, subkey)) => format!("{}.{subkey}", head.replace('_', "-")),
         None => entry.key.replace('_', "-"),
     };
-    let lists = if repeat { Lists::Repeat } else { traits.list_of(&flag) };
+    let lists = if repeat { Lists::Repeat } else { profile.list_of(&flag) };
     let (tokens, values) = match &entry.node.value {
-        Value::Flag(on) if traits.switches.contains(&flag.as_str()) => {
+        Value::Flag(on) if profile.switches.contains(&flag.as_str()) => {
             let values = vec![if *on { "on" } else { "off" }.to_owned()];
-            (tokens(&typed, &values, lists, traits), values)
+            (tokens(&typed, &values, lists, profile), values)
         }
         Value::Flag(true) => (vec![format!("--{typed}")], Vec::new()),
-        Value::Flag(false) if traits.negatable.contains(&flag.as_str()) => {
+        Value::Flag(false) if profile.negatable.contains(&flag.as_str()) => {
             (vec![format!("--no-{typed}")], Vec::new())
         }
         Value::Flag(false) | Value::Null => return None,
         Value::List(nodes) if nodes.is_empty() => return None,
         Value::List(_) if lists == Lists::Json => {
             let values = vec![entry.node.value.json()];
-            (tokens(&typed, &values, lists, traits), values)
+            (tokens(&typed, &values, lists, profile), values)
         }
         Value::List(nodes) => {
             let values: Vec<String> = nodes.iter().map(single).collect();
-            (tokens(&typed, &values, lists, traits), values)
+            (tokens(&typed, &values, lists, profile), values)
         }
         _ => {
             let values = vec![single(&entry.node)];
-            (tokens(&typed, &values, Lists::Values, traits), values)
+            (tokens(&typed, &values, Lists::Values, profile), values)
         }
     };
     let holds_secret = holds_secret(&entry.node);
@@ -41,15 +41,15 @@ pub(crate) fn write(entry: &Entry, traits: &Traits, repeat: bool) -> Option<Argu
     Some(Argument { flag, name, place, tokens, values, holds_secret, number: false })
 }
 
-pub(crate) fn tokens(typed: &str, values: &[String], lists: Lists, traits: &Traits) -> Vec<String> {
+pub(crate) fn tokens(typed: &str, values: &[String], lists: Lists, profile: &Profile) -> Vec<String> {
     let flag = format!("--{typed}");
     let pair = |value: &String| {
         // argparse takes a value with a leading dash for a flag, unless it is a number, and vLLM's unless that is whole.
-        let a_value = match traits.fraction_is_option {
+        let a_value = match profile.fraction_is_option {
             true => value.parse::<i64>().is_ok(),
             false => value.parse::<f64>().is_ok(),
         };
-        if traits.module.is_some() && value.starts_with('-') && !a_value {
+        if profile.module.is_some() && value.starts_with('-') && !a_value {
             vec![format!("{flag}={value}")]
         } else {
             vec![flag.clone(), value.clone()]

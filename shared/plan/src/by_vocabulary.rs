@@ -24,7 +24,7 @@ pub(crate) fn write(
     let ours = || {
         ["--", "-"]
             .iter()
-            .find_map(|dashes| vocabulary.named(&dialect.traits.flag(&format!("{dashes}{typed}"))))
+            .find_map(|dashes| vocabulary.named(&dialect.profile.flag(&format!("{dashes}{typed}"))))
     };
     let Some((flag, positive)) = vocabulary.named(&typed).or_else(ours) else {
         return Err(refuse(format!("{key}: {}", unknown(dialect)), unknown_hint(head, vocabulary, dialect)));
@@ -52,27 +52,28 @@ pub(crate) fn write(
 /// The name by which planning asks for a flag: the one of our table where it has one.
 pub(crate) fn canonical(flag: &Flag, dialect: Dialect<'_>) -> String {
     let plain = |spelling: &String| spelling.trim_start_matches('-').replace('_', "-");
-    let known = flag.spellings.iter().map(|s| (dialect.traits.flag(s), plain(s))).find(|(ours, s)| ours != s);
-    let ours = flag.spellings.iter().map(plain).find(|name| dialect.traits.names(name));
+    let known =
+        flag.spellings.iter().map(|s| (dialect.profile.flag(s), plain(s))).find(|(ours, s)| ours != s);
+    let ours = flag.spellings.iter().map(plain).find(|name| dialect.profile.names(name));
     ours.or(known.map(|(ours, _)| ours)).unwrap_or_else(|| plain(&flag.name().to_owned()))
 }
 
 /// What is said of a flag that the engine has not.
 pub(crate) fn unknown(dialect: Dialect<'_>) -> String {
-    format!("this {} has no such flag", dialect.traits.log_prefix)
+    format!("this {} has no such flag", dialect.profile.log_prefix)
 }
 
 /// Where it went, else what is spelt like it.
 pub(crate) fn unknown_hint(key: &str, vocabulary: &Vocabulary, dialect: Dialect<'_>) -> Option<String> {
     let name = key.trim_start_matches('-').replace('_', "-");
-    let ours = dialect.traits.model;
+    let ours = dialect.profile.model;
     // Every engine names its model otherwise; what is spelt like another's is not what is meant.
     let is_model =
         || [Engine::LlamaCpp, Engine::Vllm, Engine::Sglang].map(|e| engine::of(e).model).contains(&&*name);
     if name != ours && is_model() && vocabulary.named(ours).is_some() {
         return Some(format!("did you mean {}?", ours.replace('-', "_")));
     }
-    let went = dialect.traits.successors.iter().find(|(gone, _)| *gone == name);
+    let went = dialect.profile.successors.iter().find(|(gone, _)| *gone == name);
     let near = || {
         Some(format!("did you mean {}?", vocabulary.nearest(key)?.trim_start_matches('-').replace('-', "_")))
     };
@@ -169,7 +170,7 @@ impl Line<'_> {
     /// What no parser says, our table does.
     fn by_table(&self) -> Option<List> {
         let name = canonical(self.flag, self.dialect);
-        let (_, lists) = self.dialect.traits.other_lists.iter().find(|(flag, _)| *flag == name)?;
+        let (_, lists) = self.dialect.profile.other_lists.iter().find(|(flag, _)| *flag == name)?;
         match lists {
             Lists::Comma => Some(List::Comma),
             Lists::Repeat => Some(List::Repeat),
@@ -217,7 +218,7 @@ impl Line<'_> {
     /// argparse takes what begins with a minus for a flag, plain numbers excepted. llama.cpp takes what follows a flag.
     fn looks_like_a_flag(&self, value: &str) -> bool {
         let whole = |number: &str| number.bytes().all(|byte| byte.is_ascii_digit());
-        let a_value: fn(&str) -> bool = match self.dialect.traits.fraction_is_option {
+        let a_value: fn(&str) -> bool = match self.dialect.profile.fraction_is_option {
             true => whole,
             false => typed::plain_number,
         };

@@ -115,7 +115,7 @@ impl Runs<'_> {
         if missing.is_empty() || user.is_some() {
             return BTreeMap::new();
         }
-        let Some(stand_in) = User::stand_in() else { return BTreeMap::new() };
+        let Some(stand_in) = User::substitute_user() else { return BTreeMap::new() };
         missing.into_iter().map(|name| (name.to_owned(), stand_in.clone())).collect()
     }
 

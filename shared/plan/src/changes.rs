@@ -71,8 +71,8 @@ fn args(running: &Plan, planned: &Plan) -> Vec<String> {
     if running.args == planned.args {
         return Vec::new();
     }
-    let traits = engine::of(planned.engine);
-    let (old, new) = (parse_tokens(&running.args, traits), parse_tokens(&planned.args, traits));
+    let profile = engine::of(planned.engine);
+    let (old, new) = (parse_tokens(&running.args, profile), parse_tokens(&planned.args, profile));
     let (old, new) = (by_flag(&old), by_flag(&new));
     let flags: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let mut parts = Vec::new();

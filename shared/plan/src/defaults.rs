@@ -1,9 +1,9 @@
 //! Which of a plan's arguments say what the engine does without them.
 use crate::argument::{Argument, Dialect};
+use crate::asked_vocabulary;
 use crate::extra::{find, parse};
-use crate::spoken;
 use config::{Place, Word};
-use engine::Traits;
+use engine::Profile;
 use record::Plan;
 use vocabulary::{Flag, Takes, Vocabulary};
 
@@ -11,19 +11,19 @@ use vocabulary::{Flag, Takes, Vocabulary};
 /// could not be asked.
 #[must_use]
 pub fn defaults(plan: &Plan) -> Vec<String> {
-    let Some(vocabulary) = spoken::of_plan(plan) else { return Vec::new() };
-    let dialect = Dialect { traits: engine::of(plan.engine), vocabulary: Some(&vocabulary), repeat: false };
+    let Some(vocabulary) = asked_vocabulary::of_plan(plan) else { return Vec::new() };
+    let dialect = Dialect { profile: engine::of(plan.engine), vocabulary: Some(&vocabulary), repeat: false };
     let word = |text: &String| Word { text: text.clone(), place: Place::Overrides };
     let words: Vec<Word> = plan.args.iter().map(word).collect();
     let arguments = parse(&words, dialect, &mut Vec::new());
-    let same = |argument: &&Argument| is_default(argument, &vocabulary, dialect.traits).unwrap_or(false);
+    let same = |argument: &&Argument| is_default(argument, &vocabulary, dialect.profile).unwrap_or(false);
     arguments.iter().filter(same).map(|argument| argument.tokens.join(" ")).collect()
 }
 
-fn is_default(argument: &Argument, vocabulary: &Vocabulary, traits: &'static Traits) -> Option<bool> {
+fn is_default(argument: &Argument, vocabulary: &Vocabulary, profile: &'static Profile) -> Option<bool> {
     let typed = argument.tokens.first()?.split('=').next()?;
     // A part of a value after a dot has no default of its own.
-    let flag = find(vocabulary, typed, traits).filter(|_| !typed.contains('.'))?;
+    let flag = find(vocabulary, typed, profile).filter(|_| !typed.contains('.'))?;
     let default = flag.default.as_deref()?;
     Some(match flag.takes {
         Takes::Nothing => {

@@ -1,5 +1,5 @@
 //! GPUs for an engine that is given them by number only.
-use engine::Traits;
+use engine::Profile;
 use failure::{Code, Failure};
 use gpu::VISIBLE;
 use std::collections::BTreeMap;
@@ -10,10 +10,10 @@ pub(crate) fn by_number(
     env_set: &mut BTreeMap<String, String>,
     caller: &BTreeMap<String, String>,
     instance: &str,
-    traits: &Traits,
+    profile: &Profile,
 ) -> Result<(), Failure> {
     let Some(ids) = env_set.get(VISIBLE).or_else(|| caller.get(VISIBLE)) else { return Ok(()) };
-    if !traits.gpus_by_number || (!ids.contains("GPU-") && !ids.contains("MIG-")) {
+    if !profile.gpus_by_number || (!ids.contains("GPU-") && !ids.contains("MIG-")) {
         return Ok(());
     }
     let failure =

@@ -1,7 +1,7 @@
 //! A plan that is still being checked.
 use crate::arguments::Arguments;
 use base16ct::lower::encode_string as hex;
-use engine::Traits;
+use engine::Profile;
 use failure::Failure;
 use record::{Plan, Warning};
 use sha2::{Digest, Sha256};
@@ -41,11 +41,11 @@ impl Draft {
 }
 
 /// The product of the parallel sizes, unless other machines take part.
-pub(crate) fn gpus_needed(arguments: &Arguments, traits: &Traits) -> Option<u64> {
-    if traits.spread.iter().any(|flag| arguments.value(flag).is_some_and(|value| value != "1")) {
+pub(crate) fn gpus_needed(arguments: &Arguments, profile: &Profile) -> Option<u64> {
+    if profile.spread.iter().any(|flag| arguments.value(flag).is_some_and(|value| value != "1")) {
         return None;
     }
-    let sizes: Vec<u64> = traits
+    let sizes: Vec<u64> = profile
         .parallel
         .iter()
         .filter_map(|flag| arguments.value(flag))

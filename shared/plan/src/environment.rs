@@ -31,7 +31,7 @@ fn is_dropped(name: &str) -> bool {
 
 /// Those of them whose loss an operator may notice: our own are meant for us, and no server is worse off without the one
 /// that is for builds.
-pub(crate) fn worth_a_word(dropped: &[String]) -> impl Iterator<Item = &String> {
+pub(crate) fn worth_a_warning(dropped: &[String]) -> impl Iterator<Item = &String> {
     dropped.iter().filter(|name| !name.starts_with(variables::PREFIX) && *name != BYTECODE)
 }
 

@@ -2,7 +2,7 @@
 use crate::argument::{Argument, Dialect, Refusal};
 use crate::by_vocabulary::{canonical, unknown, unknown_hint};
 use config::{Place, Word};
-use engine::Traits;
+use engine::Profile;
 use vocabulary::{Flag, Takes, Vocabulary};
 
 /// Take the words apart. A flag that the engine has not is refused where its vocabulary is known.
@@ -27,10 +27,10 @@ pub(crate) fn parse(words: &[Word], dialect: Dialect<'_>, refusals: &mut Vec<Ref
 }
 
 /// A whole command line that was written before, taken apart by our table of the engine's flags.
-pub(crate) fn parse_tokens(tokens: &[String], traits: &'static Traits) -> Vec<Argument> {
+pub(crate) fn parse_tokens(tokens: &[String], profile: &'static Profile) -> Vec<Argument> {
     let word = |token: &String| Word { text: token.clone(), place: Place::Overrides };
     let words: Vec<Word> = tokens.iter().map(word).collect();
-    parse(&words, Dialect { traits, vocabulary: None, repeat: false }, &mut Vec::new())
+    parse(&words, Dialect { profile, vocabulary: None, repeat: false }, &mut Vec::new())
 }
 
 fn looks_like_a_flag(token: &str) -> bool {
@@ -40,11 +40,11 @@ fn looks_like_a_flag(token: &str) -> bool {
 fn begin(word: &Word, is_flag: bool, dialect: Dialect<'_>) -> Argument {
     let token = word.text.as_str();
     let typed = token.split('=').next().unwrap_or(token);
-    let known = dialect.vocabulary.and_then(|vocabulary| find(vocabulary, typed, dialect.traits));
+    let known = dialect.vocabulary.and_then(|vocabulary| find(vocabulary, typed, dialect.profile));
     let flag = match known {
         _ if !is_flag => String::new(),
         Some(flag) => canonical(flag, dialect),
-        None => dialect.traits.flag(token),
+        None => dialect.profile.flag(token),
     };
     let number = known.is_some_and(Flag::is_number);
     let values = token.split_once('=').map(|(_, value)| value.to_owned()).into_iter().collect();
@@ -58,7 +58,7 @@ fn wants_a_value(last: &Argument, dialect: Dialect<'_>) -> bool {
     let bare = last.tokens.len() == 1 && last.values.is_empty();
     let by_vocabulary = || {
         let vocabulary = dialect.vocabulary.filter(|v| v.parser == vocabulary::Parser::LlamaCpp)?;
-        let flag = find(vocabulary, last.tokens.first()?, dialect.traits)?;
+        let flag = find(vocabulary, last.tokens.first()?, dialect.profile)?;
         Some(matches!(flag.takes, Takes::Exactly(_)))
     };
     bare && (crate::secret_name::is_name(&last.flag) || by_vocabulary().unwrap_or(false))
@@ -67,7 +67,7 @@ fn wants_a_value(last: &Argument, dialect: Dialect<'_>) -> bool {
 fn refused(word: &Word, dialect: Dialect<'_>) -> Option<Refusal> {
     let vocabulary = dialect.vocabulary?;
     let typed = word.text.split('=').next().unwrap_or(&word.text);
-    let found = find(vocabulary, typed, dialect.traits);
+    let found = find(vocabulary, typed, dialect.profile);
     let said = found.and_then(|flag| flag.removed.clone());
     if found.is_some() && said.is_none() {
         return None;
@@ -79,10 +79,14 @@ fn refused(word: &Word, dialect: Dialect<'_>) -> Option<Refusal> {
 
 /// By its spelling, that of its opposite, the part before a dot, as argparse takes it shortened, one that our table alone has
 /// (vLLM's `-O`), or either of these with a value right behind one letter (`-O3`).
-pub(crate) fn find<'v>(vocabulary: &'v Vocabulary, typed: &str, traits: &'static Traits) -> Option<&'v Flag> {
+pub(crate) fn find<'v>(
+    vocabulary: &'v Vocabulary,
+    typed: &str,
+    profile: &'static Profile,
+) -> Option<&'v Flag> {
     let head = typed.split_once('.').map_or(typed, |(head, _)| head);
     let ours = |spelling: &str| {
-        let (_, flag) = traits.spellings.iter().find(|(known, _)| *known == spelling)?;
+        let (_, flag) = profile.spellings.iter().find(|(known, _)| *known == spelling)?;
         vocabulary.find(&format!("--{flag}"))
     };
     let attached = || {

@@ -2,17 +2,19 @@
 use crate::argument::{Argument, Refusal};
 use crate::arguments::Arguments;
 use child::{User, permitted};
-use engine::{Names, Traits};
+use engine::{Names, Profile};
 use rustix::fs::Access;
 use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Those that could not be used.
-pub(crate) fn missing(arguments: &Arguments, traits: &Traits, user: Option<&User>) -> Vec<Refusal> {
+pub(crate) fn missing(arguments: &Arguments, profile: &Profile, user: Option<&User>) -> Vec<Refusal> {
     let mut found = Vec::new();
     for argument in arguments.written.iter().chain(&arguments.extra) {
-        let Some((_, names)) = traits.files.iter().find(|(flag, _)| *flag == argument.flag) else { continue };
+        let Some((_, names)) = profile.files.iter().find(|(flag, _)| *flag == argument.flag) else {
+            continue;
+        };
         for path in named(argument, *names) {
             // Servers run in the outermost folder.
             let path = Path::new("/").join(path);
@@ -120,11 +122,11 @@ mod tests {
             ),
             (Sglang, vec!["--chat-template", "chatml"], vec![]),
         ] {
-            let traits = engine::of(engine);
+            let profile = engine::of(engine);
             let words: Vec<String> = line.iter().map(|word| (*word).to_owned()).collect();
             let mut found = Vec::new();
-            for argument in parse_tokens(&words, traits) {
-                let names = traits.files.iter().find(|(flag, _)| *flag == argument.flag);
+            for argument in parse_tokens(&words, profile) {
+                let names = profile.files.iter().find(|(flag, _)| *flag == argument.flag);
                 found.extend(names.map(|(_, names)| named(&argument, *names)).unwrap_or_default());
             }
             let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();

@@ -25,7 +25,7 @@ pub(crate) struct Install {
 impl From<&Installed> for Install {
     fn from(installed: &Installed) -> Self {
         Self {
-            path: held(&installed.path),
+            path: held_install(&installed.path),
             id: Some(installed.id.clone()),
             python: installed.python.clone(),
             executable: installed.executable.clone(),
@@ -64,7 +64,7 @@ impl Install {
             return Ok(Self::by_layout(home, engine, pixi_env));
         }
         let Linked { path, id, python, executable, library_dir, activation, .. } = linked;
-        let path = path.as_deref().and_then(held);
+        let path = path.as_deref().and_then(held_install);
         Ok(Some(Self { path, id, python, executable, library_dir, activation }))
     }
 
@@ -104,7 +104,7 @@ impl Install {
 }
 
 /// The install that a keeper can hold.
-fn held(path: &Path) -> Option<PathBuf> {
+fn held_install(path: &Path) -> Option<PathBuf> {
     install::is_install(path).then(|| path.to_owned())
 }
 

@@ -4,7 +4,7 @@ use crate::argument::{Dialect, Refusal};
 use crate::arguments::Arguments;
 use crate::cache::{Cache, Runs};
 use crate::draft::{Draft, gpus_needed, hash};
-use crate::found::Found;
+use crate::found_program::FoundProgram;
 use crate::input::Input;
 use crate::install::Install;
 use crate::options::Options;
@@ -12,7 +12,7 @@ use crate::program::{Caller, Program};
 use crate::secret::{self, Secret, Way};
 use crate::{busy, devices, environment};
 use config::{Config, Document, Instance, rules};
-use engine::Traits;
+use engine::Profile;
 use failure::{Code, Failure};
 use record::{Control, Engine, Plan, Rung, Warning};
 use state::Directory;
@@ -33,7 +33,7 @@ pub(crate) struct Shared<'a> {
 
 /// The arguments of an instance with the secrets taken out, and the operator's own configuration file, if ours has to take
 /// its place.
-pub(crate) struct Separated {
+pub(crate) struct WithoutSecrets {
     pub(crate) arguments: Arguments,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) secrets: Vec<Secret>,
@@ -47,16 +47,16 @@ pub(crate) fn separate(
     engine: Engine,
     vocabulary: Option<&Vocabulary>,
     state_dir: &Path,
-) -> Result<Separated, Failure> {
-    let traits = engine::of(engine);
+) -> Result<WithoutSecrets, Failure> {
+    let profile = engine::of(engine);
     let repeat = instance.settings.control.list_style.is_some();
-    let (mut arguments, refusals) = Arguments::of(instance, Dialect { traits, vocabulary, repeat });
+    let (mut arguments, refusals) = Arguments::of(instance, Dialect { profile, vocabulary, repeat });
     let mut env = instance.env.clone();
-    let secrets = secret::take(&mut arguments, &mut env, traits)?;
+    let secrets = secret::take(&mut arguments, &mut env, profile)?;
     let needs_file = secrets.iter().any(|secret| matches!(secret.way, Way::Line(_)));
     let their_config =
-        if needs_file { secret::point_to_config(&mut arguments, traits, state_dir)? } else { None };
-    Ok(Separated { arguments, env, secrets, their_config, refusals })
+        if needs_file { secret::point_to_config(&mut arguments, profile, state_dir)? } else { None };
+    Ok(WithoutSecrets { arguments, env, secrets, their_config, refusals })
 }
 
 impl Shared<'_> {
@@ -65,27 +65,27 @@ impl Shared<'_> {
         &self,
         arguments: &Arguments,
         env_set: &BTreeMap<String, String>,
-        traits: &'static Traits,
-    ) -> Found {
+        profile: &'static Profile,
+    ) -> FoundProgram {
         let own_module = self.config.master.module.is_some();
-        Found::of(arguments, env_set, traits, own_module, self.input.env.user.as_deref())
+        FoundProgram::of(arguments, env_set, profile, own_module, self.input.env.user.as_deref())
     }
 
     pub(crate) fn draft(&self, instance: &Instance) -> Result<Draft, Failure> {
         let env = &self.input.env;
         let (engine, control) = (env.engine, &instance.settings.control);
-        let traits = engine::of(engine);
+        let profile = engine::of(engine);
         let state = Directory::of(&env.run_dir, engine, &instance.name);
-        let Separated { arguments, env: own, secrets, refusals, .. } =
+        let WithoutSecrets { arguments, env: own, secrets, refusals, .. } =
             separate(instance, engine, self.vocabulary, state.path())?;
         let caller = Caller(&self.options.environment);
         let mut program = Program::of(self.install, &self.config.master, env, control.via_pixi, &caller)?;
         let names: Vec<&str> = instance.env.iter().map(|(name, _)| name.as_str()).collect();
         let (cache_dir, about_cache) = self.cache(instance, &caller, &mut program);
         let mut env_set = environment::set(program.env, engine, control, &own);
-        let numbered = devices::by_number(&mut env_set, caller.0, &instance.name, traits);
-        let served_name = arguments.value(traits.served_name);
-        let found = self.found(&arguments, &env_set, traits);
+        let numbered = devices::by_number(&mut env_set, caller.0, &instance.name, profile);
+        let served_name = arguments.value(profile.served_name);
+        let found = self.found(&arguments, &env_set, profile);
         let Address { scheme, path_prefix, ca_file, .. } = found.address;
         let mut plan = Plan {
             engine,
@@ -104,7 +104,7 @@ impl Shared<'_> {
             scheme,
             path_prefix,
             ca_file,
-            model: arguments.value(traits.model).map(str::to_owned),
+            model: arguments.value(profile.model).map(str::to_owned),
             // Of several names joined by commas the first is listed first.
             served_name: served_name.and_then(|names| names.split(',').next()).map(str::to_owned),
             models: found.models,
@@ -112,7 +112,7 @@ impl Shared<'_> {
             state_dir: state.path().to_owned(),
             cache_dir,
             gpu_ids: control.gpu_ids.clone(),
-            control: Control { ready_rung: ready_rung(control, &arguments, traits), ..control.clone() },
+            control: Control { ready_rung: ready_rung(control, &arguments, profile), ..control.clone() },
             after: None,
             install_path: program.install_path,
             reused: false,
@@ -121,10 +121,10 @@ impl Shared<'_> {
             hash: String::new(),
         };
         plan.hash = hash(&plan);
-        let model_elsewhere = traits.model_elsewhere.iter().any(|flag| arguments.value(flag).is_some());
-        let about_server = own_warnings(&plan, &arguments, &secrets, traits);
+        let model_elsewhere = profile.model_elsewhere.iter().any(|flag| arguments.value(flag).is_some());
+        let about_server = own_warnings(&plan, &arguments, &secrets, profile);
         let warnings = about_cache.into_iter().chain(about_server).collect();
-        let gpus_needed = gpus_needed(&arguments, traits);
+        let gpus_needed = gpus_needed(&arguments, profile);
         let visible = self.visible(&plan);
         let failures = refusals.into_iter().map(|refusal| self.refused(refusal)).collect();
         let mut draft = Draft { plan, gpus_needed, visible, model_elsewhere, warnings, failures };
@@ -194,8 +194,8 @@ fn port(arguments: &Arguments, instance: &str) -> Result<u16, Failure> {
 }
 
 /// One that only helps another machine's server can be asked for no more than its health.
-fn ready_rung(control: &Control, arguments: &Arguments, traits: &Traits) -> Rung {
-    let node = traits.node.and_then(|flag| arguments.value(flag));
+fn ready_rung(control: &Control, arguments: &Arguments, profile: &Profile) -> Rung {
+    let node = profile.node.and_then(|flag| arguments.value(flag));
     match node {
         None | Some("0") => control.ready_rung,
         Some(_) => control.ready_rung.min(Rung::Healthy),
@@ -207,10 +207,10 @@ fn own_warnings(
     plan: &Plan,
     arguments: &Arguments,
     secrets: &[Secret],
-    traits: &Traits,
+    profile: &Profile,
 ) -> impl Iterator<Item = Warning> {
-    let open = open_paths(plan, secrets, traits);
-    repeats(plan, arguments).into_iter().chain(open).chain(busy::untold(plan, arguments, traits))
+    let open = open_paths(plan, secrets, profile);
+    repeats(plan, arguments).into_iter().chain(open).chain(busy::untold(plan, arguments, profile))
 }
 
 fn repeats(plan: &Plan, arguments: &Arguments) -> Vec<Warning> {
@@ -225,8 +225,8 @@ fn repeats(plan: &Plan, arguments: &Arguments) -> Vec<Warning> {
 }
 
 /// A key that guards a part only, where others than this machine can reach the rest.
-fn open_paths(plan: &Plan, secrets: &[Secret], traits: &Traits) -> Option<Warning> {
-    let (guarded, open) = traits.open.filter(|_| secrets.iter().any(|secret| secret.api_key))?;
+fn open_paths(plan: &Plan, secrets: &[Secret], profile: &Profile) -> Option<Warning> {
+    let (guarded, open) = profile.open.filter(|_| secrets.iter().any(|secret| secret.api_key))?;
     let host = plan.host.trim_start_matches('[').trim_end_matches(']');
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
     (!loopback).then(|| Warning {

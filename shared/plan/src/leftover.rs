@@ -1,6 +1,6 @@
 //! Instances of this workspace that the configuration no longer wants, and that still run or are still remembered.
 use config::{is_instance_name, rules};
-use record::{Engine, Env, Keeper, Warning};
+use record::{Engine, Env, KeeperState, Warning};
 use state::Directory;
 use std::path::Path;
 
@@ -43,7 +43,7 @@ pub(crate) fn find(env: &Env, unwanted: impl Fn(&str) -> Option<String>) -> Vec<
             return None;
         }
         let kept = place.keeper().is_ok_and(|keeper| keeper.is_some());
-        let runs = kept || (state == Keeper::Lost && left_behind(place.path()));
+        let runs = kept || (state == KeeperState::Lost && left_behind(place.path()));
         Some(Leftover { engine: env.engine, instance, place, runs, why })
     };
     places.filter_map(leftover).collect()
@@ -53,7 +53,10 @@ pub(crate) fn find(env: &Env, unwanted: impl Fn(&str) -> Option<String>) -> Vec<
 /// ends them first.
 pub(crate) fn left_behind(state_dir: &Path) -> bool {
     let directory = Directory::at(state_dir);
-    let Ok(Some((Keeper::Lost, status))) = directory.state() else { return false };
+    let Ok(Some((KeeperState::Lost, status))) = directory.state() else { return false };
     let user = directory.user().ok();
-    status.mark.zip(user).is_some_and(|(mark, user)| !tree::marked(&mark, &user).is_empty())
+    status
+        .instance_id
+        .zip(user)
+        .is_some_and(|(mark, user)| !tree::find_by_instance_id(&mark, &user).is_empty())
 }

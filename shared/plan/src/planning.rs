@@ -4,7 +4,7 @@ use crate::item::Item;
 use crate::options::Options;
 use crate::program::{self, Caller};
 use crate::slot::{Slot, skipped, unknown_key};
-use crate::{bridge, environment, install, leftover, litellm, offline, preflight, spoken};
+use crate::{asked_vocabulary, bridge, environment, install, leftover, litellm, offline, preflight};
 use crate::{draft::Draft, input::Input};
 use config::{Config, Document, Instance, Master, rules};
 use failure::{Code, Failure};
@@ -30,7 +30,7 @@ pub(crate) fn vocabulary_of(input: &Input, options: &Options) -> Result<Vocabula
         None => Config::empty(),
     };
     let install = program::find(input, &config.master, &Caller(&options.environment))?;
-    spoken::of(&install, &config, input)
+    asked_vocabulary::of(&install, &config, input)
         .map_err(|warning| unsaid(engine, warning.map_or_else(String::new, |warning| warning.what)))
 }
 
@@ -92,7 +92,7 @@ fn about_dropped(drafts: &[&mut Draft], caller: &BTreeMap<String, String>) -> Op
     let mut names: Vec<String> = dropped.cloned().collect();
     names.sort();
     names.dedup();
-    let names: Vec<&str> = environment::worth_a_word(&names).map(String::as_str).collect();
+    let names: Vec<&str> = environment::worth_a_warning(&names).map(String::as_str).collect();
     (!names.is_empty()).then(|| Warning {
         engine: None,
         instance: None,
@@ -162,7 +162,7 @@ fn draft_engine(input: &Input, options: &Options) -> Result<Vec<Slot>, Vec<Failu
         install::Install::default()
     };
     let vocabulary = match config.instances.iter().any(|instance| why(instance).is_none()) {
-        true => spoken::of(&install, &config, input),
+        true => asked_vocabulary::of(&install, &config, input),
         false => Err(None),
     };
     let vocabulary = vocabulary

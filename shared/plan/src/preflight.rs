@@ -1,13 +1,13 @@
 //! What is checked before anything starts.
 use crate::draft::Draft;
-use crate::leaving::{self, Leaving};
 use crate::leftover::{Leftover, left_behind};
 use crate::port::Refused;
-use crate::{changes, model, port, staying};
+use crate::stopping::{self, Stopping};
+use crate::{changes, model, port, running};
 use child::{User, permitted};
 use config::rules;
 use failure::{Code, Failure};
-use gpu::{Chosen, Device};
+use gpu::{Device, Selection};
 use record::Plan;
 use rustix::fs::Access;
 use state::Directory;
@@ -28,7 +28,7 @@ pub(crate) fn check(drafts: &mut [&mut Draft], leftovers: &[&Leftover]) {
             draft.failures.push(failure);
         }
     }
-    let leaving = leaving::all(drafts, leftovers);
+    let leaving = stopping::all(drafts, leftovers);
     for at in 0..drafts.len() {
         let (before, rest) = drafts.split_at_mut(at);
         if let [draft, ..] = rest {
@@ -110,7 +110,7 @@ fn check_against(draft: &mut Draft, before: &[&mut Draft]) {
 }
 
 /// What starting this one instance would stumble over.
-pub(crate) fn check_alone(draft: &mut Draft, leaving: &[Leaving]) {
+pub(crate) fn check_alone(draft: &mut Draft, leaving: &[Stopping]) {
     let refused = port::check(&draft.plan.host, draft.plan.port).err();
     if let Some(Refused::Host(failure)) = refused {
         draft.object(rules::ADDRESS, failure);
@@ -124,7 +124,7 @@ pub(crate) fn check_alone(draft: &mut Draft, leaving: &[Leaving]) {
                 draft.warn(rules::PORT_IN_USE, what, other.hint);
             }
             None => {
-                let ours = staying::holder(&draft.plan);
+                let ours = running::holder(&draft.plan);
                 draft.object(rules::PORT_IN_USE, ours.unwrap_or(failure));
             }
         }
@@ -197,27 +197,27 @@ fn check_gpus(drafts: &mut [&mut Draft]) {
         return;
     }
     let Some(gpus) = gpu::devices() else { return };
-    let mut before: Vec<(Chosen, std::path::PathBuf)> = Vec::new();
+    let mut before: Vec<(Selection, std::path::PathBuf)> = Vec::new();
     for draft in drafts.iter_mut().filter(|draft| uses(draft)) {
-        let chosen = gpu::choose(&draft.plan.gpu_ids, draft.visible.as_deref(), &gpus);
+        let chosen = gpu::select(&draft.plan.gpu_ids, draft.visible.as_deref(), &gpus);
         if !draft.plan.reused {
             check_gpu_ids(draft, &chosen, &gpus);
         }
         if !draft.failures.is_empty() {
             continue;
         }
-        let shares = |(other, _): &&(Chosen, _)| !other.indices.is_disjoint(&chosen.indices);
+        let shares = |(other, _): &&(Selection, _)| !other.indices.is_disjoint(&chosen.indices);
         draft.plan.after = before.iter().rev().find(shares).map(|(_, state_dir)| state_dir.clone());
         before.push((chosen, draft.plan.state_dir.clone()));
     }
 }
 
-pub(crate) fn check_gpu_ids(draft: &mut Draft, chosen: &Chosen, gpus: &[Device]) {
+pub(crate) fn check_gpu_ids(draft: &mut Draft, chosen: &Selection, gpus: &[Device]) {
     let instance = draft.plan.instance.clone();
-    if !chosen.strangers.is_empty() && draft.plan.gpu_ids != "all" {
+    if !chosen.unknown.is_empty() && draft.plan.gpu_ids != "all" {
         let what = format!("gpu_ids of instance {instance} name GPUs that are not there");
         let found: Vec<String> = gpus.iter().map(|gpu| format!("{} ({})", gpu.index, gpu.uuid)).collect();
-        let failure = Failure::new(Code::Unmet, what, chosen.strangers.join(", "));
+        let failure = Failure::new(Code::Unmet, what, chosen.unknown.join(", "));
         draft.object(rules::GPU_MISSING, failure.hint(format!("nvidia-smi lists {}", found.join(", "))));
     }
     if let Some(needed) = draft.gpus_needed

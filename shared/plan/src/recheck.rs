@@ -2,9 +2,9 @@
 use crate::arguments::Arguments;
 use crate::draft::{Draft, gpus_needed};
 use crate::extra::parse_tokens;
-use crate::leaving::Leaving;
 use crate::options::Options;
 use crate::preflight;
+use crate::stopping::Stopping;
 use failure::{Code, Failure};
 use record::Plan;
 use state::Directory;
@@ -14,15 +14,15 @@ use state::Directory;
 /// back, all of it.
 #[must_use]
 pub fn recheck(plan: &Plan, options: &Options, leaving: &[Directory]) -> Vec<Failure> {
-    let traits = engine::of(plan.engine);
-    let arguments = Arguments { extra: parse_tokens(&plan.args, traits), ..Arguments::default() };
-    let leaving: Vec<Leaving> = leaving.iter().filter_map(|place| Leaving::at(place, "")).collect();
+    let profile = engine::of(plan.engine);
+    let arguments = Arguments { extra: parse_tokens(&plan.args, profile), ..Arguments::default() };
+    let leaving: Vec<Stopping> = leaving.iter().filter_map(|place| Stopping::at(place, "")).collect();
     let visible = plan.env_set.get(gpu::VISIBLE).or_else(|| options.environment.get(gpu::VISIBLE));
     let mut draft = Draft {
-        gpus_needed: gpus_needed(&arguments, traits),
+        gpus_needed: gpus_needed(&arguments, profile),
         visible: visible.cloned(),
         model_elsewhere: plan.engine == record::Engine::Bridge
-            || traits.model_elsewhere.iter().any(|flag| arguments.value(flag).is_some()),
+            || profile.model_elsewhere.iter().any(|flag| arguments.value(flag).is_some()),
         warnings: Vec::new(),
         failures: missing(plan).into_iter().collect(),
         plan: plan.clone(),
@@ -33,7 +33,7 @@ pub fn recheck(plan: &Plan, options: &Options, leaving: &[Directory]) -> Vec<Fai
         && asks
         && let Some(gpus) = gpu::devices()
     {
-        let chosen = gpu::choose(&plan.gpu_ids, draft.visible.as_deref(), &gpus);
+        let chosen = gpu::select(&plan.gpu_ids, draft.visible.as_deref(), &gpus);
         preflight::check_gpu_ids(&mut draft, &chosen, &gpus);
     }
     draft.failures

@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::login::logins;
 use crate::secret_name::{is_name, leaves};
 use base16ct::lower::encode_string as hex;
-use engine::{Lists, Traits};
+use engine::{Lists, Profile};
 use failure::{Code, Failure};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub(crate) struct Secret {
 pub(crate) fn take(
     arguments: &mut Arguments,
     env: &mut Vec<(String, String)>,
-    traits: &Traits,
+    profile: &Profile,
 ) -> Result<Vec<Secret>, Failure> {
     let mut secrets = Vec::new();
     let is_secret = |argument: &Argument| {
@@ -49,7 +49,7 @@ pub(crate) fn take(
     };
     for list in [&mut arguments.written, &mut arguments.extra] {
         for argument in list.extract_if(.., |argument| is_secret(argument)) {
-            secrets.push(of_argument(argument, traits)?);
+            secrets.push(of_argument(argument, profile)?);
         }
     }
     if let Some(file) = arguments.all("api-key-file").next_back()
@@ -59,7 +59,7 @@ pub(crate) fn take(
         secrets.push(Secret { name, way, values: Vec::new(), api_key: true });
     }
     for (name, value) in env.extract_if(.., |(name, value)| is_name(name) || !logins(value).is_empty()) {
-        let api_key = traits.key_variable() == Some(name.as_str());
+        let api_key = profile.key_variable() == Some(name.as_str());
         let way = Way::Variable(name.clone());
         secrets.push(Secret { name: format!("env.{name}"), way, values: vec![value], api_key });
     }
@@ -93,14 +93,14 @@ fn dotted(argument: &Argument) -> Option<&str> {
     typed.strip_prefix("--").filter(|name| name.contains('.'))
 }
 
-fn of_argument(argument: Argument, traits: &Traits) -> Result<Secret, Failure> {
+fn of_argument(argument: Argument, profile: &Profile) -> Result<Secret, Failure> {
     let line = dotted(&argument).unwrap_or(&argument.flag).to_owned();
     let Argument { flag, name, mut values, .. } = argument;
-    let variable = traits.secret_variables.iter().find(|(known, _)| *known == flag).map(|(_, name)| *name);
-    if traits.list_of(&flag) == Lists::Comma {
+    let variable = profile.secret_variables.iter().find(|(known, _)| *known == flag).map(|(_, name)| *name);
+    if profile.list_of(&flag) == Lists::Comma {
         values = vec![values.join(",")];
     }
-    let way = match (variable, traits.config_file) {
+    let way = match (variable, profile.config_file) {
         (Some(variable), _) if values.len() == 1 => Way::Variable(variable.to_owned()),
         (_, Some(_)) => Way::Line(line),
         _ => {
@@ -115,10 +115,10 @@ fn of_argument(argument: Argument, traits: &Traits) -> Result<Secret, Failure> {
 /// Put our configuration file in the place of the operator's own, or behind the written arguments. Gives his back.
 pub(crate) fn point_to_config(
     arguments: &mut Arguments,
-    traits: &Traits,
+    profile: &Profile,
     state_dir: &Path,
 ) -> Result<Option<PathBuf>, Failure> {
-    let Some(flag) = traits.config_file else { return Ok(None) };
+    let Some(flag) = profile.config_file else { return Ok(None) };
     let ours = state_dir.join(CONFIG_FILE).display().to_string();
     let tokens = vec![format!("--{flag}"), ours];
     let theirs: Vec<&mut Argument> =

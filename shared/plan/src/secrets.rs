@@ -1,11 +1,11 @@
 //! The values that a plan only names.
-use crate::instance::{Separated, separate};
+use crate::instance::{WithoutSecrets, separate};
 use crate::key_file::{first_key, read_text};
 use crate::login::logins;
 use crate::options::Options;
 use crate::secret::{CONFIG_FILE, Way, config_text};
 use crate::secret_name::leaves;
-use crate::{bridge, litellm, spoken};
+use crate::{asked_vocabulary, bridge, litellm};
 use config::Document;
 use failure::{Code, Failure};
 use record::{Engine, Plan};
@@ -25,7 +25,7 @@ pub fn secrets(plan: &Plan, options: &Options) -> Result<Secrets, Failure> {
     if plan.secrets.is_empty() {
         return Ok(given);
     }
-    let Separated { secrets, their_config, .. } = read_again(plan, options)?;
+    let WithoutSecrets { secrets, their_config, .. } = read_again(plan, options)?;
     for secret in &secrets {
         // An engine prints them with and without the rest of the URL.
         given.values.extend(secret.values.iter().flat_map(|value| logins(value)));
@@ -61,7 +61,7 @@ pub fn secrets(plan: &Plan, options: &Options) -> Result<Secrets, Failure> {
     Ok(given)
 }
 
-fn read_again(plan: &Plan, options: &Options) -> Result<Separated, Failure> {
+fn read_again(plan: &Plan, options: &Options) -> Result<WithoutSecrets, Failure> {
     let changed = |cause: &str| {
         let what = format!(
             "{} is not what {} {} was planned from",
@@ -80,7 +80,7 @@ fn read_again(plan: &Plan, options: &Options) -> Result<Separated, Failure> {
         .map_err(|failures| failures.into_iter().next().unwrap_or_else(|| changed("it is not usable")))?;
     let instance = config.instances.iter().find(|instance| instance.name == plan.instance);
     let instance = instance.ok_or_else(|| changed("the instance is gone"))?;
-    separate(instance, plan.engine, spoken::of_plan(plan).as_ref(), &plan.state_dir)
+    separate(instance, plan.engine, asked_vocabulary::of_plan(plan).as_ref(), &plan.state_dir)
 }
 
 #[cfg(test)]

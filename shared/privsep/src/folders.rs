@@ -1,6 +1,6 @@
 //! Folders that root makes for another user.
+use crate::path_walk::{PathWalk, Step};
 use crate::rights::Rights;
-use crate::way::{Step, Way};
 use child::User;
 use rustix::fs::{
     AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid, fchmod, fchown, flock, fstat, mkdirat,
@@ -49,7 +49,7 @@ impl Folders {
                 // One on the way was taken away again just now.
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !made.is_empty() => continue,
                 Err(error) => {
-                    unmake(&made);
+                    remove_made(&made);
                     return Err(error);
                 }
             };
@@ -69,15 +69,15 @@ impl Folders {
     }
 
     /// All is done: remove what is still empty, where nobody else is at work in it.
-    pub fn settle(self) {
+    pub fn keep(self) {
         let alone = |folder: &OwnedFd| flock(folder, FlockOperation::NonBlockingLockExclusive).is_ok();
         if self.held.iter().all(alone) {
-            unmake(&self.made);
+            remove_made(&self.made);
         }
     }
 }
 
-fn unmake(made: &[Made]) {
+fn remove_made(made: &[Made]) {
     for Made { parent, name, rights, user } in made {
         let removed = rights.act(user, || Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?));
         if let Err(error) = removed {
@@ -87,8 +87,8 @@ fn unmake(made: &[Made]) {
 }
 
 /// Go to the folder and make what is missing; `None` where something else has its name.
-fn make<'u>(user: &'u User, folder: &Path, made: &mut Vec<Made>) -> io::Result<Option<Way<'u>>> {
-    let mut way = Way::to(folder, user)?;
+fn make<'u>(user: &'u User, folder: &Path, made: &mut Vec<Made>) -> io::Result<Option<PathWalk<'u>>> {
+    let mut way = PathWalk::to(folder, user)?;
     while let Some(step) = way.next()? {
         match step {
             Step::Folder => {}
@@ -102,7 +102,7 @@ fn make<'u>(user: &'u User, folder: &Path, made: &mut Vec<Made>) -> io::Result<O
                     let (rights, user) = (way.rights.clone(), user.clone());
                     made.insert(0, Made { parent, name: name.clone(), rights, user });
                 }
-                way.again(name);
+                way.restart_at(name);
             }
         }
     }
@@ -110,7 +110,7 @@ fn make<'u>(user: &'u User, folder: &Path, made: &mut Vec<Made>) -> io::Result<O
 }
 
 /// Make one folder; `false` where somebody else has by now.
-fn make_entry(way: &Way<'_>, name: &OsStr) -> io::Result<bool> {
+fn make_entry(way: &PathWalk<'_>, name: &OsStr) -> io::Result<bool> {
     let (parent, rights, user) = (&way.folder, &way.rights, way.recipient);
     if *rights == Rights::Recipient {
         return rights.act(user, || match mkdirat(parent, name, Mode::from(MODE)) {
@@ -131,7 +131,7 @@ fn make_entry(way: &Way<'_>, name: &OsStr) -> io::Result<bool> {
 
 /// Give the last folder to the user. By its descriptor, and only what its maker's rights have made: a folder of somebody
 /// else may have been put in its place.
-fn give(drafted: &OwnedFd, way: &Way<'_>) -> io::Result<()> {
+fn give(drafted: &OwnedFd, way: &PathWalk<'_>) -> io::Result<()> {
     let maker = if let Rights::Owner(user) = &way.rights { user.owner().uid() } else { 0 };
     if fstat(drafted)?.st_uid != maker {
         return Err(Errno::PERM.into());

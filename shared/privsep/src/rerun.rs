@@ -1,6 +1,6 @@
 //! This tool once more, as another user.
-use crate::Crossing;
-use crate::hear::{Heard, Limits, hear};
+use crate::RecordFilter;
+use crate::listen::{ChildOutput, Limits, listen};
 use crate::text::{TEXT_BYTES, clean};
 use child::{Leader, Start, User};
 use failure::{Code, Failure};
@@ -26,15 +26,15 @@ pub struct Rerun {
 }
 
 /// What went wrong with the second process.
-enum Trouble {
-    Hearing(io::Error),
-    Said(Failure),
+enum RerunError {
+    Reading(io::Error),
+    BadRecord(Failure),
     Writing(Failure),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for RerunError {
     fn from(error: io::Error) -> Self {
-        Self::Hearing(error)
+        Self::Reading(error)
     }
 }
 
@@ -43,16 +43,16 @@ impl Rerun {
     ///
     /// # Errors
     /// 69 and 75 where it does not run, or not to its end; 65 where it says what cannot be; and as [`Io::write`].
-    pub fn run(self, crossing: &mut Crossing<'_>, io: &mut Io) -> Result<(), Failure> {
-        let (by, what) = (crossing.by, format!("cannot run {} as {}", crossing.by, self.user.name));
+    pub fn run(self, filter: &mut RecordFilter<'_>, io: &mut Io) -> Result<(), Failure> {
+        let (by, what) = (filter.by, format!("cannot run {} as {}", filter.by, self.user.name));
         let mut child = self.start().map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
-        let heard = hear(&mut child, Limits::USUAL, &mut |heard| match heard {
-            Heard::Note(text) => {
+        let heard = listen(&mut child, Limits::USUAL, &mut |heard| match heard {
+            ChildOutput::Note(text) => {
                 note(by, text);
                 Ok(())
             }
-            Heard::Line(line) => match crossing.admit(line).map_err(Trouble::Said)? {
-                Some(record) => io.write(record).map_err(Trouble::Writing),
+            ChildOutput::Line(line) => match filter.admit(line).map_err(RerunError::BadRecord)? {
+                Some(record) => io.write(record).map_err(RerunError::Writing),
                 None => Ok(()),
             },
         });
@@ -60,15 +60,15 @@ impl Rerun {
             end(&mut child);
         }
         match heard {
-            Ok(_) if crossing.is_complete() => Ok(()),
+            Ok(_) if filter.is_complete() => Ok(()),
             Ok(status) => {
                 let what = format!("{by} as another user said nothing");
                 let mut failure = Failure::new(Code::Unmet, what, status.to_string());
                 failure.exit = Some(status.to_string());
                 Err(failure)
             }
-            Err(Trouble::Said(failure) | Trouble::Writing(failure)) => Err(failure),
-            Err(Trouble::Hearing(error)) => Err(match error.kind() {
+            Err(RerunError::BadRecord(failure) | RerunError::Writing(failure)) => Err(failure),
+            Err(RerunError::Reading(error)) => Err(match error.kind() {
                 io::ErrorKind::InvalidData => Failure::io(Code::Input, what, &error),
                 io::ErrorKind::TimedOut => Failure::io(Code::Later, what, &error)
                     .hint("look what its user's processes wait for, and run again"),

@@ -135,7 +135,7 @@ pub struct Bench {
 /// The states of a keeper, and what a reader concludes when it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Keeper {
+pub enum KeeperState {
     /// For another instance on the same GPU.
     Waiting,
     /// The engine runs.
@@ -154,7 +154,7 @@ pub enum Keeper {
     Lost,
 }
 
-impl Keeper {
+impl KeeperState {
     /// The word on the wire and in `status.json`.
     #[must_use]
     pub fn id(self) -> &'static str {
@@ -205,7 +205,7 @@ pub struct Status {
     /// Its name in the TOML file.
     pub instance: String,
     /// What its keeper does.
-    pub state: Keeper,
+    pub state: KeeperState,
     /// The highest rung that it is on now.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rung: Option<Rung>,
@@ -253,7 +253,7 @@ pub struct Status {
 /// What it took to stop an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum How {
+pub enum StopMethod {
     /// TERM and its own end.
     Term,
     /// KILL after the grace.
@@ -270,7 +270,7 @@ pub struct Stopped {
     /// Its name in the TOML file.
     pub instance: String,
     /// What it took.
-    pub how: How,
+    pub how: StopMethod,
     /// How long it took.
     pub seconds: f64,
     /// Processes of the instance that outlived its keeper and were ended.

@@ -15,7 +15,9 @@ mod stream;
 pub use engine::Engine;
 pub use host::{Gpu, Host, Interface, Route};
 pub use install::{Activation, Cache, Gap, Installed, Packed, Seal, Source, Warmed};
-pub use instance::{Answer, Bench, Egress, How, Instance, Keeper, Ready, Status, Stopped, Target};
+pub use instance::{
+    Answer, Bench, Egress, Instance, KeeperState, Ready, Status, StopMethod, Stopped, Target,
+};
 pub use model::{Model, TypeUse};
 pub use outcome::{Failed, Skipped, Warning};
 pub use plan::{Control, Liveness, Plan, Restart, Rung};

@@ -63,7 +63,7 @@ impl<R: BufRead> Reader<R> {
         if text.is_empty() {
             return Ok(Some(Line { raw, record: None }));
         }
-        let record = Record::parse(text).map_err(|error| self.malformed(&in_plain_words(text, &error)))?;
+        let record = Record::parse(text).map_err(|error| self.malformed(&describe_error(text, &error)))?;
         Ok(Some(Line { raw, record }))
     }
 
@@ -73,7 +73,7 @@ impl<R: BufRead> Reader<R> {
 }
 
 /// What is wrong with a line, for somebody who wrote it and knows nothing of the types that it is read as.
-fn in_plain_words(text: &str, error: &serde_json::Error) -> String {
+fn describe_error(text: &str, error: &serde_json::Error) -> String {
     let value = match serde_json::from_str::<serde_json::Value>(text) {
         Ok(serde_json::Value::Object(members)) => members,
         Ok(_) => return "it is JSON, but not an object".to_owned(),
@@ -93,7 +93,7 @@ fn in_plain_words(text: &str, error: &serde_json::Error) -> String {
 impl<T: Read> Reader<io::BufReader<T>> {
     /// Whether a whole line was read already and waits in memory.
     #[must_use]
-    pub fn holds_line(&self) -> bool {
+    pub fn has_buffered_line(&self) -> bool {
         self.input.buffer().contains(&b'\n')
     }
 }
@@ -135,7 +135,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// What the system says.
     pub fn write_at(&mut self, record: &Record, at_unix: Option<f64>) -> io::Result<()> {
-        let mut line = speakable(serde_json::to_string(record)?);
+        let mut line = escape_control_characters(serde_json::to_string(record)?);
         if let Some(at) = at_unix.filter(|_| !matches!(record, Record::Host(_))) {
             line.truncate(line.len().saturating_sub(1));
             line.push_str(&format!(",\"at_unix\":{at}}}"));
@@ -148,7 +148,7 @@ impl<W: Write> Writer<W> {
 
 /// The same JSON, with what a terminal would obey and JSON may hold as it is written as `\u....`: control characters beyond
 /// ASCII, and those that turn the direction of what follows. A record is read by people, too.
-fn speakable(json: String) -> String {
+fn escape_control_characters(json: String) -> String {
     let obeyed = |c: char| {
         c.is_control()
             || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_is_written_in_ascii_and_means_the_same() {
         let json = "{\"a\":\"\u{9b}31m \u{202e} \\n é\"}".to_owned();
-        let written = speakable(json.clone());
+        let written = escape_control_characters(json.clone());
         assert_eq!(written, "{\"a\":\"\\u009b31m \\u202e \\n é\"}");
         let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         assert_eq!(read(&written), read(&json));

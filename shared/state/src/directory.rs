@@ -1,7 +1,7 @@
 //! One instance's state directory.
-use crate::{Status, lock, reached, run_dir};
+use crate::{Status, dir_cache, lock, run_dir};
 use owner::{Dir, Owner};
-use record::{Engine, Keeper, Plan};
+use record::{Engine, KeeperState, Plan};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -53,7 +53,7 @@ impl Directory {
     /// # Errors
     /// What the system says; that the run directory is somebody else's.
     pub fn open(&self) -> io::Result<Rc<Dir>> {
-        reached::again(&self.path, || self.walk())
+        dir_cache::get_or_open(&self.path, || self.walk())
     }
 
     fn walk(&self) -> io::Result<Dir> {
@@ -126,7 +126,7 @@ impl Directory {
     ///
     /// # Errors
     /// As [`Directory::status`].
-    pub fn state(&self) -> io::Result<Option<(Keeper, Status)>> {
+    pub fn state(&self) -> io::Result<Option<(KeeperState, Status)>> {
         // The lock first: a keeper that ends between the two reads has written its final state by then.
         self.state_while(self.keeper()?.is_some())
     }
@@ -135,10 +135,10 @@ impl Directory {
     ///
     /// # Errors
     /// As [`Directory::status`].
-    pub fn state_while(&self, alive: bool) -> io::Result<Option<(Keeper, Status)>> {
+    pub fn state_while(&self, alive: bool) -> io::Result<Option<(KeeperState, Status)>> {
         let Some(status) = self.status()? else { return Ok(None) };
-        let last_word = matches!(status.state, Keeper::Failed | Keeper::Stopped);
-        let state = if alive || last_word { status.state } else { Keeper::Lost };
+        let last_word = matches!(status.state, KeeperState::Failed | KeeperState::Stopped);
+        let state = if alive || last_word { status.state } else { KeeperState::Lost };
         Ok(Some((state, status)))
     }
 

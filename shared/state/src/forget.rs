@@ -1,5 +1,5 @@
 //! The end of the memory of an instance.
-use crate::{Directory, Lock, Taken};
+use crate::{Directory, Lock, LockHeld};
 use owner::Dir;
 use std::io;
 
@@ -21,21 +21,21 @@ impl Directory {
     /// as that takes, so that nobody starts the instance in between.
     ///
     /// # Errors
-    /// [`Taken::By`] where a keeper lives; what the system says.
-    pub fn forget(&self) -> Result<bool, Taken> {
+    /// [`LockHeld::By`] where a keeper lives; what the system says.
+    pub fn forget(&self) -> Result<bool, LockHeld> {
         let dir = match self.open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            other => other.map_err(Taken::Io)?,
+            other => other.map_err(LockHeld::Io)?,
         };
         let _lock = match Lock::take_in(&dir) {
             // A folder, a link, a pipe: nobody keeps anything by that, or ever will while it stands there.
-            Err(Taken::Io(error)) if is_no_file(&error) => {
-                dir.remove_all(LOCK).map_err(Taken::Io)?;
+            Err(LockHeld::Io(error)) if is_no_file(&error) => {
+                dir.remove_all(LOCK).map_err(LockHeld::Io)?;
                 Lock::take_in(&dir)?
             }
             other => other?,
         };
-        remove_all(&dir).map_err(Taken::Io)
+        remove_all(&dir).map_err(LockHeld::Io)
     }
 }
 

@@ -22,7 +22,7 @@ pub struct Secrets {
 
 /// One JSON object on the keeper's standard input.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub struct Order {
+pub struct StartRequest {
     /// What to keep.
     pub plan: Plan,
     /// What the plan only names.
@@ -33,7 +33,7 @@ pub struct Order {
 /// One JSON object on the report pipe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case")]
-pub enum Report {
+pub enum StartReport {
     /// The lock is held, the log open, the engine started or waiting.
     Kept {
         /// The keeper's process.

@@ -18,7 +18,7 @@ pub struct Lock {
 
 /// Why the lock was not taken.
 #[derive(Debug)]
-pub enum Taken {
+pub enum LockHeld {
     /// Another keeper holds it.
     By(u32),
     /// The file cannot be opened or locked.
@@ -29,36 +29,36 @@ impl Lock {
     /// Take the lock, making the file where it does not exist. For a keeper, in its own user's directory.
     ///
     /// # Errors
-    /// [`Taken::By`] when another process holds it.
-    pub fn take(path: &Path) -> Result<Self, Taken> {
+    /// [`LockHeld::By`] when another process holds it.
+    pub fn take(path: &Path) -> Result<Self, LockHeld> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let refused = |why: &str| Taken::Io(io::Error::new(io::ErrorKind::InvalidData, why));
+        let refused = |why: &str| LockHeld::Io(io::Error::new(io::ErrorKind::InvalidData, why));
         let file = rustix::fs::open(path, flags, Mode::from(0o644)).map_err(|error| match error {
             rustix::io::Errno::LOOP => refused("it is a symbolic link"),
-            other => Taken::Io(other.into()),
+            other => LockHeld::Io(other.into()),
         })?;
-        let stat = rustix::fs::fstat(&file).map_err(|e| Taken::Io(e.into()))?;
+        let stat = rustix::fs::fstat(&file).map_err(|e| LockHeld::Io(e.into()))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(refused("it is no regular file"));
         }
         // Readers need to open it, whatever the umask. Somebody else's file would not be ours to lock either.
-        rustix::fs::fchmod(&file, Mode::from(0o644)).map_err(|e| Taken::Io(e.into()))?;
+        rustix::fs::fchmod(&file, Mode::from(0o644)).map_err(|e| LockHeld::Io(e.into()))?;
         Self::of(File::from(file))
     }
 
     /// The same with the rights of the user whose directory it is.
-    pub(crate) fn take_in(dir: &Dir) -> Result<Self, Taken> {
-        dir.open_or_make("lock", 0o644).map_err(Taken::Io).and_then(Self::of)
+    pub(crate) fn take_in(dir: &Dir) -> Result<Self, LockHeld> {
+        dir.open_or_make("lock", 0o644).map_err(LockHeld::Io).and_then(Self::of)
     }
 
-    fn of(file: File) -> Result<Self, Taken> {
+    fn of(file: File) -> Result<Self, LockHeld> {
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { file }),
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
                 // The holder may have gone in between; then 0 says so and the caller's retry finds it free.
-                Err(Taken::By(holder_of(&file).ok().flatten().unwrap_or(0)))
+                Err(LockHeld::By(holder_of(&file).ok().flatten().unwrap_or(0)))
             }
-            Err(error) => Err(Taken::Io(error.into())),
+            Err(error) => Err(LockHeld::Io(error.into())),
         }
     }
 

@@ -27,7 +27,7 @@ pub fn preferred() -> PathBuf {
 
 /// All usual run directories that exist and are ours or root's, or of which that cannot be told. Anybody can have made one of
 /// these names below /tmp: nothing that we started is in it.
-pub(crate) fn existing() -> Vec<PathBuf> {
+pub(crate) fn existing_run_dirs() -> Vec<PathBuf> {
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
     let runtime = runtime.map(|dir| dir.join("infer-dev"));
     let mut found: Vec<PathBuf> = Vec::new();
@@ -111,7 +111,7 @@ pub fn make_vocabulary_dir(run_dir: &Path) -> io::Result<Dir> {
 
 /// What was found in run directories.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct Instances {
     /// Every instance that was found.
     pub places: Vec<Directory>,
     /// Why there may be more: the first folder of each run directory that could not be read. Code 69.
@@ -121,8 +121,8 @@ pub struct Found {
 /// Every instance below a run directory, by engine and name. A folder that is not there holds none; of one that cannot be
 /// read nobody knows.
 #[must_use]
-pub fn instances(run_dir: &Path) -> Found {
-    let mut found = Found::default();
+pub fn instances(run_dir: &Path) -> Instances {
+    let mut found = Instances::default();
     let open = match open(run_dir) {
         Ok(Some(open)) => open,
         Ok(None) => return found,

@@ -1,6 +1,6 @@
 //! Which instances a command line means.
-use crate::run_dir::existing;
-use crate::{Directory, Found, instances};
+use crate::run_dir::existing_run_dirs;
+use crate::{Directory, Instances, instances};
 use failure::{Code, Failure};
 use record::Engine;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// Code 69 for a run directory that was named and is none.
-pub fn everywhere(run_dir: Option<&Path>) -> Result<Found, Failure> {
+pub fn find_all(run_dir: Option<&Path>) -> Result<Instances, Failure> {
     let places = match (run_dir, variable()) {
         (Some(option), _) => {
             let found = owner::metadata(option).map(drop);
@@ -24,9 +24,9 @@ pub fn everywhere(run_dir: Option<&Path>) -> Result<Found, Failure> {
             return Err(Failure::new(Code::Unmet, what, "not an absolute path"));
         }
         (None, Some(variable)) => vec![variable],
-        (None, None) => existing(),
+        (None, None) => existing_run_dirs(),
     };
-    let mut found = Found::default();
+    let mut found = Instances::default();
     for below in places.iter().map(|place| instances(place)) {
         found.places.extend(below.places);
         found.unread.extend(below.unread);
@@ -45,28 +45,28 @@ pub(crate) fn variable() -> Option<PathBuf> {
 ///
 /// # Errors
 /// Code 65 for a name that means nothing, with the nearest one; where not everything could be read, why not.
-pub fn named(mut found: Found, names: &[String]) -> Result<Found, Failure> {
-    check(&mut found, names)?;
-    Ok(among(found, names))
+pub fn filter(mut found: Instances, names: &[String]) -> Result<Instances, Failure> {
+    check_names(&mut found, names)?;
+    Ok(retain_named(found, names))
 }
 
 /// Names of all instances, for a shell to offer: with the engine where the name alone means something else, too.
 #[must_use]
 pub fn instance_names() -> Vec<String> {
-    names_of(&everywhere(None).unwrap_or_default().places)
+    names_of(&find_all(None).unwrap_or_default().places)
 }
 
 /// What a command line may name: the engines that have instances, and these.
 #[must_use]
 pub fn names() -> Vec<String> {
-    let places = everywhere(None).unwrap_or_default().places;
+    let places = find_all(None).unwrap_or_default().places;
     let of = |engine: &Engine| places.iter().any(|place| place.engine() == Some(*engine));
     let engines = Engine::ENGINES.into_iter().filter(of).map(|engine| engine.id().to_owned());
     engines.chain(names_of(&places)).collect()
 }
 
 fn names_of(places: &[Directory]) -> Vec<String> {
-    let means_it_alone = |name: &str| places.iter().filter(|place| is_meant(place, name)).count() == 1;
+    let means_it_alone = |name: &str| places.iter().filter(|place| matches_name(place, name)).count() == 1;
     let name = |place: &Directory| match (place.engine()?, place.instance()?) {
         (_, name) if means_it_alone(name) && name.parse::<Engine>().is_err() => Some(name.to_owned()),
         (engine, name) => Some(format!("{engine}/{name}")),
@@ -75,24 +75,25 @@ fn names_of(places: &[Directory]) -> Vec<String> {
 }
 
 /// Whether every name means something.
-pub(crate) fn check(found: &mut Found, names: &[String]) -> Result<(), Failure> {
-    let known =
-        |name: &str| name.parse::<Engine>().is_ok() || found.places.iter().any(|place| is_meant(place, name));
+pub(crate) fn check_names(found: &mut Instances, names: &[String]) -> Result<(), Failure> {
+    let known = |name: &str| {
+        name.parse::<Engine>().is_ok() || found.places.iter().any(|place| matches_name(place, name))
+    };
     let Some(name) = names.iter().find(|name| !known(name)) else { return Ok(()) };
     Err(if found.unread.is_empty() { unknown(&found.places, name) } else { found.unread.remove(0) })
 }
 
 /// Those that the names mean, all where there are none.
-pub(crate) fn among(mut found: Found, names: &[String]) -> Found {
+pub(crate) fn retain_named(mut found: Instances, names: &[String]) -> Instances {
     if !names.is_empty() && names.iter().all(|name| name.parse::<Engine>().is_err()) {
         // Every instance that was asked for is there: what could not be read is not asked for.
         found.unread.clear();
     }
-    found.places.retain(|place| names.is_empty() || names.iter().any(|name| is_meant(place, name)));
+    found.places.retain(|place| names.is_empty() || names.iter().any(|name| matches_name(place, name)));
     found
 }
 
-pub(crate) fn is_meant(place: &Directory, name: &str) -> bool {
+pub(crate) fn matches_name(place: &Directory, name: &str) -> bool {
     let engine = place.engine().map(Engine::id);
     match name.split_once('/') {
         Some((of, instance)) => engine == Some(of) && place.instance() == Some(instance),
@@ -124,10 +125,10 @@ mod tests {
     fn select(names: &[&str]) -> Result<Vec<String>, Failure> {
         let place = |name: &str| Directory::at(Path::new("/run/x").join(name));
         let places = ["llama-cpp/a", "llama-cpp/vllm", "vllm/a", "vllm/glm"].map(place).to_vec();
-        let found = Found { places, unread: Vec::new() };
+        let found = Instances { places, unread: Vec::new() };
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let full = |place: &Directory| format!("{}/{}", place.engine().unwrap(), place.instance().unwrap());
-        named(found, &names).map(|found| found.places.iter().map(full).collect())
+        filter(found, &names).map(|found| found.places.iter().map(full).collect())
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! `status.json`, as its keeper last left it.
-use record::{Egress, How, Keeper};
+use record::{Egress, KeeperState, StopMethod};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ pub struct Status {
     /// Always 1.
     pub format: u32,
     /// What the keeper does; never `lost`, which only a reader concludes.
-    pub state: Keeper,
+    pub state: KeeperState,
     /// Root of everything persistent, of the plan that is kept.
     pub workspace: PathBuf,
     /// The keeper's process.
@@ -19,7 +19,8 @@ pub struct Status {
     pub pid: Option<u32>,
     /// Mark of this start in the engine's environment (`INFER_DEV_INSTANCE`).
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub mark: Option<String>,
+    #[serde(rename = "mark")]
+    pub instance_id: Option<String>,
     /// What it listens on.
     pub port: u16,
     /// How often it was started again.
@@ -49,7 +50,7 @@ pub struct Status {
     pub hint: Option<String>,
     /// What it took to end the engine's processes, once the state is `stopped`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub how: Option<How>,
+    pub how: Option<StopMethod>,
     /// Where its output goes.
     pub log_file: PathBuf,
     /// Lines of the log that were lost because the disk was full.

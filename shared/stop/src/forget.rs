@@ -1,7 +1,7 @@
 //! Ending the memory of an instance that does not run.
-use crate::one;
+use crate::instance;
 use failure::{Code, Failure};
-use state::{Directory, Taken};
+use state::{Directory, LockHeld};
 use std::io;
 use std::thread;
 use std::time::Instant;
@@ -20,18 +20,18 @@ pub(crate) fn is_damaged(place: &Directory) -> bool {
 /// As the instance's user, whose files they are. Says whether there was anything to forget.
 pub(crate) fn forget(place: &Directory) -> Result<bool, Failure> {
     let what = || format!("cannot forget {}", place.path().display());
-    let until = Instant::now() + one::MOMENT;
+    let until = Instant::now() + instance::SHORT_WAIT;
     let forgotten = loop {
         match place.forget() {
             // Somebody else is forgetting it.
-            Err(Taken::By(pid)) if !one::is_keeper(pid) && Instant::now() < until => {
-                thread::sleep(one::PAUSE);
+            Err(LockHeld::By(pid)) if !instance::is_keeper(pid) && Instant::now() < until => {
+                thread::sleep(instance::PAUSE);
             }
             forgotten => break forgotten,
         }
     };
     forgotten.map_err(|taken| match taken {
-        Taken::By(pid) => Failure::new(Code::Later, what(), format!("process {pid} keeps it")),
-        Taken::Io(error) => one::refused(what(), &error),
+        LockHeld::By(pid) => Failure::new(Code::Later, what(), format!("process {pid} keeps it")),
+        LockHeld::Io(error) => instance::refused(what(), &error),
     })
 }

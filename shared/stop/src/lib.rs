@@ -3,12 +3,12 @@
 //! `istop` stops what an operator names, `ilaunch` what a plan no longer wants. Both promise the same. What its keeper has
 //! put to sleep is woken here too.
 mod forget;
-mod one;
+mod instance;
 mod report;
 mod unrecorded;
 mod wake;
 
-pub use one::Gone;
+pub use instance::StopOutcome;
 pub use report::report;
 pub use wake::{awake, wake};
 
@@ -26,7 +26,7 @@ pub struct Request {
     /// Its state directory.
     pub place: Directory,
     /// Which keeper may be stopped: any other is left alone, which is a failure with code 75.
-    pub meant: Meant,
+    pub expected: Expected,
     /// End its memory too.
     pub forget: bool,
 }
@@ -35,13 +35,13 @@ impl Request {
     /// Stop whatever runs there.
     #[must_use]
     pub fn of(place: Directory) -> Self {
-        Self { place, meant: Meant::Anybody, forget: false }
+        Self { place, expected: Expected::Anybody, forget: false }
     }
 }
 
 /// Which keeper is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meant {
+pub enum Expected {
     /// Whoever keeps it.
     Anybody,
     /// The process that was seen to.
@@ -51,11 +51,11 @@ pub enum Meant {
 }
 
 /// What became of one instance that was to be stopped; `None` where nothing ran, was left or was remembered.
-pub type Stopped = Result<Option<Gone>, Failure>;
+pub type Stopped = Result<Option<StopOutcome>, Failure>;
 
 /// Stop all these instances at once, as far as there are threads for it; each is handed on as it is gone. A keeper that has
 /// not gone after `limit` is killed, by default 10 s after the instance's `stop_timeout_s`.
-pub fn all(requests: Vec<Request>, limit: Option<Duration>) -> impl Iterator<Item = (Request, Stopped)> {
+pub fn stop_all(requests: Vec<Request>, limit: Option<Duration>) -> impl Iterator<Item = (Request, Stopped)> {
     let (sender, results) = channel();
     let meter = Arc::new(Meter::default());
     let mut left = Vec::new();
@@ -86,18 +86,21 @@ fn answer(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped 
 
 /// End all that runs of these instances, whose state directories are gone, all at once.
 #[must_use]
-pub fn all_unrecorded(found: &[Unrecorded], limit: Option<Duration>) -> Vec<Result<Gone, Failure>> {
+pub fn stop_all_unrecorded(
+    found: &[Unrecorded],
+    limit: Option<Duration>,
+) -> Vec<Result<StopOutcome, Failure>> {
     let stopped = threads::each("stop", found, |found| unrecorded::stop(found, limit));
     stopped.into_iter().map(|stopped| stopped.and_then(|stopped| stopped)).collect()
 }
 
 fn stop(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped {
     if !request.forget {
-        return one::stop(request, limit, meter);
+        return instance::stop(request, limit, meter);
     }
     // What is damaged tells nothing of what ran, and is removed as it is, once nobody keeps it.
-    let gone = if forget::is_damaged(&request.place) { None } else { one::stop(request, limit, meter)? };
+    let gone = if forget::is_damaged(&request.place) { None } else { instance::stop(request, limit, meter)? };
     let forgotten = forget::forget(&request.place)?;
-    let gone = gone.or(forgotten.then_some(Gone::ALREADY));
-    Ok(gone.map(|gone| Gone { forgotten, ..gone }))
+    let gone = gone.or(forgotten.then_some(StopOutcome::ALREADY));
+    Ok(gone.map(|gone| StopOutcome { forgotten, ..gone }))
 }

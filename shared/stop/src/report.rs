@@ -1,7 +1,7 @@
 //! What is said of an instance that is gone.
-use crate::Gone;
+use crate::StopOutcome;
 use failure::Failure;
-use gpu::Left;
+use gpu::Unreleased;
 use record::{Engine, Stopped, Warning};
 use tool::Io;
 
@@ -9,8 +9,8 @@ use tool::Io;
 ///
 /// # Errors
 /// As [`Io::write`].
-pub fn report((engine, instance): (Engine, &str), gone: &Gone, io: &mut Io) -> Result<(), Failure> {
-    let Gone { how, seconds, orphans, port_held, gpu_left, forgotten } = *gone;
+pub fn report((engine, instance): (Engine, &str), gone: &StopOutcome, io: &mut Io) -> Result<(), Failure> {
+    let StopOutcome { how, seconds, orphans, port_held, gpu_left, forgotten } = *gone;
     io.write(Stopped { engine, instance: instance.to_owned(), how, seconds, orphans, forgotten })?;
     let warning = |rule: &str, but: String, hint: String| Warning {
         engine: Some(engine),
@@ -23,7 +23,7 @@ pub fn report((engine, instance): (Engine, &str), gone: &Gone, io: &mut Io) -> R
         let hint = format!("ss -ltnp 'sport = :{port}' names it");
         io.warn(warning("port_held", format!("another process listens on port {port}"), hint))?;
     }
-    if let Some(Left { bytes, named }) = gpu_left {
+    if let Some(Unreleased { bytes, named }) = gpu_left {
         let mib = bytes >> 20;
         let but = if named {
             format!("the driver still counts {mib} MiB of GPU memory as its own")

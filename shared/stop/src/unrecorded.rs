@@ -1,25 +1,25 @@
 //! Stopping what runs without a state directory, found by the marks of its processes.
-use crate::Gone;
-use crate::one::{self, GRACE, MARGIN};
+use crate::StopOutcome;
+use crate::instance::{self, GRACE, MARGIN};
 use failure::{Code, Failure};
-use record::How;
+use record::StopMethod;
 use state::Unrecorded;
 use std::time::{Duration, Instant};
-use tree::Pinned;
+use tree::ProcessHandle;
 
 /// TERM to its keeper, where that lives, then an end to all that carries its marks. Which port and which GPUs it had is
 /// not known.
-pub(crate) fn stop(found: &Unrecorded, limit: Option<Duration>) -> Result<Gone, Failure> {
+pub(crate) fn stop(found: &Unrecorded, limit: Option<Duration>) -> Result<StopOutcome, Failure> {
     let begun = Instant::now();
-    let mut gone = Gone::ALREADY;
+    let mut gone = StopOutcome::ALREADY;
     if let Some(keeper) = found.keeper.and_then(|pid| pin(pid, found)) {
         let ended =
-            one::end_pinned((&found.state_dir, &found.owner), keeper, limit.unwrap_or(GRACE + MARGIN))?;
-        (gone.how, gone.orphans) = ended.map_or((How::Term, 0), |others| (How::Kill, others));
+            instance::end_process((&found.state_dir, &found.owner), keeper, limit.unwrap_or(GRACE + MARGIN))?;
+        (gone.how, gone.orphans) = ended.map_or((StopMethod::Term, 0), |others| (StopMethod::Kill, others));
     }
-    for mark in &found.marks {
+    for mark in &found.instance_ids {
         let swept = tree::sweep(mark, &found.owner, None);
-        let swept = swept.map_err(|error| one::unseen(&found.state_dir, &error))?;
+        let swept = swept.map_err(|error| instance::unseen(&found.state_dir, &error))?;
         if let Some(pid) = swept.stuck {
             let what = format!("cannot stop what ran in {}", found.state_dir.display());
             return Err(Failure::new(
@@ -35,8 +35,8 @@ pub(crate) fn stop(found: &Unrecorded, limit: Option<Duration>) -> Result<Gone, 
 }
 
 /// The keeper, looked for again once it is pinned: what is signalled is what its engine descends from.
-fn pin(pid: u32, found: &Unrecorded) -> Option<Pinned> {
-    let pinned = Pinned::pin(pid)?;
+fn pin(pid: u32, found: &Unrecorded) -> Option<ProcessHandle> {
+    let pinned = ProcessHandle::open(pid)?;
     let still = |child: &u32| {
         let keeper = tree::Process::read(*child).and_then(tree::keeper_of);
         keeper.is_some_and(|keeper| keeper.pid == pid)

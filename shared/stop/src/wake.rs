@@ -1,7 +1,7 @@
 //! Waking an instance whose engine was ended because nobody asked.
-use crate::one::{PAUSE, pin_keeper, refused, signal, unreadable};
+use crate::instance::{PAUSE, open_keeper, refused, signal, unreadable};
 use failure::{Code, Failure};
-use record::Keeper;
+use record::KeeperState;
 use rustix::process::Signal;
 use state::Directory;
 use std::thread;
@@ -15,7 +15,7 @@ pub fn wake(place: &Directory) -> Result<bool, Failure> {
     if !sleeps(place)? {
         return Ok(false);
     }
-    let Some(keeper) = pin_keeper(place, "wake")? else { return Ok(false) };
+    let Some(keeper) = open_keeper(place, "wake")? else { return Ok(false) };
     let user = place.user().map_err(|error| unreadable(place, &error))?;
     // Another keeper, of another time, may not know what it is told.
     if !sleeps(place)? {
@@ -50,5 +50,5 @@ pub fn awake(place: &Directory, limit: Duration) -> Result<(), Failure> {
 
 fn sleeps(place: &Directory) -> Result<bool, Failure> {
     let state = place.state().map_err(|error| unreadable(place, &error))?;
-    Ok(matches!(state, Some((Keeper::Asleep, _))))
+    Ok(matches!(state, Some((KeeperState::Asleep, _))))
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 /// The file beside a package has 40 bytes, `info/index.json` a few thousand, and of the largest packages
 /// `info/paths.json` some tens of millions.
 const SIDECAR_BYTES: usize = 4 << 10;
-const ABOUT_BYTES: usize = 16 << 20;
-const LISTING_BYTES: usize = 128 << 20;
+const INDEX_BYTES: usize = 16 << 20;
+const PATHS_BYTES: usize = 128 << 20;
 
 /// A conda package's place in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Entry {
 
 /// The fields of `info/index.json` that tell one package from another.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct About {
+pub struct PackageIndex {
     /// Package name.
     pub name: String,
     /// Version.
@@ -68,9 +68,9 @@ pub struct ListedPath<'a> {
 
 /// The text of `info/paths.json`. What it lists is not copied out of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listing(String);
+pub struct PathsJson(String);
 
-impl Listing {
+impl PathsJson {
     /// What it lists.
     ///
     /// # Errors
@@ -127,10 +127,10 @@ impl Entry {
     ///
     /// # Errors
     /// What the system says, or that rattler could not parse it.
-    pub fn about(&self) -> io::Result<About> {
+    pub fn package_index(&self) -> io::Result<PackageIndex> {
         let value: Value =
-            serde_json::from_slice(&read_file(&self.folder.join("info/index.json"), ABOUT_BYTES)?)?;
-        if let Some(name) = mistyped(&value) {
+            serde_json::from_slice(&read_file(&self.folder.join("info/index.json"), INDEX_BYTES)?)?;
+        if let Some(name) = first_mistyped_field(&value) {
             return Err(io::Error::other(format!("its {name} is of another type than it has to be")));
         }
         Ok(serde_json::from_value(value)?)
@@ -140,11 +140,11 @@ impl Entry {
     ///
     /// # Errors
     /// What the system says.
-    pub fn listing(&self) -> io::Result<Option<Listing>> {
-        let text = read_file(&self.folder.join("info/paths.json"), LISTING_BYTES)
+    pub fn paths_json(&self) -> io::Result<Option<PathsJson>> {
+        let text = read_file(&self.folder.join("info/paths.json"), PATHS_BYTES)
             .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other));
         match text {
-            Ok(text) => Ok(Some(Listing(text))),
+            Ok(text) => Ok(Some(PathsJson(text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 owner::metadata(self.folder.join("info/files")).map_err(|_| error).map(|_| None)
             }
@@ -154,7 +154,7 @@ impl Entry {
 }
 
 /// The first field, of those that nobody but rattler looks at, for which rattler does not read `info/index.json`.
-fn mistyped(about: &Value) -> Option<&'static str> {
+fn first_mistyped_field(about: &Value) -> Option<&'static str> {
     const TEXTS: [&str; 6] =
         ["arch", "features", "license", "license_family", "platform", "python_site_packages_path"];
     const LISTS: [&str; 2] = ["constrains", "depends"];

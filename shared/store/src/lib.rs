@@ -5,20 +5,20 @@
 //! is, `icache` says.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod conda;
+mod container;
 mod hash;
 mod key;
-mod place;
 mod pointer;
 mod source;
 mod wheel;
 
 #[expect(clippy::disallowed_methods, reason = "acts with the rights of the user whose cache it is")]
-mod aside;
+mod quarantine;
 
-pub use aside::{Aside, hold_cache, lock_cache};
-pub use conda::{About, Entry, ListedPath, Listing, PathType};
+pub use conda::{Entry, ListedPath, PackageIndex, PathType, PathsJson};
+pub use container::on_container_layer;
 pub use hash::hash_from_hex;
 pub use key::normalised;
-pub use place::on_container_layer;
+pub use quarantine::{Quarantine, lock_cache, lock_cache_if_present};
 pub use source::Revision;
 pub use wheel::{Pointer, Wheels};

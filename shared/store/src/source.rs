@@ -16,7 +16,7 @@ pub struct Revision {
 
 /// `[id, [[algorithm, hex], …]]`, as rmp-serde writes uv's `Revision`.
 #[derive(Deserialize)]
-struct Written(String, Vec<(String, String)>);
+struct EncodedRevision(String, Vec<(String, String)>);
 
 impl Revision {
     /// Read `revision.http`.
@@ -24,7 +24,7 @@ impl Revision {
     /// # Errors
     /// What the system says, or what is wrong with the file.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let Written(id, hashes) = pointer::read(path)?;
+        let EncodedRevision(id, hashes) = pointer::read(path)?;
         if !pointer::is_name(&id) {
             return Err(io::Error::other(format!("it names the folder '{id}'")));
         }

@@ -119,7 +119,7 @@ impl Pointer {
     ///
     /// # Errors
     /// It cannot be written as msgpack.
-    pub fn written(&self, url: &str, now: u64) -> io::Result<Vec<u8>> {
+    pub fn encode(&self, url: &str, now: u64) -> io::Result<Vec<u8>> {
         let Self { archive, hashes, wheel } = self.clone();
         pointer::write(&Archive(archive, hashes, wheel, 0), url, now)
     }
@@ -134,7 +134,7 @@ impl Pointer {
 
     /// Whether it stands for this wheel. uv writes the project's name normalised, whatever the file's name is.
     #[must_use]
-    pub fn stands_for(&self, file: &str, package: &Pypi) -> bool {
+    pub fn is_for(&self, file: &str, package: &Pypi) -> bool {
         let (Some(has), Some(wanted)) = (WheelName::parse(&self.wheel), WheelName::parse(file)) else {
             return false;
         };

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 /// Whether it was completions that this process was started for; they are written then.
-pub(crate) fn answered(command: &clap::Command, name: &'static str) -> clap::error::Result<bool> {
+pub(crate) fn handle_completion(command: &clap::Command, name: &'static str) -> clap::error::Result<bool> {
     // The shell finds the tool as it finds it for the line itself.
     CompleteEnv::with_factory(|| command.clone())
         .var(vars::INFER_DEV_COMPLETE)

@@ -86,7 +86,7 @@ impl Io {
     /// # Errors
     /// Code 2 when standard input is a terminal.
     pub fn input_waits(&mut self, limit: Duration) -> Result<bool, Failure> {
-        if self.gone || self.input()?.holds_line() {
+        if self.gone || self.input()?.has_buffered_line() {
             return Ok(true);
         }
         let stdin = io::stdin();

@@ -112,7 +112,7 @@ fn begin<A: clap::Parser>() -> Result<(A, &'static str), ExitCode> {
         .action(ArgAction::Count)
         .help("Log more to stderr; twice for all");
     let command = command.arg(verbose).after_help(format!("see {name}(1)"));
-    let matches = match complete::answered(&command, name) {
+    let matches = match complete::handle_completion(&command, name) {
         Ok(true) => return Err(ExitCode::SUCCESS),
         Ok(false) => command.try_get_matches(),
         Err(error) => Err(error),

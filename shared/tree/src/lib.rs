@@ -2,23 +2,23 @@
 //!
 //! Reads /proc and signals processes; knows nothing of state directories or of what an engine is.
 #![expect(clippy::disallowed_methods, reason = "/proc is the kernel's")]
-mod gone;
-mod kept;
+mod instance_id;
+mod kept_process;
 mod kill;
 mod listener;
-mod marked;
 mod process;
+mod process_handle;
 mod segments;
 mod sockets;
 mod sweep;
 mod usage;
 
-pub use gone::{Pinned, ended};
-pub use kept::{Kept, instance_of, keeper_of, kept, other_keeper};
+pub use instance_id::{find_by_instance_id, instance_id};
+pub use kept_process::{KeptProcess, find_kept, instance_of, keeper_of, other_keeper};
 pub use kill::kill;
-pub use listener::{Listening, answers, holder, listening, named};
-pub use marked::{mark, marked};
+pub use listener::{Listening, answers, describe, holder, listening};
 pub use process::{Process, descendants, family, signal};
-pub use segments::{Before, Segment, remove};
+pub use process_handle::{ProcessHandle, wait_for_exit};
+pub use segments::{Baseline, Segment, remove};
 pub use sweep::{Swept, sweep};
 pub use usage::{Usage, processor_time, usage};

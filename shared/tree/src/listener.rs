@@ -15,7 +15,7 @@ pub enum Listening {
     /// The given processes, and nobody else.
     Ours,
     /// Somebody else, alone or (SO_REUSEPORT) beside the given processes; named where that can be told.
-    Stranger(Option<u32>),
+    Foreign(Option<u32>),
     /// The given processes' descriptors may not be looked at.
     Unknown,
 }
@@ -24,7 +24,7 @@ pub enum Listening {
 /// only known by name.
 #[must_use]
 pub fn listening(address: Option<IpAddr>, port: u16, ours: &[Process]) -> Listening {
-    let sockets = taking(address, port);
+    let sockets = listening_inodes(address, port);
     if sockets.is_empty() {
         return Listening::Nobody;
     }
@@ -40,7 +40,7 @@ pub fn listening(address: Option<IpAddr>, port: u16, ours: &[Process]) -> Listen
     match sockets.iter().find(|inode| !held.contains(*inode)) {
         None => Listening::Ours,
         Some(_) if hidden => Listening::Unknown,
-        Some(inode) => Listening::Stranger(holder(*inode)),
+        Some(inode) => Listening::Foreign(holder(*inode)),
     }
 }
 
@@ -58,7 +58,7 @@ pub fn answers(host: &str, port: u16, keeper: u32, user: &Owner) -> Result<(), S
     };
     // Nearly always one process holds all of them: then nobody looks through the threads of the engine for more.
     let look = || {
-        let sockets = taking(asked, port);
+        let sockets = listening_inodes(asked, port);
         let leader = crate::process::children(keeper).unwrap_or_default();
         let held: HashSet<u64> = leader.into_iter().filter_map(sockets_of).flatten().collect();
         if sockets.iter().all(|inode| held.contains(inode)) {
@@ -66,13 +66,13 @@ pub fn answers(host: &str, port: u16, keeper: u32, user: &Owner) -> Result<(), S
         }
         listening(asked, port, &crate::family(keeper))
     };
-    let Ok(Listening::Stranger(pid)) = user.act(look) else { return Ok(()) };
-    Err(format!("{} listens on port {port}", pid.map_or_else(|| "another process".to_owned(), named)))
+    let Ok(Listening::Foreign(pid)) = user.act(look) else { return Ok(()) };
+    Err(format!("{} listens on port {port}", pid.map_or_else(|| "another process".to_owned(), describe)))
 }
 
 /// A process that has what one of ours should have: an instance of ours by its name, any other by its program's.
 #[must_use]
-pub fn named(pid: u32) -> String {
+pub fn describe(pid: u32) -> String {
     let program = Process::name(pid).unwrap_or_default();
     match crate::instance_of(pid) {
         Some(instance) => format!("{instance}, an instance of ours ({pid} {program}),"),
@@ -81,7 +81,7 @@ pub fn named(pid: u32) -> String {
 }
 
 /// Inodes of the sockets that would get the connection: those bound to that very address before those bound to all.
-fn taking(address: Option<IpAddr>, port: u16) -> Vec<u64> {
+fn listening_inodes(address: Option<IpAddr>, port: u16) -> Vec<u64> {
     let found = listening_on(port);
     let inodes = |wanted: &dyn Fn(IpAddr) -> bool| -> Vec<u64> {
         found.iter().filter(|(bound, _)| wanted(*bound)).map(|(_, inode)| *inode).collect()
@@ -122,7 +122,7 @@ mod tests {
         let own = Process::read(std::process::id()).unwrap();
         assert_eq!(listening(LOOPBACK, port, &[own]), Listening::Ours);
         assert_eq!(listening(None, port, &[own]), Listening::Ours);
-        assert_eq!(listening(LOOPBACK, port, &[]), Listening::Stranger(Some(own.pid)));
+        assert_eq!(listening(LOOPBACK, port, &[]), Listening::Foreign(Some(own.pid)));
         drop(socket);
         // A child that another test is just starting holds it too, until it executes.
         let begun = Instant::now();

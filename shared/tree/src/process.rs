@@ -1,5 +1,5 @@
 //! Processes and their descent, from `/proc/PID/stat`.
-use crate::Pinned;
+use crate::ProcessHandle;
 use rustix::process::Signal;
 use std::collections::HashMap;
 use std::fs;
@@ -27,12 +27,12 @@ impl Process {
     /// The process of this id; `None` when there is none.
     #[must_use]
     pub fn read(pid: u32) -> Option<Self> {
-        Self::look(pid).ok()?
+        Self::try_read(pid).ok()?
     }
 
     /// The same for whoever must miss none: `None` for one that has gone.
-    pub(crate) fn look(pid: u32) -> io::Result<Option<Self>> {
-        match short(&format!("/proc/{pid}/stat")) {
+    pub(crate) fn try_read(pid: u32) -> io::Result<Option<Self>> {
+        match read_short(&format!("/proc/{pid}/stat")) {
             Ok(stat) => Ok(Self::parse(pid, &stat)),
             Err(error) if is_hidden(&error) => Ok(None),
             Err(error) => Err(error),
@@ -42,7 +42,7 @@ impl Process {
     /// What its program is called, on one line; any user's process can call itself anything.
     #[must_use]
     pub fn name(pid: u32) -> Option<String> {
-        let name = short(&format!("/proc/{pid}/comm")).ok()?;
+        let name = read_short(&format!("/proc/{pid}/comm")).ok()?;
         Some(text::one_line(name.trim_end()))
     }
 
@@ -80,7 +80,7 @@ pub(crate) fn pids() -> io::Result<Vec<u32>> {
 }
 
 /// What the kernel says in a few hundred bytes, in one read(2): machines have thousands of processes.
-pub(crate) fn short(path: &str) -> io::Result<String> {
+pub(crate) fn read_short(path: &str) -> io::Result<String> {
     let mut text = [0; 4096];
     let count = fs::File::open(path)?.read(&mut text)?;
     Ok(String::from_utf8_lossy(&text[..count]).into_owned())
@@ -146,7 +146,7 @@ fn children_of_thread(list: &std::path::Path) -> io::Result<String> {
 
 /// Send `signal` to a process and to no later one of the same id. `false` when it has gone or may not be signalled.
 pub fn signal(process: Process, signal: Signal) -> bool {
-    Pinned::of(process).is_some_and(|pinned| pinned.signal(signal).is_ok())
+    ProcessHandle::of(process).is_some_and(|pinned| pinned.signal(signal).is_ok())
 }
 
 #[cfg(test)]

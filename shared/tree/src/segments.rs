@@ -27,9 +27,9 @@ pub struct Segment {
 
 /// What was in /dev/shm before an engine was started.
 #[derive(Clone, Debug, Default)]
-pub struct Before(HashSet<u64>);
+pub struct Baseline(HashSet<u64>);
 
-impl Before {
+impl Baseline {
     /// What is there now.
     #[must_use]
     pub fn now() -> Self {
@@ -38,7 +38,7 @@ impl Before {
 
     /// What these processes of the user have made there since, as far as they have it mapped.
     #[must_use]
-    pub fn made_by(&self, processes: &[Process], user: &Owner) -> Vec<Segment> {
+    pub fn created_by(&self, processes: &[Process], user: &Owner) -> Vec<Segment> {
         let Some(device) = device() else { return Vec::new() };
         let all = processes.iter().flat_map(|process| mapped(process.pid, device, user));
         let inodes: HashSet<u64> = all.filter(|inode| !self.0.contains(inode)).collect();

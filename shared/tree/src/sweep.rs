@@ -1,6 +1,6 @@
 //! Ending what a keeper that was killed has left behind.
-use crate::marked::all_marked;
-use crate::{Pinned, ended, kill};
+use crate::instance_id::try_find_by_instance_id;
+use crate::{ProcessHandle, kill, wait_for_exit};
 use owner::Owner;
 use rustix::process::Signal;
 use std::collections::HashSet;
@@ -30,30 +30,30 @@ pub struct Swept {
 ///
 /// # Errors
 /// Processes cannot be looked at, so that nobody knows whether one is left.
-pub fn sweep(mark: &str, user: &Owner, leader: Option<u32>) -> io::Result<Swept> {
+pub fn sweep(instance_id: &str, user: &Owner, leader: Option<u32>) -> io::Result<Swept> {
     let mut met = HashSet::new();
     let mut swept = Swept::default();
-    let mut found = all_marked(mark, user)?;
+    let mut found = try_find_by_instance_id(instance_id, user)?;
     for round in 0..ROUNDS {
         if found.is_empty() {
             break;
         }
         met.extend(found.iter().map(|process| (process.pid, process.started)));
-        let pinned: Vec<Pinned> = found.iter().copied().filter_map(Pinned::of).collect();
+        let pinned: Vec<ProcessHandle> = found.iter().copied().filter_map(ProcessHandle::of).collect();
         if round == 0 {
             for process in pinned.iter().filter(|process| Some(process.pid()) != leader) {
                 signal(user, process, Signal::TERM);
                 // One that was suspended would get that only when it goes on.
                 signal(user, process, Signal::CONT);
             }
-            if ended(&pinned, GRACE) {
-                found = all_marked(mark, user)?;
+            if wait_for_exit(&pinned, GRACE) {
+                found = try_find_by_instance_id(instance_id, user)?;
                 continue;
             }
         }
         swept.killed = true;
         let all_ended = kill(pinned, &|process| signal(user, process, Signal::KILL), DEATH);
-        found = all_marked(mark, user)?;
+        found = try_find_by_instance_id(instance_id, user)?;
         if !all_ended {
             break;
         }
@@ -64,7 +64,7 @@ pub fn sweep(mark: &str, user: &Owner, leader: Option<u32>) -> io::Result<Swept>
 }
 
 /// With the user's rights. What cannot be signalled has gone, or is found again.
-fn signal(user: &Owner, process: &Pinned, signal: Signal) {
+fn signal(user: &Owner, process: &ProcessHandle, signal: Signal) {
     user.signal(process.pid(), || process.signal(signal)).ok();
 }
 
@@ -73,9 +73,9 @@ mod tests {
     use super::*;
     use std::process::{Child, Command};
 
-    fn start(mark: &str, script: &str) -> Child {
+    fn start(instance_id: &str, script: &str) -> Child {
         let mut command = Command::new("bash");
-        command.args(["-c", script]).env(variables::INFER_DEV_INSTANCE, mark);
+        command.args(["-c", script]).env(variables::INFER_DEV_INSTANCE, instance_id);
         command.spawn().unwrap()
     }
 

@@ -75,7 +75,7 @@ impl Speaker<'_> {
             command.env_remove(name);
         }
         if self.user.is_none() {
-            User::name_nameless(&mut command);
+            User::set_name_of_unknown_user(&mut command);
         }
         command.env("CUDA_VISIBLE_DEVICES", "").env("PYTHONDONTWRITEBYTECODE", "1");
         if let Some(libraries) = self.library_dir {

@@ -6,7 +6,7 @@ use std::path::Path;
 const BYTES: usize = 16 << 20;
 
 /// Configurations of models of several kinds hold that of the language model under one of these names.
-const OF_LANGUAGE: [&str; 4] = ["text_config", "llm_config", "language_config", "thinker_config"];
+const LANGUAGE_MODEL_KEYS: [&str; 4] = ["text_config", "llm_config", "language_config", "thinker_config"];
 
 /// The shape of a model, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,13 +41,14 @@ pub struct Shape {
 /// What the system says, or what is wrong with it, in words.
 pub(crate) fn read(path: &Path) -> Result<Value, String> {
     let bytes = owner::read_file(path, BYTES).map_err(|error| failure::io_text(&error))?;
-    let parsed = serde_json::from_slice(&bytes).or_else(|_| serde_json::from_slice(&as_json(bytes)));
+    let parsed =
+        serde_json::from_slice(&bytes).or_else(|_| serde_json::from_slice(&replace_python_numbers(bytes)));
     let value: Value = parsed.map_err(|error| format!("it is damaged: {error}"))?;
     if value.is_object() { Ok(value) } else { Err("it is damaged: it is no table".to_owned()) }
 }
 
 /// Python's JSON has numbers that JSON has not, and models have them: `"time_step_limit": [0.0, Infinity]`. They become null.
-fn as_json(mut bytes: Vec<u8>) -> Vec<u8> {
+fn replace_python_numbers(mut bytes: Vec<u8>) -> Vec<u8> {
     let (mut at, mut within) = (0, false);
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -55,8 +56,8 @@ fn as_json(mut bytes: Vec<u8>) -> Vec<u8> {
             b'\\' if within => at += 1,
             _ if within => {}
             _ => {
-                let words: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
-                if let Some(word) = words.into_iter().find(|word| bytes[at..].starts_with(word)) {
+                let describe: [&[u8]; 3] = [b"NaN", b"-Infinity", b"Infinity"];
+                if let Some(word) = describe.into_iter().find(|word| bytes[at..].starts_with(word)) {
                     bytes[at..at + word.len()].fill(b' ');
                     bytes.splice(at..at + 3, *b"null");
                 }
@@ -69,7 +70,7 @@ fn as_json(mut bytes: Vec<u8>) -> Vec<u8> {
 
 /// The shape that a `config.json` describes.
 pub(crate) fn shape(config: &Value) -> Shape {
-    let text = OF_LANGUAGE.iter().find_map(|name| config.get(name).filter(|inner| inner.is_object()));
+    let text = LANGUAGE_MODEL_KEYS.iter().find_map(|name| config.get(name).filter(|inner| inner.is_object()));
     // An omni model's language model is one level deeper.
     let text = text.map(|inner| inner.get("text_config").filter(|it| it.is_object()).unwrap_or(inner));
     let number = |names: &[&str]| {
@@ -123,12 +124,12 @@ fn classes(entry: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::as_json;
+    use super::replace_python_numbers;
 
     #[test]
     fn numbers_of_python_become_null_but_not_in_texts() {
         let text = r#"{"NaN": [NaN,-Infinity, Infinity], "a\"NaN": "Infinity"}"#;
-        let json = String::from_utf8(as_json(text.into())).unwrap().replace(' ', "");
+        let json = String::from_utf8(replace_python_numbers(text.into())).unwrap().replace(' ', "");
         assert_eq!(json, r#"{"NaN":[null,null,null],"a\"NaN":"Infinity"}"#);
     }
 }

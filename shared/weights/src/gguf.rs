@@ -2,14 +2,14 @@
 //!
 //! What is refused is what llama.cpp refuses: github.com/ggml-org/llama.cpp, `ggml/src/gguf.cpp`. Strings and arrays are
 //! passed over, but for the few that are asked for, so that what a header claims costs no memory.
+pub(crate) mod model;
 mod reader;
-pub(crate) mod set;
 
-use crate::report::Amounts;
+use crate::part_name::Split;
+use crate::report::TotalsByType;
 use crate::safetensors::number;
-use crate::set::Head;
-use crate::split::Split;
 use crate::types::{self, GgufType};
+use crate::weight_files::WeightsHeader;
 use reader::Reader;
 pub(crate) use reader::Value;
 use std::collections::{BTreeMap, HashSet};
@@ -29,7 +29,7 @@ pub(crate) struct Header {
     pub(crate) values: BTreeMap<String, Value>,
     /// Numbers of the tensors' names.
     pub(crate) tensors: HashSet<u64>,
-    amounts: Amounts,
+    totals: TotalsByType,
     /// Numbers of types that are newer than our table.
     pub(crate) unknown_types: Vec<u32>,
     /// Where the tensors' bytes begin in the file.
@@ -46,7 +46,7 @@ struct Tensor {
     offset: u64,
 }
 
-impl Head for Header {
+impl WeightsHeader for Header {
     fn read(file: &File, size: u64) -> Result<Self, String> {
         if size == 0 {
             return Err("it is empty".to_owned());
@@ -72,8 +72,8 @@ impl Head for Header {
         Ok(header)
     }
 
-    fn amounts(&self) -> &Amounts {
-        &self.amounts
+    fn totals(&self) -> &TotalsByType {
+        &self.totals
     }
 
     fn data(&self) -> Result<u64, &str> {
@@ -137,7 +137,7 @@ impl Header {
             if !known.insert(number(&key)) {
                 return Err(format!("its header is damaged: the key {key} is there twice"));
             }
-            if let Some(value) = input.value(&key, is_asked_for(&key))? {
+            if let Some(value) = input.value(&key, is_kept_key(&key))? {
                 self.values.insert(key, value);
             }
         }
@@ -186,7 +186,7 @@ impl Header {
                 if !self.unknown_types.contains(&tensor.kind) && self.unknown_types.len() < 16 {
                     self.unknown_types.push(tensor.kind);
                 }
-                self.amounts.entry("unknown").or_default().add(tensor.elements, 0);
+                self.totals.entry("unknown").or_default().add(tensor.elements, 0);
                 Ok(None)
             }
             GgufType::Known((name, block, bytes)) => {
@@ -195,7 +195,7 @@ impl Header {
                 }
                 let bytes = (tensor.elements / block).checked_mul(bytes);
                 let bytes = bytes.ok_or("has more bytes than there can be")?;
-                self.amounts.entry(name).or_default().add(tensor.elements, bytes);
+                self.totals.entry(name).or_default().add(tensor.elements, bytes);
                 Ok(Some(bytes))
             }
         }
@@ -225,8 +225,8 @@ fn read_tensor(input: &mut Reader<'_>, name: &str) -> Result<Tensor, String> {
 }
 
 /// Whether the value of a key is kept. Those of an architecture come after its name and a dot.
-fn is_asked_for(key: &str) -> bool {
-    const WHOLE: [&str; 9] = [
+fn is_kept_key(key: &str) -> bool {
+    const EXACT_KEYS: [&str; 9] = [
         "general.alignment",
         "general.architecture",
         "general.name",
@@ -237,7 +237,7 @@ fn is_asked_for(key: &str) -> bool {
         "tokenizer.chat_template",
         "tokenizer.ggml.model",
     ];
-    const OF_ARCHITECTURE: [&str; 12] = [
+    const ARCHITECTURE_KEYS: [&str; 12] = [
         "attention.head_count",
         "attention.head_count_kv",
         "attention.key_length",
@@ -252,5 +252,5 @@ fn is_asked_for(key: &str) -> bool {
         "rope.dimension_count",
     ];
     let suffix = key.split_once('.').map_or("", |(_, suffix)| suffix);
-    WHOLE.contains(&key) || OF_ARCHITECTURE.contains(&suffix)
+    EXACT_KEYS.contains(&key) || ARCHITECTURE_KEYS.contains(&suffix)
 }

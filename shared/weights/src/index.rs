@@ -18,14 +18,14 @@ pub(crate) struct Index {
 
 /// The part of an index that is read.
 #[derive(Deserialize)]
-struct Written<T> {
+struct IndexFile<T> {
     weight_map: T,
 }
 
 impl<'de> Deserialize<'de> for Index {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
+        struct IndexVisitor;
+        impl<'de> Visitor<'de> for IndexVisitor {
             type Value = Index;
 
             fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for Index {
                 Ok(index)
             }
         }
-        input.deserialize_map(All)
+        input.deserialize_map(IndexVisitor)
     }
 }
 
@@ -53,7 +53,7 @@ impl Index {
     /// # Errors
     /// What is wrong with it, in words.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        let written: Written<Self> =
+        let written: IndexFile<Self> =
             serde_json::from_slice(&bytes(path)?).map_err(|error| format!("it is damaged: {error}"))?;
         Ok(written.weight_map)
     }
@@ -61,8 +61,8 @@ impl Index {
 
 /// The name of the tensor with this number, from the file once more: names are not kept.
 pub(crate) fn name_of(path: &Path, wanted: u64) -> Option<String> {
-    struct Find(u64);
-    impl<'de> Visitor<'de> for Find {
+    struct NameSearch(u64);
+    impl<'de> Visitor<'de> for NameSearch {
         type Value = Option<String>;
 
         fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -84,7 +84,7 @@ pub(crate) fn name_of(path: &Path, wanted: u64) -> Option<String> {
             Ok(found)
         }
     }
-    impl<'de> DeserializeSeed<'de> for Find {
+    impl<'de> DeserializeSeed<'de> for NameSearch {
         type Value = Option<String>;
 
         fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Self::Value, D::Error> {
@@ -93,7 +93,7 @@ pub(crate) fn name_of(path: &Path, wanted: u64) -> Option<String> {
     }
     let bytes = bytes(path).ok()?;
     let mut input = serde_json::Deserializer::from_slice(&bytes);
-    Find(wanted).deserialize(&mut input).ok()?
+    NameSearch(wanted).deserialize(&mut input).ok()?
 }
 
 /// All of an index.

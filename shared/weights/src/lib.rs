@@ -7,19 +7,19 @@ mod config;
 mod folder;
 mod gguf;
 mod index;
+mod lfs_pointer;
 mod listing;
-mod pointer;
+mod part_name;
 mod report;
 pub mod rules;
 mod safetensors;
-mod set;
-mod side;
-mod split;
+mod support_files;
 mod types;
+mod weight_files;
 
 pub use config::Shape;
-pub use listing::{Listed, Listing, MANIFEST, SIGNATURE, is_of_model, list};
-pub use report::{Amount, Finding, Format, Report, Role};
+pub use listing::{Listing, MANIFEST, ModelFile, SIGNATURE, is_model_file, list};
+pub use report::{Finding, Format, Report, Role, Totals};
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub const HEADER_BYTES: u64 = 100_000_000;
 
 /// Who is to load a model, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct Loader {
     /// What the model is for.
     pub role: Role,
     /// The engine reads a model folder as transformers does, with its configuration and its tokenizer.
@@ -48,7 +48,7 @@ pub fn shape_of(folder: &Path) -> Shape {
 
 /// Look at a model file or a model folder. All that is wrong is found in one look.
 #[must_use]
-pub fn look(path: &Path, asked: Asked) -> Report {
+pub fn inspect(path: &Path, loader: Loader) -> Report {
     let mut report = Report::new(path);
     match owner::metadata(path) {
         Err(error) => {
@@ -56,7 +56,7 @@ pub fn look(path: &Path, asked: Asked) -> Report {
             match owner::read_link(path) {
                 Ok(target) => {
                     let what = format!("it is a link to {}: {said}", target.display());
-                    report.problem(rules::MODEL_UNREADABLE, "", what, set::FOLLOW);
+                    report.problem(rules::MODEL_UNREADABLE, "", what, weight_files::FOLLOW_LINKS_HINT);
                 }
                 Err(_) => {
                     let hint = "correct the path, or mount the model there";
@@ -64,8 +64,8 @@ pub fn look(path: &Path, asked: Asked) -> Report {
                 }
             }
         }
-        Ok(found) if found.is_dir() => folder::look(path, asked, &mut report),
-        Ok(found) if found.is_file() => set::look_at_file(path, found.len(), asked, &mut report),
+        Ok(found) if found.is_dir() => folder::inspect(path, loader, &mut report),
+        Ok(found) if found.is_file() => weight_files::inspect_file(path, found.len(), loader, &mut report),
         Ok(_) => report.problem(
             rules::MODEL_UNREADABLE,
             "",

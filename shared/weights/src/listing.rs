@@ -1,5 +1,5 @@
 //! All files of a model, with the hashes that the hub's tools have left beside them.
-use crate::set::siblings;
+use crate::weight_files::siblings;
 use owner::Dir;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +18,7 @@ const METADATA_BYTES: usize = 4096;
 
 /// One file, links followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ModelFile {
     /// From the model's folder on, with slashes.
     pub name: String,
     /// Bytes.
@@ -41,7 +41,7 @@ pub struct Listing {
     /// The name of the manifest in the folder.
     pub manifest: String,
     /// The files by name.
-    pub files: Vec<Listed>,
+    pub files: Vec<ModelFile>,
     /// What is no file that can be looked at: its name, and why.
     pub faults: Vec<(String, String)>,
 }
@@ -49,7 +49,7 @@ pub struct Listing {
 /// Whether a file of a model folder is part of the model, by its name: what is in hidden folders, the manifest and the
 /// signature are not.
 #[must_use]
-pub fn is_of_model(name: &str) -> bool {
+pub fn is_model_file(name: &str) -> bool {
     let hidden = || name.split('/').rev().skip(1).any(|folder| folder.starts_with('.'));
     name != MANIFEST && name != SIGNATURE && !hidden()
 }
@@ -115,7 +115,7 @@ impl Listing {
     }
 }
 
-fn listed(root: &Path, name: &str) -> io::Result<Listed> {
+fn listed(root: &Path, name: &str) -> io::Result<ModelFile> {
     let path = root.join(name);
     let found = owner::metadata(&path)?;
     if !found.is_file() {
@@ -123,18 +123,18 @@ fn listed(root: &Path, name: &str) -> io::Result<Listed> {
     }
     let time = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
     let mtime_ns = time(found.mtime(), found.mtime_nsec());
-    Ok(Listed {
+    Ok(ModelFile {
         name: name.to_owned(),
         size: found.len(),
         mtime_ns,
         ctime_ns: time(found.ctime(), found.ctime_nsec()),
         inode: found.ino(),
-        hub_sha256: of_blob(&path).or_else(|| of_download(root, name, mtime_ns)),
+        hub_sha256: sha256_of_hub_blob(&path).or_else(|| sha256_of_download_note(root, name, mtime_ns)),
     })
 }
 
 /// In the hub's cache a large file is a link to one that is named by its hash.
-fn of_blob(path: &Path) -> Option<String> {
+fn sha256_of_hub_blob(path: &Path) -> Option<String> {
     let target = owner::read_link(path).ok()?;
     let in_blobs = target.parent()?.file_name()? == "blobs";
     hash(target.file_name()?.to_str()?).filter(|_| in_blobs)
@@ -142,7 +142,7 @@ fn of_blob(path: &Path) -> Option<String> {
 
 /// Beside files that were fetched to a folder there is a note: commit, ETag, time. The ETag of a large file is its hash, and
 /// holds as long as the file was not changed after that time.
-fn of_download(root: &Path, name: &str, mtime_ns: i128) -> Option<String> {
+fn sha256_of_download_note(root: &Path, name: &str, mtime_ns: i128) -> Option<String> {
     let note = root.join(".cache/huggingface/download").join(format!("{name}.metadata"));
     let text = String::from_utf8(owner::read_file(&note, METADATA_BYTES).ok()?).ok()?;
     let mut lines = text.lines().skip(1);

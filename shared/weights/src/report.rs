@@ -63,7 +63,7 @@ impl Format {
 
 /// How much there is of something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amount {
+pub struct Totals {
     /// Tensors.
     pub tensors: u64,
     /// Their elements.
@@ -72,7 +72,7 @@ pub struct Amount {
     pub bytes: u64,
 }
 
-impl Amount {
+impl Totals {
     pub(crate) fn add(&mut self, parameters: u64, bytes: u64) {
         self.tensors += 1;
         self.parameters = self.parameters.saturating_add(parameters);
@@ -81,7 +81,7 @@ impl Amount {
 }
 
 /// Amounts by the name of a type.
-pub(crate) type Amounts = BTreeMap<&'static str, Amount>;
+pub(crate) type TotalsByType = BTreeMap<&'static str, Totals>;
 
 /// Something that is wrong, or worth a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,13 +117,13 @@ pub struct Report {
     /// Their size in bytes.
     pub bytes: u64,
     /// What their tensors are.
-    pub types: BTreeMap<String, Amount>,
+    pub types: BTreeMap<String, Totals>,
     /// What the configuration says.
     pub shape: Shape,
     /// What keeps an engine from loading it, or from loading all of it.
     pub problems: Vec<Finding>,
     /// What an operator should know.
-    pub remarks: Vec<Finding>,
+    pub warnings: Vec<Finding>,
 }
 
 impl Report {
@@ -136,14 +136,14 @@ impl Report {
             types: BTreeMap::new(),
             shape: Shape::default(),
             problems: Vec::new(),
-            remarks: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 
     /// All tensors, with their elements and bytes.
     #[must_use]
-    pub fn total(&self) -> Amount {
-        self.types.values().fold(Amount::default(), |sum, one| Amount {
+    pub fn total(&self) -> Totals {
+        self.types.values().fold(Totals::default(), |sum, one| Totals {
             tensors: sum.tensors.saturating_add(one.tensors),
             parameters: sum.parameters.saturating_add(one.parameters),
             bytes: sum.bytes.saturating_add(one.bytes),
@@ -162,15 +162,15 @@ impl Report {
         }
     }
 
-    pub(crate) fn remark(
+    pub(crate) fn warn(
         &mut self,
         rule: &'static str,
         file: &str,
         what: impl Into<String>,
         hint: &'static str,
     ) {
-        if self.remarks.len() < FINDINGS {
-            self.remarks.push(Finding { rule, file: file.to_owned(), what: what.into(), hint });
+        if self.warnings.len() < FINDINGS {
+            self.warnings.push(Finding { rule, file: file.to_owned(), what: what.into(), hint });
         }
     }
 
@@ -180,8 +180,8 @@ impl Report {
         self.bytes = self.bytes.saturating_add(size);
     }
 
-    pub(crate) fn count(&mut self, amounts: &Amounts) {
-        for (name, amount) in amounts {
+    pub(crate) fn count(&mut self, totals: &TotalsByType) {
+        for (name, amount) in totals {
             let sum = self.types.entry((*name).to_owned()).or_default();
             sum.tensors = sum.tensors.saturating_add(amount.tensors);
             sum.parameters = sum.parameters.saturating_add(amount.parameters);

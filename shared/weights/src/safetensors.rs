@@ -2,9 +2,9 @@
 //!
 //! What is refused is what the reference implementation refuses: github.com/huggingface/safetensors, `tensor.rs`.
 use crate::HEADER_BYTES;
-use crate::report::Amounts;
-use crate::set::Head;
+use crate::report::TotalsByType;
 use crate::types;
+use crate::weight_files::WeightsHeader;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
@@ -36,7 +36,7 @@ struct Tensor {
 pub(crate) struct Header {
     /// By the number of the name.
     tensors: Vec<Tensor>,
-    amounts: Amounts,
+    totals: TotalsByType,
     /// Where the bytes of the tensors begin in the file.
     data: u64,
     /// What is wrong with what it says, or with the size of the file.
@@ -45,7 +45,7 @@ pub(crate) struct Header {
     unfit: Option<String>,
 }
 
-impl Head for Header {
+impl WeightsHeader for Header {
     fn read(mut file: &File, size: u64) -> Result<Self, String> {
         let mut length = [0; 8];
         if size < 8 {
@@ -73,13 +73,13 @@ impl Head for Header {
         };
         let mut header = parsed.map_err(|error| format!("its header is damaged: {error}"))?;
         header.data = 8 + length;
-        let fault = header.places(size);
+        let fault = header.check_offsets(size);
         header.fault = header.fault.take().or(fault);
         Ok(header)
     }
 
-    fn amounts(&self) -> &Amounts {
-        &self.amounts
+    fn totals(&self) -> &TotalsByType {
+        &self.totals
     }
 
     fn data(&self) -> Result<u64, &str> {
@@ -99,15 +99,15 @@ impl Header {
     }
 
     /// What is wrong with where the tensors are: they follow each other without a gap, and the last one ends the file.
-    fn places(&mut self, size: u64) -> Option<String> {
+    fn check_offsets(&mut self, size: u64) -> Option<String> {
         // Of two of one name the reader keeps the last.
         self.tensors.reverse();
         self.tensors.sort_by_key(|tensor| tensor.name);
         self.tensors.dedup_by_key(|tensor| tensor.name);
-        let mut places: Vec<(u64, u64)> = self.tensors.iter().map(|it| (it.begin, it.end)).collect();
-        places.sort_unstable();
+        let mut check_offsets: Vec<(u64, u64)> = self.tensors.iter().map(|it| (it.begin, it.end)).collect();
+        check_offsets.sort_unstable();
         let mut end = 0;
-        for place in places {
+        for place in check_offsets {
             if place.0 != end {
                 let none = || format!("its header is damaged: no tensor, or two, at byte {end} of the data");
                 return Some(self.unfit.take().unwrap_or_else(none));
@@ -131,7 +131,7 @@ impl Header {
 
     /// Take a tensor in. One that does not fit its place gets one where none can be, so that it is found if it is the last of
     /// its name.
-    fn add(&mut self, name: (&str, u64), tensor: &Described<'_>) {
+    fn add(&mut self, name: (&str, u64), tensor: &TensorEntry<'_>) {
         let (mut begin, mut end) = tensor.data_offsets;
         let damaged = |why: &str| format!("its header is damaged: the tensor {} {why}", name.0);
         if types::safetensors(&tensor.dtype).is_none() {
@@ -140,7 +140,7 @@ impl Header {
         }
         let unfit = match tensor.bytes() {
             Ok((dtype, parameters, bytes)) if end.checked_sub(begin) == Some(bytes) => {
-                self.amounts.entry(dtype).or_default().add(parameters, bytes);
+                self.totals.entry(dtype).or_default().add(parameters, bytes);
                 None
             }
             Ok((.., bytes)) => Some(format!("has {bytes} bytes and is at {begin} to {end}")),
@@ -157,21 +157,21 @@ impl Header {
 fn parse<'de, R: serde_json::de::Read<'de>>(
     input: &mut serde_json::Deserializer<R>,
 ) -> Result<Header, serde_json::Error> {
-    let header = Wanted.deserialize(&mut *input)?;
+    let header = HeaderSeed.deserialize(&mut *input)?;
     input.end()?;
     Ok(header)
 }
 
 /// A tensor as the header describes it.
 #[derive(Deserialize)]
-struct Described<'a> {
+struct TensorEntry<'a> {
     #[serde(borrow)]
     dtype: Cow<'a, str>,
-    shape: Elements,
+    shape: ElementCount,
     data_offsets: (u64, u64),
 }
 
-impl Described<'_> {
+impl TensorEntry<'_> {
     /// Its type, its elements and its bytes.
     fn bytes(&self) -> Result<(&'static str, u64, u64), String> {
         let known = types::safetensors(&self.dtype);
@@ -187,24 +187,24 @@ impl Described<'_> {
 }
 
 /// The product of a shape, which may have as many dimensions as it likes; `None` where it is too large.
-struct Elements(Option<u64>);
+struct ElementCount(Option<u64>);
 
-impl<'de> Deserialize<'de> for Elements {
+impl<'de> Deserialize<'de> for ElementCount {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         struct Product;
         impl<'de> Visitor<'de> for Product {
-            type Value = Elements;
+            type Value = ElementCount;
 
             fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 out.write_str("a shape")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut dimensions: A) -> Result<Elements, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut dimensions: A) -> Result<ElementCount, A::Error> {
                 let mut product = Some(1_u64);
                 while let Some(length) = dimensions.next_element::<u64>()? {
                     product = product.and_then(|so_far| so_far.checked_mul(length));
                 }
-                Ok(Elements(product))
+                Ok(ElementCount(product))
             }
         }
         input.deserialize_seq(Product)
@@ -212,9 +212,9 @@ impl<'de> Deserialize<'de> for Elements {
 }
 
 /// The whole header, one entry after the other.
-struct Wanted;
+struct HeaderSeed;
 
-impl<'de> DeserializeSeed<'de> for Wanted {
+impl<'de> DeserializeSeed<'de> for HeaderSeed {
     type Value = Header;
 
     fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<Header, D::Error> {
@@ -222,7 +222,7 @@ impl<'de> DeserializeSeed<'de> for Wanted {
     }
 }
 
-impl<'de> Visitor<'de> for Wanted {
+impl<'de> Visitor<'de> for HeaderSeed {
     type Value = Header;
 
     fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -238,10 +238,10 @@ impl<'de> Visitor<'de> for Wanted {
                     return Err(A::Error::duplicate_field("__metadata__"));
                 }
                 described = true;
-                entries.next_value::<Option<Texts>>()?;
+                entries.next_value::<Option<IgnoredTable>>()?;
                 continue;
             }
-            let tensor: Described<'de> = entries.next_value()?;
+            let tensor: TensorEntry<'de> = entries.next_value()?;
             header.add((&name, number(&name)), &tensor);
         }
         Ok(header)
@@ -249,21 +249,21 @@ impl<'de> Visitor<'de> for Wanted {
 }
 
 /// A table of texts, none of which is kept.
-struct Texts;
+struct IgnoredTable;
 
-impl<'de> Deserialize<'de> for Texts {
+impl<'de> Deserialize<'de> for IgnoredTable {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         struct Each;
         impl<'de> Visitor<'de> for Each {
-            type Value = Texts;
+            type Value = IgnoredTable;
 
             fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 out.write_str("a table of texts")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Texts, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<IgnoredTable, A::Error> {
                 while entries.next_entry::<IgnoredAny, Text>()?.is_some() {}
-                Ok(Texts)
+                Ok(IgnoredTable)
             }
         }
         input.deserialize_map(Each)
@@ -281,9 +281,9 @@ impl<'de> Deserialize<'de> for Text {
 
 /// How often each name was met, to find those that two files have.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(HashMap<u64, u32>);
+pub(crate) struct NameCounts(HashMap<u64, u32>);
 
-impl Seen {
+impl NameCounts {
     /// Note the names of a file; how many of them another file has too.
     pub(crate) fn note(&mut self, file: u32, header: &Header) -> u64 {
         let mut twice = 0;

@@ -1,6 +1,6 @@
 //! The bridge is a server: an error in one system call costs at most the requests that it met, and no answer is half of one.
 use super::{CALLS, each, is_ours, most_of};
-use crate::fuzz::Luck;
+use crate::fuzz::SeededRng;
 use crate::kit::{Fake, Keeping, free_port, tools};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -51,13 +51,13 @@ fn whatever_the_system_refuses_once_the_bridge_goes_on_and_no_answer_is_half_of_
     let names: Vec<&str> = calls.iter().map(|(call, _)| *call).collect();
     let trace = keeping.sandbox.text("trace");
     run(&fake, &trace, &["-e", &format!("trace={}", names.join(","))]).unwrap();
-    let (trace, mut luck) = (keeping.sandbox.read("trace"), Luck::new());
+    let (trace, mut seeded_rng) = (keeping.sandbox.read("trace"), SeededRng::new());
     let (mut tried, mut broken) = (0, Vec::new());
     for (call, error) in calls.iter().flat_map(|(call, errors)| errors.iter().map(move |error| (call, error)))
     {
         let most = most_of(&trace, call);
         for _ in 0..each.min(most) {
-            let inject = format!("inject={call}:error={error}:when={}", 1 + luck.below(most));
+            let inject = format!("inject={call}:error={error}:when={}", 1 + seeded_rng.below(most));
             tried += 1;
             if let Err(wrong) = run(&fake, "/dev/null", &["-e", &format!("trace={call}"), "-e", &inject]) {
                 println!("ibridge: {inject}: {wrong}");

@@ -105,7 +105,7 @@ impl Access {
 
 /// The key in a file that the operator names.
 fn key_in(file: &Path) -> Result<String, Failure> {
-    ask::key_in(file).map_err(|error| {
+    ask::read_key(file).map_err(|error| {
         Failure::io(Code::Unmet, format!("cannot read the key in {}", file.display()), &error)
     })
 }

@@ -1,12 +1,12 @@
 //! `POST /v1/messages`: to an engine that has it, or as a chat completion to one that has not.
-use crate::body::Taken;
+use crate::body::ReceivedBody;
 use crate::forward::{self, Ask, Outgoing};
 use crate::journal::Entry;
 use crate::native::Native;
 use crate::refusal::{Refusal, json};
-use crate::relay::{Client, SILENCE, Turn};
+use crate::relay::{AnswerStream, Client, PING_INTERVAL};
 use crate::reply::Reply;
-use crate::routing::{Route, Wish};
+use crate::routing::{Route, RouteRequest};
 use crate::service::Bridge;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -26,13 +26,13 @@ const ANSWER: usize = 64 << 20;
 const PIECES: usize = 16;
 
 /// One request and all that is needed to send it.
-pub(crate) struct Asked {
+pub(crate) struct MessagesCall {
     pub(crate) bridge: Arc<Bridge>,
     pub(crate) parts: Parts,
     pub(crate) value: Value,
     /// The name by which the client asked.
     pub(crate) model: String,
-    _taken: Taken,
+    _taken: ReceivedBody,
 }
 
 type Answered = (Route, Response<Incoming>);
@@ -42,10 +42,11 @@ type Work = Pin<Box<dyn Future<Output = Result<Answered, Refusal>> + Send>>;
 pub(crate) async fn messages(
     bridge: Arc<Bridge>,
     parts: Parts,
-    taken: Result<Taken, Refusal>,
+    taken: Result<ReceivedBody, Refusal>,
     mut entry: Box<Entry>,
 ) -> Result<Response<Reply>, Refusal> {
-    let asked = Arc::new(Asked::read(bridge, parts, taken?).inspect_err(|refusal| entry.refused(refusal))?);
+    let asked =
+        Arc::new(MessagesCall::read(bridge, parts, taken?).inspect_err(|refusal| entry.refused(refusal))?);
     entry.model = Some(asked.model.clone());
     asked.bridge.audit(&asked.parts, || asked.shaped(""));
     let streams = asked.value.get("stream").and_then(Value::as_bool) == Some(true);
@@ -62,12 +63,12 @@ pub(crate) async fn messages(
             }
             Ok(stream(&asked, route, answer, entry))
         }
-        () = tokio::time::sleep(SILENCE) => Ok(early(asked, work, entry)),
+        () = tokio::time::sleep(PING_INTERVAL) => Ok(early(asked, work, entry)),
     }
 }
 
-impl Asked {
-    pub(crate) fn read(bridge: Arc<Bridge>, parts: Parts, taken: Taken) -> Result<Self, Refusal> {
+impl MessagesCall {
+    pub(crate) fn read(bridge: Arc<Bridge>, parts: Parts, taken: ReceivedBody) -> Result<Self, Refusal> {
         let value: Value = serde_json::from_slice(&taken.bytes)
             .map_err(|error| Refusal::new(400, format!("the body is not JSON: {error}")))?;
         if !value.is_object() {
@@ -77,12 +78,12 @@ impl Asked {
         Ok(Self { bridge, parts, value, model, _taken: taken })
     }
 
-    pub(crate) fn wish(&self) -> Wish {
+    pub(crate) fn route_request(&self) -> RouteRequest {
         let beginnings = self.bridge.beginnings(&self.bridge.router, || self.value.clone());
-        Wish {
+        RouteRequest {
             model: Some(self.model.clone()).filter(|model| !model.is_empty()),
             beginnings,
-            ..Wish::default()
+            ..RouteRequest::default()
         }
     }
 
@@ -103,23 +104,23 @@ impl Asked {
     /// For an engine that speaks Anthropic Messages.
     pub(crate) fn shaped(&self, model: &str) -> Value {
         let mut value = self.value.clone();
-        native::shape(&mut value, model, Options { keep_billing: self.bridge.settings.keep_billing_header });
+        native::adapt(&mut value, model, Options { keep_billing: self.bridge.settings.keep_billing_header });
         value
     }
 
-    fn turn(&self, is_native: bool) -> Turn {
+    fn turn(&self, is_native: bool) -> AnswerStream {
         if is_native {
-            Turn::Native(Box::new(Native::new(&self.model)))
+            AnswerStream::Native(Box::new(Native::new(&self.model)))
         } else {
-            Turn::Translated(Box::new(translate::Stream::for_request(&self.value)))
+            AnswerStream::Translated(Box::new(translate::Stream::for_request(&self.value)))
         }
     }
 }
 
-async fn ask(asked: Arc<Asked>) -> Result<Answered, Refusal> {
+async fn ask(asked: Arc<MessagesCall>) -> Result<Answered, Refusal> {
     let bridge = &asked.bridge;
-    let ask = Ask { parts: &asked.parts, pass_credentials: bridge.passes_credentials() };
-    forward::ask(&bridge.router, asked.wish(), &ask, &|route| asked.render(route)).await
+    let ask = Ask { parts: &asked.parts, pass_credentials: bridge.forwards_credentials() };
+    forward::ask(&bridge.router, asked.route_request(), &ask, &|route| asked.render(route)).await
 }
 
 fn is_stream(answer: &Response<Incoming>) -> bool {
@@ -129,7 +130,7 @@ fn is_stream(answer: &Response<Incoming>) -> bool {
 
 /// An answer that is no stream: a whole message, or what went wrong, in the engine's words.
 async fn whole(
-    asked: &Asked,
+    asked: &MessagesCall,
     route: Route,
     answer: Response<Incoming>,
     mut entry: Box<Entry>,
@@ -139,7 +140,7 @@ async fn whole(
     let (head, body) = answer.into_parts();
     entry.answered(head.status.as_u16(), "application/json");
     let body = collect(body).await.inspect_err(|refusal| entry.refused(refusal))?;
-    entry.saw(&body);
+    entry.record_bytes(&body);
     entry.ended();
     let value: Option<Value> = serde_json::from_slice(&body).ok();
     let message = match value {
@@ -167,7 +168,12 @@ pub(crate) async fn collect(body: Incoming) -> Result<Bytes, Refusal> {
         .map_err(|error| Refusal::new(502, format!("the engine broke off: {error}")))
 }
 
-fn stream(asked: &Asked, route: Route, answer: Response<Incoming>, mut entry: Box<Entry>) -> Response<Reply> {
+fn stream(
+    asked: &MessagesCall,
+    route: Route,
+    answer: Response<Incoming>,
+    mut entry: Box<Entry>,
+) -> Response<Reply> {
     entry.upstream = Some(route.upstream.id.clone());
     entry.ticket = Some(route.ticket);
     entry.status = 200;
@@ -178,11 +184,11 @@ fn stream(asked: &Asked, route: Route, answer: Response<Incoming>, mut entry: Bo
 }
 
 /// The client has heard nothing for too long: it is told that its message has begun, and kept until there is more to tell.
-fn early(asked: Arc<Asked>, work: Work, entry: Box<Entry>) -> Response<Reply> {
+fn early(asked: Arc<MessagesCall>, work: Work, entry: Box<Entry>) -> Response<Reply> {
     let (sender, receiver) = channel(PIECES);
     let mut client = Client::new(sender, entry);
     tokio::spawn(async move {
-        let mut waiting = Turn::Native(Box::new(Native::new(&asked.model)));
+        let mut waiting = AnswerStream::Native(Box::new(Native::new(&asked.model)));
         let Some(done) = client.wait(&mut waiting, work).await else { return };
         match done {
             Err(refusal) => client.fail(waiting, refusal.status, &refusal.text).await,
@@ -206,12 +212,12 @@ fn early(asked: Arc<Asked>, work: Work, entry: Box<Entry>) -> Response<Reply> {
     events(Reply::Stream(receiver))
 }
 
-impl Asked {
+impl MessagesCall {
     /// A translated stream whose client has its `message_start` already.
-    fn begun_turn(&self) -> Turn {
+    fn begun_turn(&self) -> AnswerStream {
         let mut stream = translate::Stream::for_request(&self.value);
         stream.ping(&mut Vec::new());
-        Turn::Translated(Box::new(stream))
+        AnswerStream::Translated(Box::new(stream))
     }
 }
 

@@ -11,11 +11,11 @@ const CONVERSATIONS: usize = 64;
 /// The last request of each conversation, as digests of its blocks.
 #[derive(Default)]
 pub(crate) struct Audit {
-    turns: Mutex<Turns>,
+    turns: Mutex<LastRequests>,
 }
 
 #[derive(Default)]
-struct Turns {
+struct LastRequests {
     by: HashMap<String, Vec<Block>>,
     order: VecDeque<String>,
 }
@@ -27,7 +27,7 @@ impl Audit {
         let now = prefix::blocks(request);
         let name = name(headers, &now)?;
         let before = self.turns.lock().unwrap_or_else(PoisonError::into_inner).replace(name, &now)?;
-        let found = prefix::first_break(&before, &now)?;
+        let found = prefix::first_divergence(&before, &now)?;
         let place = found.now.unwrap_or_else(|| "the end".to_owned());
         Some(format!(
             "prefix: a turn stops extending the one before at {}, where {place} stands now; {} bytes are the same, {} are read again",
@@ -36,7 +36,7 @@ impl Audit {
     }
 }
 
-impl Turns {
+impl LastRequests {
     fn replace(&mut self, name: String, now: &[Block]) -> Option<Vec<Block>> {
         let before = self.by.insert(name.clone(), now.to_vec());
         if before.is_none() {

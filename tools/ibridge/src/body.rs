@@ -10,9 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// How long a client may be silent in the middle of its body.
-const SILENCE: Duration = Duration::from_secs(30);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bodies under way take at most this many times the largest one.
-const BODIES: usize = 4;
+const LARGEST_BODIES: usize = 4;
 /// One permit stands for so many bytes.
 const UNIT: usize = 1 << 10;
 
@@ -23,18 +23,22 @@ pub(crate) struct Bodies {
 }
 
 /// A body and the room that it takes.
-pub(crate) struct Taken {
+pub(crate) struct ReceivedBody {
     pub(crate) bytes: Bytes,
     _room: Vec<OwnedSemaphorePermit>,
 }
 
 impl Bodies {
     pub(crate) fn new(largest: usize) -> Self {
-        Self { largest, room: Arc::new(Semaphore::new(largest / UNIT * BODIES)) }
+        Self { largest, room: Arc::new(Semaphore::new(largest / UNIT * LARGEST_BODIES)) }
     }
 
     /// All of a body.
-    pub(crate) async fn take(&self, headers: &HeaderMap, mut body: Incoming) -> Result<Taken, Refusal> {
+    pub(crate) async fn take(
+        &self,
+        headers: &HeaderMap,
+        mut body: Incoming,
+    ) -> Result<ReceivedBody, Refusal> {
         check_framing(headers)?;
         let declared = body.size_hint().upper();
         if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > self.largest))
@@ -44,11 +48,11 @@ impl Bodies {
         let (mut all, mut room) = (Vec::new(), Vec::new());
         let mut paid = 0;
         loop {
-            let frame = match timeout(SILENCE, body.frame()).await {
+            let frame = match timeout(READ_TIMEOUT, body.frame()).await {
                 Err(_) => {
                     return Err(Refusal::new(
                         408,
-                        format!("no more of the body came for {} s", SILENCE.as_secs()),
+                        format!("no more of the body came for {} s", READ_TIMEOUT.as_secs()),
                     ));
                 }
                 Ok(None) => break,
@@ -63,14 +67,14 @@ impl Bodies {
             }
             all.extend_from_slice(data);
             while paid < all.len() {
-                room.push(self.pay(64)?);
+                room.push(self.reserve(64)?);
                 paid += 64 * UNIT;
             }
         }
-        Ok(Taken { bytes: Bytes::from(all), _room: room })
+        Ok(ReceivedBody { bytes: Bytes::from(all), _room: room })
     }
 
-    fn pay(&self, units: u32) -> Result<OwnedSemaphorePermit, Refusal> {
+    fn reserve(&self, units: u32) -> Result<OwnedSemaphorePermit, Refusal> {
         let permit = Arc::clone(&self.room).try_acquire_many_owned(units);
         permit.map_err(|_| {
             Refusal::new(503, "too many large bodies are under way: try again in 5 s").retry_after(5)

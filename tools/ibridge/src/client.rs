@@ -1,7 +1,7 @@
 //! What clients have to be told to find the bridge: exports, configuration files, or a command that is run with them.
 use crate::access::{KEY_VARIABLE, made_key_file};
+use crate::client_config::{ClientConfig, claude, codex, openai, opencode};
 use crate::settings::contract;
-use crate::wording::{Wording, claude, codex, openai, opencode};
 use ask::Target;
 use record::Engine;
 use state::Directory;
@@ -18,7 +18,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 /// Which bridge.
 #[derive(clap::Args)]
-pub(crate) struct Which {
+pub(crate) struct BridgeSelector {
     /// The bridge that listens there [default: the one that is kept, else the variables']
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Which {
 #[derive(clap::Args)]
 pub(crate) struct Env {
     #[command(flatten)]
-    which: Which,
+    which: BridgeSelector,
     /// Exports for clients of the `OpenAI` API
     #[arg(long, group = "client")]
     openai: bool,
@@ -47,7 +47,7 @@ pub(crate) struct Env {
 #[derive(clap::Args)]
 pub(crate) struct Run {
     #[command(flatten)]
-    which: Which,
+    which: BridgeSelector,
     /// What to run, as in: claude -p Hello
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "COMMAND", value_hint = clap::ValueHint::AnyPath)]
     command: Vec<OsString>,
@@ -56,13 +56,13 @@ pub(crate) struct Run {
 impl Env {
     /// Print what the client has to be told.
     pub(crate) fn print(&self) -> Result<u8, Failure> {
-        let wording = self.which.find()?;
+        let client_config = self.which.find()?;
         let text = match (self.openai, self.opencode, self.codex) {
-            (true, _, _) => exports(&openai(&wording)),
-            (_, true, _) => opencode(&wording),
-            (_, _, true) => codex(&wording),
+            (true, _, _) => exports(&openai(&client_config)),
+            (_, true, _) => opencode(&client_config),
+            (_, _, true) => codex(&client_config),
             // A key of the user's own would be sent beside ours.
-            _ => format!("unset ANTHROPIC_API_KEY;\n{}", exports(&claude(&wording))),
+            _ => format!("unset ANTHROPIC_API_KEY;\n{}", exports(&claude(&client_config))),
         };
         tool::print(&text)?;
         Ok(0)
@@ -72,12 +72,12 @@ impl Env {
 impl Run {
     /// Become the command.
     pub(crate) fn run(self) -> Result<u8, Failure> {
-        let wording = self.which.find()?;
+        let client_config = self.which.find()?;
         let mut words = self.command.into_iter();
         let program = words.next().unwrap_or_default();
         let mut command = Command::new(&program);
         command.args(words).env_remove("ANTHROPIC_API_KEY");
-        for (name, value) in claude(&wording).into_iter().chain(openai(&wording)) {
+        for (name, value) in claude(&client_config).into_iter().chain(openai(&client_config)) {
             command.env(name, value);
         }
         let error = command.exec();
@@ -93,10 +93,10 @@ fn exports(variables: &[(&str, String)]) -> String {
     variables.iter().map(line).collect()
 }
 
-impl Which {
+impl BridgeSelector {
     /// Where it is, its key, and what it serves.
-    fn find(&self) -> Result<Wording, Failure> {
-        let kept = if self.listen.is_some() { None } else { kept() };
+    fn find(&self) -> Result<ClientConfig, Failure> {
+        let kept = if self.listen.is_some() { None } else { find_running() };
         let (listen, key) = match (&self.listen, kept) {
             (Some(listen), _) => (listen.clone(), None),
             (None, Some(kept)) => kept,
@@ -115,7 +115,7 @@ impl Which {
             }
         };
         let key = match &self.key_file {
-            Some(file) => Some(ask::key_in(file).map_err(|error| {
+            Some(file) => Some(ask::read_key(file).map_err(|error| {
                 Failure::io(Code::Unmet, format!("cannot read the key in {}", file.display()), &error)
             })?),
             None => key,
@@ -127,13 +127,13 @@ impl Which {
         if let Err(error) = &listed {
             tool::note("ibridge", &format!("warning: the bridge at {url} does not answer yet: {error}"));
         }
-        Ok(Wording { url, key, models: listed.unwrap_or_default() })
+        Ok(ClientConfig { url, key, models: listed.unwrap_or_default() })
     }
 }
 
 /// The bridge that is kept: where it listens, and its key.
-fn kept() -> Option<(String, Option<String>)> {
-    let found = state::everywhere(None).ok()?;
+fn find_running() -> Option<(String, Option<String>)> {
+    let found = state::find_all(None).ok()?;
     let place = found.places.into_iter().find(|place| is_bridge(place) && is_alive(place))?;
     let plan = place.plan().ok()??;
     let option = |name: &str| plan.args.iter().skip_while(|arg| *arg != name).nth(1).cloned();
@@ -144,7 +144,8 @@ fn kept() -> Option<(String, Option<String>)> {
     let made = made.filter(|_| !is_loopback(&listen)).as_deref().and_then(read);
     // Where the plan leads is the word of whose it is.
     let user = place.user().ok()?;
-    let of_plan = |file: &Path| ask::key_as(&user, file).inspect_err(|error| unread(file, error)).ok();
+    let of_plan =
+        |file: &Path| ask::read_key_as(&user, file).inspect_err(|error| log_unreadable(file, error)).ok();
     let key = file.as_deref().and_then(of_plan).or(of_keeper).or(made);
     Some((listen, key))
 }
@@ -163,10 +164,10 @@ fn of_variable() -> Option<String> {
 }
 
 fn read(file: &Path) -> Option<String> {
-    ask::key_in(file).inspect_err(|error| unread(file, error)).ok()
+    ask::read_key(file).inspect_err(|error| log_unreadable(file, error)).ok()
 }
 
-fn unread(file: &Path, error: &std::io::Error) {
+fn log_unreadable(file: &Path, error: &std::io::Error) {
     log::info!("{}: {error}", file.display());
 }
 

@@ -1,6 +1,6 @@
 //! `POST /v1/messages/count_tokens`: by the engine's own count, else by its tokenizer, else an estimate that says so.
-use crate::anthropic::{Asked, collect};
-use crate::body::Taken;
+use crate::anthropic::{MessagesCall, collect};
+use crate::body::ReceivedBody;
 use crate::forward::{self, Ask, Outgoing};
 use crate::journal::Entry;
 use crate::refusal::{Refusal, json};
@@ -23,19 +23,19 @@ const ESTIMATE: &str = "x-ibridge-estimate";
 pub(crate) async fn count_tokens(
     bridge: &Arc<Bridge>,
     parts: &Parts,
-    taken: Result<Taken, Refusal>,
+    taken: Result<ReceivedBody, Refusal>,
     mut entry: Box<Entry>,
 ) -> Result<Response<Reply>, Refusal> {
-    let asked = Asked::read(Arc::clone(bridge), parts.clone(), taken?)
+    let asked = MessagesCall::read(Arc::clone(bridge), parts.clone(), taken?)
         .inspect_err(|refusal| entry.refused(refusal))?;
     entry.model = Some(asked.model.clone());
     let counted = count_by(&asked, &mut entry).await.inspect_err(|refusal| entry.refused(refusal))?;
     entry.answered(200, "");
     entry.ended();
     Ok(match counted {
-        Some(tokens) => json(&count::body(tokens)),
+        Some(tokens) => json(&count::count_response(tokens)),
         None => {
-            let mut response = json(&count::body(count::estimate(&asked.value)));
+            let mut response = json(&count::count_response(count::estimate(&asked.value)));
             response.headers_mut().insert(ESTIMATE, HeaderValue::from_static("true"));
             response
         }
@@ -43,7 +43,7 @@ pub(crate) async fn count_tokens(
 }
 
 /// The engine's count; `None` where it has no way to count.
-async fn count_by(asked: &Asked, entry: &mut Entry) -> Result<Option<u64>, Refusal> {
+async fn count_by(asked: &MessagesCall, entry: &mut Entry) -> Result<Option<u64>, Refusal> {
     let first = |route: &Route| {
         if asked.bridge.is_native(&route.upstream) {
             return Ok(outgoing("/v1/messages/count_tokens", &asked.shaped(&route.model)));
@@ -66,20 +66,23 @@ async fn count_by(asked: &Asked, entry: &mut Entry) -> Result<Option<u64>, Refus
     let Some((route, answer)) = found else { return Ok(None) };
     entry.upstream = Some(route.upstream.id.clone());
     match count::prompt(&answer) {
-        None => Ok(count::answered(&answer)),
+        None => Ok(count::token_count(&answer)),
         Some(prompt) => {
             let text = count::tokenize_text(prompt);
             let tokenized = question(asked, &|_| Ok(outgoing("/tokenize", &text))).await?;
-            Ok(tokenized.and_then(|(_, answer)| count::answered(&answer)))
+            Ok(tokenized.and_then(|(_, answer)| count::token_count(&answer)))
         }
     }
 }
 
 /// Put one question; `None` where the engine does not know the path.
-async fn question(asked: &Asked, render: &forward::Render<'_>) -> Result<Option<(Route, Value)>, Refusal> {
+async fn question(
+    asked: &MessagesCall,
+    render: &forward::Render<'_>,
+) -> Result<Option<(Route, Value)>, Refusal> {
     let bridge = &asked.bridge;
-    let ask = Ask { parts: &asked.parts, pass_credentials: bridge.passes_credentials() };
-    let (route, answer) = forward::ask(&bridge.router, asked.wish(), &ask, render).await?;
+    let ask = Ask { parts: &asked.parts, pass_credentials: bridge.forwards_credentials() };
+    let (route, answer) = forward::ask(&bridge.router, asked.route_request(), &ask, render).await?;
     let status = answer.status();
     let body = collect(answer.into_body()).await?;
     match status.as_u16() {

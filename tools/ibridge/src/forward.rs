@@ -1,7 +1,7 @@
 //! One request carried to a server and its answer back, byte for byte.
-use crate::pool::{Broken, Question};
+use crate::pool::{Question, UpstreamError};
 use crate::refusal::Refusal;
-use crate::routing::{Route, Router, Wish};
+use crate::routing::{Route, RouteRequest, Router};
 use crate::upstream::Upstream;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How many servers are tried with a request that one may have read.
-const TRIES: usize = 3;
+const ATTEMPTS: usize = 3;
 /// How many may have read it before none of them gets it again.
-const AGAIN: usize = 1;
+const RESENDS: usize = 1;
 
 /// Headers between two neighbours, and those that are about us and not about the engine.
-const OURS: [HeaderName; 15] = [
+const OWN_HEADERS: [HeaderName; 15] = [
     header::CONNECTION,
     header::HOST,
     header::TE,
@@ -56,17 +56,17 @@ pub(crate) struct Ask<'a> {
 /// once more as soon as it is back: but one that ends with a request in its hands may end of it.
 pub(crate) async fn ask(
     router: &Router,
-    mut wish: Wish,
+    mut route_request: RouteRequest,
     ask: &Ask<'_>,
     render: &Render<'_>,
 ) -> Result<(Route, Response<Incoming>), Refusal> {
-    let until = router.patience();
+    let until = router.deadline();
     let (mut lost, mut readers) = (None, 0);
     loop {
-        let route = match router.route(&wish, until).await {
+        let route = match router.route(&route_request, until).await {
             Ok(route) => route,
-            Err(_) if !wish.tried.is_empty() && readers <= AGAIN && Instant::now() < until => {
-                pause(router, &mut wish).await;
+            Err(_) if !route_request.tried.is_empty() && readers <= RESENDS && Instant::now() < until => {
+                pause(router, &mut route_request).await;
                 continue;
             }
             // What happened says more than that nobody is left.
@@ -77,15 +77,15 @@ pub(crate) async fn ask(
             Ok(answer) => return Ok((route, answer)),
             Err(broken) => broken,
         };
-        router.look_now();
+        router.refresh_now();
         let text = format!("{}: {}", route.upstream.id, broken.text());
         log::info!("{text}");
-        wish.tried.push(route.upstream.id.clone());
+        route_request.tried.push(route.upstream.id.clone());
         // Who is unreachable has not read it.
-        if matches!(broken, Broken::Lost(_)) {
+        if matches!(broken, UpstreamError::Lost(_)) {
             readers += 1;
             let text = format!("{text} before the first byte of an answer");
-            if readers >= TRIES {
+            if readers >= ATTEMPTS {
                 return Err(Refusal::new(502, text));
             }
             lost = Some(text);
@@ -94,10 +94,10 @@ pub(crate) async fn ask(
 }
 
 /// A look is under way that tells whether the server is gone for good.
-async fn pause(router: &Router, wish: &mut Wish) {
+async fn pause(router: &Router, route_request: &mut RouteRequest) {
     tokio::time::sleep(Duration::from_millis(100)).await;
-    router.look_now();
-    wish.tried.clear();
+    router.refresh_now();
+    route_request.tried.clear();
 }
 
 fn question(upstream: &Upstream, ask: &Ask<'_>, outgoing: Outgoing) -> Question {
@@ -108,9 +108,9 @@ fn question(upstream: &Upstream, ask: &Ask<'_>, outgoing: Outgoing) -> Question 
         *question.uri_mut() = uri;
     }
     let headers = question.headers_mut();
-    let named = named_in_connection(&ask.parts.headers);
+    let named = headers_of_connection(&ask.parts.headers);
     for (name, value) in &ask.parts.headers {
-        let kept = !OURS.contains(name) && *name != "x-api-key" && *name != "keep-alive";
+        let kept = !OWN_HEADERS.contains(name) && *name != "x-api-key" && *name != "keep-alive";
         if kept && !named.iter().any(|named| named == name.as_str()) {
             headers.append(name.clone(), value.clone());
         }
@@ -136,7 +136,7 @@ fn credentials(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Headers that a `Connection` header declares to be between two neighbours.
-fn named_in_connection(headers: &HeaderMap) -> Vec<String> {
+fn headers_of_connection(headers: &HeaderMap) -> Vec<String> {
     let values = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect()
 }
@@ -145,7 +145,7 @@ fn named_in_connection(headers: &HeaderMap) -> Vec<String> {
 pub(crate) fn head<B>(answer: &Response<Incoming>, body: B) -> Response<B> {
     let mut response = Response::new(body);
     *response.status_mut() = answer.status();
-    let named = named_in_connection(answer.headers());
+    let named = headers_of_connection(answer.headers());
     for (name, value) in answer.headers() {
         let neighbours = [header::CONNECTION, header::TRANSFER_ENCODING, header::TRAILER, header::UPGRADE];
         let between =

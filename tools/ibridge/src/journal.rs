@@ -122,7 +122,7 @@ impl Entry {
     }
 
     /// Bytes of the answer came.
-    pub(crate) fn saw(&mut self, bytes: &[u8]) {
+    pub(crate) fn record_bytes(&mut self, bytes: &[u8]) {
         self.first.get_or_insert_with(|| self.begun.elapsed());
         let usage = &mut self.usage;
         match &mut self.scan {

@@ -3,23 +3,24 @@
 //! Reads no records. Listens on one address and hands each request to the instance that its `model` names; `env` prints what
 //! clients need to find it, `run` starts one of them.
 mod access;
+mod admin;
 mod anthropic;
 mod audit;
 mod body;
 mod caller;
 mod client;
+mod client_config;
 mod connection;
 mod conversations;
 mod counting;
-mod follow;
+mod discovery;
 mod forward;
 mod journal;
-mod kept;
 mod metrics;
 mod models;
 mod native;
 mod page;
-mod passing;
+mod passthrough;
 mod pool;
 mod refusal;
 mod relay;
@@ -28,9 +29,8 @@ mod routing;
 mod server;
 mod service;
 mod settings;
-mod side;
+mod stored_responses;
 mod upstream;
-mod wording;
 
 use clap::Parser;
 use client::{Env, Run};

@@ -1,11 +1,11 @@
 //! The models that are served, in a form that clients of both APIs read.
-use crate::follow::Seen;
+use crate::discovery::Snapshot;
 use crate::refusal::Refusal;
 use crate::upstream::{Phase, Upstream};
 use serde_json::{Value, json};
 
 /// All served names: `GET /v1/models`.
-pub(crate) fn list(seen: &Seen) -> Value {
+pub(crate) fn list(seen: &Snapshot) -> Value {
     let models = all(seen);
     let id = |model: Option<&Value>| model.map_or(Value::Null, |model| model["id"].clone());
     let (first, last) = (id(models.first()), id(models.last()));
@@ -13,12 +13,12 @@ pub(crate) fn list(seen: &Seen) -> Value {
 }
 
 /// One of them: `GET /v1/models/ID`.
-pub(crate) fn one(seen: &Seen, id: &str) -> Result<Value, Refusal> {
+pub(crate) fn one(seen: &Snapshot, id: &str) -> Result<Value, Refusal> {
     let found = all(seen).into_iter().find(|model| model["id"] == id);
     found.ok_or_else(|| Refusal::new(404, format!("the model '{id}' is not served here")))
 }
 
-fn all(seen: &Seen) -> Vec<Value> {
+fn all(seen: &Snapshot) -> Vec<Value> {
     let mut models: Vec<Value> = Vec::new();
     // What is ready comes first, and with it the default.
     let is_ready = |upstream: &&std::sync::Arc<Upstream>| upstream.phase == Phase::Ready;

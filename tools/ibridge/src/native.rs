@@ -1,7 +1,7 @@
 //! A stream of messages that the engine writes itself: passed on as it is, unless the client had to be told that it has
 //! begun before the engine said so.
 use messages::errors;
-use messages::native::{PING, Watch};
+use messages::native::{PING, StreamWatch};
 use messages::sse::{Event, Events};
 use messages::usage::Usage;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// One such stream.
 #[derive(Default)]
 pub(crate) struct Native {
-    watch: Watch,
+    watch: StreamWatch,
     model: String,
     /// The client has got a `message_start` of ours.
     early: Option<Early>,

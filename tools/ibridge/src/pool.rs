@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 /// The most that wait for a request.
 const IDLE: usize = 64;
 /// llama.cpp's server closes a connection that is silent for five seconds.
-const STALE: Duration = Duration::from_secs(4);
+const IDLE_LIMIT: Duration = Duration::from_secs(4);
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// A question as it goes to a server.
@@ -21,14 +21,14 @@ pub(crate) type Question = Request<Full<Bytes>>;
 
 /// Why a server gave no answer.
 #[derive(Debug)]
-pub(crate) enum Broken {
+pub(crate) enum UpstreamError {
     /// Nobody took the request.
     Unreachable(String),
     /// It may have been read, and no byte of an answer came.
     Lost(String),
 }
 
-impl Broken {
+impl UpstreamError {
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Unreachable(text) | Self::Lost(text) => text,
@@ -54,16 +54,16 @@ impl Pool {
         self: &Arc<Self>,
         address: &Address,
         question: &Question,
-    ) -> Result<Response<Incoming>, Broken> {
-        if let Some(sender) = self.kept() {
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        if let Some(sender) = self.take_idle() {
             match self.send(sender, copy(question)).await {
                 Err(error) if error.is_canceled() || error.is_incomplete_message() || is_reset(&error) => {}
-                Err(error) => return Err(Broken::Lost(text(&error))),
+                Err(error) => return Err(UpstreamError::Lost(text(&error))),
                 Ok(answer) => return Ok(answer),
             }
         }
-        let sender = connect(address).await.map_err(Broken::Unreachable)?;
-        self.send(sender, copy(question)).await.map_err(|error| Broken::Lost(text(&error)))
+        let sender = connect(address).await.map_err(UpstreamError::Unreachable)?;
+        self.send(sender, copy(question)).await.map_err(|error| UpstreamError::Lost(text(&error)))
     }
 
     /// The connection comes back once the answer was read to its end; one that was not is closed, which tells the server
@@ -77,19 +77,19 @@ impl Pool {
         let pool = Arc::clone(self);
         tokio::spawn(async move {
             if sender.ready().await.is_ok() {
-                pool.keep(sender);
+                pool.put_back(sender);
             }
         });
         Ok(answer)
     }
 
-    fn kept(&self) -> Option<SendRequest<Full<Bytes>>> {
+    fn take_idle(&self) -> Option<SendRequest<Full<Bytes>>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|kept| !kept.sender.is_closed() && kept.since.elapsed() < STALE);
+        idle.retain(|kept| !kept.sender.is_closed() && kept.since.elapsed() < IDLE_LIMIT);
         idle.pop().map(|kept| kept.sender)
     }
 
-    fn keep(&self, sender: SendRequest<Full<Bytes>>) {
+    fn put_back(&self, sender: SendRequest<Full<Bytes>>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE {
             idle.push(Idle { sender, since: Instant::now() });
@@ -97,9 +97,9 @@ impl Pool {
     }
 
     /// Close those that have waited for long: each takes memory here and a thread there.
-    pub(crate) fn tidy(&self) {
+    pub(crate) fn drop_stale(&self) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|kept| !kept.sender.is_closed() && kept.since.elapsed() < STALE);
+        idle.retain(|kept| !kept.sender.is_closed() && kept.since.elapsed() < IDLE_LIMIT);
         idle.shrink_to_fit();
     }
 }

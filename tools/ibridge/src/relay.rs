@@ -11,19 +11,19 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// A client that hears nothing for longer than this is told that we live. Claude Code says so after 20 s.
-pub(crate) const SILENCE: Duration = Duration::from_secs(15);
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// How long a client may take no byte.
-const STALLED: Duration = Duration::from_secs(300);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// One stream of messages.
-pub(crate) enum Turn {
+pub(crate) enum AnswerStream {
     /// The engine writes messages itself.
     Native(Box<Native>),
     /// It writes chunks of a chat completion.
     Translated(Box<Stream>),
 }
 
-impl Turn {
+impl AnswerStream {
     fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::Native(native) => native.push(bytes, out),
@@ -84,14 +84,14 @@ impl Client {
         if out.is_empty() {
             return true;
         }
-        self.entry.saw(&[]);
-        let sent = timeout(STALLED, self.sender.send(Bytes::from(std::mem::take(out)))).await;
+        self.entry.record_bytes(&[]);
+        let sent = timeout(WRITE_TIMEOUT, self.sender.send(Bytes::from(std::mem::take(out)))).await;
         self.heard = Instant::now();
         matches!(sent, Ok(Ok(())))
     }
 
     /// Carry the stream to its end. Where the client goes, dropping the engine's answer ends the engine's work.
-    pub(crate) async fn relay(mut self, mut turn: Turn, mut answer: Incoming) {
+    pub(crate) async fn relay(mut self, mut turn: AnswerStream, mut answer: Incoming) {
         let mut out = Vec::new();
         while !turn.ended() {
             tokio::select! {
@@ -101,7 +101,7 @@ impl Client {
                     None => turn.finish(&mut out),
                 },
                 () = self.sender.closed() => return,
-                () = sleep_until(self.heard + SILENCE) => {
+                () = sleep_until(self.heard + PING_INTERVAL) => {
                     turn.ping(&mut out);
                     self.heard = Instant::now();
                 }
@@ -119,7 +119,7 @@ impl Client {
     /// Keep a client that waits for the head of an answer, and return what came of it; `None`: the client is gone.
     pub(crate) async fn wait<T>(
         &mut self,
-        turn: &mut Turn,
+        turn: &mut AnswerStream,
         mut work: impl Future<Output = Result<T, Refusal>> + Unpin,
     ) -> Option<Result<T, Refusal>> {
         let mut out = Vec::new();
@@ -131,13 +131,13 @@ impl Client {
             tokio::select! {
                 done = &mut work => return Some(done),
                 () = self.sender.closed() => return None,
-                () = sleep_until(self.heard + SILENCE) => {}
+                () = sleep_until(self.heard + PING_INTERVAL) => {}
             }
         }
     }
 
     /// End a stream that has begun with an error.
-    pub(crate) async fn fail(mut self, mut turn: Turn, status: u16, text: &str) {
+    pub(crate) async fn fail(mut self, mut turn: AnswerStream, status: u16, text: &str) {
         let mut out = Vec::new();
         turn.failed(status, text, &mut out);
         self.entry.status = status;

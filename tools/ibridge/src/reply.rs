@@ -39,7 +39,7 @@ impl Body for Reply {
             Self::Pass(body, entry) => {
                 let polled = Pin::new(&mut *body).poll_frame(context);
                 if let Poll::Ready(Some(Ok(frame))) = &polled {
-                    entry.saw(frame.data_ref().map_or(&[], |data| data));
+                    entry.record_bytes(frame.data_ref().map_or(&[], |data| data));
                 }
                 // Nobody asks for more of a body whose length was told.
                 if matches!(polled, Poll::Ready(None)) || body.is_end_stream() {

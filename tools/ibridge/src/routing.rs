@@ -1,6 +1,6 @@
 //! Which server gets a request: by the model that it names, then by the conversation, then by the load.
 use crate::conversations::Conversations;
-use crate::follow::{Follow, Seen};
+use crate::discovery::{Discovery, Snapshot};
 use crate::refusal::Refusal;
 use crate::settings::Settings;
 use crate::upstream::{Phase, Ticket, Upstream};
@@ -9,13 +9,13 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// How often a sleeping instance is told that it is wanted.
-const WAKES: Duration = Duration::from_secs(1);
+const WAKE_INTERVAL: Duration = Duration::from_secs(1);
 /// When to come again where all is busy, seconds.
 const BUSY: u64 = 5;
 
 /// Chooses.
 pub(crate) struct Router {
-    follow: Follow,
+    discovery: Discovery,
     model: Option<String>,
     /// Any name is good for the one server behind us.
     takes_any: bool,
@@ -26,7 +26,7 @@ pub(crate) struct Router {
 
 /// What a request says of where it belongs.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wish {
+pub(crate) struct RouteRequest {
     /// The model that it names.
     pub(crate) model: Option<String>,
     /// One key for each beginning of its conversation, the shortest first.
@@ -47,51 +47,51 @@ pub(crate) struct Route {
 
 /// What a snapshot says about a wish.
 enum Choice {
-    Go(Arc<Upstream>, String),
+    Route(Arc<Upstream>, String),
     /// Not yet, and why.
     Wait(String),
     /// Its server sleeps.
     Wake(Arc<Upstream>),
-    No(Refusal),
+    Refuse(Refusal),
 }
 
 impl Router {
-    pub(crate) fn new(follow: Follow, settings: &Settings) -> Self {
+    pub(crate) fn new(discovery: Discovery, settings: &Settings) -> Self {
         let (model, hold, queue) = (settings.model.clone(), settings.hold, settings.queue);
-        Self { follow, model, takes_any: false, hold, queue, conversations: Mutex::default() }
+        Self { discovery, model, takes_any: false, hold, queue, conversations: Mutex::default() }
     }
 
     /// One before a server that takes every name.
-    pub(crate) fn any(follow: Follow, settings: &Settings) -> Self {
-        Self { takes_any: true, ..Self::new(follow, settings) }
+    pub(crate) fn any(discovery: Discovery, settings: &Settings) -> Self {
+        Self { takes_any: true, ..Self::new(discovery, settings) }
     }
 
-    pub(crate) fn seen(&self) -> Arc<Seen> {
-        self.follow.seen()
+    pub(crate) fn seen(&self) -> Arc<Snapshot> {
+        self.discovery.seen()
     }
 
     /// The server did not do what it was last seen to do.
-    pub(crate) fn look_now(&self) {
-        self.follow.look_now();
+    pub(crate) fn refresh_now(&self) {
+        self.discovery.refresh_now();
     }
 
     /// Wait for a server, at most as long as a request is held.
-    pub(crate) async fn route(&self, wish: &Wish, until: Instant) -> Result<Route, Refusal> {
-        let mut watch = self.follow.watch();
+    pub(crate) async fn route(&self, route_request: &RouteRequest, until: Instant) -> Result<Route, Refusal> {
+        let mut watch = self.discovery.watch();
         loop {
             let seen = Arc::clone(&watch.borrow_and_update());
             let mut look_again = until;
-            let why = match self.choose(&seen, wish) {
-                Choice::Go(upstream, model) => {
+            let why = match self.choose(&seen, route_request) {
+                Choice::Route(upstream, model) => {
                     let ticket = upstream.load.enter();
-                    self.conversations().put(&wish.beginnings, &upstream.id);
+                    self.conversations().put(&route_request.beginnings, &upstream.id);
                     return Ok(Route { upstream, model, ticket });
                 }
-                Choice::No(refusal) => return Err(refusal),
+                Choice::Refuse(refusal) => return Err(refusal),
                 Choice::Wait(why) => why,
                 Choice::Wake(upstream) => {
                     wake(&upstream).await?;
-                    look_again = until.min(Instant::now() + WAKES);
+                    look_again = until.min(Instant::now() + WAKE_INTERVAL);
                     format!("{} is asleep", upstream.id)
                 }
             };
@@ -103,31 +103,31 @@ impl Router {
     }
 
     /// When a request that comes now is given up.
-    pub(crate) fn patience(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         Instant::now() + self.hold
     }
 
-    fn choose(&self, seen: &Seen, wish: &Wish) -> Choice {
+    fn choose(&self, seen: &Snapshot, route_request: &RouteRequest) -> Choice {
         if !seen.complete {
             return Choice::Wait("the run directory is being read".to_owned());
         }
-        let found = match &wish.only {
+        let found = match &route_request.only {
             Some(id) => {
                 Ok((seen.upstreams.iter().filter(|upstream| upstream.id == *id).cloned().collect(), None))
             }
-            None => self.candidates(seen, wish.model.as_deref()),
+            None => self.candidates(seen, route_request.model.as_deref()),
         };
         let (candidates, model): (Vec<_>, _) = match found {
             Ok(found) => found,
-            Err(refusal) => return Choice::No(refusal),
+            Err(refusal) => return Choice::Refuse(refusal),
         };
         let ready: Vec<&Arc<Upstream>> = candidates
             .iter()
-            .filter(|upstream| upstream.phase == Phase::Ready && !wish.tried.contains(&upstream.id))
+            .filter(|upstream| upstream.phase == Phase::Ready && !route_request.tried.contains(&upstream.id))
             .collect();
-        if let Some(upstream) = self.pick(&ready, wish) {
+        if let Some(upstream) = self.pick(&ready, route_request) {
             let name = model.or_else(|| upstream.names.first().cloned()).unwrap_or_default();
-            return Choice::Go(Arc::clone(upstream), name);
+            return Choice::Route(Arc::clone(upstream), name);
         }
         let asleep = candidates.iter().find(|upstream| upstream.phase == Phase::Asleep);
         if let Some(asleep) = asleep.filter(|_| !ready.is_empty()) {
@@ -138,7 +138,7 @@ impl Router {
                 "every instance is at work on {}, which is its limit: try again in {BUSY} s",
                 requests(self.queue)
             );
-            return Choice::No(Refusal::new(429, text).retry_after(BUSY));
+            return Choice::Refuse(Refusal::new(429, text).retry_after(BUSY));
         }
         not_ready(&candidates)
     }
@@ -146,7 +146,7 @@ impl Router {
     /// The servers that a name means, and the name to ask them for; `None`: their first.
     fn candidates(
         &self,
-        seen: &Seen,
+        seen: &Snapshot,
         asked: Option<&str>,
     ) -> Result<(Vec<Arc<Upstream>>, Option<String>), Refusal> {
         if self.takes_any {
@@ -180,7 +180,11 @@ impl Router {
     }
 
     /// A name that nobody serves; one that loads may not have said yet which names it will.
-    fn not_known(&self, seen: &Seen, asked: &str) -> Result<(Vec<Arc<Upstream>>, Option<String>), Refusal> {
+    fn not_known(
+        &self,
+        seen: &Snapshot,
+        asked: &str,
+    ) -> Result<(Vec<Arc<Upstream>>, Option<String>), Refusal> {
         let silent: Vec<Arc<Upstream>> = seen
             .upstreams
             .iter()
@@ -202,10 +206,14 @@ impl Router {
     }
 
     /// The one that holds the conversation, else the one with the fewest requests under way. None where all are full.
-    fn pick<'u>(&self, ready: &[&'u Arc<Upstream>], wish: &Wish) -> Option<&'u Arc<Upstream>> {
+    fn pick<'u>(
+        &self,
+        ready: &[&'u Arc<Upstream>],
+        route_request: &RouteRequest,
+    ) -> Option<&'u Arc<Upstream>> {
         let has_room = |upstream: &&&Arc<Upstream>| self.queue == 0 || upstream.load.now() < self.queue;
         if ready.len() > 1
-            && let Some(id) = self.conversations().get(&wish.beginnings)
+            && let Some(id) = self.conversations().get(&route_request.beginnings)
             && let Some(holder) = ready.iter().filter(has_room).find(|upstream| *upstream.id == *id)
         {
             return Some(holder);
@@ -256,7 +264,7 @@ fn not_ready(candidates: &[Arc<Upstream>]) -> Choice {
         })
         .collect();
     let why = if why.is_empty() { "none was started".to_owned() } else { why.join(", ") };
-    Choice::No(Refusal::new(503, format!("no instance is ready: {why}")).retry_after(30))
+    Choice::Refuse(Refusal::new(503, format!("no instance is ready: {why}")).retry_after(30))
 }
 
 /// Whether a name stands for whatever is there: the names that Claude Code has for its own models.

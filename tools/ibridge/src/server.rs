@@ -1,6 +1,6 @@
 //! The listener, its connections, and the end of both.
 use crate::connection::Connection;
-use crate::follow::{Follow, Source};
+use crate::discovery::{Discovery, Source};
 use crate::journal::Journal;
 use crate::routing::Router;
 use crate::service::Bridge;
@@ -25,7 +25,7 @@ pub(crate) const BUFFER: usize = 64 << 10;
 /// How long a client may take for the head of a request, or keep a connection without one.
 const HEAD: Duration = Duration::from_secs(60);
 /// After a failure to accept: no descriptor is free.
-const BREATH: Duration = Duration::from_millis(50);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serve until told to stop; then let streams end, as long as the grace lasts.
 pub(crate) fn serve(settings: Settings) -> Result<u8, Failure> {
@@ -54,7 +54,7 @@ async fn run(settings: Settings) -> Result<u8, Failure> {
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &room) => accepted,
-            () = signals.told() => break,
+            () = signals.stop_requested() => break,
         };
         match accepted {
             Ok((stream, permit)) => {
@@ -62,7 +62,7 @@ async fn run(settings: Settings) -> Result<u8, Failure> {
             }
             Err(error) => {
                 log::warn!("cannot accept a connection: {error}");
-                tokio::time::sleep(BREATH).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -72,7 +72,7 @@ async fn run(settings: Settings) -> Result<u8, Failure> {
     let all = u32::try_from(connections).unwrap_or(u32::MAX);
     tokio::select! {
         _ = timeout(grace, room.acquire_many(all)) => {}
-        () = signals.told() => {}
+        () = signals.stop_requested() => {}
     }
     journal.flush();
     Ok(0)
@@ -83,17 +83,17 @@ fn routers(settings: &Settings) -> Result<(Router, Option<Router>), Failure> {
     if let Some(address) = settings.upstream.clone() {
         log::info!("hands all requests to the one upstream that is named");
         let router = if settings.mode == Mode::Litellm { Router::any } else { Router::new };
-        return Ok((router(Follow::start(Source::Server(address, None))?, settings), None));
+        return Ok((router(Discovery::start(Source::Server(address, None))?, settings), None));
     }
     match &settings.run_dir {
         Some(run_dir) => log::info!("follows the instances of {}", run_dir.display()),
         None => log::info!("follows the instances of the run directories"),
     }
-    let engines = Router::new(Follow::start(Source::RunDir(settings.run_dir.clone()))?, settings);
+    let engines = Router::new(Discovery::start(Source::RunDir(settings.run_dir.clone()))?, settings);
     let Some(address) = settings.litellm.clone() else { return Ok((engines, None)) };
     log::info!("hands what clients ask to LiteLLM at {}", address.url());
     let source = Source::Server(address, settings.access.key().cloned());
-    Ok((Router::any(Follow::start(source)?, settings), Some(engines)))
+    Ok((Router::any(Discovery::start(source)?, settings), Some(engines)))
 }
 
 async fn listen(settings: &Settings) -> Result<TcpListener, Failure> {
@@ -165,7 +165,7 @@ impl Signals {
         Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
     }
 
-    async fn told(&mut self) {
+    async fn stop_requested(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.int.recv() => {}

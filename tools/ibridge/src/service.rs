@@ -1,15 +1,15 @@
 //! One request: who may ask, which path it is, and what answers it.
 use crate::audit::Audit;
-use crate::body::{self, Bodies, Taken};
+use crate::body::{self, Bodies, ReceivedBody};
 use crate::caller::api;
-use crate::follow::Seen;
+use crate::discovery::Snapshot;
 use crate::journal::{Entry, Journal};
-use crate::kept::is_kept_response;
 use crate::refusal::{Refusal, json};
 use crate::reply::Reply;
 use crate::routing::Router;
 use crate::settings::{Mode, Settings};
-use crate::{anthropic, counting, models, page, side};
+use crate::stored_responses::is_stored_response;
+use crate::{admin, anthropic, counting, models, page};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
@@ -91,10 +91,10 @@ impl Bridge {
 
     async fn dispatch(self: Arc<Self>, parts: Parts, body: Incoming) -> Result<Response<Reply>, Refusal> {
         let path = parts.uri.path().to_owned();
-        let is_open = side::is_open(&parts.method, &path);
+        let is_open = admin::is_open(&parts.method, &path);
         self.settings.access.admit(&parts.headers, is_open)?;
         body::check_framing(&parts.headers)?;
-        if let Some(answer) = side::answer(&self, &parts, &path)? {
+        if let Some(answer) = admin::answer(&self, &parts, &path)? {
             return Ok(answer);
         }
         match (&parts.method, path.as_str()) {
@@ -115,7 +115,7 @@ impl Bridge {
                 let (entry, taken) = self.enter(&format!("POST {path}"), &parts, body).await;
                 self.pass(&self.router, (&parts, whole(&parts)), taken?, entry).await
             }
-            (_, path) if is_kept_response(&parts.method, path) => {
+            (_, path) if is_stored_response(&parts.method, path) => {
                 let (entry, taken) =
                     self.enter(&format!("{} /v1/responses/ID", parts.method), &parts, body).await;
                 self.find_response(&parts, &taken?, entry).await
@@ -148,13 +148,13 @@ impl Bridge {
     }
 
     /// What serves models.
-    fn served(&self) -> Arc<Seen> {
+    fn served(&self) -> Arc<Snapshot> {
         self.engines.as_ref().unwrap_or(&self.router).seen()
     }
 
     /// All that is behind us.
-    pub(crate) fn seen(&self) -> Seen {
-        let mut seen = Seen::clone(&self.router.seen());
+    pub(crate) fn seen(&self) -> Snapshot {
+        let mut seen = Snapshot::clone(&self.router.seen());
         if let Some(engines) = &self.engines {
             seen.upstreams.extend(engines.seen().upstreams.iter().cloned());
         }
@@ -168,7 +168,7 @@ impl Bridge {
         // Reading /proc takes a moment, which streams need not wait for.
         let memory = tokio::task::spawn_blocking(move || page::memory(&upstreams)).await;
         let memory = memory.unwrap_or_else(|_| vec![None; seen.upstreams.len()]);
-        side::text("text/html; charset=utf-8", page::html(&seen.upstreams, &self.journal.metrics(), &memory))
+        admin::text("text/html; charset=utf-8", page::html(&seen.upstreams, &self.journal.metrics(), &memory))
     }
 
     /// The whole body, and the entry that tells of the request.
@@ -177,7 +177,7 @@ impl Bridge {
         what: &str,
         parts: &Parts,
         body: Incoming,
-    ) -> (Box<Entry>, Result<Taken, Refusal>) {
+    ) -> (Box<Entry>, Result<ReceivedBody, Refusal>) {
         let mut entry = Box::new(Entry::new(&self.journal, what.to_owned()));
         let taken = self.bodies.take(&parts.headers, body).await;
         if let Err(refusal) = &taken {
@@ -204,7 +204,7 @@ impl Bridge {
     }
 
     /// Whether clients present the engine's own key, because we want none.
-    pub(crate) fn passes_credentials(&self) -> bool {
+    pub(crate) fn forwards_credentials(&self) -> bool {
         let is_foreign = self.settings.upstream.is_some() || self.settings.litellm.is_some();
         is_foreign && !self.settings.access.wants_key()
     }

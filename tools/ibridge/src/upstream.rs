@@ -1,6 +1,6 @@
 //! One server that requests can be handed to, as it was last seen.
 use crate::pool::Pool;
-use record::{Engine, Keeper, Plan};
+use record::{Engine, KeeperState, Plan};
 use state::Directory;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -92,16 +92,16 @@ pub(crate) struct Upstream {
     /// It has /v1/messages.
     pub(crate) is_native: bool,
     /// What its keeper says.
-    pub(crate) kept: Option<Kept>,
+    pub(crate) kept: Option<KeeperFacts>,
     pub(crate) load: Arc<Load>,
     pub(crate) pool: Arc<Pool>,
 }
 
 /// What a keeper says of its instance.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Kept {
+pub(crate) struct KeeperFacts {
     pub(crate) place: Directory,
-    pub(crate) state: Keeper,
+    pub(crate) state: KeeperState,
     pub(crate) status: state::Status,
     pub(crate) model: Option<String>,
     /// Seconds without a request after which it is stopped.

@@ -1,5 +1,5 @@
 //! What is wrong with a package, and the record that says so.
-use lock::{Origin, Package, shown};
+use lock::{Origin, Package, redact};
 use record::{Engine, Gap};
 use std::path::PathBuf;
 
@@ -39,7 +39,7 @@ impl Fault {
             source: source.to_owned(),
             reason: self.reason.to_owned(),
             blocks,
-            url: url.filter(|url| url.contains("://")).map(shown),
+            url: url.filter(|url| url.contains("://")).map(redact),
             sha256: package.sha256().map(str::to_owned),
             size_bytes,
             path: self.path,

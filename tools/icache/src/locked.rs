@@ -1,6 +1,6 @@
 //! What is to be installed, as the lock file says: one environment on this machine's platform.
 use crate::gap::Fault;
-use lock::{LockFile, Package, shown};
+use lock::{LockFile, Package, redact};
 use record::Env;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl Locked {
             let Some(sha256) = conda.sha256.as_deref() else { continue };
             let (holder, hash) = *first.entry(conda.entry()).or_insert((conda, sha256));
             if hash != sha256 {
-                let (one, other) = (shown(&conda.location), shown(&holder.location));
+                let (one, other) = (redact(&conda.location), redact(&holder.location));
                 let detail = format!("{one} and {other} share one place in the cache");
                 faults.push((index, Fault { reason: "collision", path: None, detail }));
             }

@@ -3,31 +3,31 @@
 //! Reads `env`, and `warmed` for the manifest. Writes one `gap` per item that is missing or not what the lock file says, then `cache`; a gap that blocks
 //! adds `failed` with code 1. Writes into the cache only the manifest that `--record` asks for, and what `--repair` and `--bring` move and take in.
 mod args;
-#[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
-mod bring;
-mod crossing;
+mod cache_settings;
+#[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
+mod deep;
 #[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
 mod export;
 mod gap;
+#[expect(clippy::disallowed_methods, reason = "acts with the rights of the user who installs")]
+mod import;
 mod locked;
+#[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
+mod lookup;
 mod pool;
 #[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
 mod program;
-#[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
-mod proof;
-#[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
-mod quick;
 mod reader;
 #[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
 mod sdist;
-mod setting;
 mod survey;
-mod unseen;
+mod transfer;
+mod unreadable;
 
 use args::Args;
-use crossing::Crossing;
 use record::{Env, Record, Road, Step, Warmed};
 use tool::{Code, Failure, Io, Outcome};
+use transfer::Transfer;
 
 fn main() -> std::process::ExitCode {
     tool::main(run)
@@ -77,18 +77,18 @@ fn consider(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Res
 fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Result<Option<Failure>, Failure> {
     let survey = survey::Survey::of(args, env, warmed)?;
     let mut result = survey.run()?;
-    unseen::refuse(&result, &survey, args.repair || args.bring.is_some())?;
-    let crossing = Crossing { args, survey: &survey };
-    if crossing.bring(&mut result)? {
+    unreadable::refuse(&result, &survey, args.repair || args.bring.is_some())?;
+    let transfer = Transfer { args, survey: &survey };
+    if transfer.import(&mut result)? {
         // What was found first tells nothing of what is there now.
         let warnings = std::mem::take(&mut result.warnings);
         result = survey.run()?;
-        unseen::refuse(&result, &survey, false)?;
-        result.warnings.extend(warnings.into_iter().filter(|warning| warning.rule == crossing::NOT_BROUGHT));
+        unreadable::refuse(&result, &survey, false)?;
+        result.warnings.extend(warnings.into_iter().filter(|warning| warning.rule == transfer::NOT_IMPORTED));
     }
-    let repaired = crossing.repair(&mut result)?;
-    crossing.write_lists(&result)?;
-    if let Err(failure) = crossing.export(&mut result) {
+    let repaired = transfer.repair(&mut result)?;
+    transfer.write_lists(&result)?;
+    if let Err(failure) = transfer.export(&mut result) {
         result.failure.get_or_insert(failure);
     }
     result.warnings.into_iter().try_for_each(|warning| io.warn(warning))?;
@@ -96,7 +96,7 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
     // What was fetched just now and is not there was not to be kept.
     let unkept = warmed.is_some()
         && result.gaps.iter().any(|gap| gap.source == "pypi" && gap.reason == "missing" && gap.blocks);
-    let closed = unseen::first(&result.gaps, unseen::CLOSED).is_some();
+    let closed = unreadable::first(&result.gaps, unreadable::CLOSED).is_some();
     result.gaps.into_iter().try_for_each(|gap| io.write(gap))?;
     io.write(result.cache)?;
     if let Some(failure) = result.failure {

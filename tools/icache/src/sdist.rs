@@ -3,7 +3,7 @@
 //! A wheel built here stands under a fingerprint of all conda packages of its environment, so that only a trial install can
 //! tell whether it is the one that pixi looks for; where it is not, pixi builds it again from what was fetched.
 use crate::gap::Fault;
-use crate::quick::{Found, Lookup, is_folder, unchecked};
+use crate::lookup::{CacheEntry, Lookup, is_folder, unchecked};
 use lock::Pypi;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ pub(crate) fn look_up(wheels: &Wheels, package: &Pypi) -> Lookup {
 }
 
 /// What is there, and what cannot be proved of it.
-fn find(wheels: &Wheels, package: &Pypi) -> Result<(Vec<Found>, Fault), Fault> {
+fn find(wheels: &Wheels, package: &Pypi) -> Result<(Vec<CacheEntry>, Fault), Fault> {
     let places = wheels.sources(package);
     let place = places.iter().find(|place| place.join("revision.http").symlink_metadata().is_ok());
     let Some(place) = place else {
@@ -49,8 +49,8 @@ fn find(wheels: &Wheels, package: &Pypi) -> Result<(Vec<Found>, Fault), Fault> {
     };
     let caveat = Fault { path: Some(place.clone()), ..Fault::unprovable(detail) };
     let unpacked = built.into_iter().filter_map(|wheel| unpacked(&wheel.with_extension("")));
-    let mut found: Vec<Found> = unpacked.collect();
-    found.insert(0, Found::Source { folder, revision: path });
+    let mut found: Vec<CacheEntry> = unpacked.collect();
+    found.insert(0, CacheEntry::Source { folder, revision: path });
     Ok((found, caveat))
 }
 
@@ -75,7 +75,7 @@ fn built(revision: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// What a wheel was unpacked to. Where the link beside it leads nowhere, uv unpacks it again.
-fn unpacked(link: &Path) -> Option<Found> {
+fn unpacked(link: &Path) -> Option<CacheEntry> {
     let archive = link.canonicalize().ok().filter(|_| link.is_symlink())?;
-    Some(Found::Built { archive, link: link.to_owned() })
+    Some(CacheEntry::Built { archive, link: link.to_owned() })
 }

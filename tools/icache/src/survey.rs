@@ -1,12 +1,12 @@
 //! One verification: which packages, where, how deep, and what came of it.
 use crate::args::Args;
+use crate::cache_settings::CacheSettings;
+use crate::deep::{DeepCheck, HashOptions, Manifest, replaceable};
 use crate::gap::Fault;
 use crate::locked::{Locked, required};
+use crate::lookup::{self, CacheEntry, Lookup, Stores, look_up};
 use crate::pool::Pool;
-use crate::proof::{Effort, Manifest, Proof, replaceable};
-use crate::quick::{self, Found, Lookup, Stores, look_up};
 use crate::reader::Reader;
-use crate::setting::Setting;
 use lock::Package;
 use record::{Cache, Env, Gap, Warning};
 use std::collections::BTreeSet;
@@ -31,7 +31,7 @@ pub(crate) struct Survey<'a> {
 }
 
 /// What came of it.
-pub(crate) struct Outcome {
+pub(crate) struct SurveyResult {
     pub(crate) warnings: Vec<Warning>,
     pub(crate) gaps: Vec<Gap>,
     pub(crate) cache: Cache,
@@ -44,10 +44,10 @@ pub(crate) struct Outcome {
 }
 
 /// A package, its place in the lock file, and what was found of it.
-type Place<'p> = (usize, &'p Package, Found);
+type Located<'p> = (usize, &'p Package, CacheEntry);
 
 /// What was found, and what is wrong with the rest.
-type LookedUp<'p> = (Vec<Place<'p>>, Vec<(usize, Fault)>);
+type LookedUp<'p> = (Vec<Located<'p>>, Vec<(usize, Fault)>);
 
 /// What came of hashing.
 #[derive(Default)]
@@ -93,10 +93,11 @@ impl<'a> Survey<'a> {
     ///
     /// # Errors
     /// We may not read as who installs: 69.
-    pub(crate) fn run(&self) -> Result<Outcome, Failure> {
-        let mut setting = self.reader.must_act(|| Setting::of(self.env, &self.reader, &self.cache_root))?;
+    pub(crate) fn run(&self) -> Result<SurveyResult, Failure> {
+        let mut setting =
+            self.reader.must_act(|| CacheSettings::of(self.env, &self.reader, &self.cache_root))?;
         let (found, mut faults) = self.look_up()?;
-        let cache_lock = self.reader.must_act(|| quick::cache_lock(&self.stores))?;
+        let cache_lock = self.reader.must_act(|| lookup::cache_lock(&self.stores))?;
         setting.places(found.iter().map(|(.., found)| found));
         let path = Manifest::path(&self.cache_root, &self.locked.sha256);
         // What is recorded now replaces what was.
@@ -106,7 +107,7 @@ impl<'a> Survey<'a> {
         };
         let mut hashed = Hashed::default();
         let proved = match self.hashes() {
-            true => self.prove((&found, manifest.as_ref(), &path), &mut faults, &mut hashed),
+            true => self.check_deep((&found, manifest.as_ref(), &path), &mut faults, &mut hashed),
             false => Ok(()),
         };
         let used = manifest.is_some() || hashed.recorded;
@@ -117,7 +118,7 @@ impl<'a> Survey<'a> {
         if manifest.is_some_and(|manifest| manifest.knows_no_modes()) {
             setting.manifest_old(&path);
         }
-        settle(&mut faults);
+        keep_first_fault(&mut faults);
         let (engine, strict) = (self.env.engine, self.args.strict);
         let blocking = faults.iter().filter(|(_, fault)| fault.blocks(false));
         let blocked = blocking.map(|(index, _)| *index).collect();
@@ -131,13 +132,13 @@ impl<'a> Survey<'a> {
         gaps.extend(cache_lock.map(|fault| fault.of_none(engine, (".cache.lock", "conda"), strict)));
         let cache = self.cache(&hashed, gaps.len() as u64, used.then_some(path));
         let failure = unusable.or(proved.err());
-        Ok(Outcome { warnings: setting.warnings(), gaps, cache, blocked, lock, failure })
+        Ok(SurveyResult { warnings: setting.warnings(), gaps, cache, blocked, lock, failure })
     }
 
     /// Hash what was found, and record it where that was asked for.
-    fn prove(
+    fn check_deep(
         &self,
-        (found, manifest, path): (&[Place<'_>], Option<&Manifest>, &Path),
+        (found, manifest, path): (&[Located<'_>], Option<&Manifest>, &Path),
         faults: &mut Vec<(usize, Fault)>,
         hashed: &mut Hashed,
     ) -> Result<(), Failure> {
@@ -151,7 +152,7 @@ impl<'a> Survey<'a> {
             (false, false) => "as the command line asks",
         };
         log::info!("hashes the files of {} packages, {why}", found.len());
-        let mut proof = Proof::of(found, &self.effort())?;
+        let mut proof = DeepCheck::of(found, &self.effort())?;
         log::info!("{} of {} bytes had to be read", proof.hashed_bytes, proof.bytes());
         (hashed.bytes, hashed.read_bytes) = (proof.bytes(), Some(proof.hashed_bytes));
         faults.extend(proof.faults(manifest)?);
@@ -202,8 +203,8 @@ impl<'a> Survey<'a> {
         args.deep || self.record || args.since.is_some() || args.export_channel.is_some()
     }
 
-    fn effort(&self) -> Effort<'_> {
-        Effort { pool: self.pool(), note: self.args.since.as_deref(), all: self.args.deep }
+    fn effort(&self) -> HashOptions<'_> {
+        HashOptions { pool: self.pool(), note: self.args.since.as_deref(), all: self.args.deep }
     }
 
     fn manifest(&self, path: &Path) -> Result<Option<Manifest>, Failure> {
@@ -217,7 +218,7 @@ impl<'a> Survey<'a> {
         })
     }
 
-    fn record(&self, path: &Path, proof: &Proof<'_>) -> Result<(), Failure> {
+    fn record(&self, path: &Path, proof: &DeepCheck<'_>) -> Result<(), Failure> {
         let packages = proof.recorded().map_err(|(unread, cause)| {
             let what = format!("cannot write the manifest {}", path.display());
             Failure::new(Code::Unmet, what, format!("{}: {cause}", unread.display()))
@@ -245,13 +246,13 @@ impl<'a> Survey<'a> {
 }
 
 /// Packages of the lock file, without what was built of them.
-fn locked_of<'p>(found: &'p [Place<'p>]) -> impl Iterator<Item = (&'p Package, &'p Found)> {
-    let of_lock = |found: &&Found| !matches!(found, Found::Built { .. });
+fn locked_of<'p>(found: &'p [Located<'p>]) -> impl Iterator<Item = (&'p Package, &'p CacheEntry)> {
+    let of_lock = |found: &&CacheEntry| !matches!(found, CacheEntry::Built { .. });
     found.iter().map(|(_, package, found)| (*package, found)).filter(move |(_, found)| of_lock(found))
 }
 
 /// In the order of the lock file; what cannot be proved of a package is not told where something is wrong with it.
-fn settle(faults: &mut Vec<(usize, Fault)>) {
+fn keep_first_fault(faults: &mut Vec<(usize, Fault)>) {
     faults.sort_by_key(|(index, fault)| (*index, !fault.blocks(false)));
     faults.dedup_by(|later, earlier| later.0 == earlier.0);
 }

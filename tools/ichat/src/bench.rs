@@ -1,6 +1,6 @@
 //! How fast a server answers several chats at once.
-use crate::talk::{failure, milliseconds};
-use ask::{Chat, Said, Target};
+use crate::question::{failure, milliseconds};
+use ask::{Chat, Completion, Target};
 use record::Bench;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
@@ -50,7 +50,7 @@ fn level(target: &Target, chat: &Chat<'_>, concurrency: u32) -> Result<Bench, Fa
 }
 
 /// Of all, where each was counted.
-fn sum(answers: &[Said], of: fn(&Said) -> Option<u64>) -> Option<u64> {
+fn sum(answers: &[Completion], of: fn(&Completion) -> Option<u64>) -> Option<u64> {
     answers.iter().map(of).sum()
 }
 

@@ -6,7 +6,7 @@ use tool::{Code, Failure};
 /// The key in `file`, else the one that the instance's keeper left; `None` where there is none.
 pub(crate) fn of(file: Option<&Path>, place: Option<&Directory>) -> Result<Option<String>, Failure> {
     if let Some(file) = file {
-        return ask::key_in(file).map(Some).map_err(|error| {
+        return ask::read_key(file).map(Some).map_err(|error| {
             Failure::io(Code::Unmet, format!("cannot read the key in {}", file.display()), &error)
         });
     }

@@ -4,18 +4,18 @@
 //! `--url` or `--instance`, or at a terminal, it reads no records and writes one `answer`. With `--bench` it writes `bench`.
 mod bench;
 mod key;
+mod question;
 mod running;
-mod talk;
 
 use ask::Target;
 use clap::Parser;
+use question::{Question, Reply};
 use record::{Engine, Ready, Record, Rung, Step};
 use state::Directory;
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 use std::time::Duration;
-use talk::{Question, Reply};
 use tool::{Code, Failure, Io, Outcome};
 
 #[derive(Parser)]
@@ -126,8 +126,8 @@ fn answer(question: &Question, io: &mut Io, ready: &Ready, place: Option<&Direct
         let why = format!("its rung is {}: it is not asked to chat", ready.rung.id());
         return io.skip(subject, why);
     }
-    match question.put_to_instance(ready, place) {
-        Ok(reply) => told(question, io, reply),
+    match question.ask_instance(ready, place) {
+        Ok(reply) => report_answer(question, io, reply),
         Err(failure) => io.fail(subject, failure),
     }
 }
@@ -136,16 +136,16 @@ fn ask_url(mut question: Question, url: &str, io: &mut Io) -> Result<(), Failure
     let target = Target::parse(url)
         .map_err(|cause| Failure::new(Code::Usage, format!("cannot use the URL '{url}'"), cause))
         .map_err(|failure| failure.hint("write it as http://HOST:PORT, as istat --table shows it"))?;
-    question.prompt = given(question.prompt, question.bench)?;
-    let answer = question.put_to_server(target).map_err(|failure| match failure.hint {
+    question.prompt = read_prompt(question.prompt, question.bench)?;
+    let answer = question.ask_server(target).map_err(|failure| match failure.hint {
         None => failure.hint("see that a server is there, and ready: istat --table shows where ours listen"),
         Some(_) => failure,
     })?;
-    told(&question, io, answer)
+    report_answer(&question, io, answer)
 }
 
 /// The records, or the end of the text that stands there already.
-fn told(question: &Question, io: &mut Io, reply: Reply) -> Result<(), Failure> {
+fn report_answer(question: &Question, io: &mut Io, reply: Reply) -> Result<(), Failure> {
     match reply {
         Reply::Answer(answer) if question.text => {
             io.print(if answer.content.ends_with('\n') { "" } else { "\n" })
@@ -157,18 +157,18 @@ fn told(question: &Question, io: &mut Io, reply: Reply) -> Result<(), Failure> {
 
 /// The instance that is named, or the one that runs. Which one was taken is said where there was a choice.
 fn ask_running(mut question: Question, name: Option<&str>, io: &mut Io) -> Result<(), Failure> {
-    question.prompt = given(question.prompt, question.bench)?;
+    question.prompt = read_prompt(question.prompt, question.bench)?;
     let running = running::find(name)?;
     if !running.others.is_empty() {
         let (taken, others) = (format!("{}/{}", running.engine, running.instance), running.others.join(", "));
         tool::note("ichat", &format!("asks {taken}; ready too: {others}; choose with --instance NAME"));
     }
-    let answer = question.put_to_running(running)?;
-    told(&question, io, answer)
+    let answer = question.ask_running_instance(running)?;
+    report_answer(&question, io, answer)
 }
 
 /// The prompt, which may be on standard input. A bench has one of its own.
-fn given(prompt: Option<String>, bench: bool) -> Result<Option<String>, Failure> {
+fn read_prompt(prompt: Option<String>, bench: bool) -> Result<Option<String>, Failure> {
     if prompt.is_some() || bench || io::stdin().is_terminal() {
         return Ok(prompt);
     }

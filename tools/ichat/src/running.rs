@@ -1,7 +1,7 @@
 //! The instance that runs, for a person at a terminal.
 use ask::Target;
-use record::{Engine, Keeper, Rung};
-use state::{Directory, Found};
+use record::{Engine, KeeperState, Rung};
+use state::{Directory, Instances};
 use std::time::Duration;
 use tool::{Code, Failure};
 
@@ -22,10 +22,10 @@ pub(crate) struct Running {
 }
 
 /// How far one is.
-enum Seen {
+enum Readiness {
     Ready(Running),
     /// It cannot be asked now, and why; whether that may change by itself.
-    Not(&'static str, bool),
+    NotReady(&'static str, bool),
 }
 
 /// The instance of this name, or without one the first that is ready, engines in the usual order: it runs, is healthy and
@@ -35,13 +35,13 @@ enum Seen {
 /// Code 65 for a name that means nothing, 75 where one may become ready, 69 where none will.
 pub(crate) fn find(name: Option<&str>) -> Result<Running, Failure> {
     let names: Vec<String> = name.into_iter().map(str::to_owned).collect();
-    let Found { places, unread } = state::named(state::everywhere(None)?, &names)?;
+    let Instances { places, unread } = state::filter(state::find_all(None)?, &names)?;
     let seen = tool::thread::each("look", &places, |place| look(place, name.is_some()));
     let (mut ready, mut others, mut soon) = (Vec::new(), Vec::new(), false);
     for (place, seen) in places.iter().zip(seen) {
         match seen.and_then(|seen| seen) {
-            Ok(Seen::Ready(running)) => ready.push(running),
-            Ok(Seen::Not(why, may_change)) => {
+            Ok(Readiness::Ready(running)) => ready.push(running),
+            Ok(Readiness::NotReady(why, may_change)) => {
                 soon |= may_change;
                 others.push(format!("{} {why}", full_name(place)));
             }
@@ -71,44 +71,47 @@ fn none_ready(others: &[String], soon: bool) -> Failure {
 }
 
 /// `named`: asked for by name, it is asked whatever it is there for.
-fn look(place: &Directory, named: bool) -> Result<Seen, Failure> {
+fn look(place: &Directory, named: bool) -> Result<Readiness, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::io(Code::Unmet, format!("cannot read {}", place.path().display()), &error)
     };
     let (Some(engine), Some(instance)) = (place.engine(), place.instance()) else {
-        return Ok(Seen::Not("is no engine", false));
+        return Ok(Readiness::NotReady("is no engine", false));
     };
     let Some((state, status)) = place.state().map_err(unreadable)? else {
-        return Ok(Seen::Not("is only just starting", true));
+        return Ok(Readiness::NotReady("is only just starting", true));
     };
     match state {
-        Keeper::Running => {}
-        Keeper::Waiting => return Ok(Seen::Not("waits for another", true)),
-        Keeper::Backoff => return Ok(Seen::Not("is between two starts", true)),
-        Keeper::Asleep => {
-            return Ok(Seen::Not("is asleep: a request through ibridge or ilaunch starts it", false));
+        KeeperState::Running => {}
+        KeeperState::Waiting => return Ok(Readiness::NotReady("waits for another", true)),
+        KeeperState::Backoff => return Ok(Readiness::NotReady("is between two starts", true)),
+        KeeperState::Asleep => {
+            return Ok(Readiness::NotReady(
+                "is asleep: a request through ibridge or ilaunch starts it",
+                false,
+            ));
         }
-        Keeper::Stopping => return Ok(Seen::Not("is stopping", false)),
-        Keeper::Stopped => return Ok(Seen::Not("is stopped", false)),
-        Keeper::Failed => return Ok(Seen::Not("has failed", false)),
-        Keeper::Lost => return Ok(Seen::Not("has lost its keeper", false)),
+        KeeperState::Stopping => return Ok(Readiness::NotReady("is stopping", false)),
+        KeeperState::Stopped => return Ok(Readiness::NotReady("is stopped", false)),
+        KeeperState::Failed => return Ok(Readiness::NotReady("has failed", false)),
+        KeeperState::Lost => return Ok(Readiness::NotReady("has lost its keeper", false)),
     }
     let Some(plan) = place.plan().map_err(unreadable)? else {
-        return Ok(Seen::Not("is only just starting", true));
+        return Ok(Readiness::NotReady("is only just starting", true));
     };
     if !named && plan.control.ready_rung < Rung::Answering {
-        return Ok(Seen::Not("is not there to chat", false));
+        return Ok(Readiness::NotReady("is not there to chat", false));
     }
     let user = place.user().map_err(unreadable)?;
     let target = Target::of_plan(&plan, &user);
     if tree::answers(&plan.host, plan.port, status.keeper_pid, &user).is_err() {
-        return Ok(Seen::Not("shares its port with another server", false));
+        return Ok(Readiness::NotReady("shares its port with another server", false));
     }
     if target.health(LIMIT).is_err() {
-        return Ok(Seen::Not("is loading or does not answer", true));
+        return Ok(Readiness::NotReady("is loading or does not answer", true));
     }
     let (instance, served_name) = (instance.to_owned(), plan.served_name);
-    Ok(Seen::Ready(Running {
+    Ok(Readiness::Ready(Running {
         engine,
         instance,
         place: place.clone(),

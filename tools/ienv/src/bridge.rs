@@ -67,7 +67,7 @@ fn listen(name: &str, ledger: &mut Ledger<'_>) -> String {
         let cause = format!("{name} has another port");
         ledger.refuse(LITELLM_PROXY_PORT, cause, "unset one of them");
     } else if !set {
-        return instead("listen", &format!("127.0.0.1:{port}"), LITELLM_PROXY_PORT, ledger);
+        return fall_back("listen", &format!("127.0.0.1:{port}"), LITELLM_PROXY_PORT, ledger);
     }
     listen
 }
@@ -80,17 +80,17 @@ fn mode(name: &str, litellm: bool, ledger: &mut Ledger<'_>) -> String {
         let cause = format!("{name} is {mode}");
         ledger.refuse(LITELLM_ON_BOOT, cause, "unset one of them");
     } else if litellm && !set {
-        return instead("mode", "litellm", LITELLM_ON_BOOT, ledger);
+        return fall_back("mode", "litellm", LITELLM_ON_BOOT, ledger);
     }
     mode
 }
 
 /// Put the value that a kept name says in place of a default.
-fn instead(field: &'static str, value: &str, name: &str, ledger: &mut Ledger<'_>) -> String {
+fn fall_back(field: &'static str, value: &str, name: &str, ledger: &mut Ledger<'_>) -> String {
     if let Some(row) = ledger.row(field) {
         let variable = row.variable.take();
         let overrode = row.value.take().filter(|default| default != value);
-        *row = Row { variable, overrode, ..Row::said(field, value, Origin::Variable, name) };
+        *row = Row { variable, overrode, ..Row::given(field, value, Origin::Variable, name) };
     }
     value.to_owned()
 }
@@ -116,7 +116,7 @@ fn litellm_part(bridge: &mut Bridge, ledger: &mut Ledger<'_>) {
     if let (Some(host), Some(port)) = (host, port) {
         let origin = if set { Origin::Variable } else { Origin::Default };
         let listen = format!("{host}:{port}");
-        ledger.rows.push(Row::said("litellm_listen", &listen, origin, ""));
+        ledger.rows.push(Row::given("litellm_listen", &listen, origin, ""));
         bridge.litellm_listen = Some(listen);
     }
     bridge.litellm_config = config.map(PathBuf::from);

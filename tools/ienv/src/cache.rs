@@ -20,7 +20,7 @@ pub(crate) fn fill(env: &mut Env, workspace: &Path, ledger: &mut Ledger<'_>) {
         let what = format!("cannot read {}: {}", store.display(), tool::io_text(&error));
         let hint = "the cache is taken to have our own layout; let this user read it";
         ledger.warnings.push(warning(engine, "cache_unreadable", what, hint));
-        Laid { layout: &SPLIT, filled: false, unused: Vec::new() }
+        FoundLayout { layout: &SPLIT, filled: false, unused: Vec::new() }
     });
     // An install from a bundle does not look at the cache.
     let warmed = ledger.row("cache_warm_on_boot").is_some_and(|row| row.value.as_deref() == Some("1"));
@@ -34,7 +34,7 @@ pub(crate) fn fill(env: &mut Env, workspace: &Path, ledger: &mut Ledger<'_>) {
     let (pkgs, uv) = (root.join(laid.layout.pkgs), root.join(laid.layout.uv));
     let origin = if laid.filled { Origin::Disk } else { Origin::Default };
     let source = if laid.filled { root.display().to_string() } else { String::new() };
-    let mut note = |field, value: &str| ledger.rows.push(Row::said(field, value, origin, &source));
+    let mut note = |field, value: &str| ledger.rows.push(Row::given(field, value, origin, &source));
     note("cache_layout", laid.layout.name);
     note("conda_pkgs_dir", &pkgs.display().to_string());
     note("uv_cache_dir", &uv.display().to_string());
@@ -92,7 +92,7 @@ const RATTLER: Layout = Layout { name: "rattler", pkgs: "conda/rattler/pkgs", uv
 
 /// A cache's layout, and how it was found.
 #[derive(Debug, PartialEq, Eq)]
-struct Laid {
+struct FoundLayout {
     layout: &'static Layout,
     /// Its stores are filled; else the layout is our own choice.
     filled: bool,
@@ -106,7 +106,7 @@ struct Laid {
 ///
 /// # Errors
 /// The store that cannot be read, and why.
-fn layout(root: &Path) -> Result<Laid, (PathBuf, io::Error)> {
+fn layout(root: &Path) -> Result<FoundLayout, (PathBuf, io::Error)> {
     let stores = |layout: &Layout| -> Result<BTreeSet<PathBuf>, (PathBuf, io::Error)> {
         let found = [filled(root, layout.pkgs, CONDA)?, filled(root, layout.uv, WHEELS)?];
         Ok(found.into_iter().flatten().collect())
@@ -116,30 +116,30 @@ fn layout(root: &Path) -> Result<Laid, (PathBuf, io::Error)> {
     let whole =
         [(&SPLIT, &ours), (&PIXI, &pixi), (&RATTLER, &rattler)].into_iter().find(|(_, has)| **has == all);
     Ok(match whole {
-        Some((layout, has)) => Laid { layout, filled: !has.is_empty(), unused: Vec::new() },
+        Some((layout, has)) => FoundLayout { layout, filled: !has.is_empty(), unused: Vec::new() },
         None => {
             let unused = all.difference(&ours).cloned().collect();
-            Laid { layout: &SPLIT, filled: !ours.is_empty(), unused }
+            FoundLayout { layout: &SPLIT, filled: !ours.is_empty(), unused }
         }
     })
 }
 
 /// An entry that a store has only when something was put into it.
-type Tells = fn(&str) -> bool;
+type IsEntry = fn(&str) -> bool;
 
 /// A package; a dot begins the lock and what a crash left.
-const CONDA: Tells = |name| !name.starts_with('.');
+const CONDA: IsEntry = |name| !name.starts_with('.');
 /// A bucket of uv's with packages in it; uv makes others for what it only looked up.
-const WHEELS: Tells =
+const WHEELS: IsEntry =
     |name| ["archive-v", "wheels-v", "sdists-v"].iter().any(|bucket| name.starts_with(bucket));
 
 /// Where a store really is, if it holds a folder that tells of content. Stops at the first, as stores hold thousands.
-fn filled(root: &Path, store: &str, tells: Tells) -> Result<Option<PathBuf>, (PathBuf, io::Error)> {
+fn filled(root: &Path, store: &str, is_entry: IsEntry) -> Result<Option<PathBuf>, (PathBuf, io::Error)> {
     let path = root.join(store);
-    let tells = |entry: &DirEntry| {
-        entry.file_name().to_str().is_some_and(tells) && entry.file_type().is_ok_and(|kind| kind.is_dir())
+    let is_entry = |entry: &DirEntry| {
+        entry.file_name().to_str().is_some_and(is_entry) && entry.file_type().is_ok_and(|kind| kind.is_dir())
     };
-    let found = fs::read_dir(&path).map(|entries| entries.flatten().any(|entry| tells(&entry)));
+    let found = fs::read_dir(&path).map(|entries| entries.flatten().any(|entry| is_entry(&entry)));
     match found.and_then(|found| if found { fs::canonicalize(&path).map(Some) } else { Ok(None) }) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(None)
@@ -200,7 +200,7 @@ mod tests {
         let root = cache("linked", &["conda/rattler/pkgs/six-1.17.0-py_0", "pypi/uv/wheels-v6", "pixi"]);
         std::os::unix::fs::symlink("../conda/rattler/pkgs", root.join("pixi/pkgs")).unwrap();
         std::os::unix::fs::symlink("../pypi/uv", root.join("pixi/uv-cache")).unwrap();
-        assert_eq!(layout(&root).unwrap(), Laid { layout: &SPLIT, filled: true, unused: vec![] });
+        assert_eq!(layout(&root).unwrap(), FoundLayout { layout: &SPLIT, filled: true, unused: vec![] });
         fs::remove_file(root.join("pixi/uv-cache")).unwrap();
         fs::rename(root.join("pypi/uv"), root.join("pixi/uv-cache")).unwrap();
         assert_eq!(layout(&root).unwrap().layout.name, "pixi", "it has both, ours only one");

@@ -23,7 +23,7 @@ pub(crate) fn survey() -> Host {
         uid: rustix::process::geteuid().as_raw(),
         image: std::env::var(vars::INFER_DEV_IMAGE_ID).ok().filter(|id| !id.is_empty()),
         driver: line("/proc/driver/nvidia/version"),
-        nvidia_smi: if gpus.is_empty() { None } else { gpu::screen() },
+        nvidia_smi: if gpus.is_empty() { None } else { gpu::full_output() },
         gpus: gpus.into_iter().map(described).collect(),
         interfaces: network.interfaces,
         routes: network.routes,

@@ -1,5 +1,5 @@
 //! What is known of a subject and where it came from: one row per value.
-use crate::check::{self, Check, Refused};
+use crate::check::{self, Check, InvalidValue};
 use record::{Origin, Warning};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -55,7 +55,7 @@ impl Row {
     }
 
     /// A value that something other than a variable of the same meaning says.
-    pub(crate) fn said(field: &'static str, value: &str, origin: Origin, source: &str) -> Self {
+    pub(crate) fn given(field: &'static str, value: &str, origin: Origin, source: &str) -> Self {
         Self { origin, source: source.to_owned(), ..Self::plain(field, Some(value.to_owned())) }
     }
 }
@@ -94,7 +94,7 @@ impl<'a> Ledger<'a> {
                     row.origin = Origin::Variable;
                     row.source = name.to_owned();
                 }
-                Err(Refused { cause, hint }) => {
+                Err(InvalidValue { cause, hint }) => {
                     row.source = format!("{name}, refused");
                     self.refuse(name, cause, hint);
                 }

@@ -22,7 +22,7 @@ pub(crate) fn named(word: &str) -> Result<Road, String> {
 
 /// Something that says which road to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Sign {
+pub(crate) struct RoadChoice {
     road: Road,
     origin: Origin,
     source: String,
@@ -31,11 +31,11 @@ pub(crate) struct Sign {
 }
 
 /// The road that the command line or a variable chooses: the first sign holds. Two `ON_BOOT` flags are a failure.
-pub(crate) fn chosen(option: Option<Road>, ledger: &mut Ledger<'_>) -> Option<Sign> {
+pub(crate) fn chosen(option: Option<Road>, ledger: &mut Ledger<'_>) -> Option<RoadChoice> {
     let mut sign_of = |field, road| {
         let row = ledger.row(field).filter(|row| row.value.as_deref().is_some_and(|value| value != "0"))?;
         let of_source = matches!(field, "bundle" | "template_dir");
-        Some(Sign { road, origin: Origin::Variable, source: row.source.clone(), of_source })
+        Some(RoadChoice { road, origin: Origin::Variable, source: row.source.clone(), of_source })
     };
     let said = [
         sign_of("install_on_boot", Road::Cache),
@@ -43,7 +43,7 @@ pub(crate) fn chosen(option: Option<Road>, ledger: &mut Ledger<'_>) -> Option<Si
         sign_of("bundle", Road::Bundle),
         sign_of("template_dir", Road::Cache),
     ];
-    let option = option.map(|road| Sign {
+    let option = option.map(|road| RoadChoice {
         road,
         origin: Origin::Option,
         source: "--road".to_owned(),
@@ -55,7 +55,7 @@ pub(crate) fn chosen(option: Option<Road>, ledger: &mut Ledger<'_>) -> Option<Si
     }
     let mut signs = option.into_iter().chain(said.into_iter().flatten());
     let sign = signs.next()?;
-    let mut row = Row::said("road", sign.road.id(), sign.origin, &sign.source);
+    let mut row = Row::given("road", sign.road.id(), sign.origin, &sign.source);
     let other = signs.find(|other| other.road != sign.road);
     row.overrode = other.map(|other| format!("{} ({})", other.road.id(), other.source));
     ledger.rows.push(row);
@@ -67,9 +67,9 @@ pub(crate) fn chosen(option: Option<Road>, ledger: &mut Ledger<'_>) -> Option<Si
 pub(crate) fn taken(
     engine: Engine,
     workspace: &Path,
-    chosen: Option<Sign>,
+    chosen: Option<RoadChoice>,
     ledger: &mut Ledger<'_>,
-) -> Option<Sign> {
+) -> Option<RoadChoice> {
     let sign = chosen?;
     let there = |road| installed(&workspace.join(default_folder(engine, road))).is_some();
     let other = if sign.road == Road::Bundle { Road::Cache } else { Road::Bundle };
@@ -90,7 +90,7 @@ pub(crate) struct Place {
 pub(crate) fn place(
     engine: Engine,
     workspace: &Path,
-    chosen: Option<Sign>,
+    chosen: Option<RoadChoice>,
     named: Option<PathBuf>,
     ledger: &mut Ledger<'_>,
 ) -> Place {
@@ -136,7 +136,7 @@ fn default_folder(engine: Engine, road: Road) -> String {
 
 fn note_road(found: &(Road, PathBuf), ledger: &mut Ledger<'_>) -> Road {
     let (road, evidence) = found;
-    ledger.rows.push(Row::said("road", road.id(), Origin::Disk, &evidence.display().to_string()));
+    ledger.rows.push(Row::given("road", road.id(), Origin::Disk, &evidence.display().to_string()));
     *road
 }
 
@@ -188,7 +188,7 @@ mod tests {
             [("install_on_boot", "1"), ("bundle_on_boot", "1"), ("bundle", "/b"), ("template_dir", "/t")];
         for (field, value) in values {
             let value = if set.contains(&field) { value } else { "0" };
-            ledger.rows.push(Row::said(field, value, Origin::Variable, field));
+            ledger.rows.push(Row::given(field, value, Origin::Variable, field));
         }
         let sign = chosen(option, &mut ledger);
         (sign.map(|sign| sign.road), !ledger.failures.is_empty())

@@ -37,7 +37,7 @@ impl Args {
     }
 
     /// The same for ourselves as another user.
-    pub(crate) fn handed_down(&self, inherited: &Inherited) -> Vec<String> {
+    pub(crate) fn inherited_arguments(&self, inherited: &Inherited) -> Vec<String> {
         let mut args = vec![format!("--keep={}", self.keep), format!("--wait={}", self.wait)];
         args.extend(self.rehash.then(|| "--rehash".to_owned()));
         args.extend(self.rollback.then(|| "--rollback".to_owned()));

@@ -58,9 +58,9 @@ impl Inherited {
         let open: Vec<RawFd> = said.into_iter().flatten().filter(|fd| *fd != ABSENT).collect();
         let mut owned = child::only_inherited_all(&open)?.into_iter();
         let mut next = |fd: Option<RawFd>| match fd {
-            None => Sidecar::Unopened,
+            None => Sidecar::OpenAsUser,
             Some(ABSENT) => Sidecar::Absent,
-            Some(_) => owned.next().map_or(Sidecar::Unopened, Sidecar::Open),
+            Some(_) => owned.next().map_or(Sidecar::OpenAsUser, Sidecar::Open),
         };
         let source = match next(source_fd) {
             Sidecar::Open(fd) => Some(fd),
@@ -75,7 +75,7 @@ impl Inherited {
             let fd = match sidecar {
                 Sidecar::Open(fd) => fd.as_raw_fd(),
                 Sidecar::Absent => ABSENT,
-                Sidecar::Unopened => return None,
+                Sidecar::OpenAsUser => return None,
             };
             Some(format!("--{name}-fd={fd}"))
         };

@@ -3,6 +3,7 @@
 //! Reads `env` records, and `cache` for what was verified. Writes one `installed` record per engine, `skipped` where there is nothing to do and nothing to
 //! find, `warning` records, and `failed`.
 mod args;
+mod engine_caches;
 mod environment;
 mod inherited;
 mod lookup;
@@ -17,7 +18,6 @@ mod road;
 mod sealed;
 mod source;
 mod vocabulary;
-mod written;
 
 use args::Args;
 use child::User;

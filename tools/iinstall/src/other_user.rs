@@ -8,7 +8,7 @@ use crate::request::Request;
 use crate::{road, source};
 use child::User;
 use install::{INSTALLS, READ_ONLY};
-use privsep::{Crossing, Folders, Rerun};
+use privsep::{Folders, RecordFilter, Rerun};
 use record::{Env, Record};
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure, Io};
@@ -18,16 +18,16 @@ pub(crate) fn act(args: &Args, request: &Request<'_>, user: &User, io: &mut Io) 
     let env = request.env;
     let mut folders = Folders::default();
     let ended = prepare(args, env, user, &mut folders).and_then(|inherited| {
-        let roots = || env.home().map(|home| roots(home, user)).unwrap_or_default();
+        let roots = || env.home().map(|install_root| roots(install_root, user)).unwrap_or_default();
         let rerun = Rerun {
             user: user.clone(),
-            args: args.handed_down(&inherited),
+            args: args.inherited_arguments(&inherited),
             records: records(request),
             keep: inherited.descriptors(),
         };
-        rerun.run(&mut Crossing::of_install(env.engine, "iinstall", &roots), io)
+        rerun.run(&mut RecordFilter::of_install(env.engine, "iinstall", &roots), io)
     });
-    folders.settle();
+    folders.keep();
     ended.or_else(|failure| io.fail(env.engine, failure))
 }
 
@@ -60,8 +60,9 @@ fn records(request: &Request<'_>) -> Vec<Record> {
 }
 
 /// Where an install of this folder may be: in it, and where its links lead the user to.
-fn roots(home: &Path, user: &User) -> Vec<PathBuf> {
-    let real = user.act(|| [owner::canonicalize(home), owner::canonicalize(home.join(INSTALLS))]);
+fn roots(install_root: &Path, user: &User) -> Vec<PathBuf> {
+    let real =
+        user.act(|| [owner::canonicalize(install_root), owner::canonicalize(install_root.join(INSTALLS))]);
     let real = real.into_iter().flatten().flatten();
-    std::iter::once(home.to_owned()).chain(real).collect()
+    std::iter::once(install_root.to_owned()).chain(real).collect()
 }

@@ -1,6 +1,6 @@
 //! Running a program that must not reach the network: under `iseal`, holding our lock, gone when we are.
 use install::RootLock;
-use pixi::{Ended, Job};
+use pixi::{Job, JobOutput};
 use record::{Seal, Warning};
 use rustix::fs::{OFlags, fcntl_setfl};
 use std::cell::Cell;
@@ -34,12 +34,12 @@ impl<'a> Sealed<'a> {
         command.arg(format!("--report-fd={}", write.as_raw_fd()));
         command.arg(format!("--keep-fd={}", self.lock.as_raw_fd()));
         command.arg("--best-effort").arg("--").arg(program);
-        child::User::name_nameless(&mut command);
+        child::User::set_name_of_unknown_user(&mut command);
         Ok(SealedCommand { command, report, write, captures: false })
     }
 
     /// Run it to its end. How it ended is no error, unless it never began.
-    pub(crate) fn run(&self, sealed: SealedCommand, label: &str) -> Result<Ended, Failure> {
+    pub(crate) fn run(&self, sealed: SealedCommand, label: &str) -> Result<JobOutput, Failure> {
         let SealedCommand { command, mut report, write, captures } = sealed;
         let mut job = Job::new(command).keep(write.as_raw_fd()).keep(self.lock.as_raw_fd());
         if captures {

@@ -52,7 +52,7 @@ pub(crate) enum Sidecar {
     Absent,
     /// Nobody looked yet.
     #[default]
-    Unopened,
+    OpenAsUser,
 }
 
 impl Sidecar {
@@ -62,7 +62,7 @@ impl Sidecar {
         match privsep::open(path, user, Links::Refuse) {
             Ok(fd) => Self::Open(fd),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Absent,
-            Err(_) => Self::Unopened,
+            Err(_) => Self::OpenAsUser,
         }
     }
 
@@ -71,7 +71,7 @@ impl Sidecar {
         let fd = match self {
             Self::Open(fd) => fd,
             Self::Absent => return Ok(None),
-            Self::Unopened => match open_with(path, OFlags::empty()) {
+            Self::OpenAsUser => match open_with(path, OFlags::empty()) {
                 Ok(fd) => fd,
                 Err(Errno::NOENT) => return Ok(None),
                 Err(error) => return Err(unreadable(path, &error.into())),

@@ -10,7 +10,7 @@ mod stream;
 mod walk;
 
 use crate::set::{Problem, Set};
-use crate::staging::{Begun, Staging};
+use crate::staging::{Staging, StagingState};
 use crate::stream::Stdout;
 use crate::walk::{Walk, start_digester};
 use clap::Parser;
@@ -18,7 +18,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
-const AGAIN: &str = "bring these again; nothing was written";
+const BRING_AGAIN_HINT: &str = "bring these again; nothing was written";
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -74,7 +74,7 @@ fn find_problems(set: &Set) -> Result<Vec<Problem>, Failure> {
 fn check_all(set: &Set) -> Result<u8, Failure> {
     let problems = find_problems(set)?;
     if !mend::can(set, &problems) {
-        return conclude(set, "check", &problems, AGAIN);
+        return conclude(set, "check", &problems, BRING_AGAIN_HINT);
     }
     let (name, sha256) = (&set.whole.name, &set.whole.sha256);
     if problems.is_empty() {
@@ -91,7 +91,7 @@ fn join_to_stdout(set: &mut Set, scratch: &Path) -> Result<u8, Failure> {
         let problems = find_problems(set)?;
         // Without a problem, what was missing has come in the meantime.
         if !problems.is_empty() && !mend::rebuild(set, &problems, scratch)? {
-            return conclude(set, "join", &problems, AGAIN);
+            return conclude(set, "join", &problems, BRING_AGAIN_HINT);
         }
     }
     let mut stdout = Stdout::open(set)?;
@@ -106,12 +106,12 @@ fn join_into(set: &mut Set, file: &Path, scratch: &Path) -> Result<u8, Failure> 
     let Some((problems, kept)) = join_once(set, file)? else { return Ok(0) };
     if mend::rebuild(set, &problems, scratch)? {
         return match join_once(set, file)? {
-            Some((problems, _)) => conclude(set, "join", &problems, AGAIN),
+            Some((problems, _)) => conclude(set, "join", &problems, BRING_AGAIN_HINT),
             None => Ok(0),
         };
     }
     let hint = match kept {
-        0 => AGAIN.to_owned(),
+        0 => BRING_AGAIN_HINT.to_owned(),
         kept => format!("bring these, and run the same command: it goes on after part {kept}"),
     };
     conclude(set, "join", &problems, &hint)
@@ -122,11 +122,11 @@ fn join_into(set: &mut Set, file: &Path, scratch: &Path) -> Result<u8, Failure> 
 fn join_once(set: &Set, file: &Path) -> Result<Option<(Vec<Problem>, u64)>, Failure> {
     let whole = &set.whole;
     let staging = match Staging::begin(file, whole)? {
-        Begun::Done => {
+        StagingState::AlreadyComplete => {
             tool::note("ijoin", &format!("{} is {} already", file.display(), whole.name));
             return Ok(None);
         }
-        Begun::Staging(staging) => staging,
+        StagingState::Staging(staging) => staging,
     };
     let digester = start_digester()?;
     let held = staging.resume(set, &digester)?;

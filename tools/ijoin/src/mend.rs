@@ -1,7 +1,7 @@
 //! Parts that are lost or bad, rebuilt from the good ones and from parity parts.
 //!
 //! What is rebuilt goes to files without a name, which the system takes back whatever ends us.
-use crate::set::{Bad, Candidate, Problem, Set};
+use crate::set::{Candidate, PartError, Problem, Set};
 use crate::stream;
 use part::{CHUNK_BYTES, DESCRIPTION_BYTES, Hasher, Parity, Part};
 use reed_solomon_simd::{Error, ReedSolomonDecoder};
@@ -42,12 +42,12 @@ fn good(set: &Set) -> Vec<Good> {
 }
 
 /// The file with its table, once its digests have been found right.
-fn read(path: &Path, parity: &Parity) -> Result<Good, Bad> {
-    let io = |error: io::Error| Bad::io(&error);
+fn read(path: &Path, parity: &Parity) -> Result<Good, PartError> {
+    let io = |error: io::Error| PartError::io(&error);
     let mut file = File::open(path).map_err(io)?;
     let (length, right) = (file.metadata().map_err(io)?.len(), parity.file_bytes());
     if length != right {
-        return Err(Bad::new(format!("{length} bytes, not {right}")));
+        return Err(PartError::new(format!("{length} bytes, not {right}")));
     }
     let table_bytes = Parity::data_offset(&parity.whole) - DESCRIPTION_BYTES as u64;
     let mut table = Vec::new();
@@ -57,8 +57,8 @@ fn read(path: &Path, parity: &Parity) -> Result<Good, Bad> {
     table.truncate(table.iter().position(|byte| *byte == 0).unwrap_or(table.len()));
     let mut hasher = Hasher::default();
     hasher.feed(&table);
-    if hasher.so_far() != parity.table_sha256 {
-        return Err(Bad::new("its table does not have its sha256"));
+    if hasher.digest() != parity.table_sha256 {
+        return Err(PartError::new("its table does not have its sha256"));
     }
     let (mut hasher, mut buffer) = (Hasher::default(), vec![0; CHUNK_BYTES]);
     loop {
@@ -69,8 +69,8 @@ fn read(path: &Path, parity: &Parity) -> Result<Good, Bad> {
             Err(error) => return Err(io(error)),
         }
     }
-    if hasher.so_far() != parity.sha256 {
-        return Err(Bad::new("its data do not have its sha256"));
+    if hasher.digest() != parity.sha256 {
+        return Err(PartError::new("its data do not have its sha256"));
     }
     Ok(Good { file, parity: parity.clone(), table })
 }

@@ -1,5 +1,5 @@
 //! Which parts there are: descriptions read, sorted by the whole that they belong to, and one whole chosen.
-use part::{DESCRIPTION_BYTES, Parity, Part, Unreadable, Whole};
+use part::{DESCRIPTION_BYTES, DescriptionError, Parity, Part, WholeFile};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -22,17 +22,17 @@ pub(crate) struct Problem {
 pub(crate) struct Candidate {
     pub(crate) path: PathBuf,
     /// Its description, or why it is no good.
-    pub(crate) part: Result<Part, Bad>,
+    pub(crate) part: Result<Part, PartError>,
 }
 
 /// Why a part is no good.
 #[derive(Clone, Debug)]
-pub(crate) struct Bad {
+pub(crate) struct PartError {
     pub(crate) cause: String,
     pub(crate) code: Code,
 }
 
-impl Bad {
+impl PartError {
     pub(crate) fn new(cause: impl Into<String>) -> Self {
         Self { cause: cause.into(), code: Code::No }
     }
@@ -47,7 +47,7 @@ impl Bad {
 /// The parts of one whole.
 #[derive(Debug)]
 pub(crate) struct Set {
-    pub(crate) whole: Whole,
+    pub(crate) whole: WholeFile,
     pub(crate) parts: BTreeMap<u64, Vec<Candidate>>,
     /// Files that say they are parity parts of it.
     pub(crate) parities: Vec<(PathBuf, Parity)>,
@@ -58,7 +58,7 @@ pub(crate) struct Set {
 /// A file without a description to be believed.
 struct Undescribed {
     path: PathBuf,
-    bad: Bad,
+    bad: PartError,
     /// It was named on the command line, or begins as a part does: it cannot be passed over.
     ours: bool,
     foreign: bool,
@@ -67,7 +67,7 @@ struct Undescribed {
 impl Set {
     /// Look at all files and choose the whole.
     pub(crate) fn gather(paths: &[PathBuf], wanted: Option<&str>) -> Result<Self, Failure> {
-        let (mut wholes, mut undescribed) = (BTreeMap::<Whole, Vec<Candidate>>::new(), Vec::new());
+        let (mut wholes, mut undescribed) = (BTreeMap::<WholeFile, Vec<Candidate>>::new(), Vec::new());
         let mut parities = Vec::new();
         for (path, named) in files(paths)? {
             match read(&path) {
@@ -75,12 +75,12 @@ impl Set {
                     let whole = part.whole.clone();
                     wholes.entry(whole).or_default().push(Candidate { path, part: Ok(part) });
                 }
-                Err(Unreadable::Foreign) if let Some(parity) = read_parity(&path) => {
+                Err(DescriptionError::NotAPart) if let Some(parity) = read_parity(&path) => {
                     // All of its parts may be lost.
                     wholes.entry(parity.whole.clone()).or_default();
                     parities.push((path, parity));
                 }
-                Err(Unreadable::Newer(format)) => {
+                Err(DescriptionError::Newer(format)) => {
                     let what = format!("cannot read {}", path.display());
                     let cause = format!("it is a part of format {format}, and this ijoin knows format 1");
                     return Err(Failure::new(Code::Input, what, cause));
@@ -103,9 +103,9 @@ impl Set {
     fn add_undescribed(&mut self, undescribed: Vec<Undescribed>) -> Result<(), Failure> {
         for Undescribed { path, bad, ours, foreign } in undescribed {
             let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-            match part::index_of_name(name, &self.whole.name) {
+            match part::parse_part_name(name, &self.whole.name) {
                 Some((index, count)) if count == self.whole.count() && (1..=count).contains(&index) => {
-                    let bad = if foreign { Bad::new("its description is damaged") } else { bad };
+                    let bad = if foreign { PartError::new("its description is damaged") } else { bad };
                     self.parts.entry(index).or_default().push(Candidate { path, part: Err(bad) });
                 }
                 _ if !ours => log::info!("{} is no part", path.display()),
@@ -143,7 +143,7 @@ impl Set {
         Problem { text, first, count: last - first + 1, code: Code::No }
     }
 
-    pub(crate) fn bad(&self, index: u64, (path, bad): (&Path, Bad)) -> Problem {
+    pub(crate) fn bad(&self, index: u64, (path, bad): (&Path, PartError)) -> Problem {
         let text =
             format!("part {index} of {} is bad: {}: {}", self.whole.count(), path.display(), bad.cause);
         Problem { text, first: index, count: 1, code: bad.code }
@@ -152,35 +152,35 @@ impl Set {
 
 impl Candidate {
     /// The open file, where its data begin, if it has the right size.
-    pub(crate) fn open(&self) -> Result<(File, &Part), Bad> {
+    pub(crate) fn open(&self) -> Result<(File, &Part), PartError> {
         let part = self.part.as_ref().map_err(Clone::clone)?;
-        let mut file = File::open(&self.path).map_err(|error| Bad::io(&error))?;
-        let length = file.metadata().map_err(|error| Bad::io(&error))?.len();
+        let mut file = File::open(&self.path).map_err(|error| PartError::io(&error))?;
+        let length = file.metadata().map_err(|error| PartError::io(&error))?.len();
         let right = part.file_bytes();
         if length < right {
-            return Err(Bad::new(format!("truncated, {length} of {right} bytes")));
+            return Err(PartError::new(format!("truncated, {length} of {right} bytes")));
         }
         if length > right {
-            return Err(Bad::new(format!("too long, {length} bytes, not {right}")));
+            return Err(PartError::new(format!("too long, {length} bytes, not {right}")));
         }
-        file.seek(SeekFrom::Start(DESCRIPTION_BYTES as u64)).map_err(|error| Bad::io(&error))?;
+        file.seek(SeekFrom::Start(DESCRIPTION_BYTES as u64)).map_err(|error| PartError::io(&error))?;
         Ok((file, part))
     }
 }
 
 impl Undescribed {
-    fn new(path: PathBuf, unreadable: Unreadable, named: bool) -> Self {
-        let foreign = matches!(unreadable, Unreadable::Foreign);
+    fn new(path: PathBuf, unreadable: DescriptionError, named: bool) -> Self {
+        let foreign = matches!(unreadable, DescriptionError::NotAPart);
         let (bad, ours) = match unreadable {
-            Unreadable::Io(error) => (Bad::io(&error), named),
-            Unreadable::Damaged(cause) => (Bad::new(cause), true),
-            _ => (Bad::new("it is not a part of a split file"), named),
+            DescriptionError::Io(error) => (PartError::io(&error), named),
+            DescriptionError::Damaged(cause) => (PartError::new(cause), true),
+            _ => (PartError::new("it is not a part of a split file"), named),
         };
         Self { path, bad, ours, foreign }
     }
 }
 
-impl Bad {
+impl PartError {
     fn failure(&self, path: &Path) -> Failure {
         let code = if self.code == Code::No { Code::Input } else { self.code };
         Failure::new(code, format!("cannot join {}", path.display()), self.cause.clone())
@@ -216,8 +216,8 @@ fn files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, Failure> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<Part, Unreadable> {
-    Part::read(&mut File::open(path).map_err(Unreadable::Io)?)
+fn read(path: &Path) -> Result<Part, DescriptionError> {
+    Part::read(&mut File::open(path).map_err(DescriptionError::Io)?)
 }
 
 /// The description of a file that is a parity part.
@@ -225,13 +225,13 @@ fn read_parity(path: &Path) -> Option<Parity> {
     Parity::read(&mut File::open(path).ok()?).ok()
 }
 
-type Wholes = BTreeMap<Whole, Vec<Candidate>>;
+type Wholes = BTreeMap<WholeFile, Vec<Candidate>>;
 
 fn choose(
     mut wholes: Wholes,
     wanted: Option<&str>,
     (paths, undescribed): (&[PathBuf], &[Undescribed]),
-) -> Result<(Whole, Vec<Candidate>), Failure> {
+) -> Result<(WholeFile, Vec<Candidate>), Failure> {
     let there: Vec<String> = wholes.iter().map(|(whole, parts)| describe(whole, parts.len())).collect();
     let places = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     if let Some(wanted) = wanted {
@@ -241,11 +241,11 @@ fn choose(
         });
     }
     match wholes.len() {
-        1 => wholes.pop_first().ok_or_else(|| unreachable_set(&places)),
+        1 => wholes.pop_first().ok_or_else(|| no_set_found(&places)),
         0 if there.is_empty() => Err(undescribed
             .iter()
             .find(|file| file.ours)
-            .map_or_else(|| unreachable_set(&places), |file| file.bad.failure(&file.path))),
+            .map_or_else(|| no_set_found(&places), |file| file.bad.failure(&file.path))),
         0 => {
             let what = format!("no part of {} in {places}", wanted.unwrap_or_default());
             Err(Failure::new(Code::Input, what, format!("there are parts of {}", there.join("; "))))
@@ -259,12 +259,12 @@ fn choose(
     }
 }
 
-fn unreachable_set(places: &str) -> Failure {
+fn no_set_found(places: &str) -> Failure {
     let cause = "no file there describes itself as one that isplit made";
     Failure::new(Code::Input, format!("no parts of a split file in {places}"), cause)
 }
 
-fn describe(whole: &Whole, files: usize) -> String {
+fn describe(whole: &WholeFile, files: usize) -> String {
     let sha256 = whole.sha256.get(..16).unwrap_or(&whole.sha256);
     format!("{} (sha256 {sha256}…, {files} of {} parts)", whole.name, whole.count())
 }

@@ -1,7 +1,7 @@
 //! The file that `--into` makes: written beside its place, kept when a run fails, and renamed when it is right.
 use crate::set::Set;
 use crate::walk;
-use part::{Chunks, Digester, Whole};
+use part::{Chunks, Digester, WholeFile};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, fstatvfs, renameat_with};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -14,20 +14,24 @@ pub(crate) struct Staging {
     path: PathBuf,
     into: PathBuf,
     file: File,
-    whole: Whole,
+    whole: WholeFile,
 }
 
 /// How it begins.
-pub(crate) enum Begun {
+pub(crate) enum StagingState {
     /// The file is there and is the whole.
-    Done,
+    AlreadyComplete,
     Staging(Staging),
 }
 
 impl Staging {
-    pub(crate) fn begin(into: &Path, whole: &Whole) -> Result<Begun, Failure> {
+    pub(crate) fn begin(into: &Path, whole: &WholeFile) -> Result<StagingState, Failure> {
         if into.symlink_metadata().is_ok() {
-            return if is_whole(into, whole)? { Ok(Begun::Done) } else { Err(taken(into, whole)) };
+            return if is_complete(into, whole)? {
+                Ok(StagingState::AlreadyComplete)
+            } else {
+                Err(target_exists(into, whole))
+            };
         }
         let mut name = into.as_os_str().to_owned();
         name.push(".ijoin-part");
@@ -60,7 +64,7 @@ impl Staging {
             return Err(Failure::new(Code::Unmet, format!("cannot write {}", path.display()), cause)
                 .hint("remove it, or name another file"));
         }
-        Ok(Begun::Staging(Self { path, into: into.to_owned(), file, whole: whole.clone() }))
+        Ok(StagingState::Staging(Self { path, into: into.to_owned(), file, whole: whole.clone() }))
     }
 
     /// How many parts it holds already. They are hashed again, as far as the parts that are there know what they hash to;
@@ -73,9 +77,13 @@ impl Staging {
             tool::bytes_bar(&format!("checking {}", self.path.display()), whole.offset_of(complete + 1));
         let (mut proved, mut wrong, mut chunks) = (0, false, Chunks::default());
         for index in 1..=complete {
-            self.take_in(whole.offset_of(index + 1) - whole.offset_of(index), digester, (&mut chunks, &bar))?;
+            self.hash_existing(
+                whole.offset_of(index + 1) - whole.offset_of(index),
+                digester,
+                (&mut chunks, &bar),
+            )?;
             match set.sha256_after(index) {
-                Some(right) if digester.so_far() == right => {
+                Some(right) if digester.digest() == right => {
                     digester.accept();
                     proved = index;
                 }
@@ -99,11 +107,11 @@ impl Staging {
             }
         }
         self.admit(whole.size_bytes - whole.offset_of(held + 1))?;
-        self.back_to(whole.offset_of(held + 1))?;
+        self.truncate_to(whole.offset_of(held + 1))?;
         Ok(held)
     }
 
-    fn take_in(
+    fn hash_existing(
         &self,
         mut left: u64,
         digester: &Digester,
@@ -144,7 +152,7 @@ impl Staging {
     }
 
     /// Cut off what is after `offset`, and write on from there.
-    pub(crate) fn back_to(&self, offset: u64) -> Result<(), Failure> {
+    pub(crate) fn truncate_to(&self, offset: u64) -> Result<(), Failure> {
         let back = self.file.set_len(offset).and_then(|()| (&self.file).seek(SeekFrom::Start(offset)));
         back.map(drop).map_err(|error| self.cannot("write", &error))
     }
@@ -200,7 +208,7 @@ impl Staging {
 }
 
 /// Whether a file is the whole that is asked for.
-fn is_whole(file: &Path, whole: &Whole) -> Result<bool, Failure> {
+fn is_complete(file: &Path, whole: &WholeFile) -> Result<bool, Failure> {
     let cannot =
         |error: io::Error| Failure::io(Code::Unmet, format!("cannot read {}", file.display()), &error);
     let looks = file.metadata().map_err(cannot)?;
@@ -219,10 +227,10 @@ fn is_whole(file: &Path, whole: &Whole) -> Result<bool, Failure> {
         bar.inc(chunk.bytes().len() as u64);
     }
     bar.finish_and_clear();
-    Ok(digester.so_far() == whole.sha256)
+    Ok(digester.digest() == whole.sha256)
 }
 
-fn taken(file: &Path, whole: &Whole) -> Failure {
+fn target_exists(file: &Path, whole: &WholeFile) -> Failure {
     let cause = format!("it exists and is not {}", whole.name);
     let what = format!("cannot write {}", file.display());
     Failure::new(Code::Unmet, what, cause).hint("remove it, or name another file")

@@ -1,6 +1,6 @@
 //! To standard output: what was written cannot be taken back, so each part is read and checked before it is read again and
 //! written. The next part is checked while one is written.
-use crate::set::{Bad, Candidate, Problem, Set};
+use crate::set::{Candidate, PartError, Problem, Set};
 use crate::walk;
 use part::{CHUNK_BYTES, Chunks, Digester, Hasher};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use tool::{Code, Failure};
 
 /// A part, and its first good copy, or the first bad one and why.
-type Checked = (u64, Result<Candidate, (Candidate, Bad)>);
+type Checked = (u64, Result<Candidate, (Candidate, PartError)>);
 
 /// Standard output, and what was written to it.
 pub(crate) struct Stdout {
@@ -56,27 +56,27 @@ impl Stdout {
     }
 
     /// A part that was found good, read again.
-    fn copy(&mut self, candidate: &Candidate, chunks: &mut Chunks) -> Result<Result<(), Bad>, Failure> {
+    fn copy(&mut self, candidate: &Candidate, chunks: &mut Chunks) -> Result<Result<(), PartError>, Failure> {
         let Self { out, digester, bar, .. } = self;
         let mut copy = |chunk: &part::Chunk| {
             digester.feed(chunk);
             bar.inc(chunk.bytes().len() as u64);
             out.write_all(chunk.bytes()).map_err(|error| cannot_write(&error))
         };
-        let after = again(candidate, chunks, &mut copy)?;
+        let after = recheck(candidate, chunks, &mut copy)?;
         Ok(after.and_then(|after| {
-            let same = digester.so_far() == after;
-            if same { Ok(()) } else { Err(Bad::new("its data differ each time they are read")) }
+            let same = digester.digest() == after;
+            if same { Ok(()) } else { Err(PartError::new("its data differ each time they are read")) }
         }))
     }
 }
 
 /// Read a good part again; the digest that the whole then has.
-fn again(
+fn recheck(
     candidate: &Candidate,
     chunks: &mut Chunks,
     copy: &mut impl FnMut(&part::Chunk) -> Result<(), Failure>,
-) -> Result<Result<String, Bad>, Failure> {
+) -> Result<Result<String, PartError>, Failure> {
     let (mut file, part) = match candidate.open() {
         Ok(opened) => opened,
         Err(bad) => return Ok(Err(bad)),
@@ -89,7 +89,7 @@ fn again(
                 left -= chunk.bytes().len() as u64;
                 copy(&chunk)?;
             }
-            Err(error) => return Ok(Err(Bad::io(&error))),
+            Err(error) => return Ok(Err(PartError::io(&error))),
         }
     }
     Ok(Ok(part.after_sha256.clone()))
@@ -126,7 +126,7 @@ fn check_all(parts: BTreeMap<u64, Vec<Candidate>>, send: &SyncSender<Checked>) {
     }
 }
 
-pub(crate) fn check(candidate: &Candidate, buffer: &mut [u8]) -> Result<(), Bad> {
+pub(crate) fn check(candidate: &Candidate, buffer: &mut [u8]) -> Result<(), PartError> {
     let (mut file, part) = candidate.open()?;
     let mut hasher = Hasher::default();
     let mut left = part.size_bytes;
@@ -139,10 +139,14 @@ pub(crate) fn check(candidate: &Candidate, buffer: &mut [u8]) -> Result<(), Bad>
                 left -= count as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Bad::io(&error)),
+            Err(error) => return Err(PartError::io(&error)),
         }
     }
-    if hasher.so_far() == part.sha256 { Ok(()) } else { Err(Bad::new("its data do not have its sha256")) }
+    if hasher.digest() == part.sha256 {
+        Ok(())
+    } else {
+        Err(PartError::new("its data do not have its sha256"))
+    }
 }
 
 fn cannot_write(error: &io::Error) -> Failure {

@@ -2,7 +2,7 @@
 //!
 //! One digest runs over the whole. At each part's end it must be what the part's description says, so what a file holds by
 //! then is right; if it is not, file and digest go back to the part's beginning.
-use crate::set::{Bad, Candidate, Problem, Set};
+use crate::set::{Candidate, PartError, Problem, Set};
 use crate::staging::Staging;
 use part::{Chunks, Digester, Part};
 use std::fs::File;
@@ -50,7 +50,7 @@ impl Walk<'_> {
                 Err(bad) => Some(bad),
             };
             let Some(bad) = bad else {
-                if let Some((path, Bad { cause, .. })) = first_bad {
+                if let Some((path, PartError { cause, .. })) = first_bad {
                     let path: &std::path::Path = path;
                     log::warn!("{} is bad, another copy of it is good: {cause}", path.display());
                 }
@@ -67,7 +67,7 @@ impl Walk<'_> {
         mut file: File,
         part: &Part,
         (whole, chunks): (bool, &mut Chunks),
-    ) -> Result<Result<(), Bad>, Failure> {
+    ) -> Result<Result<(), PartError>, Failure> {
         let sink = self.sink.filter(|_| whole);
         if !whole {
             self.digester.restart();
@@ -78,11 +78,11 @@ impl Walk<'_> {
             let chunk = match chunks.read(&mut file, left) {
                 Ok(chunk) if !chunk.bytes().is_empty() => chunk,
                 Ok(_) => {
-                    bad = Some(Bad::new("it became shorter while it was read"));
+                    bad = Some(PartError::new("it became shorter while it was read"));
                     break;
                 }
                 Err(error) => {
-                    bad = Some(Bad::io(&error));
+                    bad = Some(PartError::io(&error));
                     break;
                 }
             };
@@ -94,15 +94,15 @@ impl Walk<'_> {
             self.bar.inc(chunk.bytes().len() as u64);
         }
         let expected = if whole { &part.after_sha256 } else { &part.sha256 };
-        let differs = || Bad::new("its data do not have its sha256");
-        let bad = bad.or_else(|| (self.digester.so_far() != *expected).then(differs));
+        let differs = || PartError::new("its data do not have its sha256");
+        let bad = bad.or_else(|| (self.digester.digest() != *expected).then(differs));
         match bad {
             None => self.digester.accept(),
             Some(_) => {
                 self.digester.rewind();
                 self.bar.set_position(self.bar.position().saturating_sub(part.size_bytes - left));
                 if let Some(sink) = sink {
-                    sink.back_to(self.set.whole.offset_of(part.index))?;
+                    sink.truncate_to(self.set.whole.offset_of(part.index))?;
                 }
             }
         }

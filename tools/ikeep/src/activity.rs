@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What it said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct ActivitySample {
     /// Requests are under way, or wait.
     pub(crate) busy: bool,
     /// Stands for all its counters: it changes when any of them moves.
@@ -18,7 +18,7 @@ pub(crate) struct Seen {
 }
 
 /// What an engine says of itself. Fails with the reason where it never will, and without where it does not now.
-pub(crate) fn ask(plan: &Plan, server: &Target, limit: Duration) -> Result<Seen, Option<String>> {
+pub(crate) fn ask(plan: &Plan, server: &Target, limit: Duration) -> Result<ActivitySample, Option<String>> {
     let activity = engine::of(plan.engine).activity;
     let Some(path) = path(activity) else {
         return Err(Some("it does not tell whether it is busy".to_owned()));
@@ -43,14 +43,14 @@ fn path(activity: Activity) -> Option<&'static str> {
 }
 
 /// Read its answer; `None` where that does not tell.
-fn read(activity: Activity, text: &str) -> Option<Seen> {
+fn read(activity: Activity, text: &str) -> Option<ActivitySample> {
     match activity {
         Activity::Slots(_) => {
             let slots: Vec<Value> = serde_json::from_str(text).ok()?;
             let works = |slot: &Value| slot.get("is_processing")?.as_bool();
             let working: Option<Vec<bool>> = slots.iter().map(works).collect();
             let all = hash(std::iter::once(text));
-            Some(Seen { busy: working?.contains(&true), counters: all, served: all })
+            Some(ActivitySample { busy: working?.contains(&true), counters: all, served: all })
         }
         Activity::Metrics { prefix, requests, served, .. } => {
             let own = || text.lines().filter(|line| line.starts_with(prefix));
@@ -63,7 +63,7 @@ fn read(activity: Activity, text: &str) -> Option<Seen> {
             let some = |line: &str| count(line).is_none_or(|count| count > 0.0);
             // SGLang counts its requests once there was one; until then nobody has been served either.
             let told = of(requests).next().is_some() || (own().next().is_some() && !of(served).any(some));
-            told.then(|| Seen {
+            told.then(|| ActivitySample {
                 busy: of(requests).any(some),
                 counters: hash(own()),
                 served: hash(of(served)),
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
     use record::Engine;
 
-    fn read_of(engine: Engine, text: &str) -> Option<Seen> {
+    fn read_of(engine: Engine, text: &str) -> Option<ActivitySample> {
         read(engine::of(engine).activity, text)
     }
 

@@ -1,5 +1,5 @@
 //! Where a system call leads: read from the memory of the process that makes it.
-use crate::listener::Asked;
+use crate::listener::TrappedCall;
 use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,7 +14,7 @@ const MESSAGE: u64 = 64;
 const MESSAGES: u64 = 1024;
 
 /// The family and address of each destination that is not on this machine.
-pub(crate) fn of(asked: &Asked) -> Vec<(&'static str, String)> {
+pub(crate) fn of(asked: &TrappedCall) -> Vec<(&'static str, String)> {
     if i64::from(asked.call) == libc::SYS_io_uring_setup {
         return vec![("unknown", "io_uring, whose sockets cannot be seen".to_owned())];
     }
@@ -31,7 +31,7 @@ fn family(address: &SocketAddr) -> &'static str {
 }
 
 /// The destinations that a call names.
-fn addresses(memory: &File, asked: &Asked) -> io::Result<Vec<SocketAddr>> {
+fn addresses(memory: &File, asked: &TrappedCall) -> io::Result<Vec<SocketAddr>> {
     let [_, second, third, _, fifth, sixth] = asked.arguments;
     Ok(match i64::from(asked.call) {
         libc::SYS_connect => address(memory, second, third)?.into_iter().collect(),

@@ -4,7 +4,7 @@
 //! filter is one of the thread that starts the engine, from which the engine inherits it; that thread stays, because the
 //! engine's death signal hangs on it.
 use crate::destination;
-use crate::listener::{self, Asked, Listener};
+use crate::listener::{self, Listener, TrappedCall};
 use record::{Egress, Plan, Target};
 use std::io;
 use std::process::{Child, Command};
@@ -17,14 +17,14 @@ const TARGETS: usize = 64;
 type Start = (Command, Sender<io::Result<Child>>);
 
 /// Who watches, where somebody does.
-pub(crate) struct Watch {
+pub(crate) struct EgressWatch {
     seen: Arc<Mutex<Egress>>,
     starter: Option<Sender<Start>>,
     /// How many attempts and targets `status.json` and the log have.
     pub(crate) told: (u64, usize),
 }
 
-impl Watch {
+impl EgressWatch {
     /// Begin, where the plan wants it. Where it cannot be done, that is what is told: the engine runs all the same.
     pub(crate) fn of(plan: &Plan) -> Option<Self> {
         plan.control.watch_egress.then(|| {
@@ -37,7 +37,7 @@ impl Watch {
     }
 
     fn begin() -> Result<Self, String> {
-        listener::can_let_through()?;
+        listener::can_continue_calls()?;
         let seen = Arc::new(Mutex::new(Egress::default()));
         let (starter, starts) = channel::<Start>();
         let (made, listener) = channel();
@@ -74,7 +74,7 @@ impl Watch {
 }
 
 /// Add what a call wanted to reach, where that is not this machine.
-fn count(seen: &Mutex<Egress>, asked: &Asked) {
+fn count(seen: &Mutex<Egress>, asked: &TrappedCall) {
     let targets = destination::of(asked);
     if targets.is_empty() {
         return;

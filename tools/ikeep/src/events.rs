@@ -40,12 +40,12 @@ pub(crate) enum Event {
 pub(crate) struct Events {
     queue: Receiver<Event>,
     sender: Sender<Event>,
-    told_to_stop: Cell<bool>,
-    woken: Cell<bool>,
+    stop_requested: Cell<bool>,
+    wake_requested: Cell<bool>,
 }
 
 /// For as long as these are kept, an engine is asked.
-pub(crate) type Asked = Vec<Sender<()>>;
+pub(crate) type HealthChecks = Vec<Sender<()>>;
 
 impl Events {
     /// Listen to signals. A keeper's only way to end is to be told so, or that the engine ends.
@@ -65,7 +65,7 @@ impl Events {
                 }
             }
         })?;
-        Ok(Self { queue, sender, told_to_stop: Cell::new(false), woken: Cell::new(false) })
+        Ok(Self { queue, sender, stop_requested: Cell::new(false), wake_requested: Cell::new(false) })
     }
 
     /// Where somebody else may announce events.
@@ -81,25 +81,25 @@ impl Events {
             Some(until) => self.queue.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
         };
         match event {
-            Some(Event::Stop) => self.told_to_stop.set(true),
-            Some(Event::Wake) => self.woken.set(true),
+            Some(Event::Stop) => self.stop_requested.set(true),
+            Some(Event::Wake) => self.wake_requested.set(true),
             _ => {}
         }
         event
     }
 
     /// Whether a `Stop` was among the events so far, whoever got it.
-    pub(crate) fn told_to_stop(&self) -> bool {
-        self.told_to_stop.get()
+    pub(crate) fn stop_requested(&self) -> bool {
+        self.stop_requested.get()
     }
 
     /// Whether a `Wake` was among the events since this was last asked, whoever got it.
-    pub(crate) fn woken(&self) -> bool {
-        self.woken.take()
+    pub(crate) fn wake_requested(&self) -> bool {
+        self.wake_requested.take()
     }
 
     /// Ask the engine of this process id how it is, and where its plan wants that, whether anybody uses it.
-    pub(crate) fn watch_health(&self, pid: Pid, plan: &Plan, key: Option<&str>) -> io::Result<Asked> {
+    pub(crate) fn watch_health(&self, pid: Pid, plan: &Plan, key: Option<&str>) -> io::Result<HealthChecks> {
         let (kept, wanted) = channel();
         let (plan, key, events) = (plan.clone(), key.map(str::to_owned), self.sender.clone());
         let tokens = Arc::default();

@@ -1,5 +1,5 @@
 //! Asking an engine how it is: often until it first is healthy, then now and then, to find out that it hangs.
-use crate::activity::{self, Seen};
+use crate::activity::{self, ActivitySample};
 use crate::events::Event;
 use ask::{Error, Target};
 use owner::Owner;
@@ -31,14 +31,14 @@ pub(crate) struct Health {
 }
 
 /// What one look has found.
-enum Look {
+enum CheckResult {
     Good,
     /// Why it counts against the engine.
     Bad(String),
     /// It hangs for certain.
     Hung(String),
     /// Why this engine cannot be asked for an answer.
-    Unaskable(String),
+    CannotAsk(String),
 }
 
 impl Health {
@@ -49,22 +49,26 @@ impl Health {
         }
         let control = &self.plan.control;
         let period = Duration::from_secs(control.liveness_period_s);
-        let mut watch =
-            Looks { health: &self, liveness: control.liveness, busy: None, worked: self.work_so_far() };
+        let mut watch = LivenessCheck {
+            health: &self,
+            liveness: control.liveness,
+            busy: None,
+            worked: self.work_so_far(),
+        };
         let mut failures = 0;
         while watch.liveness != Liveness::Off && self.pause(period) {
-            let why = match watch.look() {
-                Look::Good => {
+            let why = match watch.run_check() {
+                CheckResult::Good => {
                     failures = 0;
                     continue;
                 }
-                Look::Bad(why) => {
+                CheckResult::Bad(why) => {
                     failures += 1;
                     (failures >= control.liveness_failures)
                         .then(|| format!("{failures} times in a row: {why}"))
                 }
-                Look::Hung(why) => Some(why),
-                Look::Unaskable(why) => {
+                CheckResult::Hung(why) => Some(why),
+                CheckResult::CannotAsk(why) => {
                     watch.liveness = Liveness::Health;
                     let note = format!("liveness: only /health is asked from now on: {why}");
                     self.events.send(Event::Note(note)).ok();
@@ -113,74 +117,75 @@ impl Health {
 }
 
 /// What is remembered from one look to the next.
-struct Looks<'a> {
+struct LivenessCheck<'a> {
     health: &'a Health,
     liveness: Liveness,
     /// What the engine last said of itself while it was at work.
-    busy: Option<Seen>,
+    busy: Option<ActivitySample>,
     /// When its processor time was last looked at, and how much that was.
     worked: (Instant, Duration),
 }
 
-impl Looks<'_> {
-    fn look(&mut self) -> Look {
+impl LivenessCheck<'_> {
+    fn run_check(&mut self) -> CheckResult {
         let server = self.health.server();
         let look = match server.health(self.limit()) {
             // It may have no time for an answer. Who stands still has.
-            Err(_) if self.works() => Look::Good,
-            Err(error) => Look::Bad(format!("/health: {error}")),
+            Err(_) if self.works() => CheckResult::Good,
+            Err(error) => CheckResult::Bad(format!("/health: {error}")),
             Ok(()) if self.liveness == Liveness::Answer => self.answer(&server),
-            Ok(()) => Look::Good,
+            Ok(()) => CheckResult::Good,
         };
         self.worked = self.health.work_so_far();
         look
     }
 
     /// A token is asked for only while no request is under way. While one is, its counters have to move.
-    fn answer(&mut self, server: &Target) -> Look {
+    fn answer(&mut self, server: &Target) -> CheckResult {
         let before = match activity::ask(&self.health.plan, server, self.limit()) {
             Ok(seen) => seen,
-            Err(Some(why)) => return Look::Unaskable(why),
-            Err(None) if self.works() => return Look::Good,
-            Err(None) => return Look::Bad("it does not tell whether it is busy".to_owned()),
+            Err(Some(why)) => return CheckResult::CannotAsk(why),
+            Err(None) if self.works() => return CheckResult::Good,
+            Err(None) => return CheckResult::Bad("it does not tell whether it is busy".to_owned()),
         };
         if before.busy {
             let stands = self.busy.replace(before) == Some(before);
             let one_process = engine::of(self.health.plan.engine).one_process;
             return if stands && !(one_process && self.works()) {
-                Look::Bad("requests are under way, and none of its counters moves".to_owned())
+                CheckResult::Bad("requests are under way, and none of its counters moves".to_owned())
             } else {
-                Look::Good
+                CheckResult::Good
             };
         }
         self.busy = None;
-        let patience = self.period() * self.health.plan.control.liveness_failures;
-        let patience = patience.max(engine::of(self.health.plan.engine).probe.timeout);
+        let timeout = self.period() * self.health.plan.control.liveness_failures;
+        let timeout = timeout.max(engine::of(self.health.plan.engine).probe.timeout);
         self.health.tokens.fetch_add(1, Ordering::Relaxed);
-        let token = self.token(server, patience);
+        let token = self.token(server, timeout);
         self.health.tokens.fetch_add(1, Ordering::Relaxed);
         match token {
-            Ok(()) => Look::Good,
+            Ok(()) => CheckResult::Good,
             Err(Error::TimedOut) => match activity::ask(&self.health.plan, server, self.limit()) {
                 // Somebody else's request came first.
-                Ok(after) if after.counters != before.counters && after.busy => Look::Good,
-                _ => {
-                    Look::Hung(format!("it was idle, and one token took more than {} s", patience.as_secs()))
-                }
+                Ok(after) if after.counters != before.counters && after.busy => CheckResult::Good,
+                _ => CheckResult::Hung(format!(
+                    "it was idle, and one token took more than {} s",
+                    timeout.as_secs()
+                )),
             },
             Err(Error::Status { code: code @ 400..500, message }) if code != 408 && code != 429 => {
-                Look::Unaskable(format!("one token: HTTP {code}: {message}"))
+                CheckResult::CannotAsk(format!("one token: HTTP {code}: {message}"))
             }
-            Err(error) => Look::Bad(format!("one token: {error}")),
+            Err(error) => CheckResult::Bad(format!("one token: {error}")),
         }
     }
 
-    fn token(&self, server: &Target, patience: Duration) -> Result<(), Error> {
+    fn token(&self, server: &Target, timeout: Duration) -> Result<(), Error> {
         let model = match &self.health.plan.served_name {
             Some(name) => name.clone(),
             None => server.models(self.limit())?.into_iter().next().unwrap_or_default(),
         };
-        server.token(&model, patience)
+        server.generate_token(&model, timeout)
     }
 
     /// Whether it has used the processor since the last look.

@@ -1,5 +1,5 @@
 //! Finding out that nobody uses an engine, from what it says of itself: whoever asks it, through a bridge or not, counts.
-use crate::activity::{self, Seen};
+use crate::activity::{self, ActivitySample};
 use crate::events::Event;
 use ask::Target;
 use owner::Owner;
@@ -31,8 +31,8 @@ pub(crate) struct Idle {
 }
 
 /// What was seen last, and since when nothing else was.
-struct Quiet {
-    seen: Seen,
+struct IdleSince {
+    seen: ActivitySample,
     tokens: u64,
     since: Instant,
 }
@@ -42,11 +42,11 @@ impl Idle {
     pub(crate) fn watch(self) {
         let pause = (self.limit / 8).clamp(SHORTEST, LONGEST);
         let server = Target::of_plan(&self.plan, &Owner::current()).with_key(self.key.clone());
-        let mut quiet: Option<Quiet> = None;
+        let mut quiet: Option<IdleSince> = None;
         while self.wanted.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             let tokens = self.tokens.load(Ordering::Relaxed);
             match activity::ask(&self.plan, &server, LIMIT) {
-                Ok(seen) => quiet = Some(Quiet::after(quiet, seen, tokens, Instant::now())),
+                Ok(seen) => quiet = Some(IdleSince::after(quiet, seen, tokens, Instant::now())),
                 // It loads, or has no time for an answer.
                 Err(None) => quiet = None,
                 Err(Some(why)) => {
@@ -64,9 +64,9 @@ impl Idle {
     }
 }
 
-impl Quiet {
+impl IdleSince {
     /// A request under way, or counters that have moved, begin it anew; but for those that our own token has moved.
-    fn after(before: Option<Self>, seen: Seen, tokens: u64, now: Instant) -> Self {
+    fn after(before: Option<Self>, seen: ActivitySample, tokens: u64, now: Instant) -> Self {
         let since = match before {
             Some(before) if tokens != before.tokens => before.since,
             Some(before) if !seen.busy && seen.served == before.seen.served => before.since,
@@ -80,26 +80,26 @@ impl Quiet {
 mod tests {
     use super::*;
 
-    const IDLE: Seen = seen(false, 1);
+    const IDLE: ActivitySample = seen(false, 1);
 
-    const fn seen(busy: bool, served: u64) -> Seen {
-        Seen { busy, counters: 0, served }
+    const fn seen(busy: bool, served: u64) -> ActivitySample {
+        ActivitySample { busy, counters: 0, served }
     }
 
     #[test]
     fn quiet_lasts_until_somebody_asks_and_our_own_tokens_do_not_count() {
         let begun = Instant::now();
         let later = |seconds| begun + Duration::from_secs(seconds);
-        let first = Quiet::after(None, IDLE, 0, begun);
-        let second = Quiet::after(Some(first), IDLE, 0, later(1));
+        let first = IdleSince::after(None, IDLE, 0, begun);
+        let second = IdleSince::after(Some(first), IDLE, 0, later(1));
         assert_eq!(second.since, begun);
-        let token = Quiet::after(Some(second), seen(true, 2), 1, later(2));
+        let token = IdleSince::after(Some(second), seen(true, 2), 1, later(2));
         assert_eq!(token.since, begun);
-        let after = Quiet::after(Some(token), seen(false, 3), 2, later(3));
+        let after = IdleSince::after(Some(token), seen(false, 3), 2, later(3));
         assert_eq!(after.since, begun);
-        let busy = Quiet::after(Some(after), seen(true, 3), 2, later(4));
+        let busy = IdleSince::after(Some(after), seen(true, 3), 2, later(4));
         assert_eq!(busy.since, later(4));
-        let done = Quiet::after(Some(busy), seen(false, 4), 2, later(5));
+        let done = IdleSince::after(Some(busy), seen(false, 4), 2, later(5));
         assert_eq!(done.since, later(5));
     }
 }

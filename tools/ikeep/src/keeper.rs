@@ -1,17 +1,17 @@
 //! One instance's keeper: what it does when something happens, and what it says about it in `status.json`.
 use crate::cause;
-use crate::egress::Watch;
+use crate::egress::EgressWatch;
 use crate::events::{Event, Events};
 use crate::log::Log;
-use crate::place::Place;
-use crate::processes::{Engine, code, mark, words};
-use crate::restart::{Restarts, luck, now};
+use crate::processes::{Engine, code, describe_exit, new_instance_id};
+use crate::restart::{Restarts, jitter, now};
 use crate::segments::Segments;
-use crate::tend::{ASK_AGAIN, Tended};
+use crate::state_dir::StateDir;
+use crate::upkeep::{ASK_AGAIN, Upkeep};
 use diagnose::{Class, Diagnosis};
-use record::{How, Keeper as State};
+use record::{KeeperState as State, StopMethod};
 use rustix::process::WaitStatus;
-use state::{Directory, Note, Order, Status};
+use state::{Directory, Note, StartRequest, Status};
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::time::Instant;
@@ -19,23 +19,23 @@ use tool::{Code, Failure};
 
 /// Everything that a keeper holds.
 pub(crate) struct Keeper {
-    pub(crate) order: Order,
-    pub(crate) place: Place,
+    pub(crate) request: StartRequest,
+    pub(crate) state_dir: StateDir,
     pub(crate) status: Status,
     pub(crate) events: Events,
     pub(crate) log: Log,
     pub(crate) restarts: Restarts,
-    pub(crate) tended: Tended,
+    pub(crate) upkeep: Upkeep,
     pub(crate) segments: Segments,
-    pub(crate) egress: Option<Watch>,
+    pub(crate) egress: Option<EgressWatch>,
     /// A shared lock on the install that the engine runs from.
     pub(crate) _install: Option<File>,
 }
 
 /// Why an engine that was watched is to be ended, or has ended.
-enum Over {
+enum WatchEnd {
     /// We were told to stop.
-    Told,
+    StopRequested,
     /// It ended by itself.
     Ended,
     /// It hangs; why.
@@ -49,7 +49,7 @@ enum Over {
 /// How a keeping ended.
 pub(crate) struct End {
     state: State,
-    how: Option<How>,
+    how: Option<StopMethod>,
     reason: Option<String>,
     exit: Option<WaitStatus>,
 }
@@ -58,28 +58,29 @@ impl Keeper {
     /// Start the engine.
     pub(crate) fn start(&mut self) -> Result<Engine, Failure> {
         // On disk before the engine runs: whoever carries the mark can be found, whenever we are killed.
-        self.status.mark = Some(mark().map_err(|e| Failure::io(Code::Unmet, "cannot make a mark", &e))?);
+        self.status.instance_id =
+            Some(new_instance_id().map_err(|e| Failure::io(Code::Unmet, "cannot make a mark", &e))?);
         self.status.started_unix = Some(now());
         self.status.healthy_unix = None;
         self.status.state = State::Running;
         self.status.since_unix = now();
-        if !self.place.is_locked() {
+        if !self.state_dir.is_locked() {
             // Another keeper may have been started meanwhile.
-            self.place.restore(&self.order, &self.status)?;
+            self.state_dir.restore(&self.request, &self.status)?;
         }
-        let written = self.place.write_status(&self.status);
-        written.map_err(|error| self.place.not_written("status.json", &error))?;
-        let plan = &self.order.plan;
+        let written = self.state_dir.write_status(&self.status);
+        written.map_err(|error| self.state_dir.not_written("status.json", &error))?;
+        let plan = &self.request.plan;
         // In the file before the engine runs: what follows this line is of this start.
         self.log.note(&Note::start_of(&plan.program));
         self.log.settle();
         self.segments = Segments::now();
-        let mark = self.status.mark.as_deref().unwrap_or_default();
-        let (secrets, output) = (&self.order.secrets, self.log.input.as_fd());
+        let mark = self.status.instance_id.as_deref().unwrap_or_default();
+        let (secrets, output) = (&self.request.secrets, self.log.input.as_fd());
         let mut engine = Engine::start((plan, secrets), mark, output, self.egress.as_ref())?;
         self.status.pid = u32::try_from(engine.leader.as_raw_nonzero().get()).ok();
         self.save();
-        self.ask_health(&mut engine);
+        self.start_health_checks(&mut engine);
         Ok(engine)
     }
 
@@ -92,18 +93,18 @@ impl Keeper {
     /// Keep the engine, once `other` is out of the way where it was not started at once. The exit code is ours.
     pub(crate) fn keep(mut self, started: Option<Engine>, other: Option<&Directory>) -> u8 {
         let end = match (started, other) {
-            (Some(engine), _) => self.keep_on(Ok(engine)),
-            (None, Some(other)) if !self.wait_for(other) => End::told(How::Gone, None),
+            (Some(engine), _) => self.keep_running(Ok(engine)),
+            (None, Some(other)) if !self.wait_for(other) => End::stopped(StopMethod::Gone, None),
             (None, _) => {
                 let started = self.start();
-                self.keep_on(started)
+                self.keep_running(started)
             }
         };
         self.finish(end)
     }
 
     /// Keep it through as many starts as it takes, until we are told to stop or there is no point in another one.
-    fn keep_on(&mut self, mut started: Result<Engine, Failure>) -> End {
+    fn keep_running(&mut self, mut started: Result<Engine, Failure>) -> End {
         loop {
             let begun = Instant::now();
             let (why, exit) = match started {
@@ -113,10 +114,10 @@ impl Keeper {
                 }
                 Ok(mut engine) => {
                     let over = self.watch(&mut engine);
-                    if matches!(over, Over::Told) {
+                    if matches!(over, WatchEnd::StopRequested) {
                         return self.stop(engine);
                     }
-                    if matches!(over, Over::Idle) {
+                    if matches!(over, WatchEnd::Idle) {
                         match self.sleep(engine) {
                             Some(end) => return end,
                             None => {
@@ -126,25 +127,25 @@ impl Keeper {
                         }
                     }
                     let how = self.end(&mut engine);
-                    if self.events.told_to_stop() {
-                        return End::told(how, engine.exit);
+                    if self.events.stop_requested() {
+                        return End::stopped(how, engine.exit);
                     }
-                    if let Over::Unrecorded(Failure { what, cause, .. }) = over {
+                    if let WatchEnd::Unrecorded(Failure { what, cause, .. }) = over {
                         return End::failed(
                             format!("its state directory is gone: {what}: {cause}"),
                             engine.exit,
                         );
                     }
                     let why = match over {
-                        Over::Hung(why) => self.explain_hung(&why),
+                        WatchEnd::Hung(why) => self.explain_hung(&why),
                         _ => self.explain(&engine),
                     };
                     (why, engine.exit)
                 }
             };
             self.status.pid = None;
-            self.status.last_exit = exit.map(|exit| words(Some(exit)));
-            let delay = match self.restarts.after(begun.elapsed(), luck()) {
+            self.status.last_exit = exit.map(|exit| describe_exit(Some(exit)));
+            let delay = match self.restarts.after(begun.elapsed(), jitter()) {
                 Ok(delay) => delay,
                 Err(because) => return End::failed(format!("{why}, {because}"), exit),
             };
@@ -152,7 +153,7 @@ impl Keeper {
             self.status.reason = Some(why);
             self.enter(State::Backoff);
             if !self.pause(delay) {
-                return End::told(How::Gone, exit);
+                return End::stopped(StopMethod::Gone, exit);
             }
             self.status.restarts += 1;
             started = self.start();
@@ -162,7 +163,7 @@ impl Keeper {
     /// Why the engine was ended although nobody had asked for it.
     fn explain_hung(&mut self, why: &str) -> String {
         let (class, hint) =
-            (Class::Hung.id().to_owned(), Class::Hung.hint(self.order.plan.engine, None).to_owned());
+            (Class::Hung.id().to_owned(), Class::Hung.hint(self.request.plan.engine, None).to_owned());
         self.log.note(&format!("hint: {hint}"));
         self.status.explain(Some(class), None, Some(hint));
         format!("the engine hung: {why}")
@@ -170,10 +171,10 @@ impl Keeper {
 
     /// Why the engine has ended by itself, from what it has said: for the status, and for whoever reads the log.
     fn explain(&mut self, engine: &Engine) -> String {
-        let why = format!("the engine ended by itself: {}", words(engine.exit));
+        let why = format!("the engine ended by itself: {}", describe_exit(engine.exit));
         let Some(exit) = engine.exit else { return why };
         self.log.settle();
-        let Diagnosis { class, line, hint } = cause::of(&self.order.plan, exit, engine.oom_killed());
+        let Diagnosis { class, line, hint } = cause::of(&self.request.plan, exit, engine.oom_killed());
         if class != Class::Unknown {
             self.log.note(&format!("{class}: {}", line.as_deref().unwrap_or("its exit says so")));
             self.log.note(&format!("hint: {hint}"));
@@ -183,16 +184,16 @@ impl Keeper {
     }
 
     /// Until there is a reason to end the engine, or it ends by itself.
-    fn watch(&mut self, engine: &mut Engine) -> Over {
-        while !self.events.told_to_stop() {
+    fn watch(&mut self, engine: &mut Engine) -> WatchEnd {
+        while !self.events.stop_requested() {
             let again = engine.asked.is_none().then(|| Instant::now() + ASK_AGAIN);
             let event = match self.next(again) {
                 Ok(None) => {
-                    self.ask_health(engine);
+                    self.start_health_checks(engine);
                     continue;
                 }
                 Ok(event) => event,
-                Err(failure) => return Over::Unrecorded(failure),
+                Err(failure) => return WatchEnd::Unrecorded(failure),
             };
             match event {
                 Some(Event::Healthy(pid)) if pid == engine.leader => {
@@ -203,34 +204,34 @@ impl Keeper {
                 Some(Event::Child) => {
                     engine.reap();
                     if engine.exit.is_some() {
-                        return Over::Ended;
+                        return WatchEnd::Ended;
                     }
                 }
                 Some(Event::Hung(pid, why)) if pid == engine.leader => {
                     self.log.note(&format!("the engine hangs and is ended: {why}"));
-                    return Over::Hung(why);
+                    return WatchEnd::Hung(why);
                 }
-                Some(Event::Idle(pid)) if pid == engine.leader => return Over::Idle,
+                Some(Event::Idle(pid)) if pid == engine.leader => return WatchEnd::Idle,
                 Some(Event::Note(text)) => self.log.note(&text),
                 Some(Event::LinesLost) => self.save(),
                 Some(Event::Stop | Event::Wake | Event::Healthy(_) | Event::Hung(..) | Event::Idle(_))
                 | None => {}
             }
         }
-        Over::Told
+        WatchEnd::StopRequested
     }
 
     fn stop(&mut self, mut engine: Engine) -> End {
         self.log.note("told to stop");
         self.enter(State::Stopping);
         let how = self.end(&mut engine);
-        End::told(how, engine.exit)
+        End::stopped(how, engine.exit)
     }
 
     /// The last words, in the log first: whoever reads a final state finds the log complete.
     fn finish(mut self, end: End) -> u8 {
-        self.tell_egress();
-        let exit = end.exit.map(|exit| words(Some(exit)));
+        self.report_egress();
+        let exit = end.exit.map(|exit| describe_exit(Some(exit)));
         let word = end.reason.as_ref().or(exit.as_ref());
         self.log.note(&format!(
             "{}{}",
@@ -249,9 +250,9 @@ impl Keeper {
         self.status.since_unix = now();
         self.status.log_lost_lines = self.log.close();
         // Should this fail, a reader concludes that the instance is lost.
-        drop(self.place.write_status(&self.status));
+        drop(self.state_dir.write_status(&self.status));
         match (end.exit, end.state) {
-            (Some(exit), _) if !self.order.plan.control.background => code(exit),
+            (Some(exit), _) if !self.request.plan.control.background => code(exit),
             (_, State::Stopped) => 0,
             _ => Code::No.number(),
         }
@@ -266,14 +267,14 @@ impl Keeper {
     /// A status that cannot be written stops no engine.
     pub(crate) fn save(&mut self) {
         self.status.log_lost_lines = self.log.lost_lines();
-        if let Err(error) = self.place.write_status(&self.status) {
-            self.log.note(&format!("{}: {error}", self.place.cannot_write("status.json")));
+        if let Err(error) = self.state_dir.write_status(&self.status) {
+            self.log.note(&format!("{}: {error}", self.state_dir.cannot_write("status.json")));
         }
     }
 }
 
 impl End {
-    pub(crate) fn told(how: How, exit: Option<WaitStatus>) -> Self {
+    pub(crate) fn stopped(how: StopMethod, exit: Option<WaitStatus>) -> Self {
         Self { state: State::Stopped, how: Some(how), reason: None, exit }
     }
 

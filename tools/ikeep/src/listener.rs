@@ -15,13 +15,13 @@ const RECEIVE: libc::c_ulong = 0xc050_2100;
 const ANSWER: libc::c_ulong = 0xc018_2101;
 const IS_VALID: libc::c_ulong = 0x4008_2102;
 /// `SECCOMP_USER_NOTIF_FLAG_CONTINUE`: the call goes on as if nobody had asked. From Linux 5.5 on.
-const GO_ON: u32 = 1;
+const CONTINUE: u32 = 1;
 const NEEDED: (u32, u32) = (5, 5);
 
 /// `struct seccomp_notif`.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Asked {
+pub(crate) struct TrappedCall {
     id: u64,
     /// The thread that calls.
     pub(crate) thread: u32,
@@ -48,7 +48,7 @@ pub(crate) struct Listener {
 }
 
 /// Whether this kernel knows the answer that we give. One that does not would leave the engine waiting.
-pub(crate) fn can_let_through() -> Result<(), String> {
+pub(crate) fn can_continue_calls() -> Result<(), String> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     match version(&release) {
         Some(version) if version >= NEEDED => Ok(()),
@@ -100,7 +100,7 @@ impl Listener {
     }
 
     /// Answer until the last of those who are asked about has gone.
-    pub(crate) fn serve(&self, count: &mut dyn FnMut(&Asked)) {
+    pub(crate) fn serve(&self, count: &mut dyn FnMut(&TrappedCall)) {
         loop {
             let mut watched = [PollFd::new(&self.questions, PollFlags::IN)];
             match poll(&mut watched, None) {
@@ -117,14 +117,14 @@ impl Listener {
         }
     }
 
-    fn answer_one(&self, count: &mut dyn FnMut(&Asked)) {
-        let mut asked = Asked::default();
+    fn answer_one(&self, count: &mut dyn FnMut(&TrappedCall)) {
+        let mut asked = TrappedCall::default();
         // The caller may have been ended meanwhile: then there is no question.
         if self.control(RECEIVE, (&raw mut asked).cast()).is_err() {
             return;
         }
         count(&asked);
-        let mut answer = Answer { id: asked.id, value: 0, error: 0, flags: GO_ON };
+        let mut answer = Answer { id: asked.id, value: 0, error: 0, flags: CONTINUE };
         if self.control(IS_VALID, (&raw mut asked.id).cast()).is_ok() {
             self.control(ANSWER, (&raw mut answer).cast()).ok();
         }
@@ -138,7 +138,7 @@ impl Listener {
     }
 }
 
-impl Asked {
+impl TrappedCall {
     /// The process of the thread that calls.
     pub(crate) fn process(&self) -> u32 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.thread)).unwrap_or_default();
@@ -180,6 +180,6 @@ mod tests {
 
     #[test]
     fn the_structures_have_the_kernels_sizes() {
-        assert_eq!((size_of::<Asked>(), size_of::<Answer>()), (80, 24));
+        assert_eq!((size_of::<TrappedCall>(), size_of::<Answer>()), (80, 24));
     }
 }

@@ -24,7 +24,7 @@ const NOTE_BYTES: usize = 4096;
 /// How long the last lines get to reach the disk.
 const DRAIN: Duration = Duration::from_secs(2);
 /// How often is looked whether they have.
-const GLANCE: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The way into the log.
 pub(crate) struct Log {
@@ -53,7 +53,7 @@ pub(crate) struct Options {
 /// So exactly the time of what an engine says is known.
 pub(crate) const TIME_EVERY: Duration = Duration::from_secs(60);
 /// The note for it.
-const GOES_ON: &str = "goes on";
+const STILL_RUNNING: &str = "goes on";
 
 impl Log {
     /// Open the file and start pumping.
@@ -105,7 +105,7 @@ impl Log {
         let settled =
             || empty(self.input.as_fd()) && empty(self.own.as_fd()) && !self.busy.load(Ordering::SeqCst);
         while !settled() && begun.elapsed() < DRAIN {
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -144,7 +144,7 @@ impl Pump {
             // What was said before a note stands before it.
             let mut before = if noted { rustix::io::ioctl_fionread(&self.output).unwrap_or(0) } else { 1 };
             while before > 0 {
-                let Some(count) = self.hand_on(&mut chunk) else { return self.end() };
+                let Some(count) = self.forward(&mut chunk) else { return self.end() };
                 before = before.saturating_sub(count);
             }
             if noted {
@@ -164,7 +164,7 @@ impl Pump {
     }
 
     /// Once more from the engine's pipe; `None` at its end.
-    fn hand_on(&mut self, chunk: &mut [u8]) -> Option<u64> {
+    fn forward(&mut self, chunk: &mut [u8]) -> Option<u64> {
         let count = loop {
             match self.output.read(chunk) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -173,9 +173,9 @@ impl Pump {
         };
         let text = self.redactor.feed(&chunk[..count]);
         if !text.is_empty() && self.noted.elapsed() >= self.time_every && self.file.is_between_lines() {
-            let line = Note::now(GOES_ON).to_string();
+            let line = Note::now(STILL_RUNNING).to_string();
             self.file.note(&line);
-            self.say(format!("{line}\n").as_bytes());
+            self.write_with_time(format!("{line}\n").as_bytes());
             self.noted = Instant::now();
         }
         self.write(&text);
@@ -195,7 +195,7 @@ impl Pump {
             }
             self.file.note(text);
             self.noted = Instant::now();
-            self.say(line.as_bytes());
+            self.write_with_time(line.as_bytes());
             line.clear();
         }
     }
@@ -208,11 +208,11 @@ impl Pump {
 
     fn write(&mut self, text: &[u8]) {
         self.file.write(text);
-        self.say(text);
+        self.write_with_time(text);
     }
 
     /// To our stderr too. Once nobody listens there is no point in going on.
-    fn say(&mut self, text: &[u8]) {
+    fn write_with_time(&mut self, text: &[u8]) {
         if self.aloud.as_mut().is_some_and(|stderr| stderr.write_all(text).is_err()) {
             self.aloud = None;
         }

@@ -9,33 +9,33 @@ mod destination;
 mod egress;
 mod events;
 mod health;
-mod hold;
 mod idle;
 mod keeper;
 mod listener;
 mod log;
-mod place;
 mod processes;
 mod redactor;
 mod restart;
 mod rotated;
 mod segments;
 mod sleep;
-mod tend;
+mod state_dir;
+mod take_lock;
+mod upkeep;
 mod wait;
 
-use crate::egress::Watch;
+use crate::egress::EgressWatch;
 use crate::events::Events;
 use crate::keeper::Keeper;
 use crate::log::Log;
-use crate::place::Place;
 use crate::processes::Engine;
 use crate::restart::{Restarts, now};
 use crate::segments::Segments;
-use crate::tend::Tended;
+use crate::state_dir::StateDir;
+use crate::upkeep::Upkeep;
 use clap::Parser;
-use record::{Keeper as State, Plan};
-use state::{Directory, Order, Report, Status};
+use record::{KeeperState as State, Plan};
+use state::{Directory, StartReport, StartRequest, Status};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::RawFd;
@@ -79,29 +79,29 @@ fn run(Args { report: descriptor, after, replace }: Args) -> Result<u8, Failure>
 
 /// Everything until the instance is kept: the engine is started, or waits for the other.
 fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Engine>), Failure> {
-    let order = read_order()?;
+    let request = read_request()?;
     let unmet = |what: &str, error: io::Error| Failure::io(Code::Unmet, what, &error);
-    let plan = &order.plan;
+    let plan = &request.plan;
     ::log::info!("keeps {} {}, its state in {}", plan.engine, plan.instance, plan.state_dir.display());
-    let place = Place::take(Directory::at(&plan.state_dir), replace)?;
+    let state_dir = StateDir::take(Directory::at(&plan.state_dir), replace)?;
     let install = plan.install_path.as_deref().map(install::hold).transpose()?;
     processes::adopt_orphans().map_err(|error| unmet("cannot become a subreaper", error))?;
-    processes::leave_closed_folder();
+    processes::leave_unreadable_folder();
     let events = Events::listen().map_err(|error| tool::thread::no_signals(&error))?;
-    place.write_order(&order)?;
+    state_dir.write_request(&request)?;
     ::log::info!("holds the lock; from here on its log {} says what happens", plan.log_file.display());
-    let log = open_log(&order, &events)?;
+    let log = open_log(&request, &events)?;
     let status = first_status(plan);
     let restarts = Restarts::of(&plan.control);
-    let egress = Watch::of(plan);
+    let egress = EgressWatch::of(plan);
     let mut keeper = Keeper {
-        order,
-        place,
+        request,
+        state_dir,
         status,
         events,
         log,
         restarts,
-        tended: Tended::now(),
+        upkeep: Upkeep::now(),
         segments: Segments::now(),
         egress,
         _install: install,
@@ -119,7 +119,7 @@ fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Eng
     Ok((keeper, None))
 }
 
-fn read_order() -> Result<Order, Failure> {
+fn read_request() -> Result<StartRequest, Failure> {
     let wanted = "it is written for ilaunch, which starts ikeep with a plan: ienv llama-cpp | iinstall | iplan | ilaunch";
     let mut text = Vec::new();
     if io::stdin().is_terminal() {
@@ -128,17 +128,17 @@ fn read_order() -> Result<Order, Failure> {
     }
     let read = io::stdin().read_to_end(&mut text);
     read.map_err(|error| Failure::io(Code::Input, "cannot read the order on standard input", &error))?;
-    let order = order_of(&text)
+    let request = parse_request(&text)
         .map_err(|cause| Failure::new(Code::Input, "standard input is not an order", cause).hint(wanted))?;
     if let Ok(null) = File::open("/dev/null") {
         // Whoever wrote the order may go on holding the other end.
         rustix::stdio::dup2_stdin(&null).ok();
     }
-    Ok(order)
+    Ok(request)
 }
 
 /// What is wrong is said without the names of our types.
-fn order_of(text: &[u8]) -> Result<Order, String> {
+fn parse_request(text: &[u8]) -> Result<StartRequest, String> {
     if text.trim_ascii().is_empty() {
         return Err("it is empty".to_owned());
     }
@@ -154,7 +154,7 @@ fn order_of(text: &[u8]) -> Result<Order, String> {
     serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 
-fn open_log(Order { plan, secrets }: &Order, events: &Events) -> Result<Log, Failure> {
+fn open_log(StartRequest { plan, secrets }: &StartRequest, events: &Events) -> Result<Log, Failure> {
     let values = secrets.env.values().chain(&secrets.api_key).chain(&secrets.values);
     let secrets = values.map(|value| value.clone().into_bytes()).collect();
     let control = &plan.control;
@@ -179,7 +179,7 @@ fn first_status(plan: &Plan) -> Status {
         workspace: plan.workspace.clone(),
         keeper_pid: std::process::id(),
         pid: None,
-        mark: None,
+        instance_id: None,
         port: plan.port,
         restarts: 0,
         since_unix: now(),
@@ -202,10 +202,10 @@ fn first_status(plan: &Plan) -> Status {
 /// Whoever started us may have gone; the instance is kept all the same.
 fn report<T>(mut pipe: File, begun: &Result<T, Failure>) {
     let report = match begun {
-        Ok(_) => Report::Kept { keeper_pid: std::process::id() },
+        Ok(_) => StartReport::Kept { keeper_pid: std::process::id() },
         Err(Failure { what, cause, hint, class, code, .. }) => {
             let (what, cause, hint, class) = (what.clone(), cause.clone(), hint.clone(), class.clone());
-            Report::Failed { what, cause, hint, class, code: code.number() }
+            StartReport::Failed { what, cause, hint, class, code: code.number() }
         }
     };
     // The line's end says that it is whole: others may hold the pipe open.

@@ -1,9 +1,9 @@
 //! The engine's processes, from the first to the last.
 use crate::cause;
-use crate::egress::Watch;
-use crate::events::{Asked, Events};
+use crate::egress::EgressWatch;
+use crate::events::{Events, HealthChecks};
 use child::{Leader, Start};
-use record::{How, Plan};
+use record::{Plan, StopMethod};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use state::Secrets;
 use std::fs::File;
@@ -13,10 +13,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
-use tree::{Pinned, Process};
+use tree::{Process, ProcessHandle};
 
 /// How long those get that the leader left behind, before they are told to go, and again before they are made to.
-const REST_GRACE: Duration = Duration::from_secs(2);
+const ORPHAN_GRACE: Duration = Duration::from_secs(2);
 
 /// One start of the engine: its leader, and whoever descends from us because of it.
 pub(crate) struct Engine {
@@ -24,7 +24,7 @@ pub(crate) struct Engine {
     /// How the leader ended, once it has.
     pub(crate) exit: Option<WaitStatus>,
     /// For as long as this is here, it is asked how it is.
-    pub(crate) asked: Option<Asked>,
+    pub(crate) asked: Option<HealthChecks>,
     /// It was told that it cannot be asked yet.
     pub(crate) unasked_told: bool,
     /// How many processes the kernel had killed for memory when it started.
@@ -35,9 +35,9 @@ impl Engine {
     /// Start it in a process group of its own. When this thread ends, and it ends with us, the leader gets TERM.
     pub(crate) fn start(
         (plan, secrets): (&Plan, &Secrets),
-        mark: &str,
+        instance_id: &str,
         output: BorrowedFd<'_>,
-        watch: Option<&Watch>,
+        watch: Option<&EgressWatch>,
     ) -> Result<Self, Failure> {
         let what = || format!("cannot start {}", plan.program.display());
         let pipe = || output.try_clone_to_owned().map(Stdio::from);
@@ -51,7 +51,7 @@ impl Engine {
         }
         // setproctitle writes over the environment, and with it the mark, unless it is told not to.
         command.envs(&plan.env_set).envs(&secrets.env).env("SPT_NOENV", "1");
-        command.env(tool::vars::INFER_DEV_INSTANCE, mark);
+        command.env(tool::vars::INFER_DEV_INSTANCE, instance_id);
         command.env(tool::vars::INFER_DEV_STATE_DIR, &plan.state_dir);
         let start = Start { leader: Leader::Group, death_signal: Some(Signal::TERM), ..Start::default() };
         start.apply(&mut command);
@@ -88,7 +88,7 @@ impl Engine {
     /// others gets the time for it.
     ///
     /// A second TERM kills some engines hard, and TERM to the workers spoils their drain while the leader lives.
-    pub(crate) fn end(&mut self, events: &Events, grace: Duration) -> How {
+    pub(crate) fn end(&mut self, events: &Events, grace: Duration) -> StopMethod {
         self.asked = None;
         let running = self.reap();
         if running && self.exit.is_none() {
@@ -98,23 +98,23 @@ impl Engine {
             rustix::process::kill_process(self.leader, Signal::CONT).ok();
         }
         if self.wait_for_all(events, grace) {
-            return How::Term;
+            return StopMethod::Term;
         }
         let rest: Vec<Process> = descendants().into_iter().filter(|p| !self.is_leader(*p)).collect();
         for process in &rest {
             tree::signal(*process, Signal::TERM);
             tree::signal(*process, Signal::CONT);
         }
-        if !rest.is_empty() && self.wait_for_all(events, REST_GRACE) {
-            return How::Term;
+        if !rest.is_empty() && self.wait_for_all(events, ORPHAN_GRACE) {
+            return StopMethod::Term;
         }
         let mut pause = Duration::from_millis(10);
         loop {
-            let left = descendants().into_iter().filter_map(Pinned::of).collect();
+            let left = descendants().into_iter().filter_map(ProcessHandle::of).collect();
             // Whoever forked in between is met in the next round. A driver may hold on to the dead for long.
             tree::kill(left, &|process| drop(process.signal(Signal::KILL)), pause);
             if self.wait_for_all(events, pause) {
-                return How::Kill;
+                return StopMethod::Kill;
             }
             pause = (pause * 2).min(Duration::from_secs(1));
         }
@@ -127,7 +127,7 @@ impl Engine {
         while self.reap() {
             if led && self.exit.is_some() {
                 led = false;
-                until = until.min(Instant::now() + REST_GRACE);
+                until = until.min(Instant::now() + ORPHAN_GRACE);
             }
             // Being told again to stop changes nothing.
             if events.next(Some(until)).is_none() && Instant::now() >= until {
@@ -147,7 +147,7 @@ fn descendants() -> Vec<Process> {
 }
 
 /// As it stands in `status.json` and in records: `exit 1`, `signal 9`.
-pub(crate) fn words(status: Option<WaitStatus>) -> String {
+pub(crate) fn describe_exit(status: Option<WaitStatus>) -> String {
     let Some(status) = status else { return "unknown".to_owned() };
     match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => format!("exit {code}"),
@@ -200,13 +200,13 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
 }
 
 /// A folder that we cannot enter, the caller's for instance, is no place for the engine.
-pub(crate) fn leave_closed_folder() {
+pub(crate) fn leave_unreadable_folder() {
     if File::open(".").is_err() {
         drop(std::env::set_current_dir("/"));
     }
 }
 
 /// A new start's mark.
-pub(crate) fn mark() -> io::Result<String> {
+pub(crate) fn new_instance_id() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim_end().to_owned())
 }

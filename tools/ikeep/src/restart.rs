@@ -27,9 +27,9 @@ impl Restarts {
         self.was_healthy = true;
     }
 
-    /// It ended by itself after `up`: how long to wait before the next start, or why there is none. `luck` from 0 to 1
+    /// It ended by itself after `up`: how long to wait before the next start, or why there is none. `jitter` from 0 to 1
     /// takes up to a quarter off, so that instances that fell together do not rise together.
-    pub(crate) fn after(&mut self, up: Duration, luck: f64) -> Result<Duration, String> {
+    pub(crate) fn after(&mut self, up: Duration, jitter: f64) -> Result<Duration, String> {
         if up >= PROVEN {
             self.streak = 0;
         }
@@ -44,7 +44,7 @@ impl Restarts {
         }
         let doubled = self.first.saturating_mul(1 << self.streak.min(31)).min(LONGEST);
         self.streak += 1;
-        Ok(doubled.mul_f64(1.0 - luck.clamp(0.0, 1.0) / 4.0))
+        Ok(doubled.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 4.0))
     }
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn now() -> f64 {
 }
 
 /// From 0 to 1, different for instances that ask at different moments.
-pub(crate) fn luck() -> f64 {
+pub(crate) fn jitter() -> f64 {
     f64::from(since_epoch().subsec_nanos() % 1_000_003) / 1_000_003.0
 }
 
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn luck_takes_a_quarter_off_at_most() {
-        let delay = |luck| restarts(Restart::OnFailure, 1).after(SHORT, luck).unwrap().as_millis();
+        let delay = |jitter| restarts(Restart::OnFailure, 1).after(SHORT, jitter).unwrap().as_millis();
         assert_eq!((delay(0.0), delay(0.5), delay(1.0)), (1000, 875, 750));
     }
 

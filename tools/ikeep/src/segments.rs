@@ -2,9 +2,9 @@
 use crate::keeper::Keeper;
 use crate::processes::Engine;
 use owner::Owner;
-use record::How;
+use record::StopMethod;
 use std::time::{Duration, Instant};
-use tree::Before;
+use tree::Baseline;
 
 /// How often is looked what it has made, while it starts and afterwards: that takes some milliseconds for each of its
 /// processes.
@@ -15,7 +15,7 @@ const NEVER_HEALTHY: Duration = Duration::from_secs(5);
 
 /// What was there before the engine, and when was last looked what is there since.
 pub(crate) struct Segments {
-    before: Before,
+    before: Baseline,
     looked: Instant,
     /// It was healthy by then: most of what it makes, it makes on the way there.
     settled: bool,
@@ -24,13 +24,13 @@ pub(crate) struct Segments {
 impl Segments {
     /// Before the engine starts.
     pub(crate) fn now() -> Self {
-        Self { before: Before::now(), looked: Instant::now(), settled: false }
+        Self { before: Baseline::now(), looked: Instant::now(), settled: false }
     }
 }
 
 impl Keeper {
     /// End the engine and all that is left of it.
-    pub(crate) fn end(&mut self, engine: &mut Engine) -> How {
+    pub(crate) fn end(&mut self, engine: &mut Engine) -> StopMethod {
         self.record_segments();
         let how = engine.end(&self.events, self.grace());
         let segments = std::mem::take(&mut self.status.segments);
@@ -41,7 +41,7 @@ impl Keeper {
     }
 
     /// What the engine has made by now, where it is time to look again.
-    pub(crate) fn tend_segments(&mut self) {
+    pub(crate) fn record_new_segments(&mut self) {
         let settles = self.status.healthy_unix.is_some() && !self.segments.settled;
         let every = if self.segments.settled { LATER } else { WHILE_STARTING };
         if self.status.pid.is_some() && (settles || self.segments.looked.elapsed() >= every) {
@@ -53,7 +53,7 @@ impl Keeper {
     /// On disk, for whoever has to clean up after us too.
     fn record_segments(&mut self) {
         self.segments.looked = Instant::now();
-        let made = self.segments.before.made_by(&tree::family(std::process::id()), &Owner::current());
+        let made = self.segments.before.created_by(&tree::family(std::process::id()), &Owner::current());
         let known = &mut self.status.segments;
         let new: Vec<_> = made.into_iter().filter(|segment| !known.contains(segment)).collect();
         if !new.is_empty() {
@@ -63,7 +63,7 @@ impl Keeper {
     }
 
     fn grace(&self) -> Duration {
-        let grace = Duration::from_secs(self.order.plan.control.stop_timeout_s);
+        let grace = Duration::from_secs(self.request.plan.control.stop_timeout_s);
         if self.status.healthy_unix.is_some() { grace } else { grace.min(NEVER_HEALTHY) }
     }
 }

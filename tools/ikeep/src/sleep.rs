@@ -2,28 +2,28 @@
 use crate::events::Event;
 use crate::keeper::{End, Keeper};
 use crate::processes::Engine;
-use record::{How, Keeper as State};
+use record::{KeeperState as State, StopMethod};
 
 impl Keeper {
     /// End the engine, and wait until somebody wants it. The end of the keeping, where we are told to stop first.
     ///
     /// The keeper stays, and with it the lock, the port's claim and the secrets: so one start follows, however many ask.
     pub(crate) fn sleep(&mut self, mut engine: Engine) -> Option<End> {
-        let limit = self.order.plan.control.idle_stop_s.unwrap_or_default();
+        let limit = self.request.plan.control.idle_stop_s.unwrap_or_default();
         self.log.note(&format!("no request for {limit} s: the engine is ended until one comes"));
         // One that was sent to an engine that was awake.
-        self.events.woken();
+        self.events.wake_requested();
         self.enter(State::Asleep);
         let how = self.end(&mut engine);
-        if self.events.told_to_stop() {
-            return Some(End::told(how, engine.exit));
+        if self.events.stop_requested() {
+            return Some(End::stopped(how, engine.exit));
         }
         self.status.pid = None;
         self.save();
-        while !self.events.woken() {
+        while !self.events.wake_requested() {
             let event = self.next(None);
-            if self.events.told_to_stop() {
-                return Some(End::told(How::Gone, engine.exit));
+            if self.events.stop_requested() {
+                return Some(End::stopped(StopMethod::Gone, engine.exit));
             }
             match event {
                 Ok(Some(Event::Note(text))) => self.log.note(&text),

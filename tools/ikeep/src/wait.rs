@@ -1,6 +1,6 @@
 //! Waiting for another instance that shares the GPU, before the first start.
 use crate::keeper::Keeper;
-use record::Keeper as State;
+use record::KeeperState as State;
 use state::Directory;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ impl Keeper {
 
     /// Wait until the other instance needs the shared GPU no longer for its start; `false` when told to stop first.
     pub(crate) fn wait_for(&mut self, other: &Directory) -> bool {
-        while in_the_way(other) {
+        while is_starting(other) {
             if !self.pause(LOOK) {
                 return false;
             }
@@ -26,7 +26,7 @@ impl Keeper {
 }
 
 /// Whether the other instance is still on its way to being healthy. What cannot be read cannot be waited for.
-fn in_the_way(other: &Directory) -> bool {
+fn is_starting(other: &Directory) -> bool {
     match other.state() {
         Ok(Some((State::Running | State::Backoff | State::Stopping, status))) => {
             status.healthy_unix.is_none()

@@ -1,6 +1,6 @@
 //! Memory of the chosen GPUs that others hold, looked at before anything starts.
 use crate::replace::Replacements;
-use gpu::{Chosen, Device, Holder};
+use gpu::{Device, Holder, Selection};
 use plan::{GPU_MEMORY, Options};
 use record::{Plan, Warning};
 use std::collections::BTreeSet;
@@ -24,10 +24,10 @@ pub(crate) fn check(
     options: &Options,
     io: &mut Io,
 ) -> Result<Vec<Plan>, Failure> {
-    if !plans.iter().any(|plan| when.cares(plan)) {
+    if !plans.iter().any(|plan| when.applies_to(plan)) {
         return Ok(plans);
     }
-    let Some(found) = settled(&plans, when, options) else { return Ok(plans) };
+    let Some(found) = read_until_settled(&plans, when, options) else { return Ok(plans) };
     let mut may_start = Vec::new();
     for plan in plans {
         match found.objection(&plan, when, options) {
@@ -55,26 +55,26 @@ const HINT: &str = "stop who holds it, choose other gpu_ids, or set control.shar
 #[derive(Clone, Copy)]
 pub(crate) enum When<'a> {
     /// What runs in their place is to be stopped: what it holds will be free by then.
-    BeforeAStop,
+    BeforeStop,
     /// They start now, but for those that were checked before the stop.
-    BeforeAStart(&'a Replacements),
+    BeforeStart(&'a Replacements),
 }
 
 impl When<'_> {
-    fn cares(self, plan: &Plan) -> bool {
+    fn applies_to(self, plan: &Plan) -> bool {
         let allowed = plan.control.allow.iter().any(|rule| rule == GPU_MEMORY);
-        let checked = matches!(self, Self::BeforeAStart(replacements) if replacements.has(&plan.state_dir));
+        let checked = matches!(self, Self::BeforeStart(replacements) if replacements.has(&plan.state_dir));
         plan.gpu_ids != "none" && !plan.control.share_gpu && !plan.reused && !allowed && !checked
     }
 }
 
 /// What there is, once it has stopped becoming less: drivers take back the memory of the dead in steps.
-fn settled(plans: &[Plan], when: When<'_>, options: &Options) -> Option<Found> {
+fn read_until_settled(plans: &[Plan], when: When<'_>, options: &Options) -> Option<GpuUse> {
     let until = Instant::now() + LIMIT;
-    let mut found = Found::look(plans)?;
+    let mut found = GpuUse::look(plans)?;
     while plans.iter().any(|plan| found.objection(plan, when, options).is_some()) && Instant::now() < until {
         thread::sleep(PAUSE);
-        let later = Found::look(plans)?;
+        let later = GpuUse::look(plans)?;
         let falls = later.used() < found.used();
         found = later;
         if !falls {
@@ -91,7 +91,7 @@ enum Objection {
 }
 
 /// What nvidia-smi said, and which processes are ours.
-struct Found {
+struct GpuUse {
     devices: Vec<Device>,
     holders: Vec<Holder>,
     /// Every process of every instance that is kept in the run directories of these plans.
@@ -100,7 +100,7 @@ struct Found {
     orphans: BTreeSet<u32>,
 }
 
-impl Found {
+impl GpuUse {
     fn look(plans: &[Plan]) -> Option<Self> {
         let (devices, holders) = thread::scope(|scope| {
             let holders = tool::thread::start_scoped(scope, "holders", gpu::holders);
@@ -109,7 +109,7 @@ impl Found {
             (devices, holders.map_or_else(|_| gpu::holders(), |thread| thread.join().ok().flatten()))
         });
         let (devices, holders) = (devices?, holders.unwrap_or_default());
-        let left_behind = |pid: &u32| tree::mark(*pid).is_some() && !is_kept(*pid);
+        let left_behind = |pid: &u32| tree::instance_id(*pid).is_some() && !is_kept(*pid);
         let orphans = holders.iter().map(|holder| holder.pid).filter(left_behind).collect();
         Some(Self { devices, holders, ours: ours(plans), orphans })
     }
@@ -119,10 +119,10 @@ impl Found {
     }
 
     fn objection(&self, plan: &Plan, when: When<'_>, options: &Options) -> Option<Objection> {
-        if !when.cares(plan) {
+        if !when.applies_to(plan) {
             return None;
         }
-        let chosen = gpu::choose(&plan.gpu_ids, visible(plan, options), &self.devices);
+        let chosen = gpu::select(&plan.gpu_ids, visible(plan, options), &self.devices);
         if let Some(orphan) = self.orphan(&chosen) {
             let what = format!("cannot start {} {} on GPU {}", plan.engine, plan.instance, orphan.0.index);
             let cause = format!("what a killed keeper has left holds its memory: {}", name(orphan.1));
@@ -130,24 +130,24 @@ impl Found {
                 Failure::new(Code::Later, what, cause).hint("end it with istop, or by hand"),
             ));
         }
-        let held: Vec<String> = chosen.among(&self.devices).filter_map(|device| self.held(device)).collect();
+        let held: Vec<String> = chosen.filter(&self.devices).filter_map(|device| self.held(device)).collect();
         if held.is_empty() {
             return None;
         }
         let held = format!("others hold {}", held.join(", and "));
         let mut full =
-            chosen.among(&self.devices).map(|device| is_full(device) && self.held(device).is_some());
+            chosen.filter(&self.devices).map(|device| is_full(device) && self.held(device).is_some());
         // Of all GPUs a server may take those that are free; a list is meant as a whole.
         let nothing_left = if plan.gpu_ids == "all" { full.all(|full| full) } else { full.any(|full| full) };
-        if nothing_left && !matches!(when, When::BeforeAStop) {
+        if nothing_left && !matches!(when, When::BeforeStop) {
             let what = format!("no GPU memory is left for {} {}", plan.engine, plan.instance);
             return Some(refused(Failure::new(Code::Later, what, held).hint(HINT)));
         }
         Some(Objection::Shared(held))
     }
 
-    fn orphan(&self, chosen: &Chosen) -> Option<(&Device, &Holder)> {
-        chosen.among(&self.devices).find_map(|device| {
+    fn orphan(&self, chosen: &Selection) -> Option<(&Device, &Holder)> {
+        chosen.filter(&self.devices).find_map(|device| {
             let on = |holder: &&Holder| holder.uuid == device.uuid && self.orphans.contains(&holder.pid);
             Some((device, self.holders.iter().find(on)?))
         })

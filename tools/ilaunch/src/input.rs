@@ -1,5 +1,5 @@
 //! What is to run, and what is not, from the stream.
-use plan::{Gathered, Options, Plans};
+use plan::{Options, Planner, Plans};
 use record::{Engine, Env, Plan, Record, Step};
 use tool::{Code, Failure, Io};
 
@@ -17,7 +17,7 @@ pub(crate) struct Input {
 /// Every plan that nothing ended before its turn; ours where iplan left no trace.
 pub(crate) fn read(io: &mut Io, options: &Options) -> Result<Input, Failure> {
     let mut input = Input::default();
-    let mut gathered = Gathered::default();
+    let mut gathered = Planner::default();
     let mut iplan = false;
     while let Some(record) = io.read()? {
         gathered.note(&record);

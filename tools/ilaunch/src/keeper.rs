@@ -6,7 +6,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
-use state::{Directory, Order, Report};
+use state::{Directory, StartReport, StartRequest};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -22,7 +22,7 @@ const REPORT_LIMIT: Duration = Duration::from_secs(60);
 const DEATH: Duration = Duration::from_secs(5);
 
 /// The keeper that lives, if one does.
-pub(crate) fn living(directory: &Directory) -> Result<Option<u32>, Failure> {
+pub(crate) fn live_keeper(directory: &Directory) -> Result<Option<u32>, Failure> {
     let what = || format!("cannot ask the lock {}", directory.lock_file().display());
     directory.keeper().map_err(|error| Failure::io(Code::Unmet, what(), &error))
 }
@@ -38,7 +38,7 @@ pub(crate) fn busy(plan: &Plan, pid: u32) -> Failure {
 pub(crate) struct Starting {
     child: Child,
     report: File,
-    foreground: Option<Told>,
+    foreground: Option<StopSignals>,
     /// Held open while it is to wait.
     waits: Option<ChildStdin>,
     /// When it must have read the order, and after [`Starting::go`] when it must have reported.
@@ -47,9 +47,9 @@ pub(crate) struct Starting {
 
 impl Starting {
     /// Start it in a session of its own, as the user, with nothing of ours but the order and the report pipe.
-    pub(crate) fn start(ikeep: &Path, order: &Order, user: Option<&User>) -> Result<Self, Failure> {
+    pub(crate) fn start(ikeep: &Path, order: &StartRequest, user: Option<&User>) -> Result<Self, Failure> {
         let mut starting = Self::prepare(ikeep, order, user, false)?;
-        starting.go();
+        starting.commit();
         Ok(starting)
     }
 
@@ -57,7 +57,7 @@ impl Starting {
     /// keeper that is being stopped.
     pub(crate) fn prepare(
         ikeep: &Path,
-        order: &Order,
+        order: &StartRequest,
         user: Option<&User>,
         replace: bool,
     ) -> Result<Self, Failure> {
@@ -93,15 +93,16 @@ impl Starting {
         // In the foreground it ends with us, however we end.
         let death_signal = front.then_some(Signal::TERM);
         Start { user: user.cloned(), leader: Leader::Session, death_signal, keep }.apply(&mut command);
-        let foreground = if front { Some(Told::listen().map_err(|error| cannot(&error))?) } else { None };
+        let foreground =
+            if front { Some(StopSignals::listen().map_err(|error| cannot(&error))?) } else { None };
         let mut child = command.spawn().map_err(|error| cannot(&error))?;
         drop(theirs);
         let waits = child.stdin.take();
         let (report, until) = (File::from(report), Instant::now() + REPORT_LIMIT);
-        Self { child, report, foreground, waits, until }.tell(order)
+        Self { child, report, foreground, waits, until }.send_request(order)
     }
 
-    fn tell(mut self, order: &Order) -> Result<Self, Failure> {
+    fn send_request(mut self, order: &StartRequest) -> Result<Self, Failure> {
         let text = serde_json::to_vec(order).unwrap_or_default();
         let told = self.waits.as_mut().map_or(Ok(()), |stdin| pipe::send(stdin, &text, self.until));
         match told {
@@ -116,7 +117,7 @@ impl Starting {
     }
 
     /// Let it begin: the order ends here.
-    pub(crate) fn go(&mut self) {
+    pub(crate) fn commit(&mut self) {
         drop(self.waits.take());
         self.until = Instant::now() + REPORT_LIMIT;
     }
@@ -133,7 +134,7 @@ impl Starting {
     }
 
     /// Wait for the report: the keeper's process id, and the keeper itself where we wait for its end.
-    pub(crate) fn reported(mut self) -> Result<(u32, Option<Foreground>), Failure> {
+    pub(crate) fn wait_for_report(mut self) -> Result<(u32, Option<Foreground>), Failure> {
         let what = "cannot keep the instance";
         let text = match pipe::receive(&mut self.report, &mut self.child, self.until) {
             Ok(text) => text,
@@ -145,12 +146,12 @@ impl Starting {
             Err(error) => return Err(Failure::io(Code::Unmet, what, &error)),
         };
         match serde_json::from_slice(&text) {
-            Ok(Report::Kept { .. }) => {
+            Ok(StartReport::Kept { .. }) => {
                 let child = self.child;
                 // Others of its user may write to the pipe too: which process it is we know better.
                 Ok((child.id(), self.foreground.map(|told| Foreground { child, told })))
             }
-            Ok(Report::Failed { what, cause, hint, class, code }) => {
+            Ok(StartReport::Failed { what, cause, hint, class, code }) => {
                 Err(Failure { hint, class, ..Failure::new(code_of(code), what, cause) })
             }
             Err(_) => {
@@ -170,11 +171,11 @@ impl Starting {
 }
 
 /// Signals that we were sent, to be handed on, and the end of children. They are caught from before the keeper starts.
-struct Told {
+struct StopSignals {
     signals: Signals,
 }
 
-impl Told {
+impl StopSignals {
     fn listen() -> io::Result<Self> {
         Ok(Self { signals: Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD])? })
     }
@@ -183,13 +184,13 @@ impl Told {
 /// A keeper that we wait for.
 pub(crate) struct Foreground {
     child: Child,
-    told: Told,
+    told: StopSignals,
 }
 
 impl Foreground {
     /// Hand signals on until it ends; its exit code is the engine's.
     pub(crate) fn wait(self) -> Result<u8, Failure> {
-        let Self { mut child, told: Told { mut signals } } = self;
+        let Self { mut child, told: StopSignals { mut signals } } = self;
         let cannot = |error| Failure::io(Code::Unmet, "cannot wait for the keeper", &error);
         let ended = loop {
             if let Some(ended) = child.try_wait().map_err(cannot)? {

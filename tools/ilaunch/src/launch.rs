@@ -1,20 +1,20 @@
 //! One instance on its way from plan to kept.
+use crate::folders;
 use crate::keeper::{self, Foreground, Starting};
-use crate::places;
 use child::User;
 use plan::Options;
 use record::{Instance, Plan};
-use state::{Directory, Order};
+use state::{Directory, StartRequest};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 use tool::{Code, Failure, vars};
 
 /// How long another keeper has to say which plan it keeps, and how often it is asked.
-const TOLD: Duration = Duration::from_secs(2);
+const STOP_WAIT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(20);
 /// What a keeper needs beyond the engine's grace until it has ended an engine and starts it again.
-const WAKES: Duration = Duration::from_secs(10);
+const WAKE_LIMIT: Duration = Duration::from_secs(10);
 /// As long as anybody waits for an engine, whatever its plan says.
 const LONGEST_S: u64 = 24 * 3600;
 
@@ -23,11 +23,11 @@ pub(crate) struct Launch {
     pub(crate) plan: Plan,
     /// Another one was stopped for it.
     replaces: bool,
-    step: Step,
+    state: LaunchState,
 }
 
 /// How far it is.
-enum Step {
+enum LaunchState {
     /// It ran already, kept by this process.
     Reused(u32),
     /// Its keeper waits until what runs in its place has gone.
@@ -45,30 +45,30 @@ enum Step {
 impl Launch {
     /// Start its keeper, unless one lives.
     pub(crate) fn begin(ikeep: &Path, plan: Plan, options: &Options) -> Self {
-        let step = begin(ikeep, &plan, options).unwrap_or_else(Step::Failed);
-        Self { plan, replaces: false, step }
+        let state = begin(ikeep, &plan, options).unwrap_or_else(LaunchState::Failed);
+        Self { plan, replaces: false, state }
     }
 
     /// Start its keeper, which waits for [`Launch::go`], while another one keeps the instance.
     pub(crate) fn prepare(ikeep: &Path, plan: Plan, options: &Options) -> Result<Self, Failure> {
         let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
-        places::make_folders(&plan, user.as_ref())?;
+        folders::make_folders(&plan, user.as_ref())?;
         let order = order(&plan, options)?;
         let starting = Starting::prepare(ikeep, &order, user.as_ref(), true)?;
-        Ok(Self { plan, replaces: true, step: Step::Waiting(starting, user) })
+        Ok(Self { plan, replaces: true, state: LaunchState::Waiting(starting, user) })
     }
 
     /// Nobody keeps the instance any more: let the keeper begin that was prepared.
-    pub(crate) fn go(mut self) -> Self {
-        if let Step::Waiting(mut starting, user) = self.step {
-            self.step = match places::hand_over(&self.plan, user.as_ref()) {
+    pub(crate) fn commit(mut self) -> Self {
+        if let LaunchState::Waiting(mut starting, user) = self.state {
+            self.state = match folders::hand_over(&self.plan, user.as_ref()) {
                 Ok(()) => {
-                    starting.go();
-                    Step::Starting(starting)
+                    starting.commit();
+                    LaunchState::Starting(starting)
                 }
                 Err(failure) => {
                     starting.abandon();
-                    Step::Failed(failure)
+                    LaunchState::Failed(failure)
                 }
             };
         }
@@ -77,15 +77,15 @@ impl Launch {
 
     /// Give up one that was prepared.
     pub(crate) fn abandon(self) {
-        if let Step::Waiting(starting, _) = self.step {
+        if let LaunchState::Waiting(starting, _) = self.state {
             starting.abandon();
         }
     }
 
     /// Whether somebody else has started the instance from this very plan.
     pub(crate) fn is_kept(&self) -> bool {
-        let keeper = keeper::living(&Directory::at(&self.plan.state_dir)).ok().flatten();
-        keeper.is_some_and(|pid| matches!(kept_already(&self.plan, pid), Step::Reused(_)))
+        let keeper = keeper::live_keeper(&Directory::at(&self.plan.state_dir)).ok().flatten();
+        keeper.is_some_and(|pid| matches!(kept_already(&self.plan, pid), LaunchState::Reused(_)))
     }
 
     pub(crate) fn state_dir(&self) -> &Path {
@@ -95,18 +95,18 @@ impl Launch {
     /// Wait for the keeper's report.
     pub(crate) fn settle(&mut self) {
         // What stands there in between is never seen.
-        let step = std::mem::replace(&mut self.step, Step::Reused(0));
-        self.step = match step {
-            Step::Starting(starting) => {
+        let state = std::mem::replace(&mut self.state, LaunchState::Reused(0));
+        self.state = match state {
+            LaunchState::Starting(starting) => {
                 let own = starting.pid();
-                match starting.reported() {
-                    Ok((keeper_pid, foreground)) => Step::Kept(keeper_pid, foreground),
+                match starting.wait_for_report() {
+                    Ok((keeper_pid, foreground)) => LaunchState::Kept(keeper_pid, foreground),
                     Err(failure) => {
                         let other = (failure.code == Code::Later).then(|| other(&self.plan, own)).flatten();
                         match other {
                             Some(pid) if self.replaces || self.plan.reused => kept_already(&self.plan, pid),
-                            Some(pid) => Step::Busy(pid),
-                            None => Step::Failed(failure),
+                            Some(pid) => LaunchState::Busy(pid),
+                            None => LaunchState::Failed(failure),
                         }
                     }
                 }
@@ -118,31 +118,33 @@ impl Launch {
     /// The record of what is kept now.
     pub(crate) fn finish(mut self) -> Result<(Instance, Option<Foreground>), Failure> {
         self.settle();
-        match self.step {
-            Step::Failed(failure) if self.replaces => Err(not_replaced(&self.plan, failure)),
-            Step::Failed(failure) => Err(failure),
-            Step::Busy(pid) => Err(keeper::busy(&self.plan, pid)),
-            Step::Kept(keeper_pid, foreground) => Ok((instance(keeper_pid, self.plan), foreground)),
-            Step::Reused(keeper_pid) => reused(keeper_pid, &self.plan).map(|instance| (instance, None)),
-            Step::Starting(_) | Step::Waiting(..) => {
+        match self.state {
+            LaunchState::Failed(failure) if self.replaces => Err(not_replaced(&self.plan, failure)),
+            LaunchState::Failed(failure) => Err(failure),
+            LaunchState::Busy(pid) => Err(keeper::busy(&self.plan, pid)),
+            LaunchState::Kept(keeper_pid, foreground) => Ok((instance(keeper_pid, self.plan), foreground)),
+            LaunchState::Reused(keeper_pid) => {
+                reused(keeper_pid, &self.plan).map(|instance| (instance, None))
+            }
+            LaunchState::Starting(_) | LaunchState::Waiting(..) => {
                 Err(Failure::new(Code::Later, "cannot keep the instance", "no report"))
             }
         }
     }
 }
 
-fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Step, Failure> {
-    if let Some(pid) = keeper::living(&Directory::at(&plan.state_dir))? {
+fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<LaunchState, Failure> {
+    if let Some(pid) = keeper::live_keeper(&Directory::at(&plan.state_dir))? {
         log::info!("{} {} is kept by process {pid} already", plan.engine, plan.instance);
         if plan.reused {
             // Whoever launches an instance wants it.
             let grace = Duration::from_secs(plan.control.stop_timeout_s.min(LONGEST_S));
-            stop::awake(&Directory::at(&plan.state_dir), grace + WAKES)?;
+            stop::awake(&Directory::at(&plan.state_dir), grace + WAKE_LIMIT)?;
         }
         return Ok(match plan.reused {
-            true => Step::Reused(pid),
+            true => LaunchState::Reused(pid),
             false if options.replace => kept_already(plan, pid),
-            false => Step::Busy(pid),
+            false => LaunchState::Busy(pid),
         });
     }
     let order = order(plan, options)?;
@@ -155,34 +157,34 @@ fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<Step, Failure> 
         plan.state_dir.display(),
         plan.log_file.display()
     );
-    places::make_folders(plan, user.as_ref())?;
-    places::hand_over(plan, user.as_ref())?;
-    Starting::start(ikeep, &order, user.as_ref()).map(Step::Starting)
+    folders::make_folders(plan, user.as_ref())?;
+    folders::hand_over(plan, user.as_ref())?;
+    Starting::start(ikeep, &order, user.as_ref()).map(LaunchState::Starting)
 }
 
 /// The keeper of the instance, where it is another process than ours.
 fn other(plan: &Plan, own: u32) -> Option<u32> {
-    keeper::living(&Directory::at(&plan.state_dir)).ok()?.filter(|pid| *pid != own)
+    keeper::live_keeper(&Directory::at(&plan.state_dir)).ok()?.filter(|pid| *pid != own)
 }
 
 /// Somebody else restarted the instance at the same time. Where it runs from the very plan that came, all is well; it may
 /// only just have begun to say from which.
-fn kept_already(plan: &Plan, pid: u32) -> Step {
+fn kept_already(plan: &Plan, pid: u32) -> LaunchState {
     let directory = Directory::at(&plan.state_dir);
     let is_ours = || matches!(directory.plan(), Ok(Some(running)) if running.hash == plan.hash);
-    let until = Instant::now() + TOLD;
+    let until = Instant::now() + STOP_WAIT;
     while plan.control.background && Instant::now() < until {
         if is_ours() {
-            return Step::Reused(pid);
+            return LaunchState::Reused(pid);
         }
         thread::sleep(PAUSE);
     }
-    Step::Busy(pid)
+    LaunchState::Busy(pid)
 }
 
-fn order(plan: &Plan, options: &Options) -> Result<Order, Failure> {
+fn order(plan: &Plan, options: &Options) -> Result<StartRequest, Failure> {
     let secrets = plan::secrets(plan, options)?;
-    let mut order = Order { plan: plan.clone(), secrets };
+    let mut order = StartRequest { plan: plan.clone(), secrets };
     // Ours, who may be another caller than the one that planned.
     let dropped = plan::dropped(plan, options).into_iter().filter(|name| !plan.env_dropped.contains(name));
     order.plan.env_dropped.extend(dropped);

@@ -3,16 +3,16 @@
 //! Reads `plan` records, or `env` records where iplan left no trace: it then plans itself. Acts at the end of input. Writes
 //! one `instance` record for each instance that is kept, and with `--prune` and `--replace` one `stopped` for each that had
 //! to go.
-mod agree;
+mod folders;
 mod gpu;
 mod input;
 mod keeper;
 mod launch;
 mod orphans;
 mod pipe;
-mod places;
 mod prune;
 mod replace;
+mod replacement_check;
 
 use clap::Parser;
 use launch::Launch;
@@ -48,10 +48,10 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         requests.extend(replace::find(&mut plans));
     }
     let mut replacements = replace::prepare(&plans, &mut requests, (&ikeep, &options), io)?;
-    let plans = agree::settle(plans, &mut requests, &mut replacements, io)?;
+    let plans = replacement_check::resolve_conflicts(plans, &mut requests, &mut replacements, io)?;
     replace::stop(requests, &mut replacements, io)?;
     let plans = orphans::end(alive(plans, io), io)?;
-    let plans = gpu::check(plans, gpu::When::BeforeAStart(&replacements), &options, io)?;
+    let plans = gpu::check(plans, gpu::When::BeforeStart(&replacements), &options, io)?;
     // Every keeper is started before the first is waited for, but for those that are waited for by another.
     let mut launches: Vec<Launch> = Vec::new();
     for plan in plans {
@@ -59,7 +59,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
             launches.iter_mut().filter(|before| before.state_dir() == other).for_each(Launch::settle);
         }
         launches.push(match replacements.take(&plan.state_dir) {
-            Some(launch) => launch.go(),
+            Some(launch) => launch.commit(),
             None => Launch::begin(&ikeep, plan, &options),
         });
     }

@@ -1,6 +1,6 @@
 //! What keepers that were killed have left behind, ended before anything starts.
 use owner::Owner;
-use record::{Keeper, Plan, Warning};
+use record::{KeeperState, Plan, Warning};
 use state::{Directory, Unrecorded};
 use std::collections::BTreeSet;
 use std::io;
@@ -45,7 +45,7 @@ pub(crate) fn end(plans: Vec<Plan>, io: &mut Io) -> Result<Vec<Plan>, Failure> {
 /// Sweep what is left of those plans whose keeper was lost, all at once: some engines take their time.
 fn sweep(plans: &[Plan]) -> Vec<Result<Swept, Failure>> {
     let unrecorded = unrecorded(plans);
-    let all: Vec<Result<Option<Lost>, Failure>> = plans
+    let all: Vec<Result<Option<LostInstance>, Failure>> = plans
         .iter()
         .map(|plan| match lost(plan)? {
             None => unrecorded.as_ref().map(|all| unrecorded_of(plan, all)).map_err(Clone::clone),
@@ -53,9 +53,9 @@ fn sweep(plans: &[Plan]) -> Vec<Result<Swept, Failure>> {
         })
         .collect();
     // Most starts have nobody to sweep, and need no thread for it.
-    let found: Vec<&Lost> = all.iter().filter_map(|lost| lost.as_ref().ok()?.as_ref()).collect();
+    let found: Vec<&LostInstance> = all.iter().filter_map(|lost| lost.as_ref().ok()?.as_ref()).collect();
     let mut swept = tool::thread::each("sweep", &found, |lost| lost.sweep()).into_iter();
-    let of = |lost: &Result<Option<Lost>, Failure>| match lost {
+    let of = |lost: &Result<Option<LostInstance>, Failure>| match lost {
         Ok(None) => Ok(Swept::default()),
         Ok(Some(_)) => swept.next().unwrap_or_else(|| Err(tool::thread::no_answer("sweep")))?,
         Err(failure) => Err(failure.clone()),
@@ -64,18 +64,18 @@ fn sweep(plans: &[Plan]) -> Vec<Result<Swept, Failure>> {
 }
 
 /// Starts whose keeper has gone without a last word.
-struct Lost {
-    marks: Vec<String>,
+struct LostInstance {
+    instance_ids: Vec<String>,
     user: Owner,
     leader: Option<u32>,
     /// What it left in /dev/shm.
     segments: Vec<tree::Segment>,
 }
 
-impl Lost {
+impl LostInstance {
     fn sweep(&self) -> Result<Swept, Failure> {
         let mut all = Swept::default();
-        for mark in &self.marks {
+        for mark in &self.instance_ids {
             let Swept { ended, killed, stuck } =
                 tree::sweep(mark, &self.user, self.leader).map_err(|error| {
                     Failure::io(Code::Unmet, "cannot look for what an earlier start left", &error)
@@ -89,12 +89,12 @@ impl Lost {
     }
 }
 
-fn lost(plan: &Plan) -> Result<Option<Lost>, Failure> {
+fn lost(plan: &Plan) -> Result<Option<LostInstance>, Failure> {
     let directory = Directory::at(&plan.state_dir);
     let cannot =
         |error| Failure::io(Code::Unmet, format!("cannot read {}", plan.state_dir.display()), &error);
     let status = match directory.state() {
-        Ok(Some((Keeper::Lost, status))) => status,
+        Ok(Some((KeeperState::Lost, status))) => status,
         // What is damaged tells nothing of what ran, and is written anew.
         Err(error) if error.kind() != io::ErrorKind::InvalidData && error.raw_os_error().is_some() => {
             return Err(cannot(error));
@@ -103,7 +103,12 @@ fn lost(plan: &Plan) -> Result<Option<Lost>, Failure> {
     };
     let user = directory.user().map_err(cannot)?;
     let segments = status.segments;
-    Ok(status.mark.map(|mark| Lost { marks: vec![mark], user, leader: status.pid, segments }))
+    Ok(status.instance_id.map(|mark| LostInstance {
+        instance_ids: vec![mark],
+        user,
+        leader: status.pid,
+        segments,
+    }))
 }
 
 /// What runs below the run directories of those plans of which nothing is known. All processes are looked at for it.
@@ -111,13 +116,18 @@ fn unrecorded(plans: &[Plan]) -> Result<Vec<Unrecorded>, Failure> {
     let unknown = plans.iter().filter(|plan| matches!(Directory::at(&plan.state_dir).status(), Ok(None)));
     let run_dirs: BTreeSet<&Path> = unknown.filter_map(|plan| plan.state_dir.parent()?.parent()).collect();
     let found: Result<Vec<_>, _> =
-        run_dirs.into_iter().map(|run_dir| state::unrecorded(Some(run_dir))).collect();
+        run_dirs.into_iter().map(|run_dir| state::find_unrecorded(Some(run_dir))).collect();
     Ok(found?.into_iter().flatten().collect())
 }
 
 /// One whose state directory was removed too. A keeper that lives writes its own again, and no second one starts beside it.
-fn unrecorded_of(plan: &Plan, unrecorded: &[Unrecorded]) -> Option<Lost> {
+fn unrecorded_of(plan: &Plan, unrecorded: &[Unrecorded]) -> Option<LostInstance> {
     let orphan = |found: &&Unrecorded| found.state_dir == plan.state_dir && found.keeper.is_none();
-    let Unrecorded { marks, owner, .. } = unrecorded.iter().find(orphan)?;
-    Some(Lost { marks: marks.clone(), user: owner.clone(), leader: None, segments: Vec::new() })
+    let Unrecorded { instance_ids, owner, .. } = unrecorded.iter().find(orphan)?;
+    Some(LostInstance {
+        instance_ids: instance_ids.clone(),
+        user: owner.clone(),
+        leader: None,
+        segments: Vec::new(),
+    })
 }

@@ -23,7 +23,7 @@ const PIPE_BYTES: usize = 1 << 20;
 /// # Errors
 /// `TimedOut` when nobody has read it by then; `BrokenPipe` when nobody will.
 pub(crate) fn send(pipe: &mut ChildStdin, text: &[u8], until: Instant) -> io::Result<()> {
-    no_waiting(&*pipe)?;
+    set_nonblocking(&*pipe)?;
     if text.len() > 64 << 10 {
         // Where this fails, the pipe is as large as pipes are.
         fcntl_setpipe_size(&*pipe, PIPE_BYTES).ok();
@@ -49,7 +49,7 @@ pub(crate) fn send(pipe: &mut ChildStdin, text: &[u8], until: Instant) -> io::Re
 
 /// The line that comes, without its end; what came of it where the pipe or the child has ended, or it is `until`.
 pub(crate) fn receive(pipe: &mut File, child: &mut Child, until: Instant) -> io::Result<Vec<u8>> {
-    no_waiting(&*pipe)?;
+    set_nonblocking(&*pipe)?;
     let mut text = Vec::new();
     let mut chunk = [0; 4096];
     let mut ended = false;
@@ -91,7 +91,7 @@ pub(crate) fn end(child: &mut Child, until: Instant) -> Option<ExitStatus> {
     }
 }
 
-fn no_waiting(pipe: impl AsFd) -> io::Result<()> {
+fn set_nonblocking(pipe: impl AsFd) -> io::Result<()> {
     let flags = fcntl_getfl(&pipe)?;
     Ok(fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?)
 }

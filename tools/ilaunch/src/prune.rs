@@ -2,7 +2,7 @@
 use crate::input::Input;
 use record::Step;
 use state::Directory;
-use stop::{Meant, Request};
+use stop::{Expected, Request};
 use tool::{Code, Failure, Io};
 
 /// Those that the configuration does not want, as far as they are of the workspace of their engine's `env` record: they
@@ -26,8 +26,8 @@ pub(crate) fn find(input: &Input, io: &Io) -> Result<Vec<Request>, Failure> {
         // Whose it is has to be known: what cannot be read is left alone.
         let (Ok(keeper), Ok(Some(status))) = (keeper, place.status()) else { continue };
         if status.workspace == env.workspace && requests.iter().all(|request| request.place != place) {
-            let meant = keeper.map_or(Meant::Nobody, Meant::Keeper);
-            requests.push(Request { place, meant, forget: true });
+            let expected = keeper.map_or(Expected::Nobody, Expected::Keeper);
+            requests.push(Request { place, expected, forget: true });
         }
     }
     Ok(requests)

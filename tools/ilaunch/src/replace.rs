@@ -9,7 +9,7 @@ use record::Plan;
 use state::Directory;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use stop::{Meant, Request};
+use stop::{Expected, Request};
 use tool::{Failure, Io};
 
 /// New keepers that wait, by their state directory.
@@ -39,7 +39,7 @@ pub(crate) fn find(plans: &mut [Plan]) -> Vec<Request> {
         let Ok(Some(status)) = place.status() else { continue };
         if status.workspace == plan.workspace && status.plan_hash != plan.hash {
             (plan.reused, plan.stale) = (false, false);
-            requests.push(Request { place, meant: Meant::Keeper(keeper), forget: false });
+            requests.push(Request { place, expected: Expected::Keeper(keeper), forget: false });
         }
     }
     requests
@@ -66,7 +66,7 @@ pub(crate) fn prepare(
         }
     }
     let mut replacements = Replacements::default();
-    for plan in gpu::check(checked, gpu::When::BeforeAStop, options, io)? {
+    for plan in gpu::check(checked, gpu::When::BeforeStop, options, io)? {
         match Launch::prepare(ikeep, plan.clone(), options) {
             Ok(launch) => drop(replacements.waiting.insert(plan.state_dir, launch)),
             Err(failure) => refuse(&plan, failure, io)?,
@@ -94,7 +94,7 @@ pub(crate) fn stop(
     replacements: &mut Replacements,
     io: &mut Io,
 ) -> Result<(), Failure> {
-    for (request, stopped) in stop::all(requests, None) {
+    for (request, stopped) in stop::stop_all(requests, None) {
         let place = &request.place;
         let (Some(engine), Some(instance)) = (place.engine(), place.instance()) else { continue };
         match stopped {

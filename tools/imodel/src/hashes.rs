@@ -10,7 +10,7 @@ use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use tool::{Code, Failure};
-use weights::Listed;
+use weights::ModelFile;
 
 const BUFFER_BYTES: usize = 1 << 18;
 const NOTE_BYTES: usize = 256 << 20;
@@ -70,15 +70,15 @@ impl Note {
         folder.replace(name, 0o644, &text).map_err(cannot)
     }
 
-    fn hash_of(&self, path: &Path, file: &Listed) -> Option<String> {
+    fn hash_of(&self, path: &Path, file: &ModelFile) -> Option<String> {
         let known = self.files.get(path)?;
         (*known == Known::of(file, &known.sha256)).then(|| known.sha256.clone())
     }
 }
 
 impl Known {
-    fn of(file: &Listed, sha256: &str) -> Self {
-        let Listed { size, mtime_ns, ctime_ns, inode, .. } = *file;
+    fn of(file: &ModelFile, sha256: &str) -> Self {
+        let ModelFile { size, mtime_ns, ctime_ns, inode, .. } = *file;
         Self { size_bytes: size, mtime_ns, ctime_ns, inode, sha256: sha256.to_owned() }
     }
 }
@@ -94,12 +94,12 @@ pub(crate) struct Hashes {
 
 /// How files are hashed.
 #[derive(Clone, Copy)]
-pub(crate) struct Effort<'a> {
+pub(crate) struct HashJob<'a> {
     pub(crate) reader: &'a Reader,
     pub(crate) jobs: usize,
 }
 
-impl Effort<'_> {
+impl HashJob<'_> {
     /// Hash all files of a folder. Those that look as the note knows them have its hash; it learns of the others.
     ///
     /// # Errors
@@ -107,11 +107,11 @@ impl Effort<'_> {
     pub(crate) fn hash(
         self,
         folder: &Path,
-        files: &[&Listed],
+        files: &[&ModelFile],
         note: Option<&mut Note>,
     ) -> Result<Hashes, Failure> {
         let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let known = |file: &Listed| note.as_ref()?.hash_of(&folder.join(&file.name), file);
+        let known = |file: &ModelFile| note.as_ref()?.hash_of(&folder.join(&file.name), file);
         let mut of: Vec<Option<Result<String, String>>> =
             files.iter().map(|file| known(file).map(Ok)).collect();
         let unread: Vec<usize> = (0..files.len()).filter(|at| of[*at].is_none()).collect();
@@ -153,7 +153,7 @@ impl Effort<'_> {
 }
 
 /// The files for each thread: the largest first, each to the one that has the least to do.
-fn shares(unread: &[usize], files: &[&Listed], jobs: usize) -> Vec<Vec<usize>> {
+fn shares(unread: &[usize], files: &[&ModelFile], jobs: usize) -> Vec<Vec<usize>> {
     let mut shares: Vec<(u64, Vec<usize>)> = vec![(0, Vec::new()); jobs.clamp(1, unread.len().max(1))];
     let mut by_size = unread.to_vec();
     by_size.sort_by_key(|at| std::cmp::Reverse(files[*at].size));
@@ -183,5 +183,5 @@ fn hash_file(path: &Path, size: u64, buffer: &mut [u8], progress: &dyn Fn(u64)) 
         hasher.feed(&buffer[..length]);
         progress(length as u64);
     }
-    if left > 0 { Err("it became shorter while it was read".to_owned()) } else { Ok(hasher.so_far()) }
+    if left > 0 { Err("it became shorter while it was read".to_owned()) } else { Ok(hasher.digest()) }
 }

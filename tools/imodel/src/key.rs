@@ -75,5 +75,5 @@ fn hint(info: &SubjectPublicKeyInfoDer<'_>) -> String {
         hasher.feed(b"\n");
     }
     hasher.feed(b"-----END PUBLIC KEY-----\n");
-    hasher.so_far()
+    hasher.digest()
 }

@@ -2,32 +2,32 @@
 //!
 //! Reads `plan` records, or the paths of its command line. Writes one `model` record for each model, draft, projector,
 //! adapter and tokenizer that a plan names; an instance whose model is not whole has `failed`.
-mod expected;
+mod expectation;
 mod hashes;
+mod inspection;
 mod key;
-mod look;
 mod manifest;
 mod memory;
-mod named;
-mod proof;
+mod model_paths;
 mod reader;
 mod signature;
 mod signed;
 mod suggest;
 mod table;
 mod verdict;
+mod verification;
 
 use clap::Parser;
+use inspection::Inspection;
 use key::Key;
-use look::Look;
 use memory::Gpus;
-use named::Named;
-use proof::Proof;
+use model_paths::ModelPaths;
 use reader::Reader;
 use record::{Engine, Plan, Record, Step};
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure, Io, Outcome};
-use weights::{Asked, Role, rules};
+use verification::Verifier;
+use weights::{Loader, Role, rules};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -77,18 +77,20 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let jobs = args.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let keys = args.key.iter().map(|path| Key::read(path)).collect::<Result<Vec<_>, _>>()?;
     let Args { record, verify, since, .. } = args;
-    let proof = hashes.then_some(Proof { record, verify, keys, since, jobs });
+    let verifier = hashes.then_some(Verifier { record, verify, keys, since, jobs });
     let mut failures = Vec::new();
-    let looks = match args.paths.is_empty() {
-        true => filter(proof.as_ref(), io)?,
-        false => alone(&args.paths, proof.as_ref(), io, &mut failures)?,
+    let inspections = match args.paths.is_empty() {
+        true => filter(verifier.as_ref(), io)?,
+        false => inspect_path(&args.paths, verifier.as_ref(), io, &mut failures)?,
     };
     if args.table {
-        io.print(&table::render(&looks))?;
+        io.print(&table::render(&inspections))?;
     }
     if let Some(engine) = args.suggest {
         let devices = gpu::devices();
-        let texts = looks.iter().map(|look| suggest::render(engine, &look.report, devices.as_deref()));
+        let texts = inspections
+            .iter()
+            .map(|inspection| suggest::render(engine, &inspection.report, devices.as_deref()));
         let text = texts.collect::<Vec<_>>().join("\n");
         match args.output {
             Some(file) if failures.is_empty() => suggest::write(&file, &text)?,
@@ -100,19 +102,24 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
 }
 
 /// The models of the plans that come by.
-fn filter(proof: Option<&Proof>, io: &mut Io) -> Result<Vec<Look>, Failure> {
-    let (mut looks, gpus) = (Vec::new(), Gpus::default());
+fn filter(verifier: Option<&Verifier>, io: &mut Io) -> Result<Vec<Inspection>, Failure> {
+    let (mut inspections, gpus) = (Vec::new(), Gpus::default());
     while let Some(record) = io.read()? {
         if let Record::Plan(plan) = record {
-            looks.extend(consider(&plan, proof, &gpus, io)?);
+            inspections.extend(inspect_plan(&plan, verifier, &gpus, io)?);
         }
     }
     io.require("plan", &["iplan", "ienv"])?;
-    Ok(looks)
+    Ok(inspections)
 }
 
 /// Check what a plan names, or say why not.
-fn consider(plan: &Plan, proof: Option<&Proof>, gpus: &Gpus, io: &mut Io) -> Result<Vec<Look>, Failure> {
+fn inspect_plan(
+    plan: &Plan,
+    verifier: Option<&Verifier>,
+    gpus: &Gpus,
+    io: &mut Io,
+) -> Result<Vec<Inspection>, Failure> {
     let subject = (plan.engine, plan.instance.as_str());
     if io.ended(subject) {
         return Ok(Vec::new());
@@ -123,7 +130,7 @@ fn consider(plan: &Plan, proof: Option<&Proof>, gpus: &Gpus, io: &mut Io) -> Res
     if plan.reused && !plan.stale {
         return io.skip(subject, "it runs already").map(|()| Vec::new());
     }
-    let named = Named::by(plan);
+    let named = ModelPaths::by(plan);
     if named.models.is_empty() {
         return io.skip(subject, "the plan names no model by its path").map(|()| Vec::new());
     }
@@ -131,46 +138,47 @@ fn consider(plan: &Plan, proof: Option<&Proof>, gpus: &Gpus, io: &mut Io) -> Res
         Ok(reader) => reader,
         Err(failure) => return io.fail(subject, failure).map(|()| Vec::new()),
     };
-    let mut looks = Vec::new();
+    let mut inspections = Vec::new();
     for (role, path) in &named.models {
-        let look = match Look::at(path, named.asked(*role), &reader, proof) {
-            Ok(look) => look.of(plan, named.gpus),
-            Err(failure) => return io.fail(subject, failure).map(|()| looks),
+        let inspection = match Inspection::at(path, named.loader(*role), &reader, verifier) {
+            Ok(inspection) => inspection.of(plan, named.gpus),
+            Err(failure) => return io.fail(subject, failure).map(|()| inspections),
         };
-        io.write(look.model.clone())?;
-        verdict::say(plan, *role, &look.report, io)?;
-        let refused = (*role == Role::Model).then(|| gpus.refuse(plan, &named, &look.report)).flatten();
+        io.write(inspection.model.clone())?;
+        verdict::report_plan(plan, *role, &inspection.report, io)?;
+        let refused = (*role == Role::Model).then(|| gpus.refuse(plan, &named, &inspection.report)).flatten();
         if let Some(failure) = refused.filter(|_| !verdict::is_allowed(plan, rules::WEIGHTS_MEMORY)) {
             io.fail(subject, failure)?;
         }
-        looks.push(look);
+        inspections.push(inspection);
     }
-    Ok(looks)
+    Ok(inspections)
 }
 
 /// The models of the command line, whoever is to load them. What is wrong with them is a failure of the run.
-fn alone(
+fn inspect_path(
     paths: &[PathBuf],
-    proof: Option<&Proof>,
+    verifier: Option<&Verifier>,
     io: &mut Io,
     failures: &mut Vec<Failure>,
-) -> Result<Vec<Look>, Failure> {
-    let mut looks = Vec::new();
+) -> Result<Vec<Inspection>, Failure> {
+    let mut inspections = Vec::new();
     for path in paths {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let role = role_of(&path);
-        let asked = Asked { role, reads_folder: true, own_tokenizer: false, runs_code: false };
-        let look = Reader::of_path(&path).and_then(|reader| Look::at(&path, asked, &reader, proof));
-        match look {
-            Ok(look) => {
-                io.write(look.model.clone())?;
-                failures.extend(verdict::say_alone(&look.report, io)?);
-                looks.push(look);
+        let loader = Loader { role, reads_folder: true, own_tokenizer: false, runs_code: false };
+        let inspection =
+            Reader::of_path(&path).and_then(|reader| Inspection::at(&path, loader, &reader, verifier));
+        match inspection {
+            Ok(inspection) => {
+                io.write(inspection.model.clone())?;
+                failures.extend(verdict::report_path(&inspection.report, io)?);
+                inspections.push(inspection);
             }
             Err(failure) => failures.push(failure),
         }
     }
-    Ok(looks)
+    Ok(inspections)
 }
 
 /// What a path is for, where only its name tells.

@@ -1,16 +1,16 @@
 //! `infer-dev-manifest.json` in a model's folder: what its files were when it was recorded.
-use crate::expected::{Expected, Wanted, Words};
+use crate::expectation::{Expected, ExpectedFile, Wording};
 use owner::Dir;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::SystemTime;
 use tool::{Code, Failure};
-use weights::{Finding, Listed, rules};
+use weights::{Finding, ModelFile, rules};
 
 /// Each file has some 200 bytes of it.
 const BYTES: usize = 64 << 20;
 
-const WORDS: Words = Words {
+const WORDING: Wording = Wording {
     rules: (rules::WEIGHTS_MISSING, rules::WEIGHTS_CHANGED),
     gone: "it is in the manifest, and not here",
     came: "it is not in the manifest",
@@ -39,8 +39,8 @@ struct Entry {
 
 impl Manifest {
     /// What these files are now. Each has its hash by now.
-    pub(crate) fn of<'a>(files: impl Iterator<Item = (&'a Listed, &'a str)>) -> Self {
-        let entry = |(file, sha256): (&Listed, &str)| Entry {
+    pub(crate) fn of<'a>(files: impl Iterator<Item = (&'a ModelFile, &'a str)>) -> Self {
+        let entry = |(file, sha256): (&ModelFile, &str)| Entry {
             path: file.name.clone(),
             size_bytes: file.size,
             sha256: sha256.to_owned(),
@@ -89,15 +89,18 @@ impl Manifest {
     /// What the files have to be.
     pub(crate) fn expected(self) -> Expected {
         let wanted = |entry: Entry| {
-            (entry.path, Wanted { size: Some(entry.size_bytes), sha256: entry.sha256.to_ascii_lowercase() })
+            (
+                entry.path,
+                ExpectedFile { size: Some(entry.size_bytes), sha256: entry.sha256.to_ascii_lowercase() },
+            )
         };
-        Expected { files: self.files.into_iter().map(wanted).collect(), words: &WORDS }
+        Expected { files: self.files.into_iter().map(wanted).collect(), words: &WORDING }
     }
 }
 
 /// Files that are not what the hub's tools noted when they fetched them.
-pub(crate) fn compare_with_hub<'a>(files: impl Iterator<Item = (&'a Listed, &'a str)>) -> Vec<Finding> {
-    let differs = |(file, sha256): (&Listed, &str)| {
+pub(crate) fn compare_with_hub<'a>(files: impl Iterator<Item = (&'a ModelFile, &'a str)>) -> Vec<Finding> {
+    let differs = |(file, sha256): (&ModelFile, &str)| {
         let noted = file.hub_sha256.as_deref().filter(|noted| *noted != sha256)?;
         let what = format!("its sha256 is {sha256}, and {noted} where it was fetched from");
         let (rule, file) = (rules::WEIGHTS_CHANGED, file.name.clone());

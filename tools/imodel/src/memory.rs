@@ -1,14 +1,14 @@
 //! Whether weights fit the memory of the GPUs that a plan gives them.
-use crate::named::Named;
+use crate::model_paths::ModelPaths;
 use engine::Weights;
-use gpu::{Device, VISIBLE, choose};
+use gpu::{Device, VISIBLE, select};
 use record::Plan;
 use std::cell::OnceCell;
 use tool::{Code, Failure};
 use weights::{Report, rules};
 
 /// Flags under which less of the weights is on each GPU than their files and the parallel sizes say.
-const LESS: [&str; 9] = [
+const MEMORY_SAVING_FLAGS: [&str; 9] = [
     "cpu-offload-gb",
     "device",
     "enable-eplb",
@@ -26,10 +26,10 @@ pub(crate) struct Gpus(OnceCell<Option<Vec<Device>>>);
 
 impl Gpus {
     /// Why the weights do not fit; `None` where they do, or where that cannot be told.
-    pub(crate) fn refuse(&self, plan: &Plan, named: &Named, report: &Report) -> Option<Failure> {
+    pub(crate) fn refuse(&self, plan: &Plan, named: &ModelPaths, report: &Report) -> Option<Failure> {
         let python = engine::of(plan.engine).weights == Weights::Folder;
         // llama.cpp leaves in main memory what does not fit.
-        if !python || plan.gpu_ids == "none" || LESS.iter().any(|flag| named.flags.has(flag)) {
+        if !python || plan.gpu_ids == "none" || MEMORY_SAVING_FLAGS.iter().any(|flag| named.flags.has(flag)) {
             return None;
         }
         let gpus = named.gpus.unwrap_or(1);
@@ -38,10 +38,10 @@ impl Gpus {
         let dropped = plan.env_dropped.iter().any(|name| name == VISIBLE);
         let inherited = std::env::var(VISIBLE).ok().filter(|_| !dropped);
         let visible = plan.env_set.get(VISIBLE).cloned().or(inherited);
-        let chosen = choose(&plan.gpu_ids, visible.as_deref(), devices);
-        let memory = chosen.among(devices).map(|gpu| Some(gpu.memory.as_ref()?.total_bytes));
+        let chosen = select(&plan.gpu_ids, visible.as_deref(), devices);
+        let memory = chosen.filter(devices).map(|gpu| Some(gpu.memory.as_ref()?.total_bytes));
         let smallest = memory.collect::<Option<Vec<u64>>>()?.into_iter().min().filter(|bytes| *bytes > 0)?;
-        if bytes <= smallest || !chosen.strangers.is_empty() {
+        if bytes <= smallest || !chosen.unknown.is_empty() {
             return None;
         }
         let what = format!("cannot load {} on the GPUs of {}", report.path.display(), plan.instance);
@@ -59,7 +59,7 @@ impl Gpus {
 
 /// Weights of 32 bits and more are loaded with 16, unless the engine is told otherwise.
 fn loaded_bytes(report: &Report) -> u64 {
-    let of = |(name, amount): (&String, &weights::Amount)| match name.as_str() {
+    let of = |(name, amount): (&String, &weights::Totals)| match name.as_str() {
         "F32" | "F64" => amount.parameters.saturating_mul(2),
         _ => amount.bytes,
     };

@@ -35,7 +35,7 @@ impl Reader {
         match Dir::open(path) {
             Ok(folder) => owners.push(folder.owner()),
             // A file, or nothing: whoever made the entry made it lead where it leads.
-            Err(_) => owners.extend(made_by(path)),
+            Err(_) => owners.extend(owner_of_path(path)),
         }
         Ok(Self(owners.into_iter().find(|owner| !owner.is_trusted())))
     }
@@ -54,7 +54,7 @@ impl Reader {
 }
 
 /// Who made an entry that is no folder.
-fn made_by(path: &Path) -> Option<Owner> {
+fn owner_of_path(path: &Path) -> Option<Owner> {
     let uid = owner::symlink_metadata(path).ok()?.uid();
     let user = User::named(&uid.to_string()).ok().flatten()?;
     Some(user.owner().clone())

@@ -1,21 +1,21 @@
 //! The signature that counts for a model, and what it says of the model's files.
-use crate::expected::Expected;
+use crate::expectation::Expected;
 use crate::key::Key;
 use crate::signature::{self, Signed};
 use std::io;
 use std::path::{Path, PathBuf};
-use weights::{Finding, Listed, Listing, MANIFEST, SIGNATURE, rules};
+use weights::{Finding, Listing, MANIFEST, ModelFile, SIGNATURE, rules};
 
 /// Each file has some 300 bytes of it.
 const BYTES: usize = 64 << 20;
 /// What the hub's tools note beside a model that they fetch: no engine reads it.
-const OF_THE_HUB: &str = ".cache/huggingface";
+const HUB_FOLDER: &str = ".cache/huggingface";
 
 /// A signature that one of the keys has made, and the files that it is about.
 pub(crate) struct Opened<'a> {
     pub(crate) path: PathBuf,
     pub(crate) expected: Expected,
-    pub(crate) files: Vec<&'a Listed>,
+    pub(crate) files: Vec<&'a ModelFile>,
     /// What should have been a file of the model, and is none.
     pub(crate) faults: Vec<Finding>,
 }
@@ -72,7 +72,7 @@ impl Place {
     /// All files of a folder were to be signed.
     fn whole(self, signed: Signed, listing: &Listing) -> Opened<'_> {
         let counts = |name: &str| {
-            let unsigned = name == MANIFEST || Path::new(name).starts_with(OF_THE_HUB);
+            let unsigned = name == MANIFEST || Path::new(name).starts_with(HUB_FOLDER);
             name != SIGNATURE && !signed.leaves_out(name) && (!unsigned || signed.has(name))
         };
         let files = listing.files.iter().filter(|file| counts(&file.name)).collect();
@@ -82,8 +82,8 @@ impl Place {
 
     /// Only some files are of interest.
     fn some(self, signed: Signed, listing: &Listing) -> Opened<'_> {
-        let files: Vec<&Listed> = listing.files.iter().collect();
-        let signed_as = |file: &&Listed| match &self.before {
+        let files: Vec<&ModelFile> = listing.files.iter().collect();
+        let signed_as = |file: &&ModelFile| match &self.before {
             Some(before) => (file.name.clone(), format!("{before}{}", file.name)),
             None => (file.name.clone(), ".".to_owned()),
         };

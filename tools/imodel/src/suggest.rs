@@ -17,39 +17,39 @@ const ENGINE_SHARE: u64 = 90;
 
 /// The TOML text for one model.
 pub(crate) fn render(engine: Engine, report: &Report, gpus: Option<&[Device]>) -> String {
-    let traits = engine::of(engine);
+    let profile = engine::of(engine);
     let name = served_name(report);
     let path = report.path.display().to_string();
     let mut text = Text::default();
-    text.say(&format!("{engine}, for {path}: a start, each line with its reason."));
-    text.say("Every key is explained in infer-dev(5); iplan --flags lists what this engine's own are.");
+    text.comment(&format!("{engine}, for {path}: a start, each line with its reason."));
+    text.comment("Every key is explained in infer-dev(5); iplan --flags lists what this engine's own are.");
     text.line(&format!("[instance.{}.server]", instance_name(&name)));
-    match (traits.weights, report.format) {
+    match (profile.weights, report.format) {
         (Weights::File, format) if format != Format::Gguf => {
-            text.say("llama.cpp reads GGUF files, and this is none: it has to be converted first.");
+            text.comment("llama.cpp reads GGUF files, and this is none: it has to be converted first.");
         }
         (Weights::Folder, Format::Gguf) => {
-            text.say(
+            text.comment(
                 "GGUF in vLLM and SGLang is experimental: name the tokenizer of the original model too.",
             );
         }
         _ => {}
     }
-    text.set(traits.model, &quoted(&path), "the model, by its path: names are looked up on the network");
-    text.set(traits.served_name, &quoted(&name), "what clients ask for: the name of the folder or file");
+    text.set(profile.model, &quoted(&path), "the model, by its path: names are looked up on the network");
+    text.set(profile.served_name, &quoted(&name), "what clients ask for: the name of the folder or file");
     let spread = spread(engine, report, gpus, &mut text);
     context(engine, report, spread.zip(gpus), &mut text);
-    if traits.weights == Weights::Folder {
+    if profile.weights == Weights::Folder {
         parsers(engine, report, &name, &mut text);
         code(report, &mut text);
     }
     if report.shape.multimodal {
-        text.say("It reads images or sound too; how many for each request is the engine's own default.");
+        text.comment("It reads images or sound too; how many for each request is the engine's own default.");
         if engine == Engine::Sglang {
             text.set("enable-multimodal", "true", "it reads images or sound");
         }
     }
-    report.problems.iter().for_each(|problem| text.say(&format!("WRONG with the model: {problem}")));
+    report.problems.iter().for_each(|problem| text.comment(&format!("WRONG with the model: {problem}")));
     text.0
 }
 
@@ -77,13 +77,13 @@ impl Text {
         self.0.push('\n');
     }
 
-    fn say(&mut self, comment: &str) {
+    fn comment(&mut self, comment: &str) {
         self.line(&format!("# {comment}"));
     }
 
     /// A key of the engine, with the reason for its value above it.
     fn set(&mut self, flag: &str, value: &str, reason: &str) {
-        self.say(&format!("{reason}."));
+        self.comment(&format!("{reason}."));
         self.line(&format!("{} = {value}", flag.replace('-', "_")));
     }
 }
@@ -92,12 +92,12 @@ impl Text {
 fn spread(engine: Engine, report: &Report, gpus: Option<&[Device]>, text: &mut Text) -> Option<u64> {
     let bytes = report.total().bytes;
     let Some(gpus) = gpus.filter(|gpus| !gpus.is_empty()) else {
-        text.say(&format!("Its weights have {} MiB. nvidia-smi names no GPU here, so nothing tells over how many to spread them.", bytes >> 20));
+        text.comment(&format!("Its weights have {} MiB. nvidia-smi names no GPU here, so nothing tells over how many to spread them.", bytes >> 20));
         return None;
     };
     let smallest = gpus.iter().filter_map(|gpu| gpu.memory.as_ref()).map(|memory| memory.total_bytes).min();
     let Some(memory) = smallest.filter(|memory| *memory > 0) else {
-        text.say("nvidia-smi does not say how much memory its GPUs have.");
+        text.comment("nvidia-smi does not say how much memory its GPUs have.");
         return None;
     };
     let seen =
@@ -106,7 +106,7 @@ fn spread(engine: Engine, report: &Report, gpus: Option<&[Device]>, text: &mut T
         let fits = bytes <= gpus.len() as u64 * (memory / 100 * WEIGHTS_SHARE);
         match fits {
             true => text.set("n-gpu-layers", "999", &format!("all layers on the GPUs: {seen}")),
-            false => text.say(&format!("{seen}: not all layers fit, and llama.cpp chooses how many do.")),
+            false => text.comment(&format!("{seen}: not all layers fit, and llama.cpp chooses how many do.")),
         }
         return fits.then_some(gpus.len() as u64);
     }
@@ -123,7 +123,7 @@ fn spread(engine: Engine, report: &Report, gpus: Option<&[Device]>, text: &mut T
                 &format!("the least that leaves room for the cache: {seen}{heads}"),
             );
         }
-        _ => text.say(&format!("{seen}: it does not fit, at any parallel size that divides its heads.")),
+        _ => text.comment(&format!("{seen}: it does not fit, at any parallel size that divides its heads.")),
     }
     found
 }
@@ -136,13 +136,13 @@ fn context(engine: Engine, report: &Report, spread: Option<(u64, &[Device])>, te
         _ => "context-length",
     };
     let Some(made_for) = report.shape.context_length else {
-        return text.say(&format!(
+        return text.comment(&format!(
             "Its configuration does not say how long its context is: {} is left to the engine.",
             flag.replace('-', "_")
         ));
     };
     let Some(token) = report.shape.kv_bytes_per_token.filter(|bytes| *bytes > 0) else {
-        return text.say(&format!(
+        return text.comment(&format!(
             "It was made for {made_for} tokens; what one takes is not known, so {} is left to the engine.",
             flag.replace('-', "_")
         ));
@@ -154,7 +154,7 @@ fn context(engine: Engine, report: &Report, spread: Option<(u64, &[Device])>, te
     });
     let Some(free) = memory.map(|memory| memory.saturating_sub(report.total().bytes)) else {
         let key = flag.replace('-', "_");
-        return text.say(&format!("It was made for {made_for} tokens, 1,000 of which take some {} MiB of cache; {key} = {made_for} is for where there is room.", (token * 1000) >> 20));
+        return text.comment(&format!("It was made for {made_for} tokens, 1,000 of which take some {} MiB of cache; {key} = {made_for} is for where there is room.", (token * 1000) >> 20));
     };
     let room = (free / token).min(made_for) / 1024 * 1024;
     let reason = format!(
@@ -163,7 +163,7 @@ fn context(engine: Engine, report: &Report, spread: Option<(u64, &[Device])>, te
         free >> 20
     );
     match room {
-        0 => text.say(&format!("{reason}: there is no room for a context.")),
+        0 => text.comment(&format!("{reason}: there is no room for a context.")),
         room => text.set(flag, &room.to_string(), &reason),
     }
 }
@@ -172,7 +172,7 @@ fn parsers(engine: Engine, report: &Report, name: &str, text: &mut Text) {
     let model_type = report.shape.model_type.as_deref().unwrap_or_default();
     let sources = if engine == Engine::Vllm { families::VLLM } else { families::SGLANG };
     let Some(family) = families::find(model_type, name) else {
-        return text.say(&format!(
+        return text.comment(&format!(
             "No parser of tool calls or of reasoning is known for '{model_type}' by this name: see {} and {}.",
             sources.0, sources.1
         ));
@@ -181,7 +181,7 @@ fn parsers(engine: Engine, report: &Report, name: &str, text: &mut Text) {
     let (calls, reasoning) = *if engine == Engine::Vllm { vllm } else { sglang };
     let whose = format!("the family {model_type}: {}", sources.0);
     if calls.is_empty() {
-        text.say(&format!("No parser of tool calls is known for {whose}."));
+        text.comment(&format!("No parser of tool calls is known for {whose}."));
     } else {
         if engine == Engine::Vllm {
             text.set("enable-auto-tool-choice", "true", "tool calls are the model's to make");
@@ -196,11 +196,13 @@ fn parsers(engine: Engine, report: &Report, name: &str, text: &mut Text) {
 /// Whether the model's own code has to run is the engine's to say.
 fn code(report: &Report, text: &mut Text) {
     if let Some(class) = report.shape.own_code.first() {
-        text.say(&format!("It brings Python code of its own ({class}). Only an engine that does not know its architecture needs it:"));
-        text.say("trust_remote_code = true");
+        text.comment(&format!("It brings Python code of its own ({class}). Only an engine that does not know its architecture needs it:"));
+        text.comment("trust_remote_code = true");
     }
     if !report.shape.chat_template {
-        text.say("It has no chat template, so chat is refused: chat_template = \"/path/to/template.jinja\"");
+        text.comment(
+            "It has no chat template, so chat is refused: chat_template = \"/path/to/template.jinja\"",
+        );
     }
 }
 

@@ -1,13 +1,13 @@
 //! Models for a person: one line for each kind of their contents, then what is wrong, then what to do.
-use crate::look::Look;
+use crate::inspection::Inspection;
 
 /// All of them.
-pub(crate) fn render(looks: &[Look]) -> String {
-    looks.iter().map(one).collect::<Vec<_>>().join("\n")
+pub(crate) fn render(inspections: &[Inspection]) -> String {
+    inspections.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
-fn one(look: &Look) -> String {
-    let Look { model, report } = look;
+fn one(inspection: &Inspection) -> String {
+    let Inspection { model, report } = inspection;
     let mut text = String::new();
     let whose = match (&model.engine, &model.instance) {
         (Some(engine), Some(instance)) => format!(" ({} of {engine} {instance})", model.role),
@@ -50,11 +50,11 @@ fn one(look: &Look) -> String {
     if let Some(bytes) = model.kv_bytes_per_1000_tokens {
         put(&mut text, &format!("  about {} of cache for 1,000 tokens", size(bytes)));
     }
-    for (mark, findings) in [("wrong", &report.problems), ("note", &report.remarks)] {
+    for (mark, findings) in [("wrong", &report.problems), ("note", &report.warnings)] {
         findings.iter().for_each(|finding| put(&mut text, &format!("  {mark}: {finding}")));
     }
     let mut hints: Vec<&str> =
-        report.problems.iter().chain(&report.remarks).map(|finding| finding.hint).collect();
+        report.problems.iter().chain(&report.warnings).map(|finding| finding.hint).collect();
     hints.sort_unstable();
     hints.dedup();
     hints.iter().for_each(|hint| put(&mut text, &format!("  to do: {hint}")));

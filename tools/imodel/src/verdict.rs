@@ -5,13 +5,13 @@ use tool::{Code, Failure, Io, Outcome};
 use weights::{Finding, Report, Role};
 
 /// Findings of one rule that are told one by one on standard error; the record has all.
-const TOLD: usize = 3;
+const LISTED: usize = 3;
 
 /// The record of a model that was looked at, whoever is to load it.
 pub(crate) fn record(report: &Report, role: Role, started: Instant) -> Model {
     let (total, shape) = (report.total(), &report.shape);
     let types = report.types.iter().map(|(name, amount)| {
-        let weights::Amount { tensors, parameters, bytes } = *amount;
+        let weights::Totals { tensors, parameters, bytes } = *amount;
         (name.clone(), TypeUse { tensors, parameters, bytes })
     });
     Model {
@@ -48,11 +48,11 @@ pub(crate) fn is_allowed(plan: &Plan, rule: &str) -> bool {
 }
 
 /// Warn and fail for a plan, but for what it allows.
-pub(crate) fn say(plan: &Plan, role: Role, report: &Report, io: &mut Io) -> Result<(), Failure> {
+pub(crate) fn report_plan(plan: &Plan, role: Role, report: &Report, io: &mut Io) -> Result<(), Failure> {
     let subject = (plan.engine, plan.instance.as_str());
     let allowed = |rule: &str| is_allowed(plan, rule);
     let name = format!("{} {} of {}", role.id(), report.path.display(), plan.instance);
-    for (rule, several) in by_rule(&report.remarks) {
+    for (rule, several) in by_rule(&report.warnings) {
         if !allowed(rule) {
             let (engine, instance) = (Some(plan.engine), Some(plan.instance.clone()));
             io.warn(warning(&name, &several, rule, Warning { engine, instance, ..empty() }))?;
@@ -67,9 +67,9 @@ pub(crate) fn say(plan: &Plan, role: Role, report: &Report, io: &mut Io) -> Resu
 }
 
 /// The same where no plan names the model: the failures, of which no record speaks.
-pub(crate) fn say_alone(report: &Report, io: &mut Io) -> Result<Vec<Failure>, Failure> {
+pub(crate) fn report_path(report: &Report, io: &mut Io) -> Result<Vec<Failure>, Failure> {
     let name = report.path.display().to_string();
-    for (rule, several) in by_rule(&report.remarks) {
+    for (rule, several) in by_rule(&report.warnings) {
         io.warn(warning(&name, &several, rule, empty()))?;
     }
     let problems = by_rule(&report.problems);
@@ -112,9 +112,9 @@ fn failure(name: &str, several: &[&Finding], rule: &str) -> Failure {
 
 /// The first few, and how many more there are.
 fn listed(several: &[&Finding]) -> String {
-    let mut text: Vec<String> = several.iter().take(TOLD).map(ToString::to_string).collect();
-    if several.len() > TOLD {
-        text.push(format!("and {} more", several.len() - TOLD));
+    let mut text: Vec<String> = several.iter().take(LISTED).map(ToString::to_string).collect();
+    if several.len() > LISTED {
+        text.push(format!("and {} more", several.len() - LISTED));
     }
     text.join("; ")
 }

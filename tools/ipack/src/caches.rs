@@ -4,8 +4,8 @@
 //! file of the cache has content from before anything is downloaded until the bundle is proved; where it still has, what
 //! is newer than it is looked at first.
 use crate::contents::sha256_of;
-use crate::order::Order;
-use bundle::{Member, Part};
+use crate::options::PackOptions;
+use bundle::{Member, MemberKind};
 use lock::Package;
 use rustix::fs::{FlockOperation, flock};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use store::{Entry, Wheels};
 use tool::{Code, Failure};
 
 const LOCK: &str = ".ipack.lock";
-const UNPROVED: &[u8] = b"a run that fills this cache has not ended yet, or not well\n";
+const INCOMPLETE_MARK: &[u8] = b"a run that fills this cache has not ended yet, or not well\n";
 
 /// The caches, pixi-pack's locked until this is dropped.
 pub(crate) struct Caches {
@@ -28,7 +28,7 @@ pub(crate) struct Caches {
 }
 
 /// The caches as they were before anything was downloaded, with the packages that this is about.
-pub(crate) struct Held<'c> {
+pub(crate) struct LockedCaches<'c> {
     caches: &'c Caches,
     /// Files of pixi-pack's cache, by their path in it.
     files: BTreeSet<String>,
@@ -37,9 +37,9 @@ pub(crate) struct Held<'c> {
 }
 
 impl Caches {
-    pub(crate) fn open(order: &Order) -> Result<Self, Failure> {
-        let (pixi, rattler) = (order.pixi_cache.clone(), order.rattler_cache.clone());
-        let pack = order.pack_cache.clone();
+    pub(crate) fn open(options: &PackOptions) -> Result<Self, Failure> {
+        let (pixi, rattler) = (options.pixi_cache.clone(), options.rattler_cache.clone());
+        let pack = options.pack_cache.clone();
         let cannot = |path: &Path, error: &io::Error| {
             Failure::io(Code::Unmet, format!("cannot use the cache {}", path.display()), error)
         };
@@ -72,19 +72,19 @@ impl Caches {
     }
 
     /// See what is there, and drop what an ended run may have left incomplete.
-    pub(crate) fn hold(&self, packages: &[Package]) -> Result<Held<'_>, Failure> {
+    pub(crate) fn lock(&self, packages: &[Package]) -> Result<LockedCaches<'_>, Failure> {
         let cannot = |error: io::Error| {
             Failure::io(Code::Unmet, format!("cannot use the cache {}", self.pack.display()), &error)
         };
         let stat = self.lock.metadata().map_err(cannot)?;
         if stat.len() > 0 {
-            self.heal(stat.modified().map_err(cannot)?, packages).map_err(cannot)?;
+            self.remove_damaged(stat.modified().map_err(cannot)?, packages).map_err(cannot)?;
         }
-        self.mark(UNPROVED).map_err(cannot)?;
+        self.mark(INCOMPLETE_MARK).map_err(cannot)?;
         let files = self.files().map_err(cannot)?.into_iter().map(|(name, _)| name).collect();
         let wanted = packages.iter().filter_map(|package| self.wanted(package));
         let absent = wanted.filter(|(places, _)| !places.iter().any(|place| place.exists())).collect();
-        Ok(Held { caches: self, files, absent })
+        Ok(LockedCaches { caches: self, files, absent })
     }
 
     /// Say in the lock file how far we are.
@@ -94,7 +94,7 @@ impl Caches {
     }
 
     /// Remove the files since `when` of which the lock file does not say that they are whole.
-    fn heal(&self, when: SystemTime, packages: &[Package]) -> io::Result<()> {
+    fn remove_damaged(&self, when: SystemTime, packages: &[Package]) -> io::Result<()> {
         let hashes: BTreeMap<String, &str> = packages.iter().filter_map(hashed).collect();
         for (name, path) in self.files()? {
             if std::fs::metadata(&path)?.modified()? < when {
@@ -157,14 +157,14 @@ fn hashed(package: &Package) -> Option<(String, &str)> {
 
 /// The same file's path in pixi-pack's cache; `None` for what is not cached.
 fn cached(member: &str) -> Option<&str> {
-    match Part::of(member) {
-        Part::Archive { .. } => member.strip_prefix("channel/"),
-        Part::Wheel { .. } => Some(member),
+    match MemberKind::of(member) {
+        MemberKind::Archive { .. } => member.strip_prefix("channel/"),
+        MemberKind::Wheel { .. } => Some(member),
         _ => None,
     }
 }
 
-impl Held<'_> {
+impl LockedCaches<'_> {
     /// Bytes of packages that came over the network since: into pixi-pack's cache, and into pixi's.
     pub(crate) fn downloaded(&self, members: &[Member]) -> u64 {
         let mut bytes = 0;
@@ -197,7 +197,7 @@ impl Held<'_> {
     }
 
     /// What is in the cache is proved.
-    pub(crate) fn settle(&self) -> Result<(), Failure> {
+    pub(crate) fn mark_complete(&self) -> Result<(), Failure> {
         self.caches.mark(b"").map_err(|error| {
             Failure::io(Code::Unmet, format!("cannot use the cache {}", self.caches.pack.display()), &error)
         })

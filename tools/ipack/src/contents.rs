@@ -73,7 +73,7 @@ fn walked(path: &Path, script: bool) -> Result<(Walk, String, u64), Failure> {
 pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
     let mut hash = Sha256::new();
     let mut input = BufReader::with_capacity(CHUNK, File::open(path)?);
-    pour(&mut input, |bytes| hash.update(bytes))?;
+    copy_until_end(&mut input, |bytes| hash.update(bytes))?;
     Ok(hex(&hash.finalize()))
 }
 
@@ -95,7 +95,7 @@ impl Walk {
             let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             let mut hash = Sha256::new();
             let mut kept = (path == PackInfo::PATH && entry.size() < INFO_CEILING).then(Vec::new);
-            let size_bytes = pour(&mut BufReader::with_capacity(CHUNK, &mut entry), |bytes| {
+            let size_bytes = copy_until_end(&mut BufReader::with_capacity(CHUNK, &mut entry), |bytes| {
                 hash.update(bytes);
                 if let Some(kept) = &mut kept {
                     kept.extend_from_slice(bytes);
@@ -136,7 +136,7 @@ impl<R: Read> Read for Tee<R> {
 }
 
 /// Hand over everything that comes, and say how much it was.
-fn pour(input: &mut impl BufRead, mut sink: impl FnMut(&[u8])) -> io::Result<u64> {
+fn copy_until_end(input: &mut impl BufRead, mut sink: impl FnMut(&[u8])) -> io::Result<u64> {
     let mut total = 0;
     loop {
         let bytes = input.fill_buf()?;

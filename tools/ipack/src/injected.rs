@@ -1,6 +1,6 @@
 //! Packages that are put into the bundle beside those of the lock file: that what went in is what was named.
 use crate::contents::sha256_of;
-use bundle::{Member, Part};
+use bundle::{Member, MemberKind};
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
@@ -19,7 +19,8 @@ impl Injected {
 
     /// Whether a member of the bundle is this file.
     fn is(&self, member: &Member) -> bool {
-        let (Part::Archive { file, .. } | Part::Wheel { file }) = Part::of(&member.path) else {
+        let (MemberKind::Archive { file, .. } | MemberKind::Wheel { file }) = MemberKind::of(&member.path)
+        else {
             return false;
         };
         file == self.name

@@ -6,7 +6,7 @@ mod args;
 mod caches;
 mod contents;
 mod injected;
-mod order;
+mod options;
 mod project;
 mod runner;
 mod staging;
@@ -17,7 +17,7 @@ use args::Args;
 use bundle::{Manifest, Problem};
 use caches::Caches;
 use contents::Contents;
-use order::Order;
+use options::PackOptions;
 use project::Project;
 use record::{Packed, Warning};
 use runner::Runner;
@@ -32,37 +32,37 @@ fn main() -> std::process::ExitCode {
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let begun = Instant::now();
-    let order = Order::of(args)?;
-    let caches = Caches::open(&order)?;
+    let options = PackOptions::of(args)?;
+    let caches = Caches::open(&options)?;
     log::info!(
         "packs environment {} of {} for {} into {}",
-        order.environment,
-        order.template.display(),
-        order.platform,
-        order.output.display()
+        options.environment,
+        options.template.display(),
+        options.platform,
+        options.output.display()
     );
-    let staging = Staging::open(&order.output)?;
-    let runner = Runner::new(&order, &caches, &staging);
-    let mut project = Project::copy(&order, &staging)?;
-    project.settle_lock(&runner)?;
-    let held = caches.hold(&project.packages()?)?;
-    project.perform(&runner)?;
-    project.give_lock_back()?;
+    let staging = Staging::open(&options.output)?;
+    let runner = Runner::new(&options, &caches, &staging);
+    let mut project = Project::copy(&options, &staging)?;
+    project.update_lock(&runner)?;
+    let held = caches.lock(&project.packages()?)?;
+    project.run_tasks(&runner)?;
+    project.write_lock_back()?;
     let staged = project.pack(&runner, &caches)?;
-    let mut contents = contents::read(&staged, order.create_executable)?;
+    let mut contents = contents::read(&staged, options.create_executable)?;
     let mut proved = check(&contents, &project, &held, io)?;
-    held.settle()?;
+    held.mark_complete()?;
     let downloaded_bytes = held.downloaded(&contents.members) + project.fetched(&contents);
     let mut left_out = None;
-    if let Some(have) = &order.have {
+    if let Some(have) = &options.have {
         let thin = thin::cut(&staged, &project.packages()?, have)?;
         contents.reread(&staged)?;
         (left_out, proved) = (Some(thin.left_out), thin.proved);
     }
-    let manifest = Manifest { left_out, ..manifest(&order, &project, &contents, downloaded_bytes) };
+    let manifest = Manifest { left_out, ..manifest(&options, &project, &contents, downloaded_bytes) };
     let manifest_path = staging.publish(&staged, &manifest)?;
     io.write(Packed {
-        bundle: order.output.clone(),
+        bundle: options.output.clone(),
         manifest: manifest_path,
         sha256: manifest.sha256,
         size_bytes: manifest.size_bytes,
@@ -72,7 +72,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         members: manifest.members.len() as u64,
         proved,
         left_out,
-        tasks: order.tasks().into_iter().map(str::to_owned).collect(),
+        tasks: options.tasks().into_iter().map(str::to_owned).collect(),
         downloaded_bytes,
         seconds: begun.elapsed().as_secs_f64(),
     })?;
@@ -83,22 +83,22 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
 fn check(
     contents: &Contents,
     project: &Project<'_>,
-    held: &caches::Held<'_>,
+    held: &caches::LockedCaches<'_>,
     io: &mut Io,
 ) -> Result<u64, Failure> {
-    let order = project.order;
-    let what = format!("the bundle of {} is not what its pixi.lock says", order.template.display());
+    let options = project.options;
+    let what = format!("the bundle of {} is not what its pixi.lock says", options.template.display());
     let found = contents.info.platform.as_str();
-    if found != order.platform {
-        let cause = format!("pixi-pack made it for {found}, not for {}", order.platform);
+    if found != options.platform {
+        let cause = format!("pixi-pack made it for {found}, not for {}", options.platform);
         return Err(Failure::new(Code::Input, what, cause));
     }
     let lock = project.lock()?;
-    let members = injected::without(&order.injected, &contents.members)?;
-    let compared = bundle::compare(&members, &lock, &order.environment, &order.platform);
+    let members = injected::without(&options.injected, &contents.members)?;
+    let compared = bundle::compare(&members, &lock, &options.environment, &options.platform);
     let comparison = compared.unwrap_or_default();
     if !comparison.problems.is_empty() {
-        let failure = Failure::new(Code::Input, what, bundle::shown(&comparison.problems));
+        let failure = Failure::new(Code::Input, what, bundle::summary(&comparison.problems));
         let wrong = comparison.problems.iter().find_map(|problem| match problem {
             Problem::WrongHash { path, .. } => Some(path),
             _ => None,
@@ -115,10 +115,11 @@ fn check(
         what,
         hint: hint.to_owned(),
     };
-    let platforms = lock.environments.get(&order.environment).into_iter().flat_map(|e| e.platforms.values());
-    let fitting = platforms.filter(|platform| platform.subdir == order.platform).count();
+    let platforms =
+        lock.environments.get(&options.environment).into_iter().flat_map(|e| e.platforms.values());
+    let fitting = platforms.filter(|platform| platform.subdir == options.platform).count();
     if fitting > 1 {
-        let what = format!("pixi.lock has {fitting} platforms for {}, and one was packed", order.platform);
+        let what = format!("pixi.lock has {fitting} platforms for {}, and one was packed", options.platform);
         let hint = "pixi-pack takes the first and cannot be told otherwise; lock the one that is meant alone";
         io.warn(warning("several_platforms", what, hint))?;
     }
@@ -130,7 +131,12 @@ fn check(
     Ok(comparison.proved)
 }
 
-fn manifest(order: &Order, project: &Project<'_>, contents: &Contents, downloaded_bytes: u64) -> Manifest {
+fn manifest(
+    options: &PackOptions,
+    project: &Project<'_>,
+    contents: &Contents,
+    downloaded_bytes: u64,
+) -> Manifest {
     let mut versions = BTreeMap::from([
         ("ipack".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("pixi".to_owned(), project.pixi.version.to_string()),
@@ -140,16 +146,16 @@ fn manifest(order: &Order, project: &Project<'_>, contents: &Contents, downloade
     }
     Manifest {
         format: Manifest::FORMAT,
-        bundle: order.name(),
+        bundle: options.name(),
         sha256: contents.sha256.clone(),
         size_bytes: contents.size_bytes,
-        platform: order.platform.clone(),
-        pixi_env: order.environment.clone(),
+        platform: options.platform.clone(),
+        pixi_env: options.environment.clone(),
         lock_sha256: project.template.lock_sha256(),
         created_unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
         versions,
         downloaded_bytes: Some(downloaded_bytes),
-        injected: injected::paths(&order.injected, &contents.members),
+        injected: injected::paths(&options.injected, &contents.members),
         left_out: None,
         members: contents.members.clone(),
     }

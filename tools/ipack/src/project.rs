@@ -1,13 +1,13 @@
 //! The project: a private copy of the template, in which pixi works. The template is touched for a new lock file only.
 use crate::caches::Caches;
 use crate::contents::Contents;
-use crate::order::Order;
+use crate::options::PackOptions;
 use crate::runner::Runner;
 use crate::staging::Staging;
 use crate::tasks;
 use lock::{LockFile, Package};
 use owner::Dir;
-use pixi::{Kind, Network, Pixi, Template, Why, override_variable};
+use pixi::{ErrorReport, Kind, Network, Pixi, Template, override_variable};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use tool::{Code, Failure};
 
 /// The copy, and what works on it.
 pub(crate) struct Project<'o> {
-    pub(crate) order: &'o Order,
+    pub(crate) options: &'o PackOptions,
     pub(crate) pixi: Pixi,
     /// What is packed: with a new lock file once that is made.
     pub(crate) template: Template,
@@ -28,44 +28,44 @@ pub(crate) struct Project<'o> {
 }
 
 impl<'o> Project<'o> {
-    pub(crate) fn copy(order: &'o Order, staging: &Staging) -> Result<Self, Failure> {
-        let taken = if order.update_lock {
-            Template::open_to_lock(&order.template)?
+    pub(crate) fn copy(options: &'o PackOptions, staging: &Staging) -> Result<Self, Failure> {
+        let taken = if options.update_lock {
+            Template::open_to_lock(&options.template)?
         } else {
-            Template::open(&order.template).map_err(|failure| {
-                let unlocked = order.template.join(pixi::manifest_of(&order.template)).is_file()
-                    && order.template.join("pixi.lock").symlink_metadata().is_err();
+            Template::open(&options.template).map_err(|failure| {
+                let unlocked = options.template.join(pixi::manifest_of(&options.template)).is_file()
+                    && options.template.join("pixi.lock").symlink_metadata().is_err();
                 if unlocked { failure.hint("--update-lock makes it") } else { failure }
             })?
         };
-        for task in order.tasks() {
+        for task in options.tasks() {
             tasks::require(&taken, task)?;
         }
         for name in taken.skipped() {
-            log::info!("{}: not part of a template, not taken", order.template.join(name).display());
+            log::info!("{}: not part of a template, not taken", options.template.join(name).display());
         }
         let pixi = Pixi::find()?;
         let packer =
             pixi::on_path("pixi-pack", "put pixi-pack, one file of about 20 MB, into a folder of PATH")?;
         let (dir, out) = (staging.folder("project")?, staging.folder("out")?);
-        lay_out(&taken, &dir).map_err(|(path, error)| {
+        write_template(&taken, &dir).map_err(|(path, error)| {
             Failure::io(Code::Unmet, format!("cannot write {}", path.display()), &error)
         })?;
-        Ok(Self { order, pixi, template: taken.clone(), taken, packer, dir, out })
+        Ok(Self { options, pixi, template: taken.clone(), taken, packer, dir, out })
     }
 
     /// See that the lock file satisfies the manifest, or make one that does.
-    pub(crate) fn settle_lock(&mut self, runner: &Runner) -> Result<(), Failure> {
-        let shown = self.order.template.display();
-        if self.order.update_lock {
+    pub(crate) fn update_lock(&mut self, runner: &Runner) -> Result<(), Failure> {
+        let shown = self.options.template.display();
+        if self.options.update_lock {
             let mut lock = || self.pixi(&["lock"]);
             runner.download(&format!("cannot lock {shown}"), &mut lock)?;
             self.template = Template::open(&self.dir)?;
-            return self.can_give_lock_back();
+            return self.check_lock_writable();
         }
         // What it has no packages for is said in our words.
         self.packages()?;
-        let Order { environment, platform, .. } = self.order;
+        let PackOptions { environment, platform, .. } = self.options;
         // `pixi lock --check` would call every lock file of an older format outdated.
         let list = [
             "list",
@@ -92,7 +92,7 @@ impl<'o> Project<'o> {
 
     /// The lock file, read.
     pub(crate) fn lock(&self) -> Result<LockFile, Failure> {
-        let file = self.order.template.join("pixi.lock");
+        let file = self.options.template.join("pixi.lock");
         LockFile::parse(self.template.lock()).map_err(|error| {
             Failure::new(Code::Input, format!("cannot read {}", file.display()), error.to_string())
                 .hint(error.hint())
@@ -102,8 +102,8 @@ impl<'o> Project<'o> {
     /// The packages to be packed, of all that the lock file has for the platform.
     pub(crate) fn packages(&self) -> Result<Vec<Package>, Failure> {
         let lock = self.lock()?;
-        self.pixi.shortfalls(lock.version, Some("pixi"), Network::Connected)?;
-        let Order { environment: name, platform, template, .. } = self.order;
+        self.pixi.version_limits(lock.version, Some("pixi"), Network::Connected)?;
+        let PackOptions { environment: name, platform, template, .. } = self.options;
         let lacks = |what: &str, named: Vec<&str>| {
             let file = template.join("pixi.lock");
             let cause = format!("{} has no {what}", file.display());
@@ -123,12 +123,12 @@ impl<'o> Project<'o> {
     }
 
     /// Install it, and run the project's tasks that were asked for.
-    pub(crate) fn perform(&self, runner: &Runner) -> Result<(), Failure> {
-        let (tasks, shown) = (self.order.tasks(), self.order.template.display());
+    pub(crate) fn run_tasks(&self, runner: &Runner) -> Result<(), Failure> {
+        let (tasks, shown) = (self.options.tasks(), self.options.template.display());
         if tasks.is_empty() {
             return Ok(());
         }
-        let environment = &self.order.environment;
+        let environment = &self.options.environment;
         let what = format!("cannot install environment '{environment}' of {shown}");
         let install = ["install", "--frozen", "--environment", environment];
         runner.download(&what, &mut || self.pixi(&install)).map_err(|failure| {
@@ -144,12 +144,12 @@ impl<'o> Project<'o> {
     }
 
     /// That a new lock file can be written is asked before anything is downloaded for it.
-    fn can_give_lock_back(&self) -> Result<(), Failure> {
+    fn check_lock_writable(&self) -> Result<(), Failure> {
         let lock = self.lock_file();
         if self.template.lock() == self.taken.lock() {
             return Ok(());
         }
-        let folder = lock.parent().unwrap_or(&self.order.template);
+        let folder = lock.parent().unwrap_or(&self.options.template);
         rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).map_err(|error| {
             Failure::io(Code::Unmet, format!("cannot write {}", lock.display()), &error.into())
                 .hint("the template has to be one that can be written, or leave out --update-lock")
@@ -158,13 +158,13 @@ impl<'o> Project<'o> {
 
     /// Where it is: a link stays one.
     fn lock_file(&self) -> PathBuf {
-        let lock = self.order.template.join("pixi.lock");
+        let lock = self.options.template.join("pixi.lock");
         std::fs::canonicalize(&lock).unwrap_or(lock)
     }
 
     /// A new lock file goes into the template, in one step. It was made of files that must still be there as they were.
-    pub(crate) fn give_lock_back(&self) -> Result<(), Failure> {
-        let template = &self.order.template;
+    pub(crate) fn write_lock_back(&self) -> Result<(), Failure> {
+        let template = &self.options.template;
         if self.template.lock() == self.taken.lock() {
             return Ok(());
         }
@@ -179,53 +179,53 @@ impl<'o> Project<'o> {
 
     /// Let pixi-pack make the bundle, and say where.
     pub(crate) fn pack(&self, runner: &Runner, caches: &Caches) -> Result<PathBuf, Failure> {
-        let order = self.order;
-        let staged = self.out.join(order.name());
+        let options = self.options;
+        let staged = self.out.join(options.name());
         let mut pack = || {
             let mut command = Command::new(&self.packer);
             command.args([
                 "--environment",
-                &order.environment,
+                &options.environment,
                 "--platform",
-                &order.platform,
+                &options.platform,
                 "--output-file",
             ]);
             command.arg(&staged).arg("--use-cache").arg(&caches.pack);
-            if order.ignore_pypi_non_wheel {
+            if options.ignore_pypi_non_wheel {
                 command.arg("--ignore-pypi-non-wheel");
             }
-            if order.create_executable {
+            if options.create_executable {
                 command.arg("--create-executable");
             }
-            if let Some(source) = &order.unpack {
+            if let Some(source) = &options.unpack {
                 command.args(["--pixi-unpack-source", source]);
             }
-            if let Some(config) = &order.rattler_config {
+            if let Some(config) = &options.rattler_config {
                 command.arg("--config").arg(config);
             }
-            for package in &order.injected {
+            for package in &options.injected {
                 command.arg("--inject").arg(package.path());
             }
             command.arg(&self.dir).current_dir(&self.dir);
             command
         };
-        let packed = runner.download(&format!("cannot pack {}", order.template.display()), &mut pack);
+        let packed = runner.download(&format!("cannot pack {}", options.template.display()), &mut pack);
         packed.map_err(|failure| self.explained(failure))?;
         Ok(staged)
     }
 
     /// Bytes of the program that pixi-pack downloaded for the script.
     pub(crate) fn fetched(&self, contents: &Contents) -> u64 {
-        if self.order.fetches_program() { contents.program_bytes } else { 0 }
+        if self.options.fetches_program() { contents.program_bytes } else { 0 }
     }
 
     fn explained(&self, failure: Failure) -> Failure {
-        let why = Why::of(&failure.log_tail);
-        if why.sentence.contains("pixi-unpack executable") && self.order.unpack.is_none() {
+        let why = ErrorReport::of(&failure.log_tail);
+        if why.sentence.contains("pixi-unpack executable") && self.options.unpack.is_none() {
             return failure
                 .hint("bring pixi-unpack, and name it with --pixi-unpack-source or put it on PATH");
         }
-        if !self.order.ignore_pypi_non_wheel && why.kind == Kind::NoWheel {
+        if !self.options.ignore_pypi_non_wheel && why.kind == Kind::NoWheel {
             return failure.hint("--ignore-pypi-non-wheel leaves out what has no wheel");
         }
         failure
@@ -246,11 +246,11 @@ impl<'o> Project<'o> {
 
 /// Why the program failed that this is about.
 fn kind(failure: &Failure) -> Kind {
-    Why::of(&failure.log_tail).kind
+    ErrorReport::of(&failure.log_tail).kind
 }
 
 /// The copy. The operator's pixi configuration counts, but for where environments are put: that would outlive us.
-fn lay_out(template: &Template, dir: &Path) -> Result<(), (PathBuf, io::Error)> {
+fn write_template(template: &Template, dir: &Path) -> Result<(), (PathBuf, io::Error)> {
     template.copy_to(dir)?;
     let config = dir.join(".pixi/config.toml");
     let written = std::fs::create_dir(dir.join(".pixi"))

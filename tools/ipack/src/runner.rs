@@ -1,8 +1,8 @@
 //! Running pixi and pixi-pack: what surrounds them, and patience with the network.
 use crate::caches::Caches;
-use crate::order::Order;
+use crate::options::PackOptions;
 use crate::staging::Staging;
-use pixi::{Ended, Job, Kind, Network, redact, surround};
+use pixi::{Job, JobOutput, Kind, Network, redact, set_environment};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,12 +21,12 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    pub(crate) fn new(order: &Order, caches: &Caches, staging: &Staging) -> Self {
+    pub(crate) fn new(options: &PackOptions, caches: &Caches, staging: &Staging) -> Self {
         Self {
             variables: caches.variables(),
             tmp: staging.tmp(),
-            retries: order.retries,
-            sleep: order.retry_sleep,
+            retries: options.retries,
+            sleep: options.retry_sleep,
         }
     }
 
@@ -45,7 +45,7 @@ impl Runner {
                 break;
             }
             let mut failure = ended.failure(what);
-            if !matches!(ended.why().kind, Kind::Download(download) if download.may_pass()) {
+            if !matches!(ended.why().kind, Kind::Download(download) if download.is_transient()) {
                 return Err(failure);
             }
             if tried == self.retries {
@@ -61,8 +61,8 @@ impl Runner {
         Ok(())
     }
 
-    fn once(&self, label: &str, mut command: Command) -> Result<Ended, Failure> {
-        surround(&mut command, &self.variables, &self.tmp, Network::Connected);
+    fn once(&self, label: &str, mut command: Command) -> Result<JobOutput, Failure> {
+        set_environment(&mut command, &self.variables, &self.tmp, Network::Connected);
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         log::info!("{} {}", command.get_program().display(), redact(&words.join(" ")));
         Job::new(command).adopting().run(label.strip_prefix("cannot ").unwrap_or(label))

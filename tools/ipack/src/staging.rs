@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tool::{Code, Failure};
-use tree::{Pinned, Process};
+use tree::{Process, ProcessHandle};
 
 /// How often we look whether a program that was killed has left another, and how long we wait for each to end.
 const ROUNDS: usize = 20;
-const PATIENCE: Duration = Duration::from_secs(5);
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The folder, locked until this is dropped and then gone.
@@ -24,7 +24,7 @@ pub(crate) struct Staging {
     output: PathBuf,
     /// Held while the results are renamed, and from a signal on: it finds both in place or none, and nobody else ends us.
     changing: Arc<Mutex<()>>,
-    others: Others,
+    others: OtherProcesses,
     _lock: File,
 }
 
@@ -63,7 +63,8 @@ impl Staging {
             }
         };
         let (output, changing) = (output.to_owned(), Arc::default());
-        let staging = Self { dir: dir.clone(), output, changing, others: Others::here(), _lock: lock };
+        let staging =
+            Self { dir: dir.clone(), output, changing, others: OtherProcesses::here(), _lock: lock };
         staging.empty().map_err(|error| cannot(&error))?;
         staging.remove_on_signal().map_err(|error| tool::thread::no_signals(&error))?;
         Ok(staging)
@@ -161,37 +162,37 @@ fn clear(dir: &Path) -> io::Result<()> {
 }
 
 /// Remove the folder, once nobody writes in it any more.
-fn remove(dir: &Path, others: &Others) -> io::Result<()> {
+fn remove(dir: &Path, others: &OtherProcesses) -> io::Result<()> {
     end_programs(others);
     std::fs::remove_dir_all(dir)
 }
 
 /// End all that was started and still runs, a server of the project's task say. We are who orphans come to.
-fn end_programs(others: &Others) {
+fn end_programs(others: &OtherProcesses) {
     for _ in 0..ROUNDS {
-        let left: Vec<_> = others.but_them().into_iter().filter_map(Pinned::of).collect();
+        let left: Vec<_> = others.new_processes().into_iter().filter_map(ProcessHandle::of).collect();
         if left.is_empty() {
             break;
         }
         for program in &left {
             drop(program.signal(Signal::KILL));
         }
-        let _all = tree::ended(&left, PATIENCE);
+        let _all = tree::wait_for_exit(&left, CLEANUP_TIMEOUT);
     }
 }
 
 /// The children that we began with, a shell's that became us: what hears us through its `2> >(tee log)`, say. They and
 /// theirs are not ours to end.
 #[derive(Clone, Debug)]
-struct Others(Arc<[Process]>);
+struct OtherProcesses(Arc<[Process]>);
 
-impl Others {
+impl OtherProcesses {
     fn here() -> Self {
         Self(tree::descendants(std::process::id()).into())
     }
 
     /// All who descend from us and not from them.
-    fn but_them(&self) -> Vec<Process> {
+    fn new_processes(&self) -> Vec<Process> {
         let is_one = |process: &Process| {
             self.0.iter().any(|other| (other.pid, other.started) == (process.pid, process.started))
         };

@@ -1,6 +1,6 @@
 //! A bundle less what another machine has. What is left are packages alone: without its own description nothing takes it for
 //! a bundle that could be installed.
-use bundle::{Inventory, PackageFile, Part};
+use bundle::{Inventory, MemberKind, PackageFile};
 use lock::{Package, percent_decode};
 use std::collections::HashSet;
 use std::fs::File;
@@ -46,9 +46,9 @@ pub(crate) fn cut(staged: &Path, packages: &[Package], have: &Inventory) -> Resu
 
 /// The path of a package's file as lists have it; `None` for what is no package.
 fn package(member: &str) -> Option<String> {
-    match Part::of(member) {
-        Part::Archive { subdir, file } => Some(format!("{subdir}/{}", percent_decode(file))),
-        Part::Wheel { file } => Some(format!("pypi/{}", percent_decode(file))),
+    match MemberKind::of(member) {
+        MemberKind::Archive { subdir, file } => Some(format!("{subdir}/{}", percent_decode(file))),
+        MemberKind::Wheel { file } => Some(format!("pypi/{}", percent_decode(file))),
         _ => None,
     }
 }

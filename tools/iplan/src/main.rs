@@ -9,7 +9,7 @@ mod table;
 
 use ::emit::Keeper;
 use clap::Parser;
-use plan::{Gathered, Options};
+use plan::{Options, Planner};
 use record::Engine;
 use std::path::PathBuf;
 use tool::{Failure, Io, Outcome};
@@ -57,7 +57,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     if table || flags.is_some() || emit.is_some() {
         io.mute();
     }
-    let mut gathered = Gathered::default();
+    let mut gathered = Planner::default();
     while let Some(record) = io.read()? {
         gathered.note(&record);
     }

@@ -1,12 +1,16 @@
 //! The files that the operator or a plan names: the known answers, and the key.
-use ask::Known;
+use ask::KnownAnswers;
 use owner::Owner;
 use record::Rung;
 use std::path::Path;
 use tool::{Code, Failure};
 
 /// The answers that a rung wants, from a file that the operator named, or that is the word of `user`.
-pub(crate) fn known(goal: Rung, file: Option<&Path>, user: Option<&Owner>) -> Result<Option<Known>, Failure> {
+pub(crate) fn known(
+    goal: Rung,
+    file: Option<&Path>,
+    user: Option<&Owner>,
+) -> Result<Option<KnownAnswers>, Failure> {
     if goal < Rung::Correct {
         return Ok(None);
     }
@@ -21,12 +25,12 @@ pub(crate) fn known(goal: Rung, file: Option<&Path>, user: Option<&Owner>) -> Re
         ));
     };
     let what = || format!("cannot use the answers in {}", file.display());
-    let read = user.map_or_else(|| Known::read(file), |user| Known::read_as(user, file));
+    let read = user.map_or_else(|| KnownAnswers::read(file), |user| KnownAnswers::read_as(user, file));
     read.map(Some).map_err(|error| Failure::io(Code::Unmet, what(), &error))
 }
 
 /// The first line of a key file.
 pub(crate) fn read_key(file: &Path) -> Result<String, Failure> {
-    ask::key_in(file)
+    ask::read_key(file)
         .map_err(|e| Failure::io(Code::Unmet, format!("cannot read the key in {}", file.display()), &e))
 }

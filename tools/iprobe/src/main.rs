@@ -3,17 +3,20 @@
 //! Reads `instance` as they come and follows each through its state directory. Writes one `ready` per instance the moment
 //! that it is, else `failed`. With `--state` it reads no records; with `--url` it neither reads nor writes any.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
-mod climb;
+mod expected_model;
 mod given;
-mod patience;
+mod probe_set;
 mod processes;
+mod readiness;
 mod router;
-mod several;
+mod state_dir;
 mod watch;
+mod watchdog;
 
-use crate::climb::{Climb, Expected, RUNGS, Step};
+use crate::expected_model::ExpectedModel;
 use crate::given::{known, read_key};
-use crate::watch::{Wanted, Watch};
+use crate::readiness::{RUNGS, ReadinessProbe, Step};
+use crate::watch::{ProbeOptions, Watch};
 use ask::Target;
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -65,40 +68,41 @@ fn main() -> std::process::ExitCode {
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     // A look is not a wait: a server that hangs is not ready.
     let timeout = args.timeout.or(args.once.then_some(ONCE_SECONDS)).map(Duration::from_secs);
-    let wanted = Wanted { rung: args.rung, timeout, key_file: args.key_file, answers: args.answers };
+    let options = ProbeOptions { rung: args.rung, timeout, key_file: args.key_file, answers: args.answers };
     match (args.url, args.state) {
-        (Some(url), _) => probe_url(&url, &wanted, args.once)?,
-        (None, Some(state)) if args.once => Watch::new(Directory::at(state), &wanted)?.once()?,
-        (None, Some(state)) => several::only(Directory::at(state), &wanted, io)?,
-        (None, None) => several::of_stream(&wanted, io)?,
+        (Some(url), _) => probe_url(&url, &options, args.once)?,
+        (None, Some(state)) if args.once => Watch::new(Directory::at(state), &options)?.once()?,
+        (None, Some(state)) => probe_set::only(Directory::at(state), &options, io)?,
+        (None, None) => probe_set::of_stream(&options, io)?,
     }
     Ok(Outcome::Done)
 }
 
 /// A server that we know nothing else of.
-fn probe_url(url: &str, wanted: &Wanted, once: bool) -> Result<(), Failure> {
+fn probe_url(url: &str, options: &ProbeOptions, once: bool) -> Result<(), Failure> {
     let target = Target::parse(url)
         .map_err(|cause| Failure::new(Code::Usage, format!("cannot use the URL '{url}'"), cause))?;
-    if wanted.rung == Some(Rung::Alive) {
+    if options.rung == Some(Rung::Alive) {
         let cause = "a process is alive, and of a URL no process is known";
         return Err(Failure::new(Code::Usage, "cannot probe a URL for rung alive", cause)
             .hint("ask for healthy, or name an instance with --state"));
     }
-    let target = target.with_key(wanted.key_file.as_deref().map(read_key).transpose()?);
+    let target = target.with_key(options.key_file.as_deref().map(read_key).transpose()?);
     let probe = &engine::of(Engine::LlamaCpp).probe;
-    let mut climb = Climb::new(target, probe, Expected::Any, wanted.rung.unwrap_or(Rung::Answering));
-    let known = known(climb.goal(), wanted.answers.as_deref(), None)?;
-    climb = climb.with_answers(known);
-    let cap = wanted.timeout.unwrap_or(Duration::from_secs(3600));
+    let mut readiness =
+        ReadinessProbe::new(target, probe, ExpectedModel::Any, options.rung.unwrap_or(Rung::Answering));
+    let known = known(readiness.goal(), options.answers.as_deref(), None)?;
+    readiness = readiness.with_answers(known);
+    let cap = options.timeout.unwrap_or(Duration::from_secs(3600));
     let begun = Instant::now();
     loop {
         let left = cap.saturating_sub(begun.elapsed());
-        let why = match climb.step(left.max(Duration::from_millis(100)), &|| Ok(()))? {
-            Step::There => return Ok(()),
-            Step::Higher => continue,
-            Step::Not(why) | Step::Moved(why) | Step::Foreign(why) => why,
+        let why = match readiness.step(left.max(Duration::from_millis(100)), &|| Ok(()))? {
+            Step::Ready => return Ok(()),
+            Step::Advanced => continue,
+            Step::Pending(why) | Step::Moved(why) | Step::PortConflict(why) => why,
         };
-        let what = format!("{} is not ready", climb.target.url());
+        let what = format!("{} is not ready", readiness.target.url());
         if once {
             return Err(Failure::new(Code::No, what, why));
         }

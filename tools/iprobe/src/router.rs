@@ -1,6 +1,7 @@
 //! A router of llama.cpp's: healthy before it has loaded anything, so each of its models is loaded and asked.
-use crate::climb::{Expected, Why};
-use ask::{Error, Routed, Target};
+use crate::expected_model::ExpectedModel;
+use crate::readiness::NotReady;
+use ask::{Error, RouterModel, Target};
 use record::{Engine, Plan};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,15 +31,16 @@ impl Router {
     }
 
     /// As far as it goes now: each model is told to load, and asked for a token once it is loaded.
-    pub(crate) fn answer(&mut self, target: &Target, limit: Duration) -> Result<(), Why> {
+    pub(crate) fn answer(&mut self, target: &Target, limit: Duration) -> Result<(), NotReady> {
         while self.next(target, limit)? {}
         Ok(())
     }
 
     /// The next model; `false` once all have answered.
-    fn next(&mut self, target: &Target, limit: Duration) -> Result<bool, Why> {
-        let all =
-            target.routed(SHORT.min(limit)).map_err(|error| Why::not_yet(format!("/models: {error}")))?;
+    fn next(&mut self, target: &Target, limit: Duration) -> Result<bool, NotReady> {
+        let all = target
+            .router_models(SHORT.min(limit))
+            .map_err(|error| NotReady::pending(format!("/models: {error}")))?;
         let most = if self.first_only || all.len() > MOST { 1 } else { MOST };
         let Some(next) = all.iter().take(most).find(|model| !self.answered.contains(&model.id)) else {
             return Ok(false);
@@ -49,7 +51,7 @@ impl Router {
             Some("unloaded") if self.told_to_load.insert(next.id.clone()) => {
                 // One that loads nothing when it is told loads it when it is asked.
                 match target.load(&next.id, SHORT.min(limit)) {
-                    Ok(()) => Err(Why::Moved(format!("{} is told to load", next.id))),
+                    Ok(()) => Err(NotReady::Moved(format!("{} is told to load", next.id))),
                     Err(_) => self.ask(target, &next.id, limit).map(|()| true),
                 }
             }
@@ -57,42 +59,42 @@ impl Router {
         }
     }
 
-    fn ask(&mut self, target: &Target, id: &str, limit: Duration) -> Result<(), Why> {
-        match target.token(id, limit) {
+    fn ask(&mut self, target: &Target, id: &str, limit: Duration) -> Result<(), NotReady> {
+        match target.generate_token(id, limit) {
             Ok(()) => {
                 self.answered.insert(id.to_owned());
                 Ok(())
             }
             Err(error @ Error::Status { .. }) => {
-                let all = target.routed(SHORT.min(limit)).unwrap_or_default();
+                let all = target.router_models(SHORT.min(limit)).unwrap_or_default();
                 match all.iter().find(|model| model.id == id && model.failed) {
                     Some(model) => Err(failed(target, model)),
-                    None => Err(Why::of(target, &format!("one token of {id}"), &error)),
+                    None => Err(NotReady::of(target, &format!("one token of {id}"), &error)),
                 }
             }
-            Err(error) => Err(Why::of(target, &format!("one token of {id}"), &error)),
+            Err(error) => Err(NotReady::of(target, &format!("one token of {id}"), &error)),
         }
     }
 
     /// What it tells of the load, in its list or by its events, is progress where it is something new.
-    fn loading(&mut self, target: &Target, model: &Routed) -> Why {
-        let events = target.loads(LISTEN);
+    fn loading(&mut self, target: &Target, model: &RouterModel) -> NotReady {
+        let events = target.load_events(LISTEN);
         let why = format!("{} is {}", model.id, model.state.as_deref().unwrap_or_default());
         let mut new = false;
         for news in model.progress.iter().chain(&events) {
             new |= self.news.insert(news.clone());
         }
-        if new { Why::Moved(why) } else { Why::not_yet(why) }
+        if new { NotReady::Moved(why) } else { NotReady::pending(why) }
     }
 }
 
-fn failed(target: &Target, model: &Routed) -> Why {
+fn failed(target: &Target, model: &RouterModel) -> NotReady {
     let failure =
         Failure::new(Code::No, format!("{} cannot load {}", target.url(), model.id), "its server ended");
-    Why::Never(failure.hint("its log says why; correct its section of the preset, or take it out"))
+    NotReady::Final(failure.hint("its log says why; correct its section of the preset, or take it out"))
 }
 
-impl Expected {
+impl ExpectedModel {
     /// A server that is told where its models are, and none of them, is a router, which lists all.
     pub(crate) fn of(plan: &Plan) -> Self {
         let told = |flag: &str| plan.args.iter().any(|arg| arg == flag);

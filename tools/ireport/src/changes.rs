@@ -47,7 +47,7 @@ const NOISE: [&str; 14] = [
 
 /// Everything that is not the same, by group.
 pub(crate) fn between(old: &Run, new: &Run) -> Vec<Change> {
-    let (old, new) = (flat(old), flat(new));
+    let (old, new) = (flattened(old), flattened(new));
     let keys: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
     let mut changes = Vec::new();
     for key in keys {
@@ -68,7 +68,7 @@ pub(crate) fn between(old: &Run, new: &Run) -> Vec<Change> {
 }
 
 /// Members of all records by what they are of and their path. Of several records of one subject each has a number.
-fn flat(run: &Run) -> BTreeMap<(String, String), String> {
+fn flattened(run: &Run) -> BTreeMap<(String, String), String> {
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
     let mut found = BTreeMap::new();
     for entry in &run.entries {
@@ -77,7 +77,7 @@ fn flat(run: &Run) -> BTreeMap<(String, String), String> {
         *count += 1;
         let of = if *count == 1 { of } else { format!("{of} ({count})") };
         for (member, value) in entry.members() {
-            spread(&of, member, value, &mut found);
+            flatten(&of, member, value, &mut found);
         }
     }
     found
@@ -94,14 +94,14 @@ fn name(entry: &Entry) -> String {
     words.iter().map(|word| word.trim()).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-fn spread(of: &str, member: &str, value: &Value, found: &mut BTreeMap<(String, String), String>) {
+fn flatten(of: &str, member: &str, value: &Value, found: &mut BTreeMap<(String, String), String>) {
     let last = member.rsplit('.').next().unwrap_or(member);
     if NOISE.contains(&last) {
         return;
     }
     match (value, last) {
         (Value::Object(members), _) => {
-            members.iter().for_each(|(name, value)| spread(of, &format!("{member}.{name}"), value, found));
+            members.iter().for_each(|(name, value)| flatten(of, &format!("{member}.{name}"), value, found));
         }
         (Value::Array(words), "args" | "argv") => arguments(of, member, words, found),
         (value, _) => drop(found.insert((of.to_owned(), member.to_owned()), shown(value))),

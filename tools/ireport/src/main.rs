@@ -5,16 +5,16 @@
 //! comes, and keeps it.
 mod changes;
 mod diff;
-mod hidden;
 mod html;
 mod keep;
 mod markdown;
 mod moment;
 mod page;
+mod redact;
 mod run;
+mod sections;
 mod svg;
 mod table;
-mod told;
 
 use clap::Parser;
 use page::Page;
@@ -56,8 +56,8 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         let [old, new] = [Run::of_file(old)?, Run::of_file(new)?];
         let (page, changed) = diff::page(&old, &new);
         write(&page, html, io)?;
-        whole(&old)?;
-        whole(&new)?;
+        check_complete(&old)?;
+        check_complete(&new)?;
         return Ok(if changed { Outcome::No } else { Outcome::Done });
     }
     let mut all = Run::default();
@@ -76,9 +76,9 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     if table {
         io.print(&table::render(&all))?;
     } else {
-        write(&told::page(&all), html, io)?;
+        write(&sections::page(&all), html, io)?;
     }
-    whole(&all)?;
+    check_complete(&all)?;
     if files.is_empty() { Ok(all.outcome()) } else { Ok(Outcome::Done) }
 }
 
@@ -87,7 +87,7 @@ fn write(page: &Page, html: bool, io: &mut Io) -> Result<(), Failure> {
 }
 
 /// A report is made of what could be read; that it is not all has to be said.
-fn whole(run: &Run) -> Result<(), Failure> {
+fn check_complete(run: &Run) -> Result<(), Failure> {
     match &run.damage {
         None => Ok(()),
         Some(cause) => Err(Failure::new(Code::Input, "the report is not of the whole stream", cause)),

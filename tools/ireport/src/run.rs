@@ -1,6 +1,6 @@
 //! The stream of one run, as a report needs it: every record with all its members, those of newer versions too, and nothing
 //! secret in them.
-use crate::hidden;
+use crate::redact;
 use record::{Error, Reader};
 use serde_json::{Map, Value};
 use std::io::{self, BufRead, IsTerminal};
@@ -57,7 +57,7 @@ impl Run {
                 Ok(Some(line)) => {
                     let members = serde_json::from_slice(&line.raw).ok();
                     let known = line.record.is_some();
-                    run.entries.extend(members.map(|members| Entry { members: hidden::of(members), known }));
+                    run.entries.extend(members.map(|members| Entry { members: redact::of(members), known }));
                 }
                 Ok(None) => return Ok(run),
                 Err(Error::Read(error)) => return Err(error),

@@ -1,6 +1,6 @@
 //! The run on one screen, for a person at a terminal: what, how it stands, and below what is not well what to do.
 use crate::run::{Entry, Run};
-use crate::told::{last_ms, size};
+use crate::sections::{last_ms, size};
 
 /// What of a text fits a line.
 const CUT: usize = 200;
@@ -8,7 +8,7 @@ const CUT: usize = 200;
 const GAPS: usize = 10;
 
 /// Tools that check: that there was nothing to check says nothing to a person.
-const UNASKED: [&str; 3] = ["iwarm", "icache", "imodel"];
+const OPTIONAL_TOOLS: [&str; 3] = ["iwarm", "icache", "imodel"];
 
 struct Row {
     what: String,
@@ -57,7 +57,7 @@ fn row(entry: &Entry) -> Option<Row> {
             let state = state.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
             Row { to_do: entry.text("hint"), ..of(subject, state) }
         }
-        "skipped" if !UNASKED.contains(&entry.text("by").as_str()) => {
+        "skipped" if !OPTIONAL_TOOLS.contains(&entry.text("by").as_str()) => {
             of(subject, format!("{} did nothing: {}", entry.text("by"), entry.text("why")))
         }
         "warning" => {

@@ -24,7 +24,7 @@ pub(crate) fn enter() -> Result<(), String> {
     let pid = unsafe { libc::fork() };
     if pid == 0 {
         drop(ours);
-        stay(theirs, owned);
+        map_users_for_parent(theirs, owned);
         // SAFETY: ends the child without the parent's clean-up.
         #[expect(unsafe_code, reason = "the child must not go on as the parent")]
         unsafe {
@@ -35,7 +35,7 @@ pub(crate) fn enter() -> Result<(), String> {
     drop(theirs);
     let child = if pid > 0 { Pid::from_raw(pid) } else { None };
     let child = child.ok_or_else(|| cannot("fork", &failed))?;
-    let joined = heard(&ours).and_then(|()| join(child, owned));
+    let joined = wait_for_child(&ours).and_then(|()| join(child, owned));
     drop(ours);
     // Nobody else's child is to be found by the command. Where SIGCHLD is ignored there is nothing to wait for.
     waitpid(Some(child), WaitOptions::empty()).ok();
@@ -43,7 +43,7 @@ pub(crate) fn enter() -> Result<(), String> {
 }
 
 /// The child: make the namespace, say how that went, and hold it until the parent has joined it or is gone.
-fn stay(mut parent: UnixStream, owned: bool) {
+fn map_users_for_parent(mut parent: UnixStream, owned: bool) {
     let why = make(owned).err().unwrap_or_default();
     // A parent that was not told waits for our end.
     if writeln!(parent, "{why}").is_ok() {
@@ -52,7 +52,7 @@ fn stay(mut parent: UnixStream, owned: bool) {
 }
 
 /// What the child said: an empty line, or why not.
-fn heard(child: &UnixStream) -> Result<(), String> {
+fn wait_for_child(child: &UnixStream) -> Result<(), String> {
     let mut line = String::new();
     drop(BufReader::new(child).read_line(&mut line));
     match line.strip_suffix('\n') {
@@ -81,7 +81,7 @@ fn make(owned: bool) -> Result<(), String> {
             std::fs::write(&path, line).map_err(|error| cannot(&format!("write {path}"), &error))?;
         }
     }
-    network::raise_loopback().map_err(|error| cannot("bring the loopback interface up", &error))?;
+    network::bring_up_loopback().map_err(|error| cannot("bring the loopback interface up", &error))?;
     network::only_loopback()
 }
 

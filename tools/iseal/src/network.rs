@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 const LOOPBACK: &str = "lo";
 
 /// Bring the loopback interface up.
-pub(crate) fn raise_loopback() -> io::Result<()> {
-    let socket = any_socket()?;
+pub(crate) fn bring_up_loopback() -> io::Result<()> {
+    let socket = open_socket()?;
     let flags = flags(&socket, LOOPBACK)?;
     set_flags(&socket, LOOPBACK, flags | up())
 }
@@ -20,7 +20,7 @@ pub(crate) fn only_loopback() -> Result<(), String> {
             .map_err(|error| format!("cannot read {path}: {}", tool::io_text(&error)))
     };
     let devices = read("/proc/self/net/dev")?;
-    let socket = any_socket().map_err(|error| format!("cannot open a socket: {}", tool::io_text(&error)))?;
+    let socket = open_socket().map_err(|error| format!("cannot open a socket: {}", tool::io_text(&error)))?;
     let mut loopback = false;
     for name in interfaces(&devices) {
         let flags = flags(&socket, name)
@@ -59,7 +59,7 @@ fn routes_v6(table: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Interfaces are asked through a socket, of whatever kind; this kind is never refused.
-fn any_socket() -> io::Result<OwnedFd> {
+fn open_socket() -> io::Result<OwnedFd> {
     Ok(rustix::net::socket(AddressFamily::UNIX, SocketType::DGRAM, None)?)
 }
 

@@ -1,7 +1,7 @@
 //! One read of the source: its parts written and hashed, and the whole hashed beside them.
 use crate::source::Source;
 use crate::target::Target;
-use part::{Chunk, DESCRIPTION_BYTES, Digester, Part, Whole};
+use part::{Chunk, DESCRIPTION_BYTES, Digester, Part, WholeFile};
 use std::io::Write;
 use tool::Failure;
 
@@ -12,7 +12,7 @@ struct Digests {
 }
 
 /// What two threads hash while this one reads and writes.
-struct Lanes {
+struct HashThreads {
     part: Digester,
     whole: Digester,
     bar: indicatif::ProgressBar,
@@ -23,14 +23,14 @@ pub(crate) fn cut(
     source: &mut Source,
     target: &Target,
     split_bytes: u64,
-) -> Result<(Whole, Vec<Part>), Failure> {
+) -> Result<(WholeFile, Vec<Part>), Failure> {
     let start = || {
         let started = Digester::start();
         started.map_err(|error| tool::thread::refused(&error))
     };
     let bar = tool::bytes_bar(&format!("splitting {}", source.name), source.size_bytes.unwrap_or(0));
-    let lanes = Lanes { part: start()?, whole: start()?, bar };
-    let nothing = lanes.whole.so_far();
+    let lanes = HashThreads { part: start()?, whole: start()?, bar };
+    let nothing = lanes.whole.digest();
     let (mut parts, mut size_bytes) = (Vec::new(), 0);
     let mut chunk = source.next(split_bytes)?;
     loop {
@@ -43,8 +43,8 @@ pub(crate) fn cut(
         }
     }
     lanes.bar.finish_and_clear();
-    let sha256 = lanes.whole.so_far();
-    let whole = Whole { name: source.name.clone(), size_bytes, sha256, split_bytes };
+    let sha256 = lanes.whole.digest();
+    let whole = WholeFile { name: source.name.clone(), size_bytes, sha256, split_bytes };
     let mut before = nothing;
     let describe = |(number, digests): (usize, Digests)| {
         let start = std::mem::replace(&mut before, digests.after.clone());
@@ -58,7 +58,7 @@ pub(crate) fn cut(
 fn one_part(
     source: &mut Source,
     target: &Target,
-    lanes: &Lanes,
+    lanes: &HashThreads,
     (number, first, split_bytes): (usize, Chunk, u64),
 ) -> Result<(Digests, u64), Failure> {
     let cannot = |error: &std::io::Error| target.cannot_write(number as u64, error);
@@ -78,7 +78,7 @@ fn one_part(
     }
     // What is written to a stick is there when the bar says so.
     file.sync_data().map_err(|error| cannot(&error))?;
-    let digests = Digests { part: lanes.part.so_far(), after: lanes.whole.so_far() };
+    let digests = Digests { part: lanes.part.digest(), after: lanes.whole.digest() };
     lanes.part.restart();
     Ok((digests, length))
 }

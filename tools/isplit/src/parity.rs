@@ -1,6 +1,6 @@
 //! Parity parts, computed from the parts once these are written.
 use crate::target::Target;
-use part::{DESCRIPTION_BYTES, Hasher, Parity, Part, Whole};
+use part::{DESCRIPTION_BYTES, Hasher, Parity, Part, WholeFile};
 use reed_solomon_simd::ReedSolomonEncoder;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -13,7 +13,7 @@ const MEMORY_BYTES: u64 = 64 << 20;
 /// Write `count` parity parts where the parts wait to be published.
 pub(crate) fn write(
     target: &Target,
-    whole: &Whole,
+    whole: &WholeFile,
     parts: &[Part],
     count: u64,
 ) -> Result<Vec<Parity>, Failure> {
@@ -48,13 +48,13 @@ pub(crate) fn write(
     let mut parities = Vec::new();
     for (index, (file, shard)) in (1..).zip(outputs) {
         file.sync_data().map_err(|error| target.cannot_write_parity(index, &error))?;
-        parities.push(Parity::new(whole.clone(), (index, count), [hasher.so_far(), shard.so_far()]));
+        parities.push(Parity::new(whole.clone(), (index, count), [hasher.digest(), shard.digest()]));
     }
     Ok(parities)
 }
 
 /// Refuse what the code cannot do.
-pub(crate) fn admit(whole: &Whole, count: u64) -> Result<(), Failure> {
+pub(crate) fn admit(whole: &WholeFile, count: u64) -> Result<(), Failure> {
     if Parity::is_possible(whole, count) {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! The folder that the parts go to. They are written into a folder inside it and renamed when all are complete.
 use crate::parity;
-use part::{DESCRIPTION_BYTES, Parity, Part, Whole};
+use part::{DESCRIPTION_BYTES, Parity, Part, WholeFile};
 use rustix::fs::{FlockOperation, OFlags, flock, statfs, statvfs};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::fs::File;
@@ -100,7 +100,8 @@ impl Target {
         let there = statvfs(&self.dir).map_err(|error| {
             Failure::io(Code::Unmet, format!("cannot look at {}", self.dir.display()), &error.into())
         })?;
-        let whole = Whole { name: self.name.clone(), size_bytes: size, sha256: String::new(), split_bytes };
+        let whole =
+            WholeFile { name: self.name.clone(), size_bytes: size, sha256: String::new(), split_bytes };
         let mut needed = size.saturating_add(whole.count().saturating_mul(DESCRIPTION_BYTES as u64));
         if parity > 0 {
             parity::admit(&whole, parity)?;
@@ -176,7 +177,12 @@ impl Target {
     }
 
     /// Describe every part and every parity part, and give it its name.
-    pub(crate) fn publish(&self, whole: &Whole, parts: &[Part], parities: &[Parity]) -> Result<(), Failure> {
+    pub(crate) fn publish(
+        &self,
+        whole: &WholeFile,
+        parts: &[Part],
+        parities: &[Parity],
+    ) -> Result<(), Failure> {
         let others = self.others(|there| there != whole)?;
         self.refuse(others)?;
         let of_part = |part: &Part| (self.draft(part.index), whole.part_name(part.index), part.block());
@@ -224,7 +230,7 @@ impl Target {
     }
 
     /// The first file that has the name of one of our parts and is none of this whole.
-    fn others(&self, differs: impl Fn(&Whole) -> bool) -> Result<Option<PathBuf>, Failure> {
+    fn others(&self, differs: impl Fn(&WholeFile) -> bool) -> Result<Option<PathBuf>, Failure> {
         let cannot = |error: io::Error| {
             Failure::io(Code::Unmet, format!("cannot read {}", self.dir.display()), &error)
         };
@@ -232,7 +238,7 @@ impl Target {
             let path = entry.map_err(cannot)?.path();
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let open = || File::open(&path).ok();
-            let there = if part::index_of_name(&name, &self.name).is_some() {
+            let there = if part::parse_part_name(&name, &self.name).is_some() {
                 open().and_then(|mut file| Part::read(&mut file).ok()).map(|part| part.whole)
             } else if name.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with(".parity-")) {
                 open().and_then(|mut file| Parity::read(&mut file).ok()).map(|parity| parity.whole)

@@ -1,13 +1,13 @@
 //! Changes of state, as they are seen.
-use crate::look::Looked;
-use record::{Keeper, Rung};
+use crate::inspect::Inspected;
+use record::{KeeperState, Rung};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What makes a status worth a record.
 #[derive(PartialEq, Eq)]
 struct Essence {
-    state: Keeper,
+    state: KeeperState,
     rung: Option<Rung>,
     pid: Option<u32>,
     restarts: u32,
@@ -20,9 +20,9 @@ pub(crate) struct Changes(BTreeMap<(PathBuf, String, String), Essence>);
 
 impl Changes {
     /// Whether this differs from what was last seen of the instance; the first sight does.
-    pub(crate) fn take(&mut self, looked: &Looked) -> bool {
-        let status = &looked.status;
-        let key = (looked.run_dir.clone(), status.engine.to_string(), status.instance.clone());
+    pub(crate) fn take(&mut self, inspected: &Inspected) -> bool {
+        let status = &inspected.status;
+        let key = (inspected.run_dir.clone(), status.engine.to_string(), status.instance.clone());
         let essence = Essence {
             state: status.state,
             rung: status.rung,

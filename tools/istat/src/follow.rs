@@ -1,7 +1,7 @@
 //! A log as it grows.
 use crate::since::{self, Since};
 use owner::Owner;
-use record::Keeper;
+use record::KeeperState;
 use state::Directory;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -51,8 +51,8 @@ pub(crate) fn follow(place: &Directory, since: Option<Since>, io: &mut Io) -> Re
     Ok(())
 }
 
-fn is_live(state: Keeper) -> bool {
-    !matches!(state, Keeper::Failed | Keeper::Stopped | Keeper::Lost)
+fn is_live(state: KeeperState) -> bool {
+    !matches!(state, KeeperState::Failed | KeeperState::Stopped | KeeperState::Lost)
 }
 
 pub(crate) struct Log {

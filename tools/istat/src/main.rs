@@ -5,7 +5,7 @@
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod changes;
 mod follow;
-mod look;
+mod inspect;
 mod metrics;
 mod seen;
 mod since;
@@ -16,9 +16,9 @@ mod unrecorded;
 mod why;
 
 use clap::Parser;
-use seen::Seen;
+use seen::Selection;
 use since::Since;
-use state::{Directory, Found};
+use state::{Directory, Instances};
 use std::path::{Path, PathBuf};
 use table::{Colour, Style};
 use tool::{Code, Failure, Io, Outcome};
@@ -66,7 +66,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let Args { names, run_dir, table, color, watch, follow, metrics, timeline, log, since } = args;
     let (run_dir, names) = (run_dir.as_deref(), names.as_slice());
     if log {
-        follow::follow(&the_one(run_dir, names)?, since, io)?;
+        follow::follow(&only_instance(run_dir, names)?, since, io)?;
         return Ok(Outcome::Done);
     }
     if timeline {
@@ -83,10 +83,10 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     if watch {
         seen::redraw(run_dir, names, style, io)?;
     }
-    let Seen { looked, unread, unrecorded, failed } = Seen::now(run_dir, names)?;
+    let Selection { inspected, unread, unrecorded, failed } = Selection::now(run_dir, names)?;
     let ready = unrecorded.is_empty()
-        && looked.iter().all(|looked| looked.ready)
-        && (names.is_empty() || !looked.is_empty());
+        && inspected.iter().all(|inspected| inspected.ready)
+        && (names.is_empty() || !inspected.is_empty());
     for (engine, instance, failure) in failed {
         io.fail((engine, instance.as_str()), failure)?;
     }
@@ -94,13 +94,13 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         io.warn(warning)?;
     }
     if table {
-        io.print(&table::of(&looked, style))?;
+        io.print(&table::of(&inspected, style))?;
     }
     if metrics {
-        io.print(&metrics::of(&looked))?;
+        io.print(&metrics::of(&inspected))?;
     }
-    for looked in looked {
-        io.write(looked.status)?;
+    for inspected in inspected {
+        io.write(inspected.status)?;
     }
     match unread {
         Some(failure) => Err(failure),
@@ -112,7 +112,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
 /// A text for each instance that was ever started.
 fn write_timelines(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<Outcome, Failure> {
     io.mute();
-    let Found { places, unread } = state::named(state::everywhere(run_dir)?, names)?;
+    let Instances { places, unread } = state::filter(state::find_all(run_dir)?, names)?;
     for place in &places {
         match timeline::of(place) {
             Ok(text) => io.print(&text.unwrap_or_default())?,
@@ -126,8 +126,8 @@ fn write_timelines(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Res
 }
 
 /// The one instance that the names mean.
-fn the_one(run_dir: Option<&Path>, names: &[String]) -> Result<Directory, Failure> {
-    let Found { mut places, mut unread } = state::named(state::everywhere(run_dir)?, names)?;
+fn only_instance(run_dir: Option<&Path>, names: &[String]) -> Result<Directory, Failure> {
+    let Instances { mut places, mut unread } = state::filter(state::find_all(run_dir)?, names)?;
     if places.len() == 1 {
         return Ok(places.remove(0));
     }

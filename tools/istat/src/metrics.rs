@@ -1,55 +1,57 @@
 //! What is running, as measures for a monitor.
-use crate::look::Looked;
+use crate::inspect::Inspected;
 use openmetrics::Text;
-use record::{Keeper, Rung};
+use record::{KeeperState, Rung};
 
-const STATES: [Keeper; 8] = [
-    Keeper::Waiting,
-    Keeper::Running,
-    Keeper::Backoff,
-    Keeper::Asleep,
-    Keeper::Failed,
-    Keeper::Stopping,
-    Keeper::Stopped,
-    Keeper::Lost,
+const STATES: [KeeperState; 8] = [
+    KeeperState::Waiting,
+    KeeperState::Running,
+    KeeperState::Backoff,
+    KeeperState::Asleep,
+    KeeperState::Failed,
+    KeeperState::Stopping,
+    KeeperState::Stopped,
+    KeeperState::Lost,
 ];
 /// Those that can be told without having an engine generate.
 const RUNGS: [Rung; 3] = [Rung::Alive, Rung::Healthy, Rung::Listed];
 
 /// A measure of an instance, as text; `None` where it is unknown or does not apply.
-type Measure = fn(&Looked) -> Option<String>;
+type Measure = fn(&Inspected) -> Option<String>;
 
 const MEASURES: [(&str, &str, &str, Measure); 8] = [
-    ("ready", "gauge", "Whether the instance is where its plan wants it", |looked| Some(flag(looked.ready))),
-    ("stale", "gauge", "Whether the instance runs from an install that is no longer current", |looked| {
-        Some(flag(looked.status.stale))
+    ("ready", "gauge", "Whether the instance is where its plan wants it", |inspected| {
+        Some(flag(inspected.ready))
     }),
-    ("restarts", "counter", "How often the engine was started again", |looked| {
-        Some(looked.status.restarts.to_string())
+    ("stale", "gauge", "Whether the instance runs from an install that is no longer current", |inspected| {
+        Some(flag(inspected.status.stale))
     }),
-    ("up_seconds", "gauge", "How long the engine has run", |looked| number(looked.status.up_s)),
-    ("start_to_healthy_seconds", "gauge", "From the last start to the first 200 of /health", |looked| {
-        number(looked.start_to_healthy_s)
+    ("restarts", "counter", "How often the engine was started again", |inspected| {
+        Some(inspected.status.restarts.to_string())
     }),
-    ("resident_memory_bytes", "gauge", "Resident memory of the process tree", |looked| {
-        looked.status.rss_bytes.map(|bytes| bytes.to_string())
+    ("up_seconds", "gauge", "How long the engine has run", |inspected| number(inspected.status.up_s)),
+    ("start_to_healthy_seconds", "gauge", "From the last start to the first 200 of /health", |inspected| {
+        number(inspected.start_to_healthy_s)
     }),
-    ("gpu_memory_bytes", "gauge", "GPU memory of the process tree", |looked| {
-        looked.status.gpu_bytes.map(|bytes| bytes.to_string())
+    ("resident_memory_bytes", "gauge", "Resident memory of the process tree", |inspected| {
+        inspected.status.rss_bytes.map(|bytes| bytes.to_string())
     }),
-    ("egress_attempts", "counter", "What the engine tried to reach beyond this machine", |looked| {
-        looked.status.egress.as_ref().map(|egress| egress.attempts.to_string())
+    ("gpu_memory_bytes", "gauge", "GPU memory of the process tree", |inspected| {
+        inspected.status.gpu_bytes.map(|bytes| bytes.to_string())
+    }),
+    ("egress_attempts", "counter", "What the engine tried to reach beyond this machine", |inspected| {
+        inspected.status.egress.as_ref().map(|egress| egress.attempts.to_string())
     }),
 ];
 
 /// The whole text: the state and the rung of each instance, and all measures that are known of it.
-pub(crate) fn of(looked: &[Looked]) -> String {
+pub(crate) fn of(inspected: &[Inspected]) -> String {
     let mut text = Text::default();
     text.family("infer_dev_instance_state", "gauge", "The state of the instance: 1 at the one that it is in");
-    for looked in looked {
+    for inspected in inspected {
         for state in STATES {
-            let value = flag(looked.status.state == state);
-            sample(&mut text, "infer_dev_instance_state", looked, Some(("state", state.id())), &value);
+            let value = flag(inspected.status.state == state);
+            sample(&mut text, "infer_dev_instance_state", inspected, Some(("state", state.id())), &value);
         }
     }
     text.family(
@@ -57,29 +59,29 @@ pub(crate) fn of(looked: &[Looked]) -> String {
         "gauge",
         "The rungs of the readiness ladder: 1 at each that is reached",
     );
-    for looked in looked {
+    for inspected in inspected {
         for rung in RUNGS {
-            let value = flag(looked.status.rung.is_some_and(|reached| reached >= rung));
-            sample(&mut text, "infer_dev_instance_rung", looked, Some(("rung", rung.id())), &value);
+            let value = flag(inspected.status.rung.is_some_and(|reached| reached >= rung));
+            sample(&mut text, "infer_dev_instance_rung", inspected, Some(("rung", rung.id())), &value);
         }
     }
     for (name, kind, help, measure) in MEASURES {
         let name = format!("infer_dev_instance_{name}");
         text.family(&name, kind, help);
         let total = if kind == "counter" { "_total" } else { "" };
-        for looked in looked {
-            if let Some(value) = measure(looked) {
-                sample(&mut text, &format!("{name}{total}"), looked, None, &value);
+        for inspected in inspected {
+            if let Some(value) = measure(inspected) {
+                sample(&mut text, &format!("{name}{total}"), inspected, None, &value);
             }
         }
     }
     text.end()
 }
 
-fn sample(text: &mut Text, name: &str, looked: &Looked, further: Option<(&str, &str)>, value: &str) {
-    let engine = looked.status.engine.to_string();
-    let instance = tool::one_line(&looked.status.instance);
-    let run_dir = looked.run_dir.to_string_lossy();
+fn sample(text: &mut Text, name: &str, inspected: &Inspected, further: Option<(&str, &str)>, value: &str) {
+    let engine = inspected.status.engine.to_string();
+    let instance = tool::one_line(&inspected.status.instance);
+    let run_dir = inspected.run_dir.to_string_lossy();
     let mut labels = vec![("engine", engine.as_str()), ("instance", &instance), ("run_dir", &run_dir)];
     labels.extend(further);
     text.sample(name, &labels, value);

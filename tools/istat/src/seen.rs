@@ -1,10 +1,10 @@
 //! All instances, as they are at one moment, and at one moment after the other.
 use crate::changes::Changes;
-use crate::look::{self, Looked};
+use crate::inspect::{self, Inspected};
 use crate::table::{self, Style};
 use crate::unrecorded;
 use record::{Engine, Warning};
-use state::Found;
+use state::Instances;
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::path::Path;
@@ -17,8 +17,8 @@ const REDRAW: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What could be seen, and why there may be more.
-pub(crate) struct Seen {
-    pub(crate) looked: Vec<Looked>,
+pub(crate) struct Selection {
+    pub(crate) inspected: Vec<Inspected>,
     /// Instances of which the state cannot be read.
     pub(crate) failed: Vec<(Engine, String, Failure)>,
     /// Run directories that cannot be read: the first.
@@ -27,10 +27,10 @@ pub(crate) struct Seen {
     pub(crate) unrecorded: Vec<Warning>,
 }
 
-impl Seen {
+impl Selection {
     /// All at once: one that does not answer holds up no other.
     pub(crate) fn now(run_dir: Option<&Path>, names: &[String]) -> Result<Self, Failure> {
-        let (Found { places, unread }, unrecorded) = unrecorded::settled(run_dir, names)?;
+        let (Instances { places, unread }, unrecorded) = unrecorded::find_settled(run_dir, names)?;
         for place in &places {
             log::info!("looks at {}", place.path().display());
         }
@@ -38,14 +38,14 @@ impl Seen {
         let holders = || if places.is_empty() { Vec::new() } else { gpu::holders().unwrap_or_default() };
         let (held, looks) = thread::scope(|scope| {
             let held = tool::thread::start_scoped(scope, "holders", holders);
-            let looks = tool::thread::each("look", &places, look::look);
+            let looks = tool::thread::each("look", &places, inspect::inspect);
             // Without a thread one question comes after the other.
             (held.map_or_else(|_| holders(), |thread| thread.join().unwrap_or_default()), looks)
         });
-        let (mut looked, mut failed) = (Vec::new(), Vec::new());
+        let (mut inspected, mut failed) = (Vec::new(), Vec::new());
         for (place, look) in places.iter().zip(looks) {
             match (look.and_then(|look| look), place.engine()) {
-                (Ok(seen), _) => looked.extend(seen.map(|seen| seen.with_gpu(&held))),
+                (Ok(seen), _) => inspected.extend(seen.map(|seen| seen.with_gpu(&held))),
                 (Err(failure), Some(engine)) => {
                     failed.push((engine, place.instance().unwrap_or_default().to_owned(), failure));
                 }
@@ -53,7 +53,7 @@ impl Seen {
             }
         }
         let unrecorded = unrecorded.iter().map(unrecorded::warning).collect();
-        Ok(Self { looked, failed, unread: unread.into_iter().next(), unrecorded })
+        Ok(Self { inspected, failed, unread: unread.into_iter().next(), unrecorded })
     }
 }
 
@@ -66,8 +66,8 @@ pub(crate) fn redraw(
 ) -> Result<(), Failure> {
     while !io.gone() {
         let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
-        let seen = Seen::now(run_dir, names)?;
-        io.print(&format!("{clear}{}\n", table::of(&seen.looked, style)))?;
+        let seen = Selection::now(run_dir, names)?;
+        io.print(&format!("{clear}{}\n", table::of(&seen.inspected, style)))?;
         seen.unread.map_or(Ok(()), Err)?;
         thread::sleep(REDRAW);
     }
@@ -79,10 +79,10 @@ pub(crate) fn redraw(
 pub(crate) fn follow(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<(), Failure> {
     let (mut changes, mut told) = (Changes::default(), BTreeSet::new());
     while !io.gone() {
-        let seen = Seen::now(run_dir, names)?;
-        for looked in seen.looked {
-            if changes.take(&looked) {
-                io.write(looked.status)?;
+        let seen = Selection::now(run_dir, names)?;
+        for inspected in seen.inspected {
+            if changes.take(&inspected) {
+                io.write(inspected.status)?;
             }
         }
         for (engine, instance, failure) in seen.failed {

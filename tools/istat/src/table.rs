@@ -1,7 +1,7 @@
 //! The table for a person.
-use crate::look::Looked;
+use crate::inspect::Inspected;
 use crate::why;
-use record::{Keeper, Status};
+use record::{KeeperState, Status};
 use std::io::{self, IsTerminal};
 
 const HEAD: [&str; 10] =
@@ -52,22 +52,22 @@ impl Style {
 
 /// One line each under a head, columns as wide as their widest cell, and below one that does not run a line that says why.
 /// The run directory is told where there are several.
-pub(crate) fn of(looked: &[Looked], style: Style) -> String {
-    let several = looked.windows(2).any(|two| two[0].run_dir != two[1].run_dir);
+pub(crate) fn of(inspected: &[Inspected], style: Style) -> String {
+    let several = inspected.windows(2).any(|two| two[0].run_dir != two[1].run_dir);
     let with_dir = |mut row: Vec<String>, dir: &str| {
         row.extend(several.then(|| dir.to_owned()));
         row
     };
     let head = with_dir(HEAD.map(str::to_owned).to_vec(), "RUN DIRECTORY");
-    let rows = looked.iter().map(|looked| {
-        let row = with_dir(row(&looked.status).to_vec(), &looked.run_dir.to_string_lossy());
+    let rows = inspected.iter().map(|inspected| {
+        let row = with_dir(row(&inspected.status).to_vec(), &inspected.run_dir.to_string_lossy());
         // The plan and the status are what the instance's user says.
         row.iter().map(|cell| tool::one_line(cell)).collect()
     });
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
     let columns = columns(&rows, style.width);
-    let colours = std::iter::once(None).chain(looked.iter().map(|looked| Some(colour(looked))));
-    let whys = std::iter::once(None).chain(looked.iter().map(|looked| why::line(&looked.status)));
+    let colours = std::iter::once(None).chain(inspected.iter().map(|inspected| Some(colour(inspected))));
+    let whys = std::iter::once(None).chain(inspected.iter().map(|inspected| why::line(&inspected.status)));
     let mut text = String::new();
     for ((row, colour), why) in rows.iter().zip(colours).zip(whys) {
         text.push_str(&line(row, &columns, colour.filter(|_| style.colour)));
@@ -114,11 +114,11 @@ fn line(row: &[String], columns: &[(usize, usize)], colour: Option<&str>) -> Str
 }
 
 /// Green is where its plan wants it, red is what does not come back by itself.
-fn colour(looked: &Looked) -> &'static str {
-    match looked.status.state {
-        Keeper::Failed | Keeper::Lost => RED,
-        Keeper::Stopped => DIM,
-        _ if looked.ready => GREEN,
+fn colour(inspected: &Inspected) -> &'static str {
+    match inspected.status.state {
+        KeeperState::Failed | KeeperState::Lost => RED,
+        KeeperState::Stopped => DIM,
+        _ if inspected.ready => GREEN,
         _ => YELLOW,
     }
 }

@@ -1,6 +1,6 @@
 //! What runs and of which no state directory tells.
 use record::Warning;
-use state::{Found, Unrecorded};
+use state::{Instances, Unrecorded};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,18 +8,21 @@ use tool::Failure;
 
 /// A keeper whose state directory was removed writes it again within a second.
 const KEEPER_WRITES: Duration = Duration::from_secs(2);
-const GLANCE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// What the names mean, once those keepers that can write their state directory again have done so.
-pub(crate) fn settled(run_dir: Option<&Path>, names: &[String]) -> Result<(Found, Vec<Unrecorded>), Failure> {
+pub(crate) fn find_settled(
+    run_dir: Option<&Path>,
+    names: &[String],
+) -> Result<(Instances, Vec<Unrecorded>), Failure> {
     let begun = Instant::now();
     loop {
-        let (places, unrecorded) = state::meant(run_dir, names)?;
+        let (places, unrecorded) = state::find_named(run_dir, names)?;
         let kept = unrecorded.iter().any(|found| found.keeper.is_some());
         if !kept || begun.elapsed() >= KEEPER_WRITES {
             return Ok((places, unrecorded));
         }
-        thread::sleep(GLANCE);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The instance's user can write `status.json`: what is taken from it is cleaned, so that it stays one line of text on any
 //! terminal, and cut, so that it is no flood.
-use record::{Egress, Keeper, Status};
+use record::{Egress, KeeperState, Status};
 use tool::Failure;
 
 /// As much as a keeper writes of any one text.
@@ -14,14 +14,14 @@ const SHOWN: usize = 200;
 
 /// Set class, reason, evidence and hint of `status` from what was kept; `idle_stop_s` is its plan's.
 pub(crate) fn explain(status: &mut Status, kept: &state::Status, idle_stop_s: Option<u32>) {
-    if status.state == Keeper::Lost {
+    if status.state == KeeperState::Lost {
         // What the keeper has said is of an earlier end.
         status.reason = Some("its keeper is gone and left no last word".to_owned());
         let hint = "the kernel's log may say who killed it; ilaunch starts the instance again, istop --forget forgets it";
         status.hint = Some(hint.to_owned());
         return;
     }
-    if status.state == Keeper::Asleep {
+    if status.state == KeeperState::Asleep {
         let limit = idle_stop_s.map_or(String::new(), |limit| format!(" for {limit} s"));
         status.reason = Some(format!("nobody asked{limit}"));
         status.hint = Some("a request through ibridge starts it, or ilaunch".to_owned());
@@ -36,7 +36,10 @@ pub(crate) fn explain(status: &mut Status, kept: &state::Status, idle_stop_s: Op
 
 /// One line for a person: `class: reason: evidence; hint: …`. `None` for an instance that has nothing to explain now.
 pub(crate) fn line(status: &Status) -> Option<String> {
-    if !matches!(status.state, Keeper::Failed | Keeper::Backoff | Keeper::Asleep | Keeper::Lost) {
+    if !matches!(
+        status.state,
+        KeeperState::Failed | KeeperState::Backoff | KeeperState::Asleep | KeeperState::Lost
+    ) {
         return None;
     }
     let class = status.class.clone().filter(|class| class != "unknown");

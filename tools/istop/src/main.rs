@@ -3,10 +3,10 @@
 //! Reads no records. Writes one `stopped` per instance once its processes are gone and its port is free, else `failed`.
 use clap::Parser;
 use record::Engine;
-use state::{Directory, Found};
+use state::{Directory, Instances};
 use std::path::PathBuf;
 use std::time::Duration;
-use stop::{Gone, Request};
+use stop::{Request, StopOutcome};
 use tool::{Failure, Io, Outcome};
 
 #[derive(Parser)]
@@ -32,23 +32,23 @@ fn main() -> std::process::ExitCode {
 
 fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let Args { names, run_dir, timeout, forget } = args;
-    let (Found { places, unread }, unrecorded) = state::meant(run_dir.as_deref(), &names)?;
+    let (Instances { places, unread }, unrecorded) = state::find_named(run_dir.as_deref(), &names)?;
     let limit = timeout.map(Duration::from_secs);
     let known = places.into_iter().filter(|place| name(place).is_some());
     let requests = known.map(|place| Request { forget, ..Request::of(place) }).collect();
-    for (request, result) in stop::all(requests, limit) {
+    for (request, result) in stop::stop_all(requests, limit) {
         let Some((engine, instance)) = name(&request.place) else { continue };
         match result {
             Ok(Some(gone)) => stop::report((engine, &instance), &gone, io)?,
             // Who was asked for by its own name is answered for.
             Ok(None) if names.contains(&instance) || names.contains(&format!("{engine}/{instance}")) => {
-                stop::report((engine, &instance), &Gone::ALREADY, io)?;
+                stop::report((engine, &instance), &StopOutcome::ALREADY, io)?;
             }
             Ok(None) => {}
             Err(failure) => io.fail((engine, instance.as_str()), failure)?,
         }
     }
-    for (found, result) in unrecorded.iter().zip(stop::all_unrecorded(&unrecorded, limit)) {
+    for (found, result) in unrecorded.iter().zip(stop::stop_all_unrecorded(&unrecorded, limit)) {
         let name = (found.engine, found.instance.as_str());
         match result {
             Ok(gone) => stop::report(name, &gone, io)?,

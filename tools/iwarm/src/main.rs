@@ -2,16 +2,16 @@
 //!
 //! Reads `env`, and `gap` and `failed` of `icache`, whose gaps it mends. Writes one `warmed` record per engine whose cache was
 //! filled, `skipped` where that was not asked for or nothing is installed from a cache, `warning` records, and `failed`.
-mod mend;
-mod other_user;
 #[expect(clippy::disallowed_methods, reason = "runs as the user whose cache it is")]
-mod place;
+mod cache_folders;
+mod other_user;
+mod pixi_failure;
+mod repair;
+#[expect(clippy::disallowed_methods, reason = "runs as the user whose cache it is")]
+mod scratch;
 mod task;
 #[expect(clippy::disallowed_methods, reason = "runs as the user whose cache it is")]
 mod warm;
-mod why;
-#[expect(clippy::disallowed_methods, reason = "runs as the user whose cache it is")]
-mod workshop;
 
 use child::User;
 use record::{Engine, Failed, Gap, Record, Road, Step};
@@ -56,7 +56,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         let failed = held.iter().find(|failed| failed.engine == env.engine);
         // Of a failure that is not known from its gaps nothing is mended.
         if !task.gaps.is_empty() || failed.is_none() {
-            consider(&task, io, failed)?;
+            warm_or_skip(&task, io, failed)?;
         } else if let Some(failed) = failed {
             io.write(failed.clone())?;
         }
@@ -66,7 +66,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
 }
 
 /// Fill the engine's cache, or say why not; then what `icache` said of it holds.
-fn consider(task: &Task<'_>, io: &mut Io, failed: Option<&Failed>) -> Result<(), Failure> {
+fn warm_or_skip(task: &Task<'_>, io: &mut Io, failed: Option<&Failed>) -> Result<(), Failure> {
     let env = task.env;
     // Boot asks for a cache by name; by hand it is for the engines that are installed from one.
     let asked = env.steps.is_some() && env.engine != Engine::LlamaCpp;

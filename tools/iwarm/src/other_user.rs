@@ -1,9 +1,9 @@
 //! Filling the cache of another user: root makes the folders that are missing, the rest is done by ourselves again, as
 //! that user.
-use crate::place::{Place, refused};
+use crate::cache_folders::{CacheFolders, refused};
 use crate::task::Task;
 use child::User;
-use privsep::{Crossing, Folders, Rerun};
+use privsep::{Folders, RecordFilter, Rerun};
 use record::Record;
 use tool::{Failure, Io};
 
@@ -11,7 +11,7 @@ use tool::{Failure, Io};
 pub(crate) fn act(task: &Task<'_>, user: User, io: &mut Io) -> Result<(), Failure> {
     let env = task.env;
     let mut folders = Folders::default();
-    let made = Place::of(env).and_then(|place| {
+    let made = CacheFolders::of(env).and_then(|place| {
         place.must_outlive_container(env)?;
         folders.make(&user, &place.root).map_err(|error| refused(&place.root, &error))
     });
@@ -20,8 +20,8 @@ pub(crate) fn act(task: &Task<'_>, user: User, io: &mut Io) -> Result<(), Failur
         let gaps = task.gaps.iter().cloned().map(Record::from);
         let records = std::iter::once(Record::from(env.clone())).chain(gaps).collect();
         let rerun = Rerun { user, args, records, keep: Vec::new() };
-        rerun.run(&mut Crossing::new(env.engine, "iwarm"), io)
+        rerun.run(&mut RecordFilter::new(env.engine, "iwarm"), io)
     });
-    folders.settle();
+    folders.keep();
     ended.or_else(|failure| io.fail(env.engine, failure))
 }

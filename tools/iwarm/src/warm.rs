@@ -1,11 +1,11 @@
 //! Filling one cache: what has to be so before pixi starts, pixi, and what has to be so afterwards.
-use crate::mend;
-use crate::place::{self, Place, required};
+use crate::cache_folders::{self, CacheFolders, required};
+use crate::pixi_failure;
+use crate::repair;
+use crate::scratch::{ScratchDir, WarmLock, sweep};
 use crate::task::Task;
-use crate::why;
-use crate::workshop::{WarmLock, Workshop, sweep};
 use lock::{LockFile, Origin, Package, Pypi};
-use pixi::{Job, Network, Pixi, Template, surround};
+use pixi::{Job, Network, Pixi, Template, set_environment};
 use record::{Env, Warmed, Warning};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,13 +16,13 @@ use tool::{Code, Failure, Io, vars};
 pub(crate) fn warm(task: &Task<'_>, io: &mut Io) -> Result<Warmed, Failure> {
     let (begun, env) = (Instant::now(), task.env);
     let template = required(env, env.template_dir.as_ref(), "TEMPLATE_DIR")?;
-    let place = Place::of(env)?;
+    let place = CacheFolders::of(env)?;
     place.must_outlive_container(env)?;
     let template = Template::open(&template)?;
     let lock = readable_lock(env, &template)?;
     log::info!("read the template {}: pixi.lock of version {}", template.dir().display(), lock.version);
     let pixi = Pixi::find()?;
-    for short in pixi.shortfalls(lock.version, env.cache_layout.as_deref(), Network::Connected)? {
+    for short in pixi.version_limits(lock.version, env.cache_layout.as_deref(), Network::Connected)? {
         let engine = Some(env.engine);
         io.warn(Warning {
             engine,
@@ -85,7 +85,7 @@ fn environment(env: &Env) -> &str {
 /// All that pixi's run takes.
 struct Run<'a> {
     task: &'a Task<'a>,
-    place: &'a Place,
+    place: &'a CacheFolders,
     template: &'a Template,
     lock: &'a LockFile,
     pixi: &'a Pixi,
@@ -97,28 +97,28 @@ impl Run<'_> {
         let lock = WarmLock::take(root, patience)?;
         sweep(root, &lock);
         self.place.must_be_writable()?;
-        let workshop = Workshop::make(root, &lock)?;
-        let folder = workshop.folder();
-        self.lay_out(folder)?;
+        let scratch = ScratchDir::make(root, &lock)?;
+        let folder = scratch.folder();
+        self.write_project(folder)?;
         pixi::wait_for_cache(self.place.pkgs(), patience)?;
         let environment = self.lock.environment(environment(self.task.env)).ok();
-        mend::set_aside(self.task, self.place, environment, io)?;
+        repair::set_aside(self.task, self.place, environment, io)?;
         let label = format!("warming the cache of {}", self.task.env.engine);
         let ended = Job::new(self.command(folder)).keep(lock.fd()).run(&label)?;
         if !ended.status.success() {
-            return Err(why::failure(&ended, root));
+            return Err(pixi_failure::failure(&ended, root));
         }
         self.must_be_there(folder)
     }
 
-    fn lay_out(&self, folder: &Path) -> Result<(), Failure> {
-        self.template.copy_to(folder).map_err(|(path, error)| place::refused(&path, &error))?;
+    fn write_project(&self, folder: &Path) -> Result<(), Failure> {
+        self.template.copy_to(folder).map_err(|(path, error)| cache_folders::refused(&path, &error))?;
         let lay = |path: &Path| std::fs::create_dir(folder.join(path));
         let config = folder.join(".pixi/config.toml");
         // The operator's configuration counts, but for where environments are put: that would outlive us.
         let made = lay("tmp".as_ref()).and_then(|()| lay(".pixi".as_ref()));
         made.and_then(|()| std::fs::write(&config, "detached-environments = false\n"))
-            .map_err(|error| place::refused(&config, &error))
+            .map_err(|error| cache_folders::refused(&config, &error))
     }
 
     fn command(&self, folder: &Path) -> Command {
@@ -127,7 +127,7 @@ impl Run<'_> {
             .args(["install", "--frozen", "--environment", environment(self.task.env)])
             .current_dir(folder);
         command.arg("--manifest-path").arg(folder.join(self.template.manifest_name()));
-        surround(&mut command, &self.task.env.environment, &folder.join("tmp"), Network::Connected);
+        set_environment(&mut command, &self.task.env.environment, &folder.join("tmp"), Network::Connected);
         command
     }
 

@@ -17,12 +17,12 @@ pub fn response(chat: &Value, asked_model: &str) -> Value {
 /// the client gave is not said again.
 #[must_use]
 pub fn response_to(chat: &Value, request: &Value) -> Value {
-    answer(chat, asked_model(request), &stop_sequences(request), &given(request))
+    answer(chat, asked_model(request), &stop_sequences(request), &prefill(request))
 }
 
 /// The beginning of the answer, where the client gave one: the text of a last message that is the assistant's. llama.cpp
 /// repeats it in a whole answer, and not in a stream.
-fn given(request: &Value) -> String {
+fn prefill(request: &Value) -> String {
     let last = request.get("messages").and_then(Value::as_array).and_then(|messages| messages.last());
     let last = last.filter(|last| last["role"] == "assistant").and_then(|last| last.get("content"));
     last.map_or_else(String::new, |content| system::texts(content).join("\n"))
@@ -39,22 +39,22 @@ pub(super) fn stop_sequences(request: &Value) -> Vec<String> {
     stops.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-fn answer(chat: &Value, asked_model: &str, stops: &[String], given: &str) -> Value {
+fn answer(chat: &Value, asked_model: &str, stops: &[String], prefill: &str) -> Value {
     let Some(choice) = chat.pointer("/choices/0").filter(|choice| choice.is_object()) else {
         let status = errors::status_of(chat).unwrap_or(502);
-        let text = chat.get("error").and_then(|_| errors::said(chat));
+        let text = chat.get("error").and_then(|_| errors::error_text(chat));
         return errors::anthropic(
             status,
             &text.unwrap_or_else(|| "the engine's answer has no choice".to_owned()),
         );
     };
     let finish = choice.get("finish_reason").and_then(Value::as_str);
-    if let Some(problem) = broken_off(finish) {
+    if let Some(problem) = interrupted_by_shutdown(finish) {
         return errors::anthropic(502, &problem);
     }
     let id = message_id(chat);
     let message = choice.get("message").unwrap_or(&Value::Null);
-    let content = match content(message, &id, given) {
+    let content = match content(message, &id, prefill) {
         Ok(content) => content,
         Err(problem) => return errors::anthropic(502, problem),
     };
@@ -67,7 +67,7 @@ fn answer(chat: &Value, asked_model: &str, stops: &[String], given: &str) -> Val
 }
 
 /// A server that is being stopped ends what it was saying in good form, and only the reason tells.
-pub(super) fn broken_off(finish: Option<&str>) -> Option<String> {
+pub(super) fn interrupted_by_shutdown(finish: Option<&str>) -> Option<String> {
     let reason = finish.filter(|finish| matches!(*finish, "abort" | "error"))?;
     Some(format!("the engine broke off, its finish_reason is {reason}"))
 }
@@ -93,14 +93,14 @@ pub(super) fn call_id(message_id: &str, number: usize) -> String {
     format!("toolu_{}_{number}", message_id.trim_start_matches("msg_"))
 }
 
-fn content(message: &Value, id: &str, given: &str) -> Result<Vec<Value>, &'static str> {
+fn content(message: &Value, id: &str, prefill: &str) -> Result<Vec<Value>, &'static str> {
     let mut content = Vec::new();
     let thinking = reasoning(message);
     if !thinking.is_empty() {
         content.push(json!({"type": "thinking", "thinking": thinking, "signature": SIGNATURE}));
     }
     let whole = text(message);
-    let text = whole.strip_prefix(given).unwrap_or(&whole);
+    let text = whole.strip_prefix(prefill).unwrap_or(&whole);
     if !text.trim().is_empty() {
         content.push(json!({"type": "text", "text": text}));
     }

@@ -13,47 +13,47 @@ enum State {
     /// The object has ended.
     Complete,
     /// No object: a quoted one, null, a list, anything.
-    Odd,
+    NotAnObject,
 }
 
 /// Finds the end of an object that comes in pieces.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Scan(State);
+pub(super) struct ObjectScanner(State);
 
-impl Scan {
+impl ObjectScanner {
     /// Take a piece; returns how many of its bytes belong to the object. What follows its end does not: some servers send
     /// the whole again when it is complete.
     pub(super) fn take(&mut self, piece: &str) -> usize {
         for (at, byte) in piece.bytes().enumerate() {
             self.0 = match self.0 {
                 State::Complete => return at,
-                State::Odd => return piece.len(),
+                State::NotAnObject => return piece.len(),
                 State::Empty if byte.is_ascii_whitespace() => State::Empty,
                 State::Empty if byte == b'{' => State::Open { depth: 1, string: false, escaped: false },
-                State::Empty => State::Odd,
-                State::Open { depth, string, escaped } => within(byte, depth, string, escaped),
+                State::Empty => State::NotAnObject,
+                State::Open { depth, string, escaped } => inside_object(byte, depth, string, escaped),
             };
         }
         piece.len()
     }
 
     /// The whole object has come.
-    pub(super) fn complete(self) -> bool {
+    pub(super) fn is_complete(self) -> bool {
         self.0 == State::Complete
     }
 
     /// It is no object, so its pieces are held back and made one at the end.
-    pub(super) fn odd(self) -> bool {
-        self.0 == State::Odd
+    pub(super) fn is_not_an_object(self) -> bool {
+        self.0 == State::NotAnObject
     }
 
     /// Nothing has come.
-    pub(super) fn empty(self) -> bool {
+    pub(super) fn is_empty(self) -> bool {
         self.0 == State::Empty
     }
 }
 
-fn within(byte: u8, depth: u32, string: bool, escaped: bool) -> State {
+fn inside_object(byte: u8, depth: u32, string: bool, escaped: bool) -> State {
     match byte {
         _ if escaped => State::Open { depth, string, escaped: false },
         b'\\' if string => State::Open { depth, string, escaped: true },

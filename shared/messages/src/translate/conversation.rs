@@ -25,12 +25,12 @@ enum Turn {
     #[default]
     None,
     User(Vec<Piece>),
-    Assistant(Said),
+    Assistant(AssistantTurn),
 }
 
 /// What an assistant turn holds.
 #[derive(Debug, Default)]
-struct Said {
+struct AssistantTurn {
     pieces: Vec<Piece>,
     thinking: Vec<Piece>,
     calls: Vec<Value>,
@@ -123,21 +123,23 @@ impl Conversation {
     }
 
     fn take_assistant(&mut self, path: &str, content: &Value) -> Result<(), Refusal> {
-        let said = self.assistant();
+        let error_text = self.assistant();
         let Value::Array(blocks) = content else {
-            said.pieces.extend(content::pieces(path, content)?);
+            error_text.pieces.extend(content::pieces(path, content)?);
             return Ok(());
         };
         for (at, block) in blocks.iter().enumerate() {
             let path = format!("{path}.{at}");
             match content::kind(&path, block)? {
                 "thinking" => {
-                    said.thinking.push(Piece::Text(content::text(&path, block, "thinking")?.to_owned()));
+                    error_text
+                        .thinking
+                        .push(Piece::Text(content::text(&path, block, "thinking")?.to_owned()));
                 }
                 // Only Anthropic's service can read it.
                 "redacted_thinking" => {}
-                "tool_use" => said.calls.push(call(&path, block)?),
-                _ => said.pieces.extend(content::piece(&path, block)?),
+                "tool_use" => error_text.calls.push(call(&path, block)?),
+                _ => error_text.pieces.extend(content::piece(&path, block)?),
             }
         }
         Ok(())
@@ -154,13 +156,13 @@ impl Conversation {
         }
     }
 
-    fn assistant(&mut self) -> &mut Said {
+    fn assistant(&mut self) -> &mut AssistantTurn {
         if !matches!(self.turn, Turn::Assistant(_)) {
             self.end_turn();
-            self.turn = Turn::Assistant(Said::default());
+            self.turn = Turn::Assistant(AssistantTurn::default());
         }
         match &mut self.turn {
-            Turn::Assistant(said) => said,
+            Turn::Assistant(error_text) => error_text,
             _ => unreachable!("it was made the assistant's turn"),
         }
     }
@@ -175,12 +177,12 @@ impl Conversation {
                     self.messages.push(json!({"role": "user", "content": content::chat_content(pieces)}));
                 }
             }
-            Turn::Assistant(said) => self.messages.push(said.message()),
+            Turn::Assistant(error_text) => self.messages.push(error_text.message()),
         }
     }
 }
 
-impl Said {
+impl AssistantTurn {
     fn message(mut self) -> Value {
         self.pieces.retain(|piece| !matches!(piece, Piece::Text(text) if text.is_empty()));
         let mut message = Map::new();

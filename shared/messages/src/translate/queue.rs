@@ -1,6 +1,6 @@
 //! The content blocks of an answer on their way out: one is open at a time, in the order in which they began.
 use super::answer;
-use super::arguments::{self, Scan};
+use super::arguments::{self, ObjectScanner};
 use super::write::{self, Delta, Start};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ struct Call {
     /// The engine's own; empty where it gives none.
     id: String,
     name: String,
-    scan: Scan,
+    scan: ObjectScanner,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +64,12 @@ impl Queue {
     }
 
     /// A tool call has begun.
-    pub(super) fn called(&self) -> bool {
+    pub(super) fn has_tool_call(&self) -> bool {
         !self.calls.is_empty()
     }
 
     /// A block has begun or waits to.
-    pub(super) fn some(&self) -> bool {
+    pub(super) fn has_blocks(&self) -> bool {
         self.begun > 0 || !self.blocks.is_empty()
     }
 
@@ -120,7 +120,7 @@ impl Queue {
         if piece.name.is_empty() {
             return Some(number);
         }
-        let again = call.scan.complete() && !piece.arguments.is_empty();
+        let again = call.scan.is_complete() && !piece.arguments.is_empty();
         let other_id = !piece.id.is_empty() && !call.id.is_empty();
         let other_name = piece.index.is_none() && !call.name.is_empty() && piece.name != call.name;
         (!again && !other_id && !other_name).then_some(number)
@@ -156,7 +156,7 @@ impl Queue {
     /// The answer cannot be told in blocks: a call without a name, or more than may be held.
     pub(super) fn flush(&mut self, out: &mut Vec<u8>, id: &str, ended: bool) -> Result<(), &'static str> {
         while let Some(block) = self.blocks.front() {
-            let over = ended || self.blocks.len() > 1 && self.settled(block.kind);
+            let over = ended || self.blocks.len() > 1 && self.is_finished(block.kind);
             if !block.open && !self.begin(out, id, over)? {
                 break;
             }
@@ -173,9 +173,9 @@ impl Queue {
     }
 
     /// Nothing more comes for such a block once another has begun.
-    fn settled(&self, kind: Kind) -> bool {
+    fn is_finished(&self, kind: Kind) -> bool {
         match kind {
-            Kind::Tool(number) => self.calls[number].scan.complete(),
+            Kind::Tool(number) => self.calls[number].scan.is_complete(),
             Kind::Thinking | Kind::Text => true,
         }
     }
@@ -208,21 +208,21 @@ impl Queue {
         let Some(block) = self.blocks.front_mut().filter(|block| block.open) else { return };
         let scan = match block.kind {
             Kind::Tool(number) => self.calls[number].scan,
-            Kind::Thinking | Kind::Text => Scan::default(),
+            Kind::Thinking | Kind::Text => ObjectScanner::default(),
         };
-        if scan.odd() && !over {
+        if scan.is_not_an_object() && !over {
             return;
         }
         let pending = std::mem::take(&mut block.pending);
         self.held = self.held.saturating_sub(pending.len());
-        if pending.is_empty() || matches!(block.kind, Kind::Tool(_)) && scan.empty() {
+        if pending.is_empty() || matches!(block.kind, Kind::Tool(_)) && scan.is_empty() {
             return;
         }
         let index = self.begun;
         match block.kind {
             Kind::Thinking => write::delta(out, index, Delta::Thinking(&pending)),
             Kind::Text => write::delta(out, index, Delta::Text(&pending)),
-            Kind::Tool(_) if scan.odd() => {
+            Kind::Tool(_) if scan.is_not_an_object() => {
                 write::delta(out, index, Delta::Json(&arguments::input(&pending).to_string()));
             }
             Kind::Tool(_) => write::delta(out, index, Delta::Json(&pending)),

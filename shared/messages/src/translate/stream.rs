@@ -123,7 +123,7 @@ impl Stream {
         };
         let error = chunk.get("error").is_some_and(|error| !error.is_null());
         if error || event.name == "error" || chunk.get("object").is_some_and(|object| object == "error") {
-            let text = errors::said(&chunk).unwrap_or_else(|| chunk.to_string());
+            let text = errors::error_text(&chunk).unwrap_or_else(|| chunk.to_string());
             return self.failed(errors::status_of(&chunk).unwrap_or(500), &text, out);
         }
         self.take_chunk(&chunk, out);
@@ -180,16 +180,19 @@ impl Stream {
         if self.ended {
             return;
         }
-        if let Some(problem) = answer::broken_off(self.finish.as_deref()) {
+        if let Some(problem) = answer::interrupted_by_shutdown(self.finish.as_deref()) {
             return self.failed(502, &problem, out);
         }
-        if !self.started && self.finish.is_none() || self.finish.is_none() && !self.queue.some() {
+        if !self.started && self.finish.is_none() || self.finish.is_none() && !self.queue.has_blocks() {
             return self.failed(502, "the engine ended the stream without an answer", out);
         }
         self.flush(out, true);
         if !std::mem::replace(&mut self.ended, true) {
-            let stop =
-                answer::stop_reason(self.finish.as_deref(), self.queue.called(), self.sequence.as_deref());
+            let stop = answer::stop_reason(
+                self.finish.as_deref(),
+                self.queue.has_tool_call(),
+                self.sequence.as_deref(),
+            );
             write::message_end(out, stop, self.usage);
         }
     }

@@ -1,12 +1,12 @@
 //! Looks.
-use super::Ground;
+use super::TestFolder;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 #[test]
 fn a_look_through_a_users_link_tells_no_more_than_the_user_sees() {
-    let Some(ground) = Ground::new("look") else { return };
+    let Some(ground) = TestFolder::new("look") else { return };
     for folder in ["hidden", "open"] {
         fs::create_dir(ground.path(folder)).unwrap();
         fs::write(ground.path(folder).join("file"), "x").unwrap();

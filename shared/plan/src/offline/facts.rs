@@ -52,8 +52,8 @@ impl<'a> Facts<'a> {
     }
 
     fn has_flag(&self, name: &str) -> bool {
-        let traits = engine::of(self.plan.engine);
-        self.plan.args.iter().any(|word| word.starts_with('-') && traits.flag(word) == name)
+        let profile = engine::of(self.plan.engine);
+        self.plan.args.iter().any(|word| word.starts_with('-') && profile.flag(word) == name)
     }
 
     /// Whether a program is where the server would find it.
@@ -186,9 +186,9 @@ pub(super) fn remote_names(facts: &Facts<'_>) -> Option<String> {
     // llama.cpp has flags of their own for what it fetches.
     const FETCHED: [&str; 6] =
         ["docker-repo", "hf-repo", "hf-repo-draft", "mmproj-url", "model-url", "spec-draft-hf"];
-    let traits = engine::of(facts.plan.engine);
-    let flags = Flags::of(&facts.plan.args, traits);
-    let others = flags.other_models(traits).into_iter().map(|(_, name)| name);
+    let profile = engine::of(facts.plan.engine);
+    let flags = Flags::of(&facts.plan.args, profile);
+    let others = flags.other_models(profile).into_iter().map(|(_, name)| name);
     let llama = facts.plan.engine == Engine::LlamaCpp;
     // Its paths are looked for from where it runs, and those that are not there are told elsewhere.
     let others = others.filter(|name| !llama && !Path::new(name).is_absolute());

@@ -84,7 +84,7 @@ impl<'f> Reader<'f> {
             _ => {
                 let width = width(kind).ok_or_else(|| wrong_type(key, kind))?;
                 let bytes = self.bytes(width)?;
-                whole(kind, &bytes).map_or(Value::Other, |number| Value::Number(number, kind))
+                unsigned(kind, &bytes).map_or(Value::Other, |number| Value::Number(number, kind))
             }
         };
         Ok(wanted.then_some(value))
@@ -107,7 +107,7 @@ impl<'f> Reader<'f> {
         let mut numbers = Vec::new();
         for _ in 0..length {
             let bytes = self.bytes(width)?;
-            numbers.extend(whole(kind, &bytes));
+            numbers.extend(unsigned(kind, &bytes));
         }
         Ok(Value::Numbers(numbers))
     }
@@ -155,7 +155,7 @@ fn width(kind: u32) -> Option<u64> {
 }
 
 /// A whole number that is not negative.
-fn whole(kind: u32, bytes: &[u8]) -> Option<u64> {
+fn unsigned(kind: u32, bytes: &[u8]) -> Option<u64> {
     let mut wide = [0; 8];
     wide.get_mut(..bytes.len())?.copy_from_slice(bytes);
     let number = u64::from_le_bytes(wide);

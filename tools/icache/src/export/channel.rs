@@ -72,7 +72,7 @@ fn folder(dir: &Path, subdir: &str) -> PathBuf {
 
 /// What the package lists; `None` where it says so in the old way, and all counts.
 fn listed(entry: &Entry) -> io::Result<Option<HashSet<PathBuf>>> {
-    let listing = entry.listing()?;
+    let listing = entry.paths_json()?;
     listing
         .map(|listing| Ok(listing.paths()?.into_iter().map(|it| PathBuf::from(it.path.as_ref())).collect()))
         .transpose()

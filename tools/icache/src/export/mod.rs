@@ -3,7 +3,7 @@
 mod channel;
 mod simple;
 
-use crate::quick::{Found, Stores, look_up};
+use crate::lookup::{CacheEntry, Stores, look_up};
 use lock::{Origin, Package};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -38,8 +38,8 @@ pub(crate) fn export<'p>(
     for package in packages {
         let found = look_up(stores, package).found;
         match (package, found.into_iter().next()) {
-            (Package::Conda(conda), Some(Found::Conda(entry))) => channel.add(dir, conda, &entry)?,
-            (Package::Pypi(pypi), Some(Found::Wheel { archive, .. })) => match pypi.wheel_name() {
+            (Package::Conda(conda), Some(CacheEntry::Conda(entry))) => channel.add(dir, conda, &entry)?,
+            (Package::Pypi(pypi), Some(CacheEntry::Wheel { archive, .. })) => match pypi.wheel_name() {
                 Some(name) => index.add(dir, &pypi.name, &name, &archive)?,
                 None => left.push(package),
             },

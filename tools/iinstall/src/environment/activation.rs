@@ -23,8 +23,8 @@ type Variables = BTreeMap<String, String>;
 
 /// Take from the caller's environment all but what activation starts from, then add `variables`.
 fn plain(sealed: &mut SealedCommand, variables: &Variables) {
-    let home = std::env::var_os("HOME").unwrap_or_else(|| "/".into());
-    sealed.command.env_clear().env("PATH", PATH).env("HOME", home).envs(variables);
+    let install_root = std::env::var_os("HOME").unwrap_or_else(|| "/".into());
+    sealed.command.env_clear().env("PATH", PATH).env("HOME", install_root).envs(variables);
 }
 
 /// What a program run like that finds, in a shell that was told `script`.

@@ -1,6 +1,6 @@
 //! That the environment holds what the engine needs: imported by its own interpreter, without the network.
 use crate::sealed::Sealed;
-use pixi::Ended;
+use pixi::JobOutput;
 use record::{Activation, Engine, Warning};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ const SCRIPT: &str = include_str!("imports.py");
 
 /// What the script says.
 #[derive(Deserialize)]
-struct Found {
+struct ImportReport {
     modules: BTreeMap<String, Module>,
     /// What is locked, and no distribution there.
     absent: Vec<String>,
@@ -56,7 +56,7 @@ pub(crate) fn check(
     Ok(warnings)
 }
 
-fn parse(engine: Engine, ended: &Ended) -> Result<Found, Failure> {
+fn parse(engine: Engine, ended: &JobOutput) -> Result<ImportReport, Failure> {
     let what = || format!("cannot import what {engine} needs");
     if !ended.status.success() {
         return Err(ended.failure(what()));
@@ -65,7 +65,7 @@ fn parse(engine: Engine, ended: &Ended) -> Result<Found, Failure> {
         .map_err(|error| Failure::new(Code::Unmet, what(), format!("the check says something else: {error}")))
 }
 
-impl Found {
+impl ImportReport {
     /// Refuse an environment that lacks what is locked for it: the installer said that all is there.
     fn must_have_all(&self, python: &Path) -> Result<(), Failure> {
         let Some(first) = self.absent.first() else { return Ok(()) };
@@ -115,13 +115,13 @@ impl Found {
     }
 
     /// Refuse an environment that does not see the GPUs that are there.
-    fn gpu(&self, engine: Engine, python: &Path, ended: &Ended) -> Result<(), Failure> {
+    fn gpu(&self, engine: Engine, python: &Path, ended: &JobOutput) -> Result<(), Failure> {
         if self.torch_cuda.is_none() || self.cuda_available == Some(true) {
             return Ok(());
         }
         let visible = std::env::var(gpu::VISIBLE).ok();
         let devices = gpu::devices().unwrap_or_default();
-        let there = gpu::choose("all", visible.as_deref(), &devices).count;
+        let there = gpu::select("all", visible.as_deref(), &devices).count;
         if there == 0 {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// They come with the GPU driver, which may be mounted only where the server runs.
-const OF_THE_DRIVER: [&str; 2] = ["libcuda.so.1", "libnvidia-ml.so.1"];
+const DRIVER_LIBRARIES: [&str; 2] = ["libcuda.so.1", "libnvidia-ml.so.1"];
 
 /// What was found: how many libraries resolved, or the interpreter of a script; and what an operator should know.
 #[derive(Debug, Default)]
@@ -75,7 +75,7 @@ fn check_program(install: &Path, server: PathBuf, program: Elf) -> Result<Report
     let mut report = Report { libraries: Some(search.count()), ..Report::default() };
     let fatal: Vec<String> = missing
         .iter()
-        .filter(|(name, _)| !OF_THE_DRIVER.contains(&name.as_str()))
+        .filter(|(name, _)| !DRIVER_LIBRARIES.contains(&name.as_str()))
         .map(|(name, by)| format!("{by} needs {name}"))
         .collect();
     if !fatal.is_empty() {
@@ -118,7 +118,7 @@ fn driver_warning(name: &str, by: &str) -> Warning {
 }
 
 fn backend_warning(name: &str, by: &str) -> Warning {
-    if OF_THE_DRIVER.contains(&name) {
+    if DRIVER_LIBRARIES.contains(&name) {
         return driver_warning(name, by);
     }
     let what = format!("{by} needs {name}, which is neither in the package nor on this machine");

@@ -11,7 +11,7 @@ use self::cache::CacheRoad;
 use crate::args::Args;
 use crate::inherited::Inherited;
 use crate::source::{self, OpenSource};
-use crate::{vocabulary, written};
+use crate::{engine_caches, vocabulary};
 use install::{Install, InstallRoot, RootLock, refused};
 use record::{Cache, Engine, Env, Installed, Source, Step, Warning};
 use std::io;
@@ -141,7 +141,7 @@ pub(crate) fn install(
     let is_current = current.is_some_and(|current| current.name() == install.name());
     warnings.extend(Some(&install).filter(|_| !is_current).and_then(edited));
     let retired = root.prune(&install, options.keep, lock);
-    written::sweep(options.env, root, &retired);
+    engine_caches::sweep(options.env, root, &retired);
     let mut installed = install.record;
     installed.seconds = options.begun.elapsed().as_secs_f64();
     warnings.extend(road.keep_copy(&installed.id));

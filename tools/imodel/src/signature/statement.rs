@@ -1,5 +1,5 @@
 //! What was signed: the files of a model and their hashes, in an in-toto statement.
-use crate::expected::{Expected, Wanted, Words};
+use crate::expectation::{Expected, ExpectedFile, Wording};
 use part::Hasher;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -12,9 +12,9 @@ const PREDICATE: &str = "https://model_signing/signature/v1.0";
 const PREDICATE_BEFORE_1_0: &str = "https://model_signing/Digests/v0.1";
 
 /// What is left out whoever signs.
-const OF_GIT: [&str; 4] = [".git", ".gitattributes", ".github", ".gitignore"];
+const GIT_FILES: [&str; 4] = [".git", ".gitattributes", ".github", ".gitignore"];
 
-const WORDS: Words = Words {
+const WORDING: Wording = Wording {
     rules: (MODEL_SIGNATURE, MODEL_SIGNATURE),
     gone: "it was signed, and is not here",
     came: "it is here, and was not signed",
@@ -67,7 +67,7 @@ struct Resource {
 
 /// The files that were signed, and what was left out.
 pub(crate) struct Signed {
-    files: BTreeMap<String, Wanted>,
+    files: BTreeMap<String, ExpectedFile>,
     ignored: Vec<PathBuf>,
 }
 
@@ -112,7 +112,7 @@ impl Signed {
             }
             hasher.feed(&bytes(&resource.digest).ok_or_else(|| no_hash(&resource.name))?);
         }
-        if hasher.so_far() != whole.digest.sha256 {
+        if hasher.digest() != whole.digest.sha256 {
             return Err("the files that it names are not those that it signs".to_owned());
         }
         Self::new(resources.into_iter().map(|it| (it.name, it.digest)), &how.ignore_paths)
@@ -120,14 +120,14 @@ impl Signed {
 
     fn new(files: impl Iterator<Item = (String, String)>, ignored: &[String]) -> Result<Self, String> {
         let file = |(name, sha256): (String, String)| match bytes(&sha256) {
-            Some(_) => Ok((name, Wanted { size: None, sha256: sha256.to_ascii_lowercase() })),
+            Some(_) => Ok((name, ExpectedFile { size: None, sha256: sha256.to_ascii_lowercase() })),
             None => Err(no_hash(&name)),
         };
         // One that leads out of the model leaves nothing of it out.
         let plain = |path: &&str| {
             Path::new(path).components().all(|it| matches!(it, Component::Normal(_) | Component::CurDir))
         };
-        let ignored = ignored.iter().map(String::as_str).filter(plain).chain(OF_GIT);
+        let ignored = ignored.iter().map(String::as_str).filter(plain).chain(GIT_FILES);
         Ok(Self {
             files: files.map(file).collect::<Result<_, _>>()?,
             ignored: ignored.map(|path| Path::new(path).components().collect()).collect(),
@@ -146,13 +146,13 @@ impl Signed {
 
     /// What the files of the whole folder have to be.
     pub(crate) fn whole(self) -> Expected {
-        Expected { files: self.files, words: &WORDS }
+        Expected { files: self.files, words: &WORDING }
     }
 
     /// What some of its files have to be, by the names that they have here, and the names that were signed.
     pub(crate) fn of_some(mut self, names: impl Iterator<Item = (String, String)>) -> Expected {
         let files = names.filter_map(|(here, signed)| Some((here, self.files.remove(&signed)?))).collect();
-        Expected { files, words: &WORDS }
+        Expected { files, words: &WORDING }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What makes the environment of a bundle: pixi-unpack on the unpacked members, or the bundle's own script.
 use crate::environment;
 use archive::HEAD;
-use pixi::{Network, surround};
+use pixi::{Network, set_environment};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -58,7 +58,7 @@ impl Maker {
         // Caches too.
         let names = ["HOME", "XDG_CACHE_HOME", "RATTLER_CACHE_DIR", "UV_CACHE_DIR", "PIP_CACHE_DIR"];
         let variables = names.map(|name| (name.to_owned(), tmp.display().to_string()));
-        surround(command, &BTreeMap::from(variables), tmp, Network::Offline);
+        set_environment(command, &BTreeMap::from(variables), tmp, Network::Offline);
         command.current_dir(attempt);
     }
 }

@@ -18,7 +18,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
-use trust::{Proof, TrustSources};
+use trust::{TrustReport, TrustSources};
 
 /// What an attempt holds beside the environment as long as it is made.
 const MEMBERS: &str = ".bundle";
@@ -92,7 +92,7 @@ impl Road for BundleRoad<'_> {
 /// A bundle that was found to be the right one.
 struct Checked {
     sha256: String,
-    proof: Proof,
+    proof: TrustReport,
     maker: Found,
 }
 

@@ -1,7 +1,7 @@
 //! What a bundle is verified by: the hash that was asked for, the manifest beside it, and the template's pixi.lock.
 use crate::inherited::LOCK_FILE;
 use crate::source::Sidecar;
-use bundle::{Manifest, Member, PackInfo, Part, Problem};
+use bundle::{Manifest, Member, MemberKind, PackInfo, Problem};
 use lock::LockFile;
 use record::{Env, Installed, Origin, Source, Warning};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub(crate) struct TrustSources<'a> {
 
 /// What came of it.
 #[derive(Debug, Default)]
-pub(super) struct Proof {
+pub(super) struct TrustReport {
     /// What it was verified by, of [`VERIFIERS`].
     proved: Vec<&'static str>,
     pub(super) checks: BTreeMap<String, Value>,
@@ -38,11 +38,11 @@ pub(super) struct Proof {
     pub(super) pixi_pack: Option<String>,
 }
 
-impl Proof {
+impl TrustReport {
     /// The Python packages that were in it.
     pub(super) fn distributions(&self) -> Vec<String> {
-        let name = |member: &Member| match Part::of(&member.path) {
-            Part::Wheel { file } => file.split('-').next().map(str::to_owned),
+        let name = |member: &Member| match MemberKind::of(&member.path) {
+            MemberKind::Wheel { file } => file.split('-').next().map(str::to_owned),
             _ => None,
         };
         self.members.iter().filter_map(name).collect()
@@ -104,7 +104,7 @@ impl<'a> TrustSources<'a> {
     }
 
     /// The whole file alone, where its members are not known.
-    pub(super) fn whole(&self, sha256: &str) -> Result<Proof, Failure> {
+    pub(super) fn whole(&self, sha256: &str) -> Result<TrustReport, Failure> {
         self.described(sha256, &[])?;
         self.check_sha256(sha256)?;
         Ok(self.proof(false))
@@ -125,7 +125,7 @@ impl<'a> TrustSources<'a> {
         if known {
             self.locked(members)?;
         }
-        let Proof { proved: now, checks, .. } = self.proof(known);
+        let TrustReport { proved: now, checks, .. } = self.proof(known);
         let then = installed.checks.get("proved").and_then(Value::as_array).cloned().unwrap_or_default();
         // A lock file that nothing could be compared with is not the one that vouched.
         let unknown = |name: &str| name == "lock" && self.lock.is_some() && !known;
@@ -137,11 +137,16 @@ impl<'a> TrustSources<'a> {
         }
         installed.checks.extend(checks);
         installed.checks.insert("proved".to_owned(), json!(proved));
-        Ok(if proved.is_empty() { vec![self.unproved()] } else { Vec::new() })
+        Ok(if proved.is_empty() { vec![self.unverified_warning()] } else { Vec::new() })
     }
 
     /// The whole file and all that was in it. `folder` is where that is now.
-    pub(super) fn all(&self, sha256: &str, members: &[Member], folder: &Path) -> Result<Proof, Failure> {
+    pub(super) fn all(
+        &self,
+        sha256: &str,
+        members: &[Member],
+        folder: &Path,
+    ) -> Result<TrustReport, Failure> {
         let info = self.pack_info(members, folder)?;
         let problems = self.manifest.as_ref().map(|(_, manifest)| manifest.problems(members));
         self.described(sha256, &problems.unwrap_or_default())?;
@@ -150,13 +155,14 @@ impl<'a> TrustSources<'a> {
         let mut proof = self.proof(true);
         proof.pixi_pack = info.pixi_pack_version;
         let bytes: u64 = members.iter().map(|member| member.size_bytes).sum();
-        let count =
-            |of: fn(&Part<'_>) -> bool| members.iter().filter(|member| of(&Part::of(&member.path))).count();
+        let count = |of: fn(&MemberKind<'_>) -> bool| {
+            members.iter().filter(|member| of(&MemberKind::of(&member.path))).count()
+        };
         proof.checks.extend([
             ("members".to_owned(), json!(members.len())),
             ("bytes".to_owned(), json!(bytes)),
-            ("conda".to_owned(), json!(count(|part| matches!(part, Part::Archive { .. })))),
-            ("pypi".to_owned(), json!(count(|part| matches!(part, Part::Wheel { .. })))),
+            ("conda".to_owned(), json!(count(|part| matches!(part, MemberKind::Archive { .. })))),
+            ("pypi".to_owned(), json!(count(|part| matches!(part, MemberKind::Wheel { .. })))),
         ]);
         proof.members = members.to_vec();
         Ok(proof)
@@ -191,7 +197,7 @@ impl<'a> TrustSources<'a> {
         let bytes = std::fs::read(&path)
             .map_err(|error| Failure::io(Code::Unmet, format!("cannot read {}", path.display()), &error))?;
         let info = PackInfo::parse(&bytes, &what)?;
-        info.admit(&what)?;
+        info.check_installable(&what)?;
         Ok(info)
     }
 
@@ -200,7 +206,7 @@ impl<'a> TrustSources<'a> {
         let Some((path, manifest)) = &self.manifest else { return Ok(()) };
         let by = path.display();
         if !problems.is_empty() {
-            return Err(self.damaged(format!("by {by}, {}", bundle::shown(problems))));
+            return Err(self.damaged(format!("by {by}, {}", bundle::summary(problems))));
         }
         if !manifest.sha256.eq_ignore_ascii_case(sha256) {
             return Err(
@@ -229,7 +235,7 @@ impl<'a> TrustSources<'a> {
         if found.problems.is_empty() {
             return Ok(());
         }
-        let cause = format!("by {}, {}", path.display(), bundle::shown(&found.problems));
+        let cause = format!("by {}, {}", path.display(), bundle::summary(&found.problems));
         let hint = format!(
             "pack it again from this template, or point {template} at the one that it was packed from"
         );
@@ -237,7 +243,7 @@ impl<'a> TrustSources<'a> {
     }
 
     /// What vouched. A lock file does for members that are known, and for nothing else.
-    fn proof(&self, known: bool) -> Proof {
+    fn proof(&self, known: bool) -> TrustReport {
         let lock = self.lock.as_ref().filter(|_| known);
         let holds = [self.env.sha256.is_some(), self.manifest.is_some(), lock.is_some()];
         let proved: Vec<&'static str> =
@@ -246,11 +252,11 @@ impl<'a> TrustSources<'a> {
         checks.extend(lock.map(|(_, lock)| ("lock_sha256".to_owned(), json!(lock.sha256))));
         let named = self.manifest.is_some() || lock.is_some();
         checks.extend(named.then(|| ("pixi_env".to_owned(), json!(self.environment))));
-        let warnings = if proved.is_empty() { vec![self.unproved()] } else { Vec::new() };
-        Proof { proved, checks, warnings, members: Vec::new(), pixi_pack: None }
+        let warnings = if proved.is_empty() { vec![self.unverified_warning()] } else { Vec::new() };
+        TrustReport { proved, checks, warnings, members: Vec::new(), pixi_pack: None }
     }
 
-    fn unproved(&self) -> Warning {
+    fn unverified_warning(&self) -> Warning {
         let manifest = Manifest::path_for(&self.source.path);
         Warning {
             engine: Some(self.env.engine),
@@ -277,9 +283,9 @@ impl<'a> TrustSources<'a> {
 }
 
 /// The template's pixi.lock, where it has one.
-fn read_lock(template: &Path, handed: Sidecar) -> Result<Option<(PathBuf, LockFile)>, Failure> {
+fn read_lock(template: &Path, inherited: Sidecar) -> Result<Option<(PathBuf, LockFile)>, Failure> {
     let path = template.join(LOCK_FILE);
-    let Some(bytes) = handed.read(&path, lock::CEILING_BYTES)? else { return Ok(None) };
+    let Some(bytes) = inherited.read(&path, lock::CEILING_BYTES)? else { return Ok(None) };
     match LockFile::parse(&bytes) {
         Ok(lock) => Ok(Some((path, lock))),
         Err(error) => {

@@ -1,6 +1,6 @@
 //! The cache road: take the template, let pixi install it sealed from the cache, prove that it imports, flip.
+mod overlay;
 mod run;
-mod shadow;
 mod stores;
 mod variables;
 
@@ -77,7 +77,7 @@ impl<'a> CacheRoad<'a> {
             hint: hint.to_owned(),
         };
         let layout = self.env().cache_layout.as_deref();
-        let shortfalls = self.pixi.shortfalls(self.lock.version, layout, Network::Offline)?;
+        let shortfalls = self.pixi.version_limits(self.lock.version, layout, Network::Offline)?;
         let mut warnings: Vec<Warning> =
             shortfalls.into_iter().map(|found| warning(found.rule, found.what, &found.hint)).collect();
         if self.verified.is_none() {
@@ -111,7 +111,7 @@ impl<'a> CacheRoad<'a> {
     }
 
     /// The same failure, with what icache could not prove, where nothing better is known.
-    fn unproved(&self, failure: Failure) -> Failure {
+    fn unverified_warning(&self, failure: Failure) -> Failure {
         let unproved = self.verified.is_some_and(|verified| verified.gaps > 0);
         if failure.hint.is_some() || !unproved {
             return failure;
@@ -163,7 +163,7 @@ impl Road for CacheRoad<'_> {
         if shadowed.is_empty() {
             pixi::wait_for_cache(&stores.pkgs, self.options.timeout)?;
         }
-        let prefix = run.install().map_err(|failure| self.unproved(failure))?;
+        let prefix = run.install().map_err(|failure| self.unverified_warning(failure))?;
         warnings.extend(shadowed);
         let activation = run.activation()?;
         let python = prefix.join("bin/python");
@@ -171,7 +171,7 @@ impl Road for CacheRoad<'_> {
         let locked = (&activation, stores.distributions.as_slice());
         warnings.extend(environment::check(&sealed, self.env().engine, &python, locked, &mut checks)?);
         warnings.extend(sealed.warning(self.env().engine));
-        for temporary in [TMP, shadow::FOLDER] {
+        for temporary in [TMP, overlay::FOLDER] {
             remove(&folder.join(temporary))?;
         }
         let installed = Installed {

@@ -1,7 +1,7 @@
 //! pixi at work on an attempt: sealed, told where the cache is and nothing of this machine.
 use crate::environment;
 use crate::sealed::Sealed;
-use pixi::{Ended, Kind, Network, override_variable, surround};
+use pixi::{JobOutput, Kind, Network, override_variable, set_environment};
 use record::Activation;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ impl Run<'_> {
         let mut command = self.sealed.command(self.program)?;
         let program = &mut command.command;
         program.args(["install", "--frozen"]).args(self.arguments()).current_dir(self.attempt);
-        surround(program, self.variables, self.tmp, Network::Offline);
+        set_environment(program, self.variables, self.tmp, Network::Offline);
         let ended = self.sealed.run(command, &format!("installing into {}", self.attempt.display()))?;
         if !ended.status.success() {
             return Err(hinted(&ended, format!("pixi cannot install into {}", self.attempt.display())));
@@ -75,7 +75,7 @@ impl Run<'_> {
 }
 
 /// pixi's failure, with what to do about those that are known.
-fn hinted(ended: &Ended, what: String) -> Failure {
+fn hinted(ended: &JobOutput, what: String) -> Failure {
     let failure = ended.failure(what);
     match hint(&ended.why().kind) {
         Some(hint) => failure.hint(hint),

@@ -1,5 +1,5 @@
 //! Where pixi finds the stores of the cache: the real ones, or where it could not write to those, a shadow.
-use crate::road::cache::shadow;
+use crate::road::cache::overlay;
 use crate::road::cache::stores::Stores;
 use install::NO_LOCKS;
 use lock::Package;
@@ -11,22 +11,22 @@ use std::path::{Path, PathBuf};
 use store::Entry;
 use tool::{Code, Failure};
 
-/// Where pixi is to look, in variables. A shadow is made in `attempt`, which is on the disk of `home`.
+/// Where pixi is to look, in variables. A shadow is made in `attempt`, which is on the disk of `install_root`.
 pub(crate) fn variables(
     stores: &Stores,
     env: &Env,
     attempt: &Path,
-    home: &Path,
+    install_root: &Path,
 ) -> Result<(BTreeMap<String, String>, Vec<Warning>), Failure> {
     let mut variables = env.environment.clone();
     let Some((path, error)) = refused(stores) else {
         can_lock(stores)?;
         return Ok((variables, Vec::new()));
     };
-    let folder = attempt.join(shadow::FOLDER);
+    let folder = attempt.join(overlay::FOLDER);
     log::info!("{}: {error}; a shadow of the cache is made in {}", path.display(), folder.display());
-    let copied = shadow::make(stores, &folder, home)?;
-    for (name, below) in shadow::VARIABLES {
+    let copied = overlay::make(stores, &folder, install_root)?;
+    for (name, below) in overlay::VARIABLES {
         variables.insert(name.to_owned(), folder.join(below).display().to_string());
     }
     let warning = Warning {

@@ -1,0 +1,253 @@
+//! Whether every file of every package is what it was: hashed, and compared with what the package lists and with the
+//! manifest.
+mod hash_note;
+mod listing;
+mod manifest;
+mod read;
+mod source;
+mod tree;
+mod walk;
+
+pub(crate) use listing::record_paths;
+pub(crate) use manifest::Manifest;
+
+use crate::gap::Fault;
+use crate::lookup::CacheEntry;
+use crate::pool::Pool;
+use hash_note::HashNote;
+use lock::Package;
+use owner::Dir;
+use rustix::fs::{Access, AtFlags, FileType};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tool::{Code, Failure};
+use tree::Tree;
+
+/// How much is read.
+pub(crate) struct HashOptions<'a> {
+    /// Threads, and with whose rights they read.
+    pub(crate) pool: Pool<'a>,
+    /// The note of an earlier pass, to be replaced by one of this.
+    pub(crate) note: Option<&'a Path>,
+    /// Read every file, whatever the note says.
+    pub(crate) all: bool,
+}
+
+/// Packages that were found, with every file of theirs.
+pub(crate) struct DeepCheck<'a> {
+    packages: Vec<Hashed<'a>>,
+    pool: Pool<'a>,
+    /// Bytes that were read; the note vouched for the others.
+    pub(crate) hashed_bytes: u64,
+}
+
+struct Hashed<'a> {
+    index: usize,
+    package: &'a Package,
+    found: &'a CacheEntry,
+    tree: Tree,
+    fault: Option<Fault>,
+}
+
+impl<'a> DeepCheck<'a> {
+    /// Hash all files of the packages.
+    pub(crate) fn of(
+        found: &'a [(usize, &'a Package, CacheEntry)],
+        effort: &HashOptions<'a>,
+    ) -> Result<Self, Failure> {
+        let note = match effort.note {
+            Some(path) => HashNote::read(path).map_err(|error| note_failure("read", path, &error))?,
+            None => HashNote::default(),
+        };
+        let begun = now();
+        let hashed = |(index, package, found): &'a (usize, &'a Package, CacheEntry)| {
+            let tree = Tree { root: found.root().to_owned(), items: Vec::new() };
+            Hashed { index: *index, package, found, tree, fault: None }
+        };
+        let mut packages: Vec<Hashed<'_>> = found.iter().map(hashed).collect();
+        let wrong = Mutex::new(None);
+        let looked = effort.pool.each(
+            &mut packages,
+            || (),
+            |(), Hashed { found, tree, .. }| {
+                tree.items = walk::walk(&tree.root);
+                listing::leave_out_unlisted(found, tree);
+                let vouched = note.reuse_hashes(tree);
+                if let (Err(error), Ok(mut wrong)) = (vouched, wrong.lock()) {
+                    *wrong = Some(error);
+                }
+                if effort.all {
+                    tree.forget();
+                }
+            },
+        );
+        let reader = effort.pool.reader;
+        looked.map_err(|error| reader.refused(&error))?;
+        if let (Some(path), Some(error)) = (effort.note, wrong.into_inner().unwrap_or_default()) {
+            return Err(note_failure("read", path, &error));
+        }
+        // With nothing read there is nothing new to note; else it is told now that it cannot be, and not after all of it.
+        let unread = packages.iter().any(|hashed| hashed.tree.unread_bytes() > 0);
+        if let Some(path) = effort.note.filter(|_| unread) {
+            replaceable(path).map_err(|error| note_failure("write", path, &error))?;
+        }
+        let hashed_bytes = hash(&mut packages, effort.pool).map_err(|error| reader.refused(&error))?;
+        if let Some(path) = effort.note.filter(|_| hashed_bytes > 0) {
+            let trees: Vec<&Tree> = packages.iter().map(|hashed| &hashed.tree).collect();
+            let written = note.replace(path, &trees, begun);
+            written.map_err(|error| note_failure("write", path, &error))?;
+        }
+        Ok(Self { packages, pool: effort.pool, hashed_bytes })
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.packages.iter().map(|hashed| hashed.tree.extent().1).sum()
+    }
+
+    /// What differs from what the packages list, and from what the manifest recorded.
+    ///
+    /// # Errors
+    /// We may not read as who installs: 69.
+    pub(crate) fn faults(&mut self, manifest: Option<&Manifest>) -> Result<Vec<(usize, Fault)>, Failure> {
+        let compared = self.pool.each(
+            &mut self.packages,
+            || (),
+            |(), hashed| {
+                let compared = listing::compare(hashed.found, &hashed.tree);
+                hashed.fault = match (compared, hashed.is_as_recorded(manifest)) {
+                    (Err(fault), _) if fault.blocks(false) => Some(fault),
+                    (_, Err(fault)) => Some(fault),
+                    (Err(fault), Ok(false)) => Some(fault),
+                    (Ok(()), _) | (_, Ok(true)) => None,
+                };
+            },
+        );
+        compared.map_err(|error| self.pool.reader.refused(&error))?;
+        let fault = |hashed: &mut Hashed<'_>| Some((hashed.index, hashed.fault.take()?));
+        Ok(self.packages.iter_mut().filter_map(fault).collect())
+    }
+
+    /// All of it, as a manifest has it.
+    ///
+    /// # Errors
+    /// A path of it that cannot be read, and why: what it holds is not known.
+    pub(crate) fn recorded(&self) -> Result<Vec<manifest::Package>, (PathBuf, String)> {
+        let of = |hashed: &Hashed<'_>| match hashed.tree.unread() {
+            Some(unread) => Err(unread),
+            None => Ok(manifest::Package::of(hashed.package, hashed.found, &hashed.tree)),
+        };
+        self.packages.iter().map(of).collect()
+    }
+}
+
+impl Hashed<'_> {
+    /// Whether the manifest vouches for it; a fault where that has another tree.
+    fn is_as_recorded(&self, manifest: Option<&Manifest>) -> Result<bool, Fault> {
+        let recorded = manifest.and_then(|manifest| manifest.package(self.package, self.found));
+        if let (Some(_), Some((path, cause))) = (recorded, self.tree.unread()) {
+            return Err(Fault::new("damaged", path, format!("it cannot be read: {cause}")));
+        }
+        match recorded {
+            Some(manifest::Package { contents: Some(contents), .. }) => {
+                source::is_as_recorded(&self.tree, contents).map(|()| true)
+            }
+            Some(recorded) if recorded.tree_sha256 != self.tree.sha256() => {
+                let (files, bytes) = self.tree.extent();
+                let detail = format!(
+                    "it is not the tree that the manifest recorded: {files} files and {bytes} bytes, recorded were {} \
+                     and {}",
+                    recorded.files, recorded.bytes
+                );
+                Err(Fault::new("damaged", &self.tree.root, detail))
+            }
+            Some(recorded) => self.runs_as_recorded(recorded).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// A fault where a file may not be run any more; that others may be now breaks nothing.
+    fn runs_as_recorded(&self, recorded: &manifest::Package) -> Result<(), Fault> {
+        let Some(recorded) = recorded.executables.as_deref().filter(|recorded| !recorded.is_empty()) else {
+            return Ok(());
+        };
+        let run = self.tree.executables();
+        let mut lost = recorded.iter().filter(|path| run.binary_search(path).is_err());
+        let Some(first) = lost.next() else { return Ok(()) };
+        let more = match lost.count() {
+            0 => String::new(),
+            others => format!(", nor {others} more files"),
+        };
+        let detail = format!("it may not be run any more{more}: a copy has lost the modes");
+        Err(Fault::new("damaged", self.tree.root.join(first), detail))
+    }
+}
+
+/// Read what the note did not vouch for; how many bytes.
+fn hash(packages: &mut [Hashed<'_>], pool: Pool<'_>) -> std::io::Result<u64> {
+    let unread = packages.iter().map(|hashed| hashed.tree.unread_bytes()).sum();
+    let bar = tool::bytes_bar("hashing", unread);
+    let trees = packages.iter_mut().map(|hashed| &mut hashed.tree).collect();
+    let read = read::read_all(trees, pool, &|bytes| bar.inc(bytes));
+    bar.finish_and_clear();
+    read.map(|()| unread)
+}
+
+/// What tells a package from all others of its lock file: name, version, archive hash and archive name. The last tells
+/// builds of one wheel for several machines apart where the lock has no hash; of what was built here it is where it was.
+fn identity<'a>(
+    package: &'a Package,
+    found: &CacheEntry,
+) -> (&'a str, Option<&'a str>, Option<&'a str>, String) {
+    let file = match (package, found) {
+        (_, CacheEntry::Built { link, .. }) => {
+            // The fingerprint of an environment, and the wheel.
+            let parts: Vec<_> = link.iter().rev().take(2).map(std::ffi::OsStr::to_string_lossy).collect();
+            format!("built/{}", parts.into_iter().rev().collect::<Vec<_>>().join("/"))
+        }
+        (Package::Conda(conda), _) => {
+            format!("{}/{}", conda.subdir.as_deref().unwrap_or_default(), conda.entry())
+        }
+        (Package::Pypi(pypi), _) => pypi.wheel_name().unwrap_or_default(),
+    };
+    (package.name(), package.version(), package.sha256(), file)
+}
+
+/// Now, since 1970.
+pub(crate) fn now() -> std::time::Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The folder that a file is in, and its name there. It is touched with the rights of whoever has it.
+fn place(path: &Path) -> std::io::Result<(Dir, &std::ffi::OsStr)> {
+    let name = path.file_name().ok_or(rustix::io::Errno::ISDIR)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok((Dir::open(folder)?, name))
+}
+
+/// Whether [`replace`] could begin, as far as can be told without writing anything.
+pub(crate) fn replaceable(path: &Path) -> std::io::Result<()> {
+    let (folder, name) = place(path)?;
+    let refused = folder.act(|| {
+        if rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+        {
+            return Err(rustix::io::Errno::ISDIR);
+        }
+        child::permitted(folder.path(), Access::WRITE_OK | Access::EXEC_OK)
+    })?;
+    Ok(refused?)
+}
+
+/// Write a file beside its place, for good, and rename it there.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    let (folder, name) = place(path)?;
+    folder.replace_for_good(name, 0o644, content)
+}
+
+fn note_failure(verb: &str, path: &Path, error: &std::io::Error) -> Failure {
+    let code = if error.kind() == std::io::ErrorKind::InvalidData { Code::Input } else { Code::Unmet };
+    let failure = Failure::io(code, format!("cannot {verb} the note {}", path.display()), error);
+    if code == Code::Input { failure.hint("name another file with --since, or remove it") } else { failure }
+}
