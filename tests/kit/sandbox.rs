@@ -98,7 +98,7 @@ impl Sandbox {
     /// Run a pipeline under `bash -euo pipefail`. It hears Ctrl-C even where whoever runs the tests does not (nohup, a job in the
     /// background): a shell cannot undo that.
     pub(crate) fn sh(&self, script: &str) -> Output {
-        let bash = ["--default-signal=INT,QUIT", "/bin/bash", "-euo", "pipefail", "-c"];
+        let bash = ["--default-signal=HUP,INT,QUIT", "/bin/bash", "-euo", "pipefail", "-c"];
         self.finish(self.command("/usr/bin/env").args(bash).arg(script))
     }
 
