@@ -82,6 +82,22 @@ fn a_change_is_a_record_and_what_stays_is_none() {
 }
 
 #[test]
+fn a_table_that_is_written_anew_tells_what_cannot_be_read() {
+    let keeping = Keeping::new();
+    keeping.start("a", PATIENT);
+    keeping.stop("a");
+    let status = keeping.sandbox.path("run/llama-cpp/a/status.json");
+    std::fs::write(status, "{").unwrap();
+    let mut command = keeping.sandbox.command(tools().join("istat"));
+    let mut watch = command.arg("--watch").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(watch.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(told.any(|line| line.starts_with("istat: cannot read ") && line.contains("status.json")));
+    drop(watch.stdout.take());
+    drop(told);
+    wait_for("it to end with its reader", LIMIT, || watch.try_wait().unwrap().is_some());
+}
+
+#[test]
 fn a_timeline_shows_the_phases_of_the_last_start() {
     let keeping = Keeping::new();
     let script = "printf '%s I srv load_model: %s\n' 0.01.000.000 \"loading model 'x'\" 1.04.500.000 'initializing, n_slots = 1'; echo up; while :; do sleep 1000 & wait; done";

@@ -83,16 +83,12 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     if watch {
         seen::redraw(run_dir, names, style, io)?;
     }
-    let Selection { inspected, unread, unrecorded, failed } = Selection::now(run_dir, names)?;
-    let ready = unrecorded.is_empty()
-        && inspected.iter().all(|inspected| inspected.ready)
-        && (names.is_empty() || !inspected.is_empty());
-    for (engine, instance, failure) in failed {
-        io.fail((engine, instance.as_str()), failure)?;
-    }
-    for warning in unrecorded {
-        io.warn(warning)?;
-    }
+    let mut seen = Selection::now(run_dir, names)?;
+    let ready = seen.unrecorded.is_empty()
+        && seen.inspected.iter().all(|inspected| inspected.ready)
+        && (names.is_empty() || !seen.inspected.is_empty());
+    seen.report(io, |_| true)?;
+    let Selection { inspected, unread, .. } = seen;
     if table {
         io.print(&table::of(&inspected, style))?;
     }

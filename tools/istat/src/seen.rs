@@ -55,6 +55,26 @@ impl Selection {
         let unrecorded = unrecorded.iter().map(unrecorded::warning).collect();
         Ok(Self { inspected, failed, unread: unread.into_iter().next(), unrecorded })
     }
+
+    /// Tell what cannot be read, and what runs without a state directory: all for which `is_new` is true, which is asked once
+    /// for each.
+    pub(crate) fn report(
+        &mut self,
+        io: &mut Io,
+        mut is_new: impl FnMut(String) -> bool,
+    ) -> Result<(), Failure> {
+        for (engine, instance, failure) in self.failed.drain(..) {
+            if is_new(format!("{engine}/{instance}: {}: {}", failure.what, failure.cause)) {
+                io.fail((engine, instance.as_str()), failure)?;
+            }
+        }
+        for warning in self.unrecorded.drain(..) {
+            if is_new(warning.what.clone()) {
+                io.warn(warning)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Write the table anew until nobody reads it.
@@ -66,7 +86,9 @@ pub(crate) fn redraw(
 ) -> Result<(), Failure> {
     while !io.gone() {
         let clear = if io::stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
-        let seen = Selection::now(run_dir, names)?;
+        let mut seen = Selection::now(run_dir, names)?;
+        // Said each time: what was said before went with the screen.
+        seen.report(io, |_| true)?;
         io.print(&format!("{clear}{}\n", table::of(&seen.inspected, style)))?;
         seen.unread.map_or(Ok(()), Err)?;
         thread::sleep(REDRAW);
@@ -79,22 +101,13 @@ pub(crate) fn redraw(
 pub(crate) fn follow(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<(), Failure> {
     let (mut changes, mut told) = (Changes::default(), BTreeSet::new());
     while !io.gone() {
-        let seen = Selection::now(run_dir, names)?;
-        for inspected in seen.inspected {
+        let mut seen = Selection::now(run_dir, names)?;
+        for inspected in std::mem::take(&mut seen.inspected) {
             if changes.take(&inspected) {
                 io.write(inspected.status)?;
             }
         }
-        for (engine, instance, failure) in seen.failed {
-            if told.insert(format!("{engine}/{instance}: {}: {}", failure.what, failure.cause)) {
-                io.fail((engine, instance.as_str()), failure)?;
-            }
-        }
-        for warning in seen.unrecorded {
-            if told.insert(warning.what.clone()) {
-                io.warn(warning)?;
-            }
-        }
+        seen.report(io, |text| told.insert(text))?;
         seen.unread.map_or(Ok(()), Err)?;
         thread::sleep(LOOK_AGAIN);
     }
