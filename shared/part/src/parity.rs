@@ -14,6 +14,8 @@ const MAGIC: &[u8] = b"{\"kind\":\"parity\",\"format\":";
 const ROW_BYTES: u64 = 128;
 /// Parts and parity parts together. What is in memory at a time, and the time that it takes, grow with them.
 const MOST: u64 = 4096;
+/// What is held of all of them at a time.
+const MEMORY_BYTES: u64 = 64 << 20;
 
 /// What one parity part says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +93,13 @@ impl Parity {
         whole.split_bytes.min(whole.size_bytes).max(1).div_ceil(64).saturating_mul(64)
     }
 
+    /// As much of each part, and of each of `count` parity parts, as is worked on at once: whole blocks of the code.
+    #[must_use]
+    pub fn stripe_bytes(whole: &WholeFile, count: u64) -> u64 {
+        let each = MEMORY_BYTES / whole.count().saturating_add(count).max(1) / 64 * 64;
+        each.clamp(64, 1 << 20).min(Self::shard_bytes(whole))
+    }
+
     /// The table of these parts, which are all, in order.
     #[must_use]
     pub fn table(parts: &[Part]) -> Vec<u8> {
@@ -146,5 +155,16 @@ mod tests {
         assert_eq!((parity.file_bytes(), Parity::data_offset(&whole())), (8192 + 4096, 8192));
         let many = Parity::new(whole(), (1, 5000), ["ab".repeat(32), "cd".repeat(32)]);
         assert!(Parity::read(&mut &many.block().unwrap()[..]).is_err());
+    }
+
+    #[test]
+    fn stripes_keep_within_memory_and_are_whole_blocks_of_the_code() {
+        let stripe = |parts, split_bytes, count| {
+            let size_bytes = parts * split_bytes;
+            Parity::stripe_bytes(&WholeFile { size_bytes, split_bytes, ..whole() }, count)
+        };
+        assert_eq!(stripe(8, 4 << 30, 2), 1 << 20);
+        assert_eq!(stripe(4000, 4 << 30, 96), 16 << 10);
+        assert_eq!(stripe(2, 128, 1), 128);
     }
 }

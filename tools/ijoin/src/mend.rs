@@ -13,9 +13,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
-/// What is held of all parts together.
-const MEMORY_BYTES: u64 = 64 << 20;
-
 /// A parity part that is right: its bytes can be read where [`Parity::data_offset`] says.
 struct Good {
     file: File,
@@ -60,16 +57,7 @@ fn read(path: &Path, parity: &Parity) -> Result<Good, PartError> {
     if hasher.digest() != parity.table_sha256 {
         return Err(PartError::new("its table does not have its sha256"));
     }
-    let (mut hasher, mut buffer) = (Hasher::default(), vec![0; CHUNK_BYTES]);
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => hasher.feed(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(io(error)),
-        }
-    }
-    if hasher.digest() != parity.sha256 {
+    if stream::digest(&mut file, &mut vec![0; CHUNK_BYTES])? != parity.sha256 {
         return Err(PartError::new("its data do not have its sha256"));
     }
     Ok(Good { file, parity: parity.clone(), table })
@@ -151,8 +139,7 @@ fn compute(
 ) -> Result<(), Failure> {
     let Some(Good { parity, .. }) = good.first() else { return Ok(()) };
     let (whole, shard_bytes) = (&parity.whole, Parity::shard_bytes(&parity.whole));
-    let shards = whole.count() + parity.count;
-    let stripe = (MEMORY_BYTES / shards / 64 * 64).clamp(64, 1 << 20).min(shard_bytes);
+    let stripe = Parity::stripe_bytes(whole, parity.count);
     let bar = tool::bytes_bar(&format!("rebuilding {} parts", drafts.len()), shard_bytes);
     let mut offset = 0;
     while offset < shard_bytes {

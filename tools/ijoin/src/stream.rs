@@ -127,25 +127,21 @@ fn check_all(parts: BTreeMap<u64, Vec<Candidate>>, send: &SyncSender<Checked>) {
 }
 
 pub(crate) fn check(candidate: &Candidate, buffer: &mut [u8]) -> Result<(), PartError> {
-    let (mut file, part) = candidate.open()?;
+    let (file, part) = candidate.open()?;
+    let right = digest(&mut file.take(part.size_bytes), buffer)? == part.sha256;
+    if right { Ok(()) } else { Err(PartError::new("its data do not have its sha256")) }
+}
+
+/// sha256 of what is left to read.
+pub(crate) fn digest(input: &mut impl Read, buffer: &mut [u8]) -> Result<String, PartError> {
     let mut hasher = Hasher::default();
-    let mut left = part.size_bytes;
-    while left > 0 {
-        let wanted = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-        match file.read(&mut buffer[..wanted]) {
-            Ok(0) => break,
-            Ok(count) => {
-                hasher.feed(&buffer[..count]);
-                left -= count as u64;
-            }
+    loop {
+        match input.read(buffer) {
+            Ok(0) => return Ok(hasher.digest()),
+            Ok(count) => hasher.feed(&buffer[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(PartError::io(&error)),
         }
-    }
-    if hasher.digest() == part.sha256 {
-        Ok(())
-    } else {
-        Err(PartError::new("its data do not have its sha256"))
     }
 }
 

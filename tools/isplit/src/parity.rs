@@ -7,9 +7,6 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use tool::{Code, Failure};
 
-/// What is held of all parts together.
-const MEMORY_BYTES: u64 = 64 << 20;
-
 /// Write `count` parity parts where the parts wait to be published.
 pub(crate) fn write(
     target: &Target,
@@ -35,7 +32,7 @@ pub(crate) fn write(
         outputs.push((file, Hasher::default()));
     }
     let bar = tool::bytes_bar(&format!("computing {count} parity parts"), shard_bytes);
-    let (mut offset, stripe) = (0, stripe_bytes(parts.len() as u64 + count, shard_bytes));
+    let (mut offset, stripe) = (0, Parity::stripe_bytes(whole, count));
     while offset < shard_bytes {
         let length = stripe.min(shard_bytes - offset);
         encode(target, &sources, &mut outputs, (offset, length))?;
@@ -61,11 +58,6 @@ pub(crate) fn admit(whole: &WholeFile, count: u64) -> Result<(), Failure> {
     let cause = format!("{} parts and {count} of parity are more than 4096 together", whole.count());
     let failure = Failure::new(Code::Usage, format!("cannot compute parity of {}", whole.name), cause);
     Err(failure.hint("make larger parts with --size"))
-}
-
-/// As much of each part as is worked on at once.
-fn stripe_bytes(shards: u64, shard_bytes: u64) -> u64 {
-    (MEMORY_BYTES / shards.max(1) / 64 * 64).clamp(64, 1 << 20).min(shard_bytes)
 }
 
 /// The same stripe of all parity parts, from that of all parts.
@@ -94,16 +86,4 @@ fn encode(
         file.write_all(bytes).map_err(|error| target.cannot_write_parity(index, &error))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stripes_keep_within_memory_and_are_whole_blocks_of_the_code() {
-        assert_eq!(stripe_bytes(10, 4 << 30), 1 << 20);
-        assert_eq!(stripe_bytes(4096, 4 << 30), 16 << 10);
-        assert_eq!(stripe_bytes(3, 128), 128);
-    }
 }
