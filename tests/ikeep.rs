@@ -9,6 +9,7 @@ mod log;
 mod removed;
 mod restart;
 mod shared;
+mod successor;
 
 use crate::kit::{Keeping, alive, send, untimed, wait_for};
 use rustix::process::Signal;
@@ -206,7 +207,7 @@ fn secrets_reach_the_engine_and_no_file_that_others_may_read() {
     fs::create_dir_all(keeping.state_dir("a")).unwrap();
     fs::create_dir_all(keeping.sandbox.path("logs")).unwrap();
     let secrets = json!({"env": {"LLAMA_API_KEY": "sk-secret-1"}, "api_key": "sk-secret-1"});
-    let mut keeper = keep(&keeping, &json!({"plan": plan, "secrets": secrets}));
+    let mut keeper = keep(&keeping, &json!({"plan": plan, "secrets": secrets}).to_string());
     keeping.wait_for_log("a", "up\n");
     let log = keeping.log("a");
     assert!(log.contains("key [secret].\n[secret]\nup\n"), "{log}");
@@ -229,16 +230,16 @@ fn secrets_reach_the_engine_and_no_file_that_others_may_read() {
 }
 
 /// A keeper by hand: the order on its stdin, no report.
-fn keep(keeping: &Keeping, order: &Value) -> std::process::Child {
+fn keep(keeping: &Keeping, order: &str) -> std::process::Child {
     let mut command = keeping.sandbox.command(crate::kit::tools().join("ikeep"));
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(order.to_string().as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(order.as_bytes()).unwrap();
     child
 }
 
 /// What a keeper that ends at once says, and its exit code.
 fn refused(keeping: &Keeping, order: &Value) -> (String, Option<i32>) {
-    let output = keep(keeping, order).wait_with_output().unwrap();
+    let output = keep(keeping, &order.to_string()).wait_with_output().unwrap();
     let root = keeping.sandbox.text("");
     (
         String::from_utf8(output.stderr).unwrap().replace(root.trim_end_matches('/'), "$SANDBOX"),

@@ -30,6 +30,26 @@ pub struct StartRequest {
     pub secrets: Secrets,
 }
 
+/// What follows the request, on a line of its own, before the keeper that has the instance is told to stop. The new keeper
+/// knows by it for whose end it is to wait, also where whoever wrote it is killed right after.
+#[must_use]
+pub fn stopping_line(keeper: u32) -> String {
+    format!("\n{STOPPING} {keeper}\n")
+}
+
+/// What came on standard input: the request, and the keeper of the last [`stopping_line`].
+#[must_use]
+pub fn split_stopping(input: &[u8]) -> (&[u8], Option<u32>) {
+    let split = || {
+        let (request, line) = std::str::from_utf8(input).ok()?.strip_suffix('\n')?.rsplit_once('\n')?;
+        let keeper = line.strip_prefix(STOPPING)?.strip_prefix(' ')?.parse().ok()?;
+        Some((request.as_bytes(), Some(keeper)))
+    };
+    split().unwrap_or((input, None))
+}
+
+const STOPPING: &str = "stopping";
+
 /// One JSON object on the report pipe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "snake_case")]
@@ -54,4 +74,18 @@ pub enum StartReport {
         /// The suite's exit code for it.
         code: u8,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_told_from_the_request() {
+        let both = format!("{{\"plan\": 1}}{}", stopping_line(42));
+        assert_eq!(split_stopping(both.as_bytes()), (b"{\"plan\": 1}".as_slice(), Some(42)));
+        for plain in ["", "\n", "{}\n", "{\n}\n", "{}\nstopping\n", "{}\nstopping x\n", "{}\nstopping 1"] {
+            assert_eq!(split_stopping(plain.as_bytes()), (plain.as_bytes(), None));
+        }
+    }
 }

@@ -16,7 +16,7 @@ mod status;
 mod unrecorded;
 
 pub use directory::Directory;
-pub use handover::{Secrets, StartReport, StartRequest};
+pub use handover::{Secrets, StartReport, StartRequest, split_stopping, stopping_line};
 pub use lock::{Lock, LockHeld};
 pub use log::{log_since_start, log_tail, open_log};
 pub use note::Note;

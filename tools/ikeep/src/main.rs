@@ -53,21 +53,17 @@ struct Args {
     /// Start the engine once the instance kept there is healthy, failed or stopped
     #[arg(long, value_name = "STATE_DIR")]
     after: Option<PathBuf>,
-
-    /// Wait for the end of a keeper that is being stopped
-    #[arg(long)]
-    replace: bool,
 }
 
 fn main() -> std::process::ExitCode {
     tool::main_process(run)
 }
 
-fn run(Args { report: descriptor, after, replace }: Args) -> Result<u8, Failure> {
+fn run(Args { report: descriptor, after }: Args) -> Result<u8, Failure> {
     let pipe = child::only_inherited(descriptor)
         .map_err(|error| Failure::io(Code::Usage, "cannot report on the descriptor of --report", &error))?;
     let other = after.map(Directory::at);
-    let begun = begin(other.as_ref(), replace);
+    let begun = begin(other.as_ref());
     let reported = pipe.map(|pipe| report(File::from(pipe), &begun));
     match begun {
         Ok((keeper, engine)) => Ok(keeper.keep(engine, other.as_ref())),
@@ -78,12 +74,12 @@ fn run(Args { report: descriptor, after, replace }: Args) -> Result<u8, Failure>
 }
 
 /// Everything until the instance is kept: the engine is started, or waits for the other.
-fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Engine>), Failure> {
-    let request = read_request()?;
+fn begin(other: Option<&Directory>) -> Result<(Keeper, Option<Engine>), Failure> {
+    let (request, stopping) = read_request()?;
     let unmet = |what: &str, error: io::Error| Failure::io(Code::Unmet, what, &error);
     let plan = &request.plan;
     ::log::info!("keeps {} {}, its state in {}", plan.engine, plan.instance, plan.state_dir.display());
-    let state_dir = StateDir::take(Directory::at(&plan.state_dir), replace)?;
+    let state_dir = StateDir::take(Directory::at(&plan.state_dir), stopping)?;
     let install = plan.install_path.as_deref().map(install::hold).transpose()?;
     processes::adopt_orphans().map_err(|error| unmet("cannot become a subreaper", error))?;
     processes::leave_unreadable_folder();
@@ -119,7 +115,8 @@ fn begin(other: Option<&Directory>, replace: bool) -> Result<(Keeper, Option<Eng
     Ok((keeper, None))
 }
 
-fn read_request() -> Result<StartRequest, Failure> {
+/// The request, and the keeper that is being stopped for it.
+fn read_request() -> Result<(StartRequest, Option<u32>), Failure> {
     let wanted = "it is written for ilaunch, which starts ikeep with a plan: ienv llama-cpp | iinstall | iplan | ilaunch";
     let mut text = Vec::new();
     if io::stdin().is_terminal() {
@@ -128,13 +125,14 @@ fn read_request() -> Result<StartRequest, Failure> {
     }
     let read = io::stdin().read_to_end(&mut text);
     read.map_err(|error| Failure::io(Code::Input, "cannot read the order on standard input", &error))?;
-    let request = parse_request(&text)
+    let (text, stopping) = state::split_stopping(&text);
+    let request = parse_request(text)
         .map_err(|cause| Failure::new(Code::Input, "standard input is not an order", cause).hint(wanted))?;
     if let Ok(null) = File::open("/dev/null") {
         // Whoever wrote the order may go on holding the other end.
         rustix::stdio::dup2_stdin(&null).ok();
     }
-    Ok(request)
+    Ok((request, stopping))
 }
 
 /// What is wrong is said without the names of our types.

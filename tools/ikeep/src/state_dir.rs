@@ -25,9 +25,9 @@ pub(crate) struct StateDir {
 
 impl StateDir {
     /// Take the lock, unless another keeper lives: it may have lost its directory, and with it the file of its lock.
-    pub(crate) fn take(directory: Directory, replace: bool) -> Result<Self, Failure> {
+    pub(crate) fn take(directory: Directory, stopping: Option<u32>) -> Result<Self, Failure> {
         let had_lock = directory.lock_file().exists();
-        let lock = take_lock::take(&directory, replace)?;
+        let lock = take_lock::take(&directory, stopping)?;
         let word = directory.status().ok().flatten().map(|status| status.state);
         let ended = matches!(word, Some(KeeperState::Failed | KeeperState::Stopped));
         let begun = Instant::now();
@@ -110,7 +110,7 @@ impl StateDir {
             make_folders(path).map_err(|error| {
                 Failure::io(Code::Unmet, format!("cannot make {} again", path.display()), &error)
             })?;
-            let before = std::mem::replace(&mut self.lock, take_lock::take(&self.directory, false)?);
+            let before = std::mem::replace(&mut self.lock, take_lock::take(&self.directory, None)?);
             if !before.is_removed() {
                 self.moved.push(before);
             }

@@ -41,26 +41,20 @@ pub(crate) struct Starting {
     foreground: Option<StopSignals>,
     /// Held open while it is to wait.
     waits: Option<ChildStdin>,
-    /// When it must have read the order, and after [`Starting::go`] when it must have reported.
+    /// When it must have read the order, and after [`Starting::commit`] when it must have reported.
     until: Instant,
 }
 
 impl Starting {
     /// Start it in a session of its own, as the user, with nothing of ours but the order and the report pipe.
     pub(crate) fn start(ikeep: &Path, order: &StartRequest, user: Option<&User>) -> Result<Self, Failure> {
-        let mut starting = Self::prepare(ikeep, order, user, false)?;
+        let mut starting = Self::prepare(ikeep, order, user)?;
         starting.commit();
         Ok(starting)
     }
 
-    /// The same, but it keeps nothing before [`Starting::go`], or our end. With `replace` it then waits for the end of a
-    /// keeper that is being stopped.
-    pub(crate) fn prepare(
-        ikeep: &Path,
-        order: &StartRequest,
-        user: Option<&User>,
-        replace: bool,
-    ) -> Result<Self, Failure> {
+    /// The same, but it keeps nothing before [`Starting::commit`], or our end.
+    pub(crate) fn prepare(ikeep: &Path, order: &StartRequest, user: Option<&User>) -> Result<Self, Failure> {
         let cannot = |error: &io::Error| {
             let failure = tool::thread::unavailable(format!("cannot start {}", ikeep.display()), error);
             match (user, error.kind()) {
@@ -77,7 +71,6 @@ impl Starting {
         if let Some(other) = &order.plan.after {
             command.arg("--after").arg(other);
         }
-        command.args(replace.then_some("--replace"));
         // Settings and secrets of all engines: what this one needs is in the order.
         for (name, _) in std::env::vars_os() {
             if name.as_encoded_bytes().starts_with(tool::vars::PREFIX.as_bytes()) {
@@ -113,6 +106,16 @@ impl Starting {
             }
             // A keeper that ended before it had read everything says why in its report.
             _ => Ok(self),
+        }
+    }
+
+    /// Say that the keeper which has the instance is told to stop now: it waits for that one's end, whatever becomes of us.
+    pub(crate) fn announce_stop(&mut self, keeper: u32) {
+        let line = state::stopping_line(keeper);
+        if let Some(stdin) = &mut self.waits
+            && let Err(error) = pipe::send(stdin, line.as_bytes(), self.until)
+        {
+            log::info!("process {} does not hear that {keeper} is told to stop: {error}", self.child.id());
         }
     }
 

@@ -49,13 +49,20 @@ impl Launch {
         Self { plan, replaces: false, state }
     }
 
-    /// Start its keeper, which waits for [`Launch::go`], while another one keeps the instance.
+    /// Start its keeper, which waits for [`Launch::commit`], while another one keeps the instance.
     pub(crate) fn prepare(ikeep: &Path, plan: Plan, options: &Options) -> Result<Self, Failure> {
         let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
         folders::make_folders(&plan, user.as_ref())?;
         let order = order(&plan, options)?;
-        let starting = Starting::prepare(ikeep, &order, user.as_ref(), true)?;
+        let starting = Starting::prepare(ikeep, &order, user.as_ref())?;
         Ok(Self { plan, replaces: true, state: LaunchState::Waiting(starting, user) })
+    }
+
+    /// The keeper that has the instance is told to stop now.
+    pub(crate) fn announce_stop(&mut self, keeper: u32) {
+        if let LaunchState::Waiting(starting, _) = &mut self.state {
+            starting.announce_stop(keeper);
+        }
     }
 
     /// Nobody keeps the instance any more: let the keeper begin that was prepared.

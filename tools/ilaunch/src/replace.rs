@@ -94,6 +94,13 @@ pub(crate) fn stop(
     replacements: &mut Replacements,
     io: &mut Io,
 ) -> Result<(), Failure> {
+    for request in &requests {
+        if let (Expected::Keeper(keeper), Some(launch)) =
+            (request.expected, replacements.waiting.get_mut(request.place.path()))
+        {
+            launch.announce_stop(keeper);
+        }
+    }
     for (request, stopped) in stop::stop_all(requests, None) {
         let place = &request.place;
         let (Some(engine), Some(instance)) = (place.engine(), place.instance()) else { continue };
