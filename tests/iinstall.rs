@@ -7,14 +7,15 @@ mod cache;
 mod crossing;
 mod faults;
 mod imports;
+mod lookup;
 mod odd;
 mod pack;
 mod place;
+mod reuse;
 mod vouched;
 
-pub(crate) use bundle::QUICK;
-
 use crate::kit::{Output, Sandbox, Tiny, as_root};
+pub(crate) use bundle::QUICK;
 use pack::{Pack, SERVER};
 use serde_json::{Value, json};
 use std::fs;
@@ -145,104 +146,6 @@ fn every_layout_becomes_bin_llama_server_and_keeps_the_rest() {
 }
 
 #[test]
-fn the_same_archive_again_is_a_no_op_and_its_links_come_back() {
-    let mut site = Site::new();
-    let archive = site.save("a.tar.gz", Pack::good());
-    let first = site.install(&archive).exits(0);
-    fs::remove_file(site.home().join("bin")).unwrap();
-    let second = site.run("").exits(0);
-    let (mut a, mut b) = (first.one("installed"), second.one("installed"));
-    assert_eq!(b["reused"], true);
-    for record in [&mut a, &mut b] {
-        record.as_object_mut().unwrap().retain(|name, _| !["reused", "seconds"].contains(&name.as_str()));
-    }
-    assert_eq!(a, b);
-    assert_eq!(site.served(), "served\n");
-    assert_eq!(site.installs().len(), 1);
-}
-
-#[test]
-fn an_archive_that_was_only_touched_is_hashed_and_not_unpacked_again() {
-    let mut site = Site::new();
-    let archive = site.save("a.tar.gz", Pack::good());
-    drop(site.install(&archive).exits(0));
-    let bytes = fs::read(&archive).unwrap();
-    fs::remove_file(&archive).unwrap();
-    fs::write(&archive, bytes).unwrap();
-    for options in ["", "--rehash"] {
-        let output = site.run(options).exits(0);
-        assert_eq!(output.one("installed")["reused"], true, "{options}");
-        let inode = output.one("installed")["source"]["inode"].as_u64().unwrap();
-        assert_eq!(inode, archive.metadata().unwrap().ino(), "the new looks are remembered");
-    }
-    assert_eq!(site.installs().len(), 1);
-}
-
-#[test]
-fn rehash_sees_what_looks_do_not_show() {
-    let mut site = Site::new();
-    let archive = site.save("a.tar", Pack::good().file("version", "1"));
-    let first = id(&site.install(&archive).exits(0));
-    // Other bytes, the same looks: the marker is made to say what the file looks like now.
-    let other = Pack::good().file("version", "2").end();
-    fs::write(&archive, other).unwrap();
-    let stat = archive.metadata().unwrap();
-    let marker = site.home().join("current/installed.json");
-    let mut said: Value = serde_json::from_slice(&fs::read(&marker).unwrap()).unwrap();
-    said["source"]["mtime_ns"] = json!(stat.mtime() * 1_000_000_000 + stat.mtime_nsec());
-    said["source"]["ctime_ns"] = json!(stat.ctime() * 1_000_000_000 + stat.ctime_nsec());
-    fs::write(&marker, said.to_string()).unwrap();
-    assert_eq!(id(&site.run("").exits(0)), first);
-    let again = site.run("--rehash").exits(0);
-    assert_ne!(id(&again), first);
-    assert_eq!(again.one("installed").get("reused"), None);
-}
-
-#[test]
-fn a_new_archive_flips_a_rollback_flips_back_and_foreign_files_stay() {
-    let mut site = Site::new();
-    fs::create_dir_all(site.home().join("notes")).unwrap();
-    fs::write(site.home().join("notes/mine"), "mine").unwrap();
-    fs::write(site.home().join("get-llama-cpp-pkg.sh"), "mine").unwrap();
-    let archives: Vec<_> =
-        (0..4).map(|n| site.save(&format!("{n}.tar"), Pack::good().file("n", format!("{n}")))).collect();
-    let ids: Vec<String> = archives.iter().map(|archive| id(&site.install(archive).exits(0))).collect();
-    assert_eq!(site.installs().len(), 2, "one previous is kept");
-
-    let back = site.run("--rollback").exits(0);
-    assert_eq!((id(&back), back.one("installed")["reused"].as_bool()), (ids[2].clone(), Some(true)));
-    assert_eq!(fs::read_to_string(site.home().join("current/n")).unwrap(), "2");
-    assert_eq!(back.one("installed").get("previous"), None, "what was pruned is not offered");
-    let no_further = site.run("--rollback").exits(69);
-    assert!(no_further.stderr.contains("was removed"), "{}", no_further.stderr);
-
-    let forward = site.install(&archives[3]).exits(0);
-    assert_eq!((id(&forward), forward.one("installed")["reused"].as_bool()), (ids[3].clone(), Some(true)));
-    assert_eq!(site.installs().len(), 2);
-    drop(site.run("--keep 0").exits(0));
-    assert_eq!(site.installs().len(), 1);
-    for file in ["notes/mine", "get-llama-cpp-pkg.sh"] {
-        assert_eq!(fs::read_to_string(site.home().join(file)).unwrap(), "mine");
-    }
-}
-
-#[test]
-fn an_install_that_a_server_runs_from_is_not_pruned() {
-    let mut site = Site::new();
-    let first = site.save("1.tar", Pack::good().file("n", "1"));
-    let second = site.save("2.tar", Pack::good().file("n", "2"));
-    drop(site.install(first).exits(0));
-    let running = fs::File::open(site.home().join("current")).unwrap();
-    rustix::fs::flock(&running, rustix::fs::FlockOperation::LockShared).unwrap();
-    site.set("archive", second.to_str().unwrap());
-    drop(site.run("--keep 0").exits(0));
-    assert_eq!(site.installs().len(), 2);
-    drop(running);
-    drop(site.run("--keep 0").exits(0));
-    assert_eq!(site.installs().len(), 1);
-}
-
-#[test]
 fn what_stands_where_a_link_should_be_is_left_alone_and_named() {
     let mut site = Site::new();
     fs::create_dir_all(site.home().join("bin")).unwrap();
@@ -265,97 +168,6 @@ fn a_folder_where_current_should_be_fails_and_says_so() {
     let archive = site.save("a.tar", Pack::good());
     let failed = site.install(archive).exits(69).one("failed");
     assert_eq!(failed["what"], "cannot make $SANDBOX/home/llama/current a link");
-}
-
-#[test]
-fn without_step_or_source_it_looks_up_what_is_there() {
-    let mut site = Site::new();
-    insta::assert_snapshot!(site.run("").exits(0).stdout.lines().last().unwrap(), @r#"{"kind":"skipped","engine":"llama-cpp","by":"iinstall","why":"AUTO_INFER_LLAMA_CPP_PKG_PATH is not set, and nothing is installed in $SANDBOX/home/llama"}"#);
-    assert!(!site.home().exists(), "looking makes nothing");
-    // Boot asked for an install: it does not go on as if it had one.
-    site.set("steps", json!(["install", "serve"]));
-    site.set("origin", json!({"get_pkg_on_boot": "variable"}));
-    let failed = site.run("").exits(69).one("failed");
-    assert_eq!(failed["cause"], "AUTO_INFER_LLAMA_CPP_PKG_PATH is not set");
-    assert!(failed["hint"].as_str().unwrap().contains("ON_BOOT"), "{failed}");
-    let archive = site.save("a.tar", Pack::good());
-    site.set("steps", json!(["serve"]));
-    let skipped = site.install(&archive).exits(0).one("skipped");
-    assert_eq!(
-        skipped["why"],
-        "step install was not asked for, and nothing is installed in $SANDBOX/home/llama"
-    );
-    site.set("steps", json!(["install", "serve"]));
-    let first = id(&site.run("").exits(0));
-    site.set("steps", json!(["serve"]));
-    fs::remove_file(&archive).unwrap();
-    let found = site.run("").exits(0);
-    assert_eq!((id(&found), found.one("installed")["reused"].as_bool()), (first, Some(true)));
-}
-
-#[test]
-fn an_install_on_a_volume_that_moved_is_found_where_it_is() {
-    let mut site = Site::new();
-    let archive = site.save("a.tar", Pack::good());
-    drop(site.install(&archive).exits(0));
-    let moved = site.sandbox.path("elsewhere");
-    fs::rename(site.home(), &moved).unwrap();
-    site.set("install_dir", moved.to_str().unwrap());
-    let found = site.run("").exits(0).one("installed");
-    assert_eq!(found["reused"], true);
-    let executable = format!("$SANDBOX/elsewhere/.installs/{}/bin/llama-server", current(&site));
-    assert_eq!(found["executable"], executable);
-}
-
-#[test]
-fn the_pixi_engines_are_looked_up_where_nothing_is_to_be_installed() {
-    let sandbox = Sandbox::new();
-    let mut env = json!({"kind": "env", "engine": "vllm", "origin": {}, "workspace": "/w", "run_dir": "/r",
-        "log_dir": "/l", "project_dir": sandbox.path("vllm")});
-    sandbox.write("env.jsonl", format!("{env}\n"));
-    assert_eq!(sandbox.sh("iinstall < env.jsonl").exits(0).kinds(), ["env", "skipped"]);
-    let marker = json!({"format": 1, "engine": "vllm", "id": "ab", "path": "/p", "python": "/p/python", "seal": "none", "seconds": 1.5});
-    sandbox.write("vllm/.installed-from.json", marker.to_string());
-    env["road"] = json!("cache");
-    for steps in [json!(["serve"]), json!(["install"])] {
-        env["steps"] = steps;
-        sandbox.write("env.jsonl", format!("{env}\n"));
-        let found = sandbox.sh("iinstall < env.jsonl").exits(0).one("installed");
-        assert_eq!((found["python"].as_str(), found["reused"].as_bool()), (Some("/p/python"), Some(true)));
-    }
-}
-
-#[test]
-fn an_engine_that_failed_before_is_left_alone_and_no_env_at_all_is_an_error() {
-    let site = Site::new();
-    let failed =
-        json!({"kind": "failed", "engine": "llama-cpp", "by": "ienv", "what": "w", "cause": "c", "code": 69});
-    site.sandbox.write("in.jsonl", format!("{failed}\n{}\n", site.env));
-    assert_eq!(site.sandbox.sh("iinstall < in.jsonl").exits(69).kinds(), ["failed", "env"]);
-    insta::assert_snapshot!(site.sandbox.sh("iinstall < /dev/null").transcript(), @r"
-    -- stderr --
-    iinstall: no 'env' record on standard input: the stream ended without one, or the tool before this one died
-    iinstall: hint: the whole pipeline is: ienv llama-cpp | iinstall
-    [exit 65]
-    ");
-}
-
-#[test]
-fn a_copy_named_by_its_hash_is_kept_once() {
-    let mut site = Site::new();
-    let cache = site.sandbox.path("cache");
-    site.set("archive_cache_dir", cache.to_str().unwrap());
-    let archive = site.save("a.tgz", Pack::good());
-    let id = id(&site.install(&archive).exits(0));
-    let copy = cache.join(format!("{id}.tar.gz"));
-    assert_eq!(fs::read(&copy).unwrap(), fs::read(&archive).unwrap());
-    let made = copy.metadata().unwrap().modified().unwrap();
-    drop(site.run("").exits(0));
-    assert_eq!(copy.metadata().unwrap().modified().unwrap(), made);
-    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
-    // A copy that cannot be kept is no reason not to have an engine.
-    site.set("archive_cache_dir", archive.to_str().unwrap());
-    assert_eq!(site.run("").exits(0).one("warning")["rule"], "archive_copy");
 }
 
 #[test]

@@ -3,11 +3,12 @@ mod foreground;
 mod orphans;
 mod prune;
 mod replace;
+mod secrets;
+mod user;
 
-use crate::kit::{Keeping, alive, as_root, wait_for};
+use crate::kit::{Keeping, alive, wait_for};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -145,120 +146,6 @@ fn two_at_once_start_every_instance_once() {
 }
 
 #[test]
-fn an_instance_of_another_user_runs_as_that_user() {
-    if !as_root() {
-        return;
-    }
-    let keeping = Keeping::new();
-    let out = keeping.sandbox.path("out");
-    fs::create_dir(&out).unwrap();
-    std::os::unix::fs::chown(&out, Some(65534), None).unwrap();
-    let mut plan = keeping.plan("a", &format!("cd {}; id > id; env > env; {PATIENT}", out.display()));
-    plan["user"] = json!("nobody");
-    keeping.sandbox.write("plans.jsonl", format!("{plan}\n"));
-    let script = "export XDG_RUNTIME_DIR=$TMPDIR; ilaunch < plans.jsonl";
-    keeping.sandbox.sh(script).exits(0).one("instance");
-    keeping.wait_for_log("a", "up\n");
-    let seen = keeping.sandbox.read("out/id");
-    assert!(seen.starts_with("uid=65534(nobody)") && !seen.contains("root"), "{seen}");
-    let environment = keeping.sandbox.read("out/env");
-    assert!(
-        environment.contains("HOME=/nonexistent\n") && environment.contains("USER=nobody\n"),
-        "{environment}"
-    );
-    assert!(!environment.contains("XDG_RUNTIME_DIR"), "{environment}");
-    let owner = |path: &str| keeping.sandbox.path(path).metadata().unwrap().uid();
-    assert_eq!((owner("run/llama-cpp"), owner("run/llama-cpp/a")), (0, 65534));
-    assert_eq!(
-        (owner("logs"), owner("logs/a.log"), owner("run/llama-cpp/a/status.json")),
-        (65534, 65534, 65534)
-    );
-    let keeper = keeping.keeper("a").unwrap();
-    assert_eq!(fs::metadata(format!("/proc/{keeper}")).unwrap().uid(), 65534);
-}
-
-#[test]
-fn a_plan_for_another_user_than_its_env_names_is_refused_whoever_wrote_it() {
-    let keeping = Keeping::new();
-    let env = |user: Option<&str>| {
-        let mut env = json!({
-            "kind": "env", "engine": "llama-cpp", "origin": {}, "workspace": keeping.sandbox.text("w"),
-            "run_dir": keeping.sandbox.text("run"), "log_dir": keeping.sandbox.text("logs")
-        });
-        if let Some(user) = user {
-            env["user"] = user.into();
-        }
-        env
-    };
-    let run = |tool: &str, records: &[Value]| {
-        let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
-        keeping.sandbox.write("stream", lines);
-        keeping.sandbox.sh(&format!("{tool} < stream"))
-    };
-    let mut plan = keeping.plan("a", PATIENT);
-    let refused = |stream: &[Value], cause: &str| {
-        for tool in ["ilaunch", "iplan"] {
-            let output = run(tool, stream).exits(65);
-            let failed = output.all("failed").remove(0);
-            assert_eq!((failed["by"].as_str(), failed["cause"].as_str()), (Some(tool), Some(cause)));
-            assert_eq!(failed["instance"], "a");
-            assert!(output.all("instance").is_empty());
-        }
-        assert_eq!(keeping.keeper("a"), None);
-    };
-    // Root would run it as root.
-    refused(
-        &[env(Some("nobody")), plan.clone()],
-        "its plan names no user, the 'env' record of llama-cpp user nobody",
-    );
-    // The last word of the stream counts, wherever it stands.
-    refused(
-        &[env(None), plan.clone(), env(Some("nobody"))],
-        "its plan names no user, the 'env' record of llama-cpp user nobody",
-    );
-    plan["user"] = json!("daemon");
-    refused(&[env(None), plan.clone()], "its plan names user daemon, the 'env' record of llama-cpp no user");
-    plan.as_object_mut().unwrap().remove("user");
-    let mut other = env(None);
-    other["engine"] = json!("vllm");
-    refused(
-        &[other, plan.clone()],
-        "its plan names no user, and the stream has no 'env' record of llama-cpp",
-    );
-    run("ilaunch", &[env(None), plan]).exits(0).one("instance");
-}
-
-#[test]
-fn a_state_directory_goes_over_to_another_user_when_nobody_keeps_it() {
-    if !as_root() {
-        return;
-    }
-    let keeping = Keeping::new();
-    let mut plan = keeping.plan("a", PATIENT);
-    keeping.launch(&[plan.clone()]).exits(0).one("instance");
-    plan["user"] = json!("nobody");
-    plan["log_file"] = json!(keeping.sandbox.text("more/a.log"));
-    keeping.launch(&[plan.clone()]).exits(75).one("failed");
-    keeping.stop("a");
-    let lock = || keeping.state_dir("a").join("lock").metadata().unwrap();
-    let before = lock().ino();
-    keeping.launch(&[plan]).exits(0).one("instance");
-    assert_eq!((lock().ino(), lock().uid()), (before, 65534), "the lock is never replaced");
-}
-
-#[test]
-fn a_user_who_does_not_exist_is_named() {
-    let keeping = Keeping::new();
-    let mut plan = keeping.plan("a", PATIENT);
-    plan["user"] = json!("no-such-user");
-    let failed = keeping.launch(&[plan]).exits(69).one("failed");
-    assert_eq!(
-        (failed["what"].as_str(), failed["cause"].as_str()),
-        (Some("cannot run as user no-such-user"), Some("there is no such user"))
-    );
-}
-
-#[test]
 fn a_log_that_cannot_be_opened_is_named_and_nothing_runs() {
     let keeping = Keeping::new();
     let mut plan = keeping.plan("a", PATIENT);
@@ -267,91 +154,6 @@ fn a_log_that_cannot_be_opened_is_named_and_nothing_runs() {
     let failed = keeping.launch(&[plan]).exits(69).one("failed");
     assert_eq!(failed["cause"], "Not a directory");
     wait_for("the keeper to go", LIMIT, || keeping.keeper("a").is_none());
-}
-
-/// Every text that anybody may read about the processes and files of a sandbox, secrets.json and api-key left out.
-fn everything_readable(sandbox: &crate::kit::Sandbox, folder: &str) -> String {
-    let mut text = String::new();
-    for entry in fs::read_dir(sandbox.path(folder)).unwrap().flatten() {
-        let path = entry.path();
-        let relative = format!("{folder}/{}", entry.file_name().to_str().unwrap());
-        if path.is_dir() {
-            text.push_str(&everything_readable(sandbox, &relative));
-        } else if path.is_file() && !path.ends_with("secrets.json") && !path.ends_with("api-key") {
-            text.push_str(&String::from_utf8_lossy(&fs::read(&path).unwrap()));
-        }
-    }
-    text
-}
-
-#[test]
-fn a_real_server_gets_its_key_and_nobody_else_sees_it() {
-    let port = crate::kit::free_port();
-    let mut sandbox = crate::pipeline::sandbox_with_engine(&[port]);
-    let mut config = sandbox.read("llama.toml");
-    config.push_str("api_key = \"sk-in-the-file\"\n");
-    sandbox.write("llama.toml", &config);
-    let overrides = r#"{"instance": {"tiny0": {"server": {"api_key": "sk-in-the-overrides"}}}}"#;
-    sandbox.set("AUTO_INFER_LLAMA_CPP_OVERRIDES", overrides);
-    let output = sandbox.sh("ienv llama-cpp | iinstall | ilaunch | iprobe | ichat Hello").exits(0);
-    assert_eq!(output.all("answer").len(), 1, "{}", output.transcript());
-    assert_eq!(output.one("plan")["secrets"], json!(["server.api_key"]));
-    let state = sandbox.path("run/llama-cpp/tiny0");
-    assert_eq!(fs::read_to_string(state.join("api-key")).unwrap(), "sk-in-the-overrides");
-    // Without the key the server refuses; so it has it.
-    let mut connection = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    connection.write_all(b"GET /v1/models HTTP/1.0\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).unwrap();
-    assert!(answer.lines().next().unwrap().contains(" 401 "), "{answer}");
-    let status: Value = serde_json::from_slice(&fs::read(state.join("status.json")).unwrap()).unwrap();
-    let mut seen = format!("{}{}{}", output.stdout, output.stderr, everything_readable(&sandbox, "run"));
-    seen.push_str(&everything_readable(&sandbox, "w/logs"));
-    for pid in ["pid", "keeper_pid"] {
-        let argv = fs::read(format!("/proc/{}/cmdline", status[pid])).unwrap();
-        seen.push_str(&String::from_utf8_lossy(&argv));
-    }
-    assert!(!seen.contains("sk-in-the-"), "{seen}");
-}
-
-/// An engine that prints what it read of its file, as vLLM does, and what pydantic says of a value that it refuses.
-const TELLING: &str = r#"#!/usr/bin/env python3
-import json, sys
-lines = dict(line.rstrip().split(": ", 1) for line in open(sys.argv[sys.argv.index("--config") + 1]))
-tables = {name: json.loads(json.loads(value)) for name, value in lines.items()}
-print(f"(APIServer pid=1) INFO 11-29 02:45:36 [api_utils.py:286] non-default args: {tables}", flush=True)
-key = tables["speculative-config"]["api_key"]
-print(f"  Value error, x [type=value_error, input_value={{'api_key': '{key[:9]}...{key[-7:]}'}}, input_type=dict]")
-print(f"vllm serve: error: argument --speculative-config/-sc: {tables['speculative-config']}", file=sys.stderr)
-sys.exit(1)
-"#;
-
-#[test]
-fn secrets_inside_tables_and_json_stand_nowhere_whatever_the_engine_prints_of_them() {
-    let sandbox = crate::kit::Sandbox::new();
-    let python = sandbox.script("bin/python", TELLING);
-    let toml = format!(
-        "[master]\npython_path = '{}'\n[instance.control]\nallow = ['model_missing', 'model_not_local']\n\
-         [instance.a.server]\nmodel = '/none'\nport = {}\n\
-         speculative_config = {{ method = 'mtp', api_key = 'deepest-0123456789', eos_token = '</s>' }}\n\
-         extra_args = ['--additional-config', '{{\"a\": [{{\"my_token\": \"deepest-two\"}}]}}']\n",
-        python.display(),
-        crate::kit::free_port()
-    );
-    sandbox.write("vllm.toml", toml);
-    let pipeline = "ienv vllm | iplan | ilaunch | iprobe";
-    let output = sandbox.sh(&format!("export AUTO_INFER_VLLM_CONFIG=$PWD/vllm.toml; {pipeline}")).exits(1);
-    let failed = output.one("failed");
-    assert_eq!(failed["class"], "bad_flag", "{failed}");
-    let log = everything_readable(&sandbox, "w/logs");
-    assert!(log.contains("'api_key': '[secret]'") && log.contains("'eos_token': '</s>'"), "{log}");
-    assert!(failed["cause"].as_str().unwrap().contains("[secret]"), "{failed}");
-    let seen = format!("{}{}{log}", output.stdout, output.stderr);
-    let state = fs::read_to_string(sandbox.path("run/vllm/a/status.json")).unwrap();
-    let plan = fs::read_to_string(sandbox.path("run/vllm/a/plan.json")).unwrap();
-    for part in ["deepest", "0123", "456789", "-two"] {
-        assert!(!format!("{seen}{state}{plan}").contains(part), "{part}: {seen}{state}{plan}");
-    }
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! Bundles made from a project on loopback, and what is left where that fails.
+mod download;
 mod injected;
+mod interrupted;
 
-use crate::kit::{Loopback, Output, Pixi, Sandbox, alive, fixture, full, root, tools, wait_for};
+use crate::kit::{Loopback, Pixi, Sandbox, fixture, root, tools};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
-use std::process::Stdio;
-use std::time::Duration;
 
 /// A sandbox with the programs on PATH, a `template` of SGLang and the server of its packages.
 fn connected() -> (Sandbox, Loopback) {
@@ -92,71 +91,6 @@ fn a_bundle_is_made_and_proved_and_the_second_run_downloads_nothing() {
 }
 
 #[test]
-fn a_file_of_the_cache_that_is_not_the_locked_one_is_refused_by_name() {
-    let (sandbox, _channel) = connected();
-    ok(&sandbox, QUICK);
-    let wheel = format!("{CACHE}/pypi/sglang-0.5.7-py3-none-any.whl");
-    ok(&sandbox, &format!("cp b.tar old; cp b.tar.json old.json; echo >> {wheel}"));
-    let output = sandbox.sh(QUICK).exits(65);
-    assert!(output.stderr.contains("pypi/sglang-0.5.7-py3-none-any.whl has sha256"), "{}", output.stderr);
-    assert!(output.stderr.contains(&format!("remove $SANDBOX/{wheel}")), "{}", output.stderr);
-    assert_eq!(output.stdout, "");
-    ok(&sandbox, "cmp b.tar old; cmp b.tar.json old.json; rm old* b.tar*");
-    let output = sandbox.sh(QUICK).exits(65);
-    assert!(output.stderr.contains("has sha256"), "{}", output.stderr);
-    assert_eq!(made(&sandbox), TEMPLATE);
-    let output = sandbox.sh(&format!("rm {wheel}; {QUICK}")).exits(0);
-    let size = std::fs::metadata(sandbox.path(&wheel)).unwrap().len();
-    assert_eq!(output.one("packed")["downloaded_bytes"], size);
-}
-
-#[test]
-fn what_the_server_changed_since_the_lock_is_refused_and_does_not_stay_in_the_cache() {
-    let (sandbox, _channel) = connected();
-    ok(&sandbox, "cp -a www right; echo >> www/wheels/sglang-0.5.7-py3-none-any.whl");
-    let output = sandbox.sh(QUICK).exits(65);
-    assert!(output.stderr.contains("its server has another file than was locked"), "{}", output.stderr);
-    ok(&sandbox, "rm -r www; mv right www");
-    let output = sandbox.sh(QUICK).exits(0);
-    assert!(output.stderr.contains("an ended run left"), "{}", output.stderr);
-    let downloaded = output.one("packed")["downloaded_bytes"].as_u64().unwrap();
-    assert!(downloaded < 100_000, "Python was there, and as locked: {downloaded}");
-}
-
-#[test]
-fn half_a_file_that_a_killed_run_left_in_the_cache_is_fetched_again() {
-    let (sandbox, _channel) = connected();
-    ok(&sandbox, QUICK);
-    let wheel = format!("{CACHE}/pypi/sglang-0.5.7-py3-none-any.whl");
-    ok(&sandbox, &format!("echo unproved > {CACHE}/.ipack.lock; truncate -s 100 {wheel}"));
-    let output = sandbox.sh(QUICK).exits(0);
-    assert!(output.stderr.contains(&format!("an ended run left $SANDBOX/{wheel}")), "{}", output.stderr);
-    assert_eq!(sandbox.read(&format!("{CACHE}/.ipack.lock")), "");
-}
-
-#[test]
-fn failed_downloads_are_tried_again_and_lasting_failures_are_not() {
-    let (sandbox, channel) = connected();
-    channel.fail(2);
-    let output = sandbox.sh(QUICK).exits(0);
-    assert_eq!(output.stderr.matches("503 Service Unavailable").count(), 2, "{}", output.stderr);
-    assert!(output.stderr.contains("again in 0 s, 2 tries left"), "{}", output.stderr);
-    ok(&sandbox, "rm -r b.tar* w/.cache");
-    channel.fail(1000);
-    let output = sandbox.sh(&format!("{QUICK} --retries 1")).exits(75);
-    assert!(output.stderr.contains("hint: tried 2 times"), "{}", output.stderr);
-    channel.fail(0);
-    let asked = fetched(&channel);
-    ok(&sandbox, "mv www/wheels/sglang* .");
-    let output = sandbox.sh(QUICK).exits(69);
-    assert!(output.stderr.contains("404 Not Found"), "{}", output.stderr);
-    assert!(!output.stderr.contains("tries left"), "{}", output.stderr);
-    let wheels = channel.requests().iter().skip(asked).filter(|line| line.contains("sglang")).count();
-    assert_eq!(wheels, 1, "{:?}", channel.requests());
-    assert!(made(&sandbox).starts_with("sglang-0.5.7"), "{}", made(&sandbox));
-}
-
-#[test]
 fn a_task_that_fails_or_is_missing_stops_it_unless_it_is_left_out() {
     let (mut sandbox, _channel) = connected();
     sandbox.set("STANDIN_BROKEN", "sglang");
@@ -237,125 +171,6 @@ fn a_script_carries_pixi_unpack_and_half_a_script_never_gets_the_name() {
     let unpack = Pixi::get().unpack();
     let output = sandbox.sh(&format!("{quick} && tail -n 1 x.sh | base64 -d | cmp - {}", unpack.display()));
     assert!(output.exits(0).stdout.contains("packed"));
-}
-
-#[test]
-fn a_killed_run_leaves_no_bundle_and_the_next_one_works() {
-    let (sandbox, _channel) = connected();
-    let rounds = if full() { 100 } else { 20 };
-    let whole = sandbox.sh(&format!("time {QUICK}")).exits(0).one("packed");
-    let span = whole["seconds"].as_f64().unwrap() * 1.1;
-    for round in 0..rounds {
-        let delay = Duration::from_secs_f64(span * f64::from(round) / f64::from(rounds));
-        // The programs of the round before die with it, but not in the same moment, and may still write there.
-        let gone = || sandbox.sh(&format!("rm -rf {CACHE}")).code == 0;
-        wait_for("an empty cache", Duration::from_secs(30), gone);
-        let mut command = sandbox.command("/bin/bash");
-        command.args(["-c", &format!("exec {QUICK}")]).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
-        std::thread::sleep(delay);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        let sum = sandbox.sh("sha256sum < b.tar").exits(0).stdout;
-        if sandbox.path("b.tar.json").exists() {
-            assert!(
-                sum.starts_with(manifest(&sandbox, "b.tar")["sha256"].as_str().unwrap()),
-                "after {delay:?}"
-            );
-        }
-        if round % 5 == 0 {
-            // And in its folder.
-            wait_for("the next run to work", Duration::from_secs(30), || sandbox.sh(QUICK).code == 0);
-            assert_eq!(made(&sandbox), format!("b.tar\nb.tar.json\n{TEMPLATE}"));
-        }
-    }
-}
-
-#[test]
-fn without_room_nothing_is_left() {
-    let (sandbox, _channel) = connected();
-    ok(&sandbox, "mkdir small");
-    let script = format!(
-        "mount -t tmpfs -o size=4m none small; {}; code=$?; ls -A small; exit $code",
-        QUICK.replace("b.tar", "small/b.tar")
-    );
-    let mut unshare = sandbox.command("unshare");
-    let output =
-        sandbox.finish(unshare.args(["--map-root-user", "--mount", "bash", "-c", &script])).exits(69);
-    assert!(output.stderr.contains("No space left on device"), "{}", output.stderr);
-    assert!(!output.stderr.contains("tries left"), "{}", output.stderr);
-    assert_eq!(output.stdout, "", "something is left");
-}
-
-#[test]
-fn an_interrupted_run_takes_its_folder_and_its_programs_with_it() {
-    let (sandbox, _channel) = connected();
-    // A server that a task has started, in a session of its own.
-    sandbox.write(
-        "template/scripts/serve.sh",
-        "setsid sleep 1000 &\necho $! >$HOME/new\nmv $HOME/{new,server}\nwait\n",
-    );
-    ok(&sandbox, "sed -i 's/^verify.*/verify = \"bash scripts\\/serve.sh\"/' template/pixi.toml");
-    let mut command = sandbox.command(tools().join("ipack"));
-    command.args(["--template", "template", "-o", "b.tar"]).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    wait_for("the server", Duration::from_secs(600), || sandbox.path("home/server").exists());
-    let server = sandbox.read("home/server").trim().parse().unwrap();
-    assert!(alive(server) && sandbox.path(".ipack-b.tar/project").exists());
-    ok(&sandbox, &format!("kill -TERM {}", child.id()));
-    assert_eq!(child.wait().unwrap().signal(), Some(15));
-    assert!(!alive(server));
-    assert_eq!(made(&sandbox), TEMPLATE);
-    ok(&sandbox, QUICK);
-    assert_eq!(made(&sandbox), format!("b.tar\nb.tar.json\n{TEMPLATE}"));
-}
-
-#[test]
-fn what_ipack_did_not_start_is_not_ended_with_its_programs() {
-    let (sandbox, _channel) = connected();
-    // A child of the shell that becomes ipack, and a child of that: who writes down what ipack says is one.
-    let script = format!(
-        "sh -c 'sleep 1000 & echo $! >$HOME/child; wait' >/dev/null 2>&1 & echo $! >$HOME/sibling\n\
-        until [ -s $HOME/child ]; do sleep 0.01; done; exec {QUICK} >$HOME/said 2>&1 </dev/null"
-    );
-    let ended = sandbox.sh(&script);
-    let others = ["home/sibling", "home/child"].map(|file| sandbox.read(file).trim().parse().unwrap());
-    let lived = others.map(alive);
-    ok(&sandbox, "kill $(cat $HOME/sibling $HOME/child)");
-    drop(ended.exits(0));
-    assert_eq!(lived, [true, true]);
-}
-
-#[test]
-fn a_task_that_waits_for_its_server_to_be_gone_does_not_wait_for_ever() {
-    let (sandbox, _channel) = connected();
-    // A server whose parent has ended comes to ipack, which is to be told of its end.
-    sandbox.write(
-        "template/scripts/serve.sh",
-        "(sleep 1000 >/dev/null 2>&1 & echo $! >$HOME/server)\nkill $(cat $HOME/server)\n\
-         for _ in $(seq 600); do kill -0 $(cat $HOME/server) 2>/dev/null || exit 0; sleep 0.1; done\nexit 1\n",
-    );
-    ok(&sandbox, "sed -i 's/^verify.*/verify = \"bash scripts\\/serve.sh\"/' template/pixi.toml");
-    ok(&sandbox, "ipack --template template -o b.tar");
-}
-
-#[test]
-fn proxies_are_handed_on_and_their_credentials_are_nowhere() {
-    let (mut sandbox, _channel) = connected();
-    let proxy = Loopback::recorder();
-    let address = proxy.url().replace("://", "://somebody:s3cretword@");
-    for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-        sandbox.set(name, &address);
-    }
-    let output = sandbox.sh(&format!("{QUICK} --retries 1 -vv")).exits(69);
-    assert!(!proxy.requests().is_empty(), "{}", output.stderr);
-    let source = address + "/unpack";
-    let loud = format!("{QUICK} --create-executable --pixi-unpack-source {source} -vv");
-    let output = [output, sandbox.sh(&loud).exits(69)];
-    for Output { stdout, stderr, .. } in output {
-        assert!(!stdout.contains("s3cretword") && !stderr.contains("s3cretword"), "{stderr}");
-        assert!(stderr.contains("pixi-pack"), "{stderr}");
-    }
 }
 
 #[test]

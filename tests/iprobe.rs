@@ -1,7 +1,9 @@
 //! Waiting until instances are ready, and never saying so too early.
 mod addresses;
+mod identity;
+mod progress;
 
-use crate::kit::{Fake, Keeping, Sandbox, as_root, free_port, send, wait_for};
+use crate::kit::{Fake, Keeping, Sandbox, free_port, send, wait_for};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
@@ -84,90 +86,6 @@ fn one_whose_keeper_was_killed_fails_at_once() {
 }
 
 #[test]
-fn when_time_is_up_it_gives_up_with_75_and_the_instance_runs_on() {
-    let keeping = Keeping::new();
-    let fake = Fake::plan(&keeping, "a").launched();
-    let output = keeping.sandbox.sh(&format!("iprobe --timeout 1 < {}", fake.stream())).exits(75);
-    let cause = output.one("failed")["cause"].clone();
-    assert_eq!(cause, "1 s are over; /health: HTTP 503: Loading model");
-    assert_eq!(keeping.status("a")["state"], "running");
-}
-
-#[test]
-fn patience_ends_when_nothing_moves_and_our_own_questions_are_no_progress() {
-    let keeping = Keeping::new();
-    let mut fake = Fake::plan(&keeping, "a");
-    fake.plan["control"]["stall_timeout_s"] = json!(2);
-    let fake = fake.launched();
-    let output = keeping.sandbox.sh(&format!("iprobe < {}", fake.stream())).exits(75);
-    let cause = output.one("failed")["cause"].clone();
-    assert_eq!(cause, "no sign of progress for 2 s; /health: HTTP 503: Loading model");
-}
-
-#[test]
-fn a_log_that_grows_is_progress() {
-    let keeping = Keeping::new();
-    let mut plan = keeping.plan("a", "echo up; while :; do echo loading; sleep 0.2; done");
-    plan["control"]["stall_timeout_s"] = json!(1);
-    plan["control"]["ready_timeout_s"] = json!(3);
-    keeping.sandbox.write("plans.jsonl", format!("{plan}\n"));
-    let output = keeping.sandbox.sh("ilaunch < plans.jsonl | iprobe").exits(75);
-    let failed = output.one("failed");
-    assert!(text(&failed, "cause").starts_with("3 s are over"), "{failed}");
-}
-
-#[test]
-fn an_engine_that_reads_or_compiles_and_says_nothing_makes_progress() {
-    let keeping = Keeping::new();
-    let reads = "exec python3 -c '
-import os, time
-zeros = os.open(\"/dev/zero\", os.O_RDONLY)
-while True:
-    os.read(zeros, 4 << 20)
-    time.sleep(0.2)'";
-    let mut plans =
-        [keeping.plan("reads", reads), keeping.plan("compiles", "while :; do /bin/sleep 0.5; done")];
-    for plan in &mut plans {
-        (plan["control"]["stall_timeout_s"], plan["control"]["ready_timeout_s"]) = (json!(2), json!(4));
-    }
-    let lines: String = plans.iter().map(|plan| format!("{plan}\n")).collect();
-    keeping.sandbox.write("plans.jsonl", lines);
-    let output = keeping.sandbox.sh("ilaunch < plans.jsonl | iprobe").exits(75);
-    for failed in output.all("failed") {
-        assert!(text(&failed, "cause").starts_with("4 s are over"), "{failed}");
-    }
-}
-
-#[test]
-fn what_another_users_engine_holds_is_seen_without_the_right_to_trace() {
-    if !as_root() {
-        return;
-    }
-    let weak = "setpriv --bounding-set=-sys_ptrace,-perfmon,-sys_admin,-checkpoint_restore --inh-caps=-all";
-    let keeping = Keeping::new();
-    let plan = |name| {
-        let mut fake = Fake::plan(&keeping, name).says("healthy", "");
-        fake.plan["user"] = json!("nobody");
-        fake
-    };
-    let ours = plan("ours").says("bind-only", "").launched();
-    let mut other = plan("other");
-    let program = text(&other.plan, "program").to_owned();
-    let script = std::fs::read_to_string(&program).unwrap();
-    std::fs::write(&program, script.replace(&other.port().to_string(), &ours.port().to_string())).unwrap();
-    other.plan["port"] = json!(free_port());
-    let other = other.launched();
-    let probe = format!("{weak} iprobe < {}", ours.stream());
-    let failed = keeping.sandbox.sh(&probe).exits(75).one("failed");
-    assert!(text(&failed, "cause").starts_with("llama-cpp/other, an instance of ours ("), "{failed}");
-    keeping.stop(&other.name);
-    ours.unsays("bind-only");
-    keeping.sandbox.sh(&probe).exits(0).one("ready");
-    let status = keeping.sandbox.sh(&format!("{weak} istat ours")).exits(0).one("status");
-    assert!(status["rss_bytes"].as_u64() > Some(1 << 20), "{status}");
-}
-
-#[test]
 fn each_is_told_of_the_moment_that_it_is_ready_while_input_is_still_open() {
     let keeping = Keeping::new();
     let slow = Fake::plan(&keeping, "slow").launched();
@@ -189,59 +107,6 @@ fn each_is_told_of_the_moment_that_it_is_ready_while_input_is_still_open() {
     assert_eq!(ready(), "slow");
     drop(input);
     assert!(probe.wait().unwrap().success());
-}
-
-#[test]
-fn another_model_than_the_served_one_is_not_listed() {
-    let keeping = Keeping::new();
-    let mut fake = Fake::plan(&keeping, "a").says("healthy", "").says("ids", "x\ny");
-    fake.plan["served_name"] = json!("glm4");
-    let fake = fake.launched();
-    let output = keeping.sandbox.sh(&format!("iprobe --timeout 1 < {}", fake.stream())).exits(75);
-    assert_eq!(output.one("failed")["cause"], "1 s are over; /v1/models lists x, y, not glm4");
-    fake.now_says("ids", "x\nglm4");
-    let output = keeping.sandbox.sh(&format!("iprobe < {}", fake.stream())).exits(0);
-    assert_eq!(output.one("ready")["model_id"], "glm4");
-}
-
-#[test]
-fn a_stranger_on_the_port_is_not_our_server() {
-    let keeping = Keeping::new();
-    let ours = Fake::plan(&keeping, "ours").says("bind-only", "").says("healthy", "").launched();
-    let mut other = Fake::plan(&keeping, "other").says("healthy", "");
-    // It shares the port, as a second vLLM would, and answers just as ours will.
-    let program = text(&other.plan, "program").to_owned();
-    let script = std::fs::read_to_string(&program).unwrap();
-    let script = script.replace(&other.port().to_string(), &ours.port().to_string());
-    std::fs::write(&program, script).unwrap();
-    other.plan["port"] = json!(free_port());
-    let other = other.launched();
-    let output = keeping.sandbox.sh(&format!("iprobe < {}", ours.stream())).exits(75);
-    let failed = output.one("failed");
-    let who = format!(
-        "llama-cpp/other, an instance of ours ({} python3), listens on port {}",
-        keeping.status("other")["pid"],
-        ours.port()
-    );
-    assert_eq!(text(&failed, "cause"), who);
-    keeping.stop(&other.name);
-    ours.unsays("bind-only");
-    keeping.sandbox.sh(&format!("iprobe < {}", ours.stream())).exits(0).one("ready");
-}
-
-#[test]
-fn the_key_of_the_state_directory_is_presented_and_a_wrong_one_fails_at_once() {
-    let keeping = Keeping::new();
-    let fake = Fake::plan(&keeping, "a").says("healthy", "").says("key", "sesame").launched();
-    let failed = keeping.sandbox.sh(&format!("iprobe < {}", fake.stream())).exits(69).one("failed");
-    assert_eq!(text(&failed, "cause"), "HTTP 401: Invalid API Key");
-    std::fs::write(keeping.state_dir("a").join("api-key"), "sesame\n").unwrap();
-    let output = keeping.sandbox.sh(&format!("iprobe < {}", fake.stream())).exits(0);
-    assert!(!output.stdout.contains("sesame") && output.one("ready")["rung"] == "answering");
-    let key = keeping.sandbox.write("key", "sesame\n");
-    let probe = format!("iprobe --once --url {} --key-file", fake.url());
-    drop(keeping.sandbox.sh(&format!("{probe} {}", key.display())).exits(0));
-    drop(keeping.sandbox.sh(&format!("{probe} none")).exits(69));
 }
 
 #[test]

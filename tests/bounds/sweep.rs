@@ -5,6 +5,7 @@
 //! there, else one of the suite's codes, and the same command afterwards, undisturbed, does the work.
 mod bridge;
 pub(super) mod cases;
+mod installs;
 mod more;
 
 use crate::fuzz::SeededRng;

@@ -1,11 +1,11 @@
 //! What bad input gets: each archive is refused by name, and leaves nothing behind.
+mod bomb;
+mod libraries;
+
 use super::Site;
 use super::pack::{Pack, SERVER, zip};
-use crate::kit::{Output, not_run, tools};
-use serde_json::Value;
+use crate::kit::Output;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Assert that nothing of the attempt is left: no install, no link, nothing beside the sandbox's own folders.
 #[track_caller]
@@ -106,24 +106,6 @@ fn one_flipped_bit_in_a_compressed_archive() {
         let output = site.install(&path).exits(65);
         left_nothing(&site, &output);
     }
-}
-
-#[test]
-fn an_archive_that_asks_for_four_gib_of_memory() {
-    let mut site = Site::new();
-    let path = site.save("a.tar.xz", Pack::good());
-    let ask = "import sys, zlib
-x = bytearray(open(sys.argv[1], 'rb').read())
-end = 12 + 4 * x[12] + 4 # of the block's header, which ends in its checksum
-at = x.index(b'\\x21\\x01', 12, end) + 2
-x[at] = 40
-x[end - 4:end] = zlib.crc32(x[12:end - 4]).to_bytes(4, 'little')
-open(sys.argv[1], 'wb').write(x)";
-    site.sandbox.write("ask.py", ask);
-    drop(site.sandbox.sh("python3 ask.py a.tar.xz").exits(0));
-    let output = site.install(&path).exits(65);
-    left_nothing(&site, &output);
-    assert_eq!(output.one("failed")["cause"], "it is damaged: memory limit reached");
 }
 
 #[test]
@@ -233,181 +215,6 @@ fn zips_are_held_to_the_same() {
         left_nothing(&site, &output);
         assert_eq!(output.one("failed")["cause"], expected);
     }
-}
-
-/// A program of ours whose need of `libgcc_s.so.1` is made a need of `other`, which is not longer.
-fn program_that_needs(other: &str) -> Vec<u8> {
-    let mut bytes = fs::read(tools().join("iinstall")).unwrap();
-    let own = b"libgcc_s.so.1\0";
-    let at = bytes.windows(own.len()).position(|window| window == own).unwrap();
-    bytes[at..at + own.len()].fill(0);
-    bytes[at..at + other.len()].copy_from_slice(other.as_bytes());
-    bytes
-}
-
-/// A program of ours that wants a version of `libc.so.6` which no system has, and the one that it was made from.
-fn program_that_wants_what_is_newer() -> (Vec<u8>, String) {
-    let mut bytes = fs::read(tools().join("iinstall")).unwrap();
-    let digit = |byte: &u8| byte.is_ascii_digit();
-    let at =
-        bytes.windows(11).position(|w| w.starts_with(b"\0GLIBC_2.") && w[9..].iter().all(digit)).unwrap();
-    let own = String::from_utf8(bytes[at + 1..at + 11].to_vec()).unwrap();
-    bytes[at + 9..at + 11].copy_from_slice(b"99");
-    (bytes, own.replace(&own[8..], "99"))
-}
-
-#[test]
-fn a_library_that_is_too_old_is_named_with_what_it_lacks_as_the_loader_would_find() {
-    let mut site = Site::new();
-    let (program, wanted) = program_that_wants_what_is_newer();
-    let loader = site.sandbox.script("too-new", "");
-    fs::write(&loader, &program).unwrap();
-    let refused = site.sandbox.sh("./too-new --version; exit 0").stderr;
-    assert!(refused.contains(&format!("version `{wanted}' not found")), "{refused}");
-
-    let archive = site.save("a.tar", Pack::new().file("bin/llama-server", &program));
-    let output = site.install(archive).exits(69);
-    left_nothing(&site, &output);
-    let cause = output.one("failed")["cause"].as_str().unwrap().to_owned();
-    let begins = format!("bin/llama-server needs {wanted} of libc.so.6, which goes to GLIBC_2.");
-    assert!(cause.starts_with(&begins) && cause.ends_with(" here"), "{cause}");
-
-    // Only a backend is lost with it.
-    let server = fs::read(tools().join("iinstall")).unwrap();
-    let pack = Pack::new().file("bin/llama-server", server).file("bin/libggml-new.so", &program);
-    let archive = site.save("b.tar", pack);
-    let warnings = site.install(archive).exits(0).all("warning");
-    let lost = |warning: &Value| {
-        let what = warning["what"].as_str().unwrap();
-        warning["rule"] == "backend_library" && what.starts_with("bin/libggml-new.so needs GLIBC_2.99 of ")
-    };
-    assert!(!warnings.is_empty() && warnings.iter().all(lost), "{warnings:?}");
-}
-
-#[test]
-fn a_missing_library_is_named_with_who_needs_it() {
-    let mut site = Site::new();
-    let archive =
-        site.save("a.tar", Pack::new().file("bin/llama-server", program_that_needs("libgcc_x.so.1")));
-    let output = site.install(archive).exits(69);
-    left_nothing(&site, &output);
-    let cause = "bin/llama-server needs libgcc_x.so.1: neither in it nor on this machine";
-    assert_eq!(output.one("failed")["cause"], cause);
-
-    let pack = Pack::new()
-        .file("bin/llama-server", program_that_needs("libgcc_x.so.1"))
-        .file("bin/libgcc_x.so.1", program_that_needs("libgcc_y.so.1"));
-    let archive = site.save("b.tar", pack);
-    let failed = site.install(archive).exits(69).one("failed");
-    assert_eq!(failed["cause"], "bin/libgcc_x.so.1 needs libgcc_y.so.1: neither in it nor on this machine");
-
-    let pack = Pack::new()
-        .file("bin/llama-server", program_that_needs("libgcc_x.so.1"))
-        .file("bin/libgcc_x.so.1.0", program_that_needs("libcuda.so.1"))
-        .link("bin/libgcc_x.so.1", "libgcc_x.so.1.0");
-    let archive = site.save("c.tar", pack);
-    let output = site.install(archive).exits(0);
-    if !Path::new("/usr/lib/x86_64-linux-gnu/libcuda.so.1").exists() {
-        let warning = output.one("warning");
-        assert_eq!(warning["rule"], "driver_library");
-        assert!(warning["what"].as_str().unwrap().contains("libcuda.so.1"), "{warning}");
-    }
-}
-
-#[test]
-fn a_backend_that_cannot_be_loaded_only_warns() {
-    let mut site = Site::new();
-    let pack = Pack::new()
-        .file("bin/llama-server", fs::read(tools().join("iinstall")).unwrap())
-        .file("bin/libggml-vulkan.so", program_that_needs("libvulk_x.so"));
-    let archive = site.save("a.tar", pack);
-    let warning = site.install(archive).exits(0).one("warning");
-    assert_eq!(warning["rule"], "backend_library");
-}
-
-#[test]
-fn a_program_for_another_machine_and_a_script_without_its_interpreter() {
-    let mut bytes = fs::read(tools().join("iinstall")).unwrap();
-    bytes[18] = 8;
-    let cause = refused(Pack::new().file("bin/llama-server", bytes).end());
-    assert_eq!(cause, "bin/llama-server in it is built for another kind of processor");
-    for (line, name) in
-        [("#!/nonexistent/sh", "/nonexistent/sh"), ("#!/usr/bin/env -S nonexistent-sh -x", "nonexistent-sh")]
-    {
-        let mut site = Site::new();
-        let archive = site.save("a.tar", Pack::new().file("bin/llama-server", line));
-        let output = site.install(archive).exits(69);
-        left_nothing(&site, &output);
-        let cause = format!("bin/llama-server in it is a script for {name}, which is not on this machine");
-        assert_eq!(output.one("failed")["cause"], cause);
-    }
-}
-
-/// A small disk of its own below the sandbox, gone with the test.
-struct Disk {
-    path: PathBuf,
-}
-
-impl Disk {
-    fn mount(site: &mut Site, mib: u64) -> Option<Self> {
-        let path = site.sandbox.path("disk");
-        fs::create_dir(&path).unwrap();
-        let size = format!("size={mib}m");
-        let status =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&path).output().unwrap();
-        if !status.status.success() {
-            let why = String::from_utf8_lossy(&status.stderr).into_owned();
-            not_run(&format!("no tmpfs can be mounted: {why}"));
-            return None;
-        }
-        site.set("install_dir", path.join("llama").to_str().unwrap());
-        Some(Self { path })
-    }
-
-    fn used(&self) -> u64 {
-        let disk = rustix::fs::statvfs(&self.path).unwrap();
-        (disk.f_blocks - disk.f_bfree) * disk.f_frsize
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        assert!(Command::new("umount").arg(&self.path).status().unwrap().success());
-    }
-}
-
-#[test]
-fn a_bomb_is_refused_by_what_it_says_and_by_what_it_is() {
-    let mut site = Site::new();
-    let Some(disk) = Disk::mount(&mut site, 40) else { return };
-    let zeros = vec![0; 64 << 20];
-    // Says that it is large; is large; is many that each would fit.
-    site.save("says.tar", Pack::good().header("zeros", b'0', "", 0o644, 1 << 33));
-    site.save("is.tar.gz", Pack::good().file("zeros", &zeros));
-    let many = (0..60).fold(Pack::good(), |pack, n| pack.file(&format!("zeros{n}"), &zeros[..1 << 20]));
-    site.save("many.tar.zst", many);
-    // A zip that is large and says so, and one that says that it is small.
-    let path = site.sandbox.path("is.zip");
-    zip(&path, "z.writestr('bin/llama-server', S)\nz.writestr('zeros', bytes(64 << 20))");
-    let mut bytes = fs::read(&path).unwrap();
-    let size = (64_u32 << 20).to_le_bytes();
-    while let Some(at) = bytes.windows(4).position(|window| window == size) {
-        bytes[at..at + 4].copy_from_slice(&10_u32.to_le_bytes());
-    }
-    site.sandbox.write("lies.zip", bytes);
-    for name in ["says.tar", "is.tar.gz", "many.tar.zst", "is.zip"] {
-        let output = site.install(site.sandbox.path(name)).exits(69);
-        left_nothing(&site, &output);
-        let cause = output.one("failed")["cause"].as_str().unwrap().to_owned();
-        assert!(cause.contains("do not fit the disk of $SANDBOX/disk/llama"), "{name}: {cause}");
-        assert!(disk.used() < 1 << 20, "{name}: {} bytes are left on the disk", disk.used());
-    }
-    let output = site.install(site.sandbox.path("lies.zip")).exits(65);
-    left_nothing(&site, &output);
-    // A name of a gigabyte is a bomb of another kind.
-    site.save("name.tar", Pack::good().header("././@LongLink", b'L', "", 0o644, 1 << 30));
-    let cause = site.install(site.sandbox.path("name.tar")).exits(65).one("failed")["cause"].clone();
-    assert_eq!(cause, "an extension header of 1073741824 bytes, which no name needs");
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! Installing from a template and a cache: by the tests' pixi, on what the real one wrote.
-use crate::fuzz::SeededRng;
-use crate::kit::{Output, Pixi, Sandbox, alive, as_root, fixture, full, send, tools, wait_for};
-use rustix::process::Signal;
+mod killed;
+mod refused;
+mod rights;
+
+use crate::kit::{Output, Pixi, Sandbox, fixture, tools};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 /// A sandbox with a template, its cache, and pixi on PATH.
@@ -141,48 +142,6 @@ fn pixi_by_hand_runs_from_the_current_install() {
 }
 
 #[test]
-fn a_missing_package_fails_before_pixi_starts_and_the_cache_is_as_it_was() {
-    let site = Cached::new();
-    fs::remove_dir_all(site.sandbox.path("cache/conda/rattler/pkgs/tinylib-1.0-h1111111_0")).unwrap();
-    let before = tree(&site.sandbox.path("cache"));
-    let output = site.install().exits(1);
-    assert_eq!(output.one("gap")["package"], "tinylib");
-    assert_eq!(output.one("failed")["by"], "icache");
-    assert_eq!(site.pixi_installs(), 0);
-    assert!(!site.home().exists());
-    assert_eq!(tree(&site.sandbox.path("cache")), before);
-
-    // Without icache pixi finds out, and what it says is handed on.
-    let output = site.sandbox.sh("ienv sglang | iinstall").exits(69);
-    let failed = output.one("failed");
-    assert!(failed["cause"].as_str().unwrap().starts_with("exit 1: "), "{failed}");
-    assert!(failed["log_tail"].as_array().is_some_and(|lines| !lines.is_empty()));
-    assert_eq!(site.installs(), [""; 0]);
-}
-
-#[test]
-fn a_cache_that_cannot_be_written_is_installed_from_through_a_shadow() {
-    let site = Cached::new();
-    let script = "mount --bind cache cache && mount -o remount,bind,ro cache && ! touch cache/x 2>/dev/null
-        ienv sglang | icache | iinstall";
-    let output = site.sandbox.sh(&format!("unshare -rm bash -euo pipefail -c '{script}'")).exits(0);
-    let shadow = output.all("warning").into_iter().find(|warning| warning["rule"] == "shadow_cache").unwrap();
-    assert!(shadow["what"].as_str().unwrap().contains("Read-only file system"), "{shadow}");
-    assert_eq!(site.imports(), "1.17.0 3.20\n");
-    let folder = site.home().join(".installs").join(&site.installs()[0]);
-    for (path, ..) in tree(&folder) {
-        let target = fs::read_link(&path).unwrap_or_default();
-        assert!(
-            !target.to_string_lossy().contains(".shadow"),
-            "{} leads to {}",
-            path.display(),
-            target.display()
-        );
-    }
-    assert!(!folder.join(".shadow").exists());
-}
-
-#[test]
 fn another_template_is_another_install_and_the_one_before_is_kept() {
     let site = Cached::new();
     let first = site.install().exits(0).one("installed");
@@ -260,63 +219,6 @@ fn the_pixi_that_is_there_counts() {
 }
 
 #[test]
-fn what_is_not_there_is_named() {
-    let mut site = Cached::new();
-    let none = site.sandbox.path("none");
-    fs::create_dir(&none).unwrap();
-    path(&mut site.sandbox, &none);
-    let failed = site.install().exits(69).one("failed");
-    assert_eq!(
-        (&failed["what"], &failed["cause"]),
-        (&"cannot find pixi".into(), &"it is not on PATH".into())
-    );
-    assert!(!site.home().exists());
-
-    fs::remove_file(site.sandbox.path("template/pixi.toml")).unwrap();
-    let failed = site.sandbox.sh("ienv sglang | iinstall").exits(69).one("failed");
-    assert_eq!(failed["cause"], "pixi.toml: No such file or directory");
-}
-
-#[test]
-fn a_pixi_that_installs_elsewhere_or_nothing_is_a_failure() {
-    for (does, cause) in [
-        ("mkdir -p .pixi; ln -s /usr .pixi/envs; mkdir -p elsewhere", "it is not there"),
-        ("mkdir -p .pixi/envs; ln -s /usr .pixi/envs/default", "that is /usr"),
-        ("mkdir -p .pixi/envs/default", "there is no bin/python in it"),
-    ] {
-        let mut site = Cached::new();
-        let script =
-            format!("#!/bin/sh\nif [ \"$1\" = --version ]; then echo pixi 0.77.0; exit; fi\n{does}\n");
-        let program = site.sandbox.script("fake/pixi", &script);
-        path(&mut site.sandbox, program.parent().unwrap());
-        let failed = site.install().exits(69).one("failed");
-        assert_eq!(failed["cause"], cause, "{failed}");
-        assert_eq!(site.installs(), [""; 0]);
-    }
-}
-
-#[test]
-fn a_lock_file_that_was_not_the_verified_one_is_75() {
-    let site = Cached::new();
-    let script = "ienv sglang | icache > stream; echo '# more' >> template/pixi.lock; iinstall < stream";
-    let failed = site.sandbox.sh(script).exits(75).one("failed");
-    assert!(failed["what"].as_str().unwrap().ends_with("pixi.lock is not the lock file that was verified"));
-}
-
-#[test]
-fn two_at_once_make_one_install() {
-    let site = Cached::new();
-    let output = site.sandbox.sh("ienv sglang | icache > stream
-        iinstall < stream > one & iinstall < stream > two; wait $!
-        cat one two");
-    let installed = output.exits(0).all("installed");
-    assert_eq!(installed.len(), 2);
-    assert_eq!(installed.iter().filter(|record| record["reused"] == true).count(), 1);
-    assert_eq!(site.installs().len(), 1);
-    assert_eq!(site.imports(), "1.17.0 3.20\n");
-}
-
-#[test]
 fn not_one_request_reaches_a_proxy() {
     let mut site = Cached::new();
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -327,111 +229,6 @@ fn not_one_request_reaches_a_proxy() {
     drop(site.install().exits(0));
     proxy.set_nonblocking(true).unwrap();
     assert_eq!(proxy.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
-}
-
-/// The command lines of processes that were given a path below `folder`.
-fn at_work(folder: &Path) -> Vec<String> {
-    let folder = folder.display().to_string();
-    let entries = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join("cmdline"));
-    let lines = entries.map(|path| String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned());
-    lines.filter(|line| line.contains(&folder)).collect()
-}
-
-#[test]
-fn what_pixi_started_keeps_others_out_when_iinstall_was_killed() {
-    let mut site = Cached::new();
-    let started = site.sandbox.text("started");
-    let script = format!(
-        "#!/bin/sh\nif [ \"$1\" = --version ]; then echo pixi 0.77.0; exit; fi
-        sleep 600 > /dev/null 2>&1 &\necho $! > {started}.new; mv {started}.new {started}; wait\n"
-    );
-    let program = site.sandbox.script("fake/pixi", &script);
-    path(&mut site.sandbox, program.parent().unwrap());
-    drop(site.sandbox.sh("ienv sglang > stream").exits(0));
-    let mut command = site.sandbox.command(tools().join("iinstall"));
-    command.stdin(fs::File::open(site.sandbox.path("stream")).unwrap());
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait_for("pixi's child", LIMIT, || Path::new(&started).exists());
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let grandchild: u32 = site.sandbox.read("started").trim().parse().unwrap();
-    wait_for("pixi's end", LIMIT, || at_work(&site.home()).is_empty());
-    assert!(alive(grandchild));
-    let failed = site.sandbox.sh("iinstall --wait 0 < stream").exits(75).one("failed");
-    assert!(failed["cause"].as_str().unwrap().contains("what a killed one left running"), "{failed}");
-
-    send(grandchild, Signal::KILL);
-    path(&mut site.sandbox, &Pixi::get().bin);
-    drop(site.sandbox.sh("iinstall < stream").exits(0));
-    assert_eq!(site.imports(), "1.17.0 3.20\n");
-    assert_eq!(site.installs().len(), 1);
-}
-
-#[test]
-fn killed_at_any_moment_current_is_whole_and_no_pixi_goes_on() {
-    let site = Cached::new();
-    drop(site.sandbox.sh("ienv sglang > stream").exits(0));
-    let mut seeded_rng = SeededRng::new();
-    let rounds = if full() { 100 } else { 6 };
-    for round in 0..rounds {
-        // Each round has something to do: another template.
-        site.sandbox.write("template/scripts/round", round.to_string());
-        let mut command = site.sandbox.command(tools().join("iinstall"));
-        command.stdin(fs::File::open(site.sandbox.path("stream")).unwrap());
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // The moment is what is tested; there is no event to wait for.
-        std::thread::sleep(seeded_rng.moment(Duration::from_secs(1)));
-        child.kill().unwrap();
-        let finished = child.wait().unwrap().success();
-        if site.home().join("current").exists() {
-            assert_eq!(site.imports(), "1.17.0 3.20\n", "round {round}");
-        } else {
-            assert!(!finished, "it finished and nothing is current");
-        }
-        if site.home().join(".installs/.lock").exists() {
-            let lock = fs::File::open(site.home().join(".installs/.lock")).unwrap();
-            let free = || {
-                use rustix::fs::{FlockOperation, flock};
-                flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
-            };
-            wait_for("the lock, which whoever installs holds", LIMIT, free);
-            assert_eq!(at_work(&site.home()), [""; 0], "round {round}: behind a free lock");
-        }
-    }
-    let output = site.sandbox.sh("iinstall < stream").exits(0);
-    assert!(output.all("installed").len() == 1);
-    assert_eq!(site.imports(), "1.17.0 3.20\n");
-    assert!(site.installs().len() <= 2, "{:?}", site.installs());
-}
-
-#[test]
-fn root_installs_for_another_user() {
-    if !as_root() {
-        return;
-    }
-    let mut site = Cached::new();
-    let bin = Pixi::get().copied(&site.sandbox.path("standin"));
-    site.sandbox.set("AUTO_INFER_SGLANG_USER", "nobody");
-    drop(site.sandbox.sh("chmod 755 . w home tmp; chmod 1777 tmp; chown -R nobody cache").exits(0));
-    drop(site.sandbox.sh("chmod 700 noting").exits(0));
-    let failed = site.install().exits(69).one("failed");
-    assert_eq!(
-        failed["cause"], "it is not on PATH: this user cannot reach $SANDBOX/noting/pixi",
-        "root's own pixi may be out of reach"
-    );
-    path(&mut site.sandbox, &bin);
-    let output = site.install().exits(0);
-    assert_eq!(output.one("installed")["checks"]["cache"], "quick");
-    let owner = fs::metadata(site.home().join("current/pixi.toml")).unwrap().uid();
-    assert_eq!(owner, fs::metadata(site.sandbox.path("cache")).unwrap().uid());
-    assert_eq!(site.imports(), "1.17.0 3.20\n");
-
-    // A cache of somebody else's is used through a shadow.
-    site.sandbox.write("template/scripts/more", "");
-    drop(site.sandbox.sh("chown -R 0:0 cache").exits(0));
-    let output = site.install().exits(0);
-    assert!(warns(&output, "shadow_cache"));
-    assert_eq!(site.imports(), "1.17.0 3.20\n");
 }
 
 #[test]
@@ -449,21 +246,4 @@ fn a_cache_of_another_layout_is_installed_from_as_it_is() {
         assert_eq!(output.one("installed").get("reused"), None);
         assert_eq!(site.imports(), "1.17.0 3.20\n", "{layout}");
     }
-}
-
-#[test]
-fn a_file_system_without_locks_is_named_before_pixi_finds_out() {
-    let site = Cached::new();
-    // The first is the install directory's, the second the cache's.
-    for (when, place) in [("1", "w/sglang-infer/.installs/.lock"), ("2", "cache/conda/rattler/pkgs")] {
-        let script = format!(
-            "ienv sglang | icache > stream
-            strace -qq -o /dev/null -e trace=flock -e inject=flock:error=ENOLCK:when={when} iinstall < stream"
-        );
-        let failed = site.sandbox.sh(&script).exits(69).one("failed");
-        assert_eq!(failed["cause"], "No locks available");
-        assert!(failed["what"].as_str().unwrap().ends_with(place), "{failed}");
-        assert!(failed["hint"].as_str().unwrap().contains("local disk"), "{failed}");
-    }
-    assert_eq!(site.pixi_installs(), 0);
 }
