@@ -4,7 +4,7 @@
 
 bench_launch() {
     local config=$dir/eight.toml number
-    printf '#!/bin/sh\nexec sleep 3600\n' >"$dir/server"
+    printf '#!/bin/sh\n[ "$1" = --help ] || exec sleep 3600\n' >"$dir/server"
     chmod +x "$dir/server"
     : >"$dir/model.gguf"
     {
