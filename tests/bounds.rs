@@ -12,7 +12,7 @@ mod sweep;
 mod threads;
 mod unread;
 
-use crate::kit::{Keeping, Output};
+use crate::kit::{Keeping, Output, as_root};
 use crate::tree::tool_names;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,12 +22,11 @@ pub(crate) struct Ordinary {
 }
 
 impl Ordinary {
-    /// Another one for each test, because the limit on processes counts all of a user's. Only root can be one; where we are
-    /// not root this says so.
+    /// Another one for each test, because the limit on processes counts all of a user's. `None` where
+    /// we are not root.
     pub(crate) fn new() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        if !rustix::process::geteuid().is_root() {
-            println!("skipped: only root can run a tool as another user");
+        if !as_root() {
             return None;
         }
         let run = std::process::id() % 1000 * 30;

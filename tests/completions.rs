@@ -1,5 +1,5 @@
 //! What the shells offer: asked as a person at a terminal asks them, with Tab, of what `scripts/install` has put there.
-use crate::kit::{Keeping, Output, Sandbox, root, tools};
+use crate::kit::{Keeping, Output, Sandbox, not_run, root, tools};
 use crate::tree::{help_of, options_of_help, tool_names};
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ fn installed() -> Keeping {
 fn has(sandbox: &Sandbox, shell: &str) -> bool {
     let there = sandbox.sh(&format!("type {shell}")).code == 0;
     if !there {
-        println!("not run: {shell} is not installed");
+        not_run(&format!("{shell} is not installed"));
     }
     there
 }

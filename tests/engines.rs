@@ -9,7 +9,7 @@ mod nodes;
 mod ranks;
 mod serving;
 
-use crate::kit::{Output, Sandbox, alive, free_port, root, send, started_in, wait_for};
+use crate::kit::{Output, Sandbox, alive, free_port, left_out, root, send, started_in, wait_for};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -59,7 +59,7 @@ impl Real {
     fn get(engine: &'static str) -> Option<Self> {
         let part = engine.to_uppercase();
         let Ok(python) = std::env::var(format!("INFER_DEV_TEST_{part}")) else {
-            println!("not run: there is no {engine} for the tests (--engines)");
+            left_out(&format!("there is no {engine} for the tests (--engines)"));
             return None;
         };
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

@@ -14,7 +14,7 @@ mod place;
 mod reuse;
 mod vouched;
 
-use crate::kit::{Output, Sandbox, Tiny, as_root};
+use crate::kit::{Output, Sandbox, Tiny, as_each, as_root};
 pub(crate) use bundle::QUICK;
 use pack::{Pack, SERVER};
 use serde_json::{Value, json};
@@ -172,6 +172,7 @@ fn a_folder_where_current_should_be_fails_and_says_so() {
 
 #[test]
 fn the_users_umask_and_the_archives_bits_do_not_matter() {
+    as_each();
     let mut site = Site::new();
     let archive = Pack::new()
         .member("bin/llama-server", b'0', "", 0o6700, SERVER.as_bytes())

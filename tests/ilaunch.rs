@@ -6,7 +6,7 @@ mod replace;
 mod secrets;
 mod user;
 
-use crate::kit::{Keeping, alive, wait_for};
+use crate::kit::{Keeping, alive, as_each, wait_for};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -51,6 +51,7 @@ fn an_instance_record_follows_its_plan_and_says_what_runs() {
 
 #[test]
 fn the_folders_modes_do_not_depend_on_the_umask() {
+    as_each();
     let keeping = Keeping::new();
     let plan = keeping.plan("a", PATIENT);
     keeping.sandbox.write("plans.jsonl", format!("{plan}\n"));

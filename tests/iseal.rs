@@ -2,7 +2,7 @@
 mod process;
 mod refused;
 
-use crate::kit::{Output, Sandbox, root};
+use crate::kit::{Output, Sandbox, is_root, root};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 
@@ -25,7 +25,7 @@ impl Sealing {
             std::fs::copy(root().join("tests/data").join(script), sandbox.path(script)).unwrap();
         }
         let mut users = vec!["env"];
-        if rustix::process::geteuid().is_root() {
+        if is_root() {
             users.push("setpriv --reuid=65534 --regid=65534 --clear-groups");
         }
         Self { sandbox, users }

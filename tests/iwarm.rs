@@ -4,7 +4,7 @@ mod refused;
 mod rights;
 mod served;
 
-use crate::kit::{Output, Pixi, Sandbox, as_root, fixture, root, tools};
+use crate::kit::{Output, Pixi, Sandbox, as_root, fixture, is_root, left_out, root, tools};
 use served::Served;
 use std::path::Path;
 
@@ -80,7 +80,7 @@ impl Connected {
     fn mounted(&self, mount: &str, script: &str) -> std::process::Command {
         self.sandbox.write("inner", format!("{mount}\n{script}\n"));
         let mut command = self.sandbox.command("unshare");
-        let user: &[&str] = if am_root() { &["-m"] } else { &["-rm"] };
+        let user: &[&str] = if is_root() { &["-m"] } else { &["-rm"] };
         command.args(user).args(["bash", "-euo", "pipefail", "inner"]);
         command
     }
@@ -114,10 +114,6 @@ impl Connected {
 }
 
 const VOLUME: &str = "mount --bind volume volume";
-
-fn am_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
 
 fn cause(output: &Output) -> String {
     output.one("failed")["cause"].as_str().unwrap().to_owned()
@@ -263,7 +259,7 @@ fn for_another_user_the_cache_is_that_users() {
 #[test]
 fn an_old_pixi_is_refused_or_told_what_it_cannot_promise() {
     if Pixi::get().real {
-        println!("not run: the real pixi has the version that it has");
+        left_out("only the stand-in is of any version");
         return;
     }
     let mut connected = Connected::new();

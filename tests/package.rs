@@ -1,6 +1,6 @@
 //! `scripts/package`, with tools that do nothing in place of those that take minutes to build: `scripts/test.d/package`
 //! has the real ones, in the long run.
-use crate::kit::{Sandbox, root};
+use crate::kit::{Sandbox, in_the_long_run, root};
 use crate::tree::tool_names;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -100,8 +100,7 @@ fn sbom_is_of_the_lock(sbom: &Value) {
 }
 
 fn has_no_errors(sandbox: &Sandbox, package: &str) {
-    if std::env::var_os("INFER_DEV_TEST_FULL").is_none() {
-        println!("not run: lintian, which only the long run has");
+    if !in_the_long_run() {
         return;
     }
     let lint = sandbox.sh(&format!("lintian --allow-root --fail-on error \"{package}\""));

@@ -1,5 +1,5 @@
 //! `scripts/infer-dev`, the command for people.
-use crate::kit::{Output, Sandbox, Tiny, free_port, root};
+use crate::kit::{Output, Sandbox, Tiny, as_each, free_port, root};
 use crate::pipeline::sandbox_with_engine;
 
 /// The command with these words, into a pipe.
@@ -15,6 +15,7 @@ fn on_a_terminal(sandbox: &Sandbox, words: &str) -> Output {
 
 #[test]
 fn from_a_configuration_to_an_answer_and_down_again() {
+    as_each();
     let mut sandbox = sandbox_with_engine(&[free_port()]);
     let kept = sandbox.text("kept/streams");
     sandbox.set("INFER_DEV_KEEP", &kept);

@@ -1,5 +1,5 @@
 //! A keeper's pipes: who holds a copy of an end, or stops the keeper, does not make ilaunch wait.
-use crate::kit::{Keeping, Output, full, tools};
+use crate::kit::{Keeping, Output, in_the_long_run, tools};
 use std::time::{Duration, Instant};
 
 const PATIENT: &str = "echo up; exec sleep 1000";
@@ -56,8 +56,7 @@ fn an_order_of_any_size_reaches_a_keeper_that_is_slow_to_read() {
 
 #[test]
 fn a_keeper_that_is_stopped_has_a_minute_whatever_the_size_of_its_order() {
-    if !full() {
-        println!("skipped: it takes two minutes, so only the long run does it");
+    if !in_the_long_run() {
         return;
     }
     for (size, cause) in [(100_000, "not reported for 60 s"), (3_000_000, "not read the order for 60 s")] {

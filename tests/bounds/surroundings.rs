@@ -1,5 +1,5 @@
 //! Every tool in poor surroundings: whatever is closed, full, missing or short, it ends with a code of the suite, soon, and says why.
-use crate::kit::{Keeping, Output};
+use crate::kit::{Keeping, Output, as_each, left_out};
 use crate::tree::tool_names;
 
 /// A call of each tool that does a little of its work on the files of [`surroundings`]. What writes goes to `out`.
@@ -75,11 +75,11 @@ fn every_tool_ends_with_a_code_of_the_suite_whatever_it_lacks() {
     let named: Vec<&str> = CALLS.iter().map(|(tool, _)| *tool).collect();
     assert_eq!(named, tool_names(), "a call for each tool");
     let keeping = surroundings();
-    let root = rustix::process::geteuid().is_root();
+    let root = as_each();
     let mut made_calls = 0;
     for (name, condition, own) in CONDITIONS {
         if own && !root {
-            println!("not run: {name}: only root can mount");
+            left_out(&format!("{name}: only root can mount"));
             continue;
         }
         let writes = made(&keeping, condition, own, "touch out/written");

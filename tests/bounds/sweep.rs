@@ -9,7 +9,7 @@ mod installs;
 mod more;
 
 use crate::fuzz::SeededRng;
-use crate::kit::{Output, full, is_root, tools};
+use crate::kit::{Output, in_the_long_run, is_root, tools};
 use cases::Case;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -104,11 +104,7 @@ fn whatever_the_system_refuses_once_no_tool_lies_hangs_or_leaves_half_of_it() {
 fn each() -> Option<usize> {
     match std::env::var("INFER_DEV_TEST_SWEEP") {
         Ok(each) => Some(each.parse().unwrap()),
-        Err(_) if full() => Some(4),
-        Err(_) => {
-            println!("skipped: only the long run sweeps over all tools");
-            None
-        }
+        Err(_) => in_the_long_run().then_some(4),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The same container as a PeiDocker project.
 use super::text;
-use crate::kit::{Sandbox, clients, full, root, tools};
+use crate::kit::{Sandbox, clients, in_the_long_run, root, tools};
 use std::collections::BTreeSet;
 
 /// `HOST:CONTAINER` pairs of the list items of a compose file, each variable of the host at its default.
@@ -24,7 +24,7 @@ fn pairs(compose: &str) -> BTreeSet<String> {
 #[test]
 fn pei_docker_makes_of_our_files_a_project_with_our_ports_mounts_and_hooks() {
     // PeiDocker is a large download, and changes seldom.
-    if !full() {
+    if !in_the_long_run() {
         return;
     }
     let Some(pei) = clients("peidocker") else { return };

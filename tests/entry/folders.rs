@@ -1,6 +1,6 @@
 //! What the script makes before it boots, in a root of its own.
 use super::script;
-use crate::kit::{Output, Sandbox, root};
+use crate::kit::{Output, Sandbox, as_root, root};
 
 /// A root of its own, seen by nobody else, without `/soft` and `/hard` at first. `$1` is run in it, then the script with the
 /// command `$2`, as often as `$3` says.
@@ -36,14 +36,6 @@ fn boot_often(sandbox: &Sandbox, how: &[&str], prepare: &str, command: &str, tim
     sandbox.finish(unshare.args([prepare, command, &times.to_string()]))
 }
 
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("not run: only root can give a folder away");
-    }
-    root
-}
-
 #[test]
 fn helpers_are_linked_and_somebodys_own_file_is_left_alone() {
     let sandbox = Sandbox::new();
@@ -61,7 +53,7 @@ fn helpers_are_linked_and_somebodys_own_file_is_left_alone() {
 
 #[test]
 fn a_folder_that_root_makes_for_the_helpers_belongs_to_who_installs_there() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let mut sandbox = Sandbox::new();
@@ -78,7 +70,7 @@ fn a_folder_that_root_makes_for_the_helpers_belongs_to_who_installs_there() {
 
 #[test]
 fn what_links_as_a_user_shows_the_user_nothing_and_holds_nobody_up() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let mut sandbox = Sandbox::new();
@@ -101,7 +93,7 @@ fn what_links_as_a_user_shows_the_user_nothing_and_holds_nobody_up() {
 
 #[test]
 fn whatever_lies_in_the_place_of_a_users_keys_does_not_hold_the_boot_up() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let sandbox = Sandbox::new();
@@ -165,7 +157,7 @@ echo $! >/maze.pid
 
 #[test]
 fn whoever_may_write_to_soft_app_gets_nothing_of_roots() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let mut sandbox = Sandbox::new();

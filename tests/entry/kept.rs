@@ -1,6 +1,6 @@
 //! The kept streams: whose they are and who may read them.
 use super::{booting, enter};
-use crate::kit::{Sandbox, free_port};
+use crate::kit::{Sandbox, as_root, free_port};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 #[test]
@@ -61,8 +61,7 @@ const U: u32 = 60_001;
 
 #[test]
 fn root_keeps_streams_below_a_users_folder_as_that_user() {
-    if !rustix::process::geteuid().is_root() {
-        println!("not run: only root acts as another user");
+    if !as_root() {
         return;
     }
     let mut sandbox = Sandbox::new();
@@ -95,7 +94,7 @@ fn root_keeps_streams_below_a_users_folder_as_that_user() {
 fn no_process_of_the_users_keeps_the_stream_for_root() {
     /// It would show that user what was set for us, share our terminal, and be stopped by that user for ever.
     const V: u32 = 60_003;
-    if !crate::kit::as_root() {
+    if !as_root() {
         return;
     }
     let mut sandbox = Sandbox::new();

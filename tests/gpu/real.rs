@@ -1,7 +1,7 @@
 //! The same on a real GPU, its memory held through the driver. Only where INFER_DEV_TEST_GPU=1 says so, which
 //! `scripts/test --gpu` does; then a GPU that does not answer is a failure.
 use super::PATIENT;
-use crate::kit::{Keeping, root};
+use crate::kit::{Keeping, left_out, root};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -21,10 +21,9 @@ struct Real {
 }
 
 /// GPU 0 of this machine, for one test at a time.
-#[expect(clippy::print_stderr, reason = "nothing is left out in silence")]
 fn real(test: &str) -> Option<Real> {
     if std::env::var_os("INFER_DEV_TEST_GPU").is_none_or(|value| value != "1") {
-        eprintln!("skipped: {test}: INFER_DEV_TEST_GPU is not 1, as scripts/test --gpu sets it");
+        left_out(&format!("{test}: INFER_DEV_TEST_GPU is not 1, as scripts/test --gpu sets it"));
         return None;
     }
     let alone = GPU.lock().unwrap_or_else(PoisonError::into_inner);

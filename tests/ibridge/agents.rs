@@ -1,13 +1,13 @@
 //! The agents themselves, through the bridge to the real engine, where nothing but loopback can be reached. They are large:
 //! the long run has them.
 use super::SENTENCE;
-use crate::kit::{Sandbox, clients, free_port, full};
+use crate::kit::{Sandbox, clients, free_port, in_the_long_run};
 use crate::pipeline::sandbox_with_engine;
 use std::process::Command;
 
 /// An engine with room for an agent's first prompt, and what the agents want of their surroundings; their folder.
 fn sandbox() -> Option<Sandbox> {
-    let npm = full().then(|| clients("npm"))??;
+    let npm = in_the_long_run().then(|| clients("npm"))??;
     let mut sandbox = sandbox_with_engine(&[free_port()]);
     let toml = sandbox
         .read("llama.toml")
@@ -60,7 +60,7 @@ fn claude_code_talks_through_the_bridge_and_its_second_turn_uses_the_prefix_agai
 
 #[test]
 fn claude_code_talks_through_litellm_behind_the_bridge() {
-    let Some(litellm) = full().then(|| clients("litellm")).flatten() else { return };
+    let Some(litellm) = in_the_long_run().then(|| clients("litellm")).flatten() else { return };
     let Some(mut sandbox) = sandbox() else { return };
     let (port, path) = (free_port(), format!("{}:{}", litellm.join("bin").display(), "/usr/bin:/bin"));
     sandbox.set("PATH", &format!("{}:{path}", crate::kit::tools().display()));

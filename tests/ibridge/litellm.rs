@@ -1,6 +1,8 @@
 //! Mode `litellm`: LiteLLM is kept beside the bridge, gets what clients ask, and asks the instances through the bridge.
 use super::{LIMIT, SENTENCE, hello, streamed, text_of};
-use crate::kit::{Fake, Front, Keeping, Sandbox, Stub, answer, clients, free_port, full, wait_for};
+use crate::kit::{
+    Fake, Front, Keeping, Sandbox, Stub, answer, clients, free_port, in_the_long_run, wait_for,
+};
 use crate::pipeline::sandbox_with_engine;
 use serde_json::{Value, json};
 
@@ -80,7 +82,7 @@ fn every_path_goes_to_litellm_and_what_it_asks_goes_to_the_instances() {
 
 #[test]
 fn the_real_litellm_is_kept_and_answers_through_the_bridge() {
-    let Some(litellm) = full().then(|| clients("litellm")).flatten() else { return };
+    let Some(litellm) = in_the_long_run().then(|| clients("litellm")).flatten() else { return };
     let mut sandbox = sandbox_with_engine(&[free_port()]);
     let path = format!("{}:{}:/usr/bin:/bin", crate::kit::tools().display(), litellm.join("bin").display());
     sandbox.set("PATH", &path);

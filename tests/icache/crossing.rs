@@ -1,6 +1,6 @@
 //! From a connected machine to an offline one and back: what is damaged is fetched again, and only what is new crosses.
 use super::{gaps, kinds};
-use crate::kit::{Loopback, Output, Pixi, Sandbox, fixture, is_root, tools};
+use crate::kit::{Loopback, Output, Pixi, Sandbox, as_each, fixture, is_root, tools};
 use serde_json::Value;
 
 /// A small SGLang in a cache, its channel and index on loopback, and pixi on PATH.
@@ -239,7 +239,7 @@ fn what_could_not_be_looked_at_is_neither_called_damaged_nor_moved() {
         assert!(cause.as_str().unwrap().contains("Too many open files"), "{cause}");
         assert_eq!(sandbox.sh("find cache | sort").exits(0).stdout, before, "{options}");
     }
-    if !is_root() {
+    if !as_each() {
         return;
     }
     // What is closed to the user who installs may be whole.

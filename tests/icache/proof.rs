@@ -2,7 +2,7 @@
 mod since;
 
 use super::{SIX, TINYLIB, gaps, kinds, real, verify};
-use crate::kit::Sandbox;
+use crate::kit::{Sandbox, as_each};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -16,6 +16,7 @@ fn manifest(sandbox: &Sandbox) -> Option<Value> {
 
 #[test]
 fn the_manifest_catches_what_the_lock_file_cannot() {
+    as_each();
     let sandbox = real();
     let info = format!("{TINYLIB}/info/about.json");
     let about = sandbox.read(&info);

@@ -1,6 +1,6 @@
 //! What is around a cache: who may use it, what it lies on, what else points pixi somewhere.
 use super::{PKGS, SIX, gaps, kinds, real, verify};
-use crate::kit::{Output, Sandbox, as_root, is_root, not_run};
+use crate::kit::{Output, Sandbox, as_each, as_root, not_run};
 use serde_json::Value;
 
 /// The warnings of one rule.
@@ -23,11 +23,11 @@ fn look(sandbox: &Sandbox) -> String {
 fn verifying_changes_nothing_in_the_cache_and_needs_not_to() {
     let sandbox = real();
     assert_eq!(sandbox.sh("chmod -R a-w cache").exits(0).stderr, "");
-    let before = look(&sandbox);
+    let (before, root) = (look(&sandbox), as_each());
     for options in ["", "--deep", "--since note", "--since note"] {
         let output = verify(&sandbox, options).exits(0);
         assert_eq!(kinds(&output), ["env", "cache"]);
-        if !is_root() {
+        if !root {
             let refused = warnings(&output, "cache_not_writable");
             assert!(refused[0].starts_with("this user cannot write $SANDBOX/cache/"), "{refused:?}");
         }

@@ -3,7 +3,7 @@ mod killed;
 mod refused;
 mod rights;
 
-use crate::kit::{Output, Pixi, Sandbox, fixture, tools};
+use crate::kit::{Output, Pixi, Sandbox, fixture, left_out, tools};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
@@ -203,7 +203,7 @@ fn a_working_project_that_a_person_edited_is_kept_and_named() {
 #[test]
 fn the_pixi_that_is_there_counts() {
     if Pixi::get().real {
-        println!("not run: only the stand-in is of any version");
+        left_out("only the stand-in is of any version");
         return;
     }
     let mut site = Cached::new();

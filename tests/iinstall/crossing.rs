@@ -1,7 +1,7 @@
 //! What crosses from the process that installs as another user, who may take its pipe, stop it, and plant links.
 use super::Site;
 use super::pack::Pack;
-use crate::kit::{Output, root};
+use crate::kit::{Output, as_root, not_run, root};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
@@ -14,16 +14,6 @@ use std::time::{Duration, Instant};
 /// nobody, whose engine it is, and daemon, somebody else.
 const U: u32 = 65534;
 const V: u32 = 1;
-
-/// Whether we can be root, and say so where not.
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    assert!(root || std::env::var_os("CI").is_none(), "CI must run this as root");
-    if !root {
-        println!("skipped: only root installs for another user");
-    }
-    root
-}
 
 /// A site whose engine is nobody's, with an archive that only root may read.
 fn site() -> Site {
@@ -92,7 +82,7 @@ fn installed_beside(site: &Site, act: &str, text: &str) -> Option<Output> {
     assert!(begun.elapsed() < Duration::from_secs(30), "the end of the child ends it");
     let said = taker.line();
     if said.starts_with("refused") {
-        println!("skipped: {said}");
+        not_run(&said);
         return None;
     }
     assert_eq!(said, "acted", "{}", output.transcript());
@@ -101,7 +91,7 @@ fn installed_beside(site: &Site, act: &str, text: &str) -> Option<Output> {
 
 #[test]
 fn of_what_another_process_of_the_user_writes_into_the_pipe_no_plan_crosses() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let site = site();
@@ -129,7 +119,7 @@ fn of_what_another_process_of_the_user_writes_into_the_pipe_no_plan_crosses() {
 
 #[test]
 fn an_install_elsewhere_than_in_its_folder_does_not_cross() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let site = site();
@@ -150,7 +140,7 @@ fn an_install_elsewhere_than_in_its_folder_does_not_cross() {
 
 #[test]
 fn the_user_cannot_make_root_hear_without_end() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let site = site();
@@ -164,7 +154,7 @@ fn the_user_cannot_make_root_hear_without_end() {
 
 #[test]
 fn what_was_set_for_other_engines_is_not_in_the_environment_of_the_users_process() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let mut site = site();
@@ -189,7 +179,7 @@ fn what_was_set_for_other_engines_is_not_in_the_environment_of_the_users_process
 
 #[test]
 fn a_link_that_a_user_planted_opens_no_archive_that_he_may_not_read() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     let mut site = site();
@@ -224,7 +214,7 @@ fn a_link_that_a_user_planted_opens_no_archive_that_he_may_not_read() {
 
 #[test]
 fn a_link_that_a_user_planted_makes_no_folder_where_he_may_make_none() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     for uid in [U, V] {
@@ -252,7 +242,7 @@ fn a_link_that_a_user_planted_makes_no_folder_where_he_may_make_none() {
 
 #[test]
 fn a_folder_below_somebodys_own_is_made_with_his_rights_and_the_last_is_given_away() {
-    if !is_root() {
+    if !as_root() {
         return;
     }
     for (uid, above) in [(U, U), (V, V)] {

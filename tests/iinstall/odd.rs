@@ -4,7 +4,7 @@ use super::bundle::Site as Bundled;
 use super::cache::Cached;
 use super::pack::Pack;
 use super::{Site, current};
-use crate::kit::{Output, Sandbox};
+use crate::kit::{Output, Sandbox, as_each};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::Path;
@@ -153,8 +153,8 @@ fn in_the_place_of_the_marker_and_the_configuration_where_root_looks_for_what_a_
             assert!([0, 65, 69].contains(&output.code), "{script}, {make}: {}", output.transcript());
         });
     }
-    if !rustix::process::geteuid().is_root() {
-        return println!("not tried: whether root follows a user's link");
+    if !as_each() {
+        return;
     }
     // A link of nobody's shows nothing of root's: what is no marker would be quoted.
     let plant = "mkdir -m 700 private; echo '{\"engine\":\"SECRET\"}' > private/key; ln -s $PWD/private/key theirs/.installed-from.json

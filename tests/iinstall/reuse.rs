@@ -1,6 +1,7 @@
 //! The same archive again, a new one, the one before: what is kept and what is read.
 use super::pack::Pack;
 use super::{Site, id};
+use crate::kit::as_each;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -61,6 +62,7 @@ fn rehash_sees_what_looks_do_not_show() {
 
 #[test]
 fn a_new_archive_flips_a_rollback_flips_back_and_foreign_files_stay() {
+    as_each();
     let mut site = Site::new();
     fs::create_dir_all(site.home().join("notes")).unwrap();
     fs::write(site.home().join("notes/mine"), "mine").unwrap();

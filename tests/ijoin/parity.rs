@@ -1,7 +1,7 @@
 //! Lost and bad parts, rebuilt from parity.
 use super::flip;
 use crate::isplit::{HELD, noise};
-use crate::kit::Sandbox;
+use crate::kit::{Sandbox, as_root};
 use std::fs;
 
 /// A file of five parts, the last of nine bytes, and two parity parts.
@@ -101,8 +101,7 @@ fn parity_from_a_pipe_is_the_same_and_of_another_file_is_not_written_over() {
 
 #[test]
 fn without_room_for_what_is_rebuilt_nothing_is_written_and_another_folder_helps() {
-    if !rustix::process::geteuid().is_root() {
-        println!("not run: only root can mount");
+    if !as_root() {
         return;
     }
     let sandbox = split();

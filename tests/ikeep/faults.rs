@@ -76,8 +76,8 @@ fn on_a_full_run_directory_nothing_starts_and_what_runs_is_stopped_and_told() {
 
 #[test]
 fn on_a_full_run_directory_an_engine_that_dies_is_told_of_and_started_again() {
-    if !rustix::process::geteuid().is_root() {
-        return println!("skipped: only root mounts");
+    if !as_root() {
+        return;
     }
     let keeping = Keeping::new();
     let run = keeping.sandbox.path("run");

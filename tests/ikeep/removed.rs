@@ -1,7 +1,7 @@
 //! State that is removed under a running engine.
 use super::{LIMIT, PATIENT};
-use crate::kit::{Keeping, alive, full, send, tools, wait_for};
-use rustix::process::{Signal, geteuid};
+use crate::kit::{Keeping, alive, as_root, full, send, tools, wait_for};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -97,8 +97,7 @@ fn no_second_engine_starts_beside_one_whose_state_was_removed() {
 
 /// An instance of another user, who cannot make the run directory again.
 fn of_nobody(keeping: &Keeping, script: &str) -> Option<Value> {
-    if !geteuid().is_root() {
-        println!("not run: only root can start an engine as another user");
+    if !as_root() {
         return None;
     }
     let mut plan = keeping.plan("a", script);

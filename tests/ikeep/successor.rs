@@ -1,6 +1,6 @@
 //! A keeper that is to take over from another one, which is told to stop by whoever started both.
 use super::{LIMIT, PATIENT, keep};
-use crate::kit::{Keeping, alive, wait_for};
+use crate::kit::{Keeping, alive, as_root, wait_for};
 use rustix::process::Signal;
 use serde_json::json;
 use std::time::Duration;
@@ -18,8 +18,7 @@ fn it_tells_the_keeper_of_its_user_to_stop_itself_and_takes_over() {
 
 #[test]
 fn it_waits_for_a_keeper_of_another_user_however_late_that_one_is_told() {
-    if !rustix::process::geteuid().is_root() {
-        println!("not run: becoming another user needs root");
+    if !as_root() {
         return;
     }
     let keeping = Keeping::new();

@@ -1,6 +1,6 @@
 //! `--replace`: what runs from another plan is restarted, once the new plan is checked.
 use super::{LIMIT, PATIENT};
-use crate::kit::{Fake, Keeping, Output, alive, free_port, tools, wait_for};
+use crate::kit::{Fake, Keeping, Output, alive, as_root, free_port, tools, wait_for};
 use crate::pipeline::sandbox_with_engine;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, TcpListener};
@@ -148,8 +148,7 @@ fn a_new_plan_that_does_not_start_says_that_the_old_one_is_gone() {
 
 #[test]
 fn another_users_instance_is_replaced_by_ours_and_the_other_way_round() {
-    if !rustix::process::geteuid().is_root() {
-        println!("not run: becoming another user needs root");
+    if !as_root() {
         return;
     }
     let keeping = Keeping::new();

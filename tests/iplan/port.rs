@@ -1,6 +1,6 @@
 //! What two servers cannot share: a port, a log, a name.
 use super::{good, machine, plan};
-use crate::kit::free_port;
+use crate::kit::{as_each, free_port};
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
@@ -101,7 +101,7 @@ fn whether_the_log_can_be_written_is_tried_as_the_instances_user() {
     std::fs::create_dir_all(sandbox.path("logs")).unwrap();
     let toml = format!("[instance.control]\nlog_dir = '{}'\n{}", sandbox.text("logs"), good("a"));
     let log = "$SANDBOX/logs/llama-server-a.log";
-    if rustix::process::geteuid().is_root() {
+    if as_each() {
         sandbox.set("AUTO_INFER_LLAMA_CPP_USER", "nobody");
     } else {
         std::fs::set_permissions(sandbox.path("logs"), open(0o555)).unwrap();

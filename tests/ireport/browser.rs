@@ -1,5 +1,5 @@
 //! The page as a browser takes it.
-use crate::kit::{Sandbox, not_run, root};
+use crate::kit::{Sandbox, left_out, not_run, root};
 use serde_json::Value;
 use std::process::Command;
 
@@ -17,7 +17,7 @@ pub(super) struct Seen {
 pub(super) fn is_there() -> bool {
     if std::env::var_os("INFER_DEV_TEST_BARE").is_some() {
         // Everything else of it runs outside.
-        println!("not run: the bare machine has no network to get a browser by");
+        left_out("the bare machine has no network to get a browser by");
         return false;
     }
     let script = root().join("scripts/test.d/browser");

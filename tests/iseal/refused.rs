@@ -1,6 +1,6 @@
 //! Machines on which one way, or every way, is refused.
 use super::Sealing;
-use crate::kit::Sandbox;
+use crate::kit::{Sandbox, as_each};
 
 /// Run `iseal` behind `machine`, and have the report after what the command says.
 fn report(machine: &str, options: &str) -> String {
@@ -33,7 +33,7 @@ fn where_namespaces_are_refused_the_filter_holds() {
         "unshare --user --map-root-user bash -c 'echo 0 > /proc/sys/user/max_net_namespaces; exec \"$@\"' -"
             .to_owned(),
     ];
-    if rustix::process::geteuid().is_root() {
+    if as_each() {
         // Root as a container has it.
         machines.push("setpriv --bounding-set=-sys_admin --inh-caps=-all".to_owned());
     }

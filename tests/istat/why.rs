@@ -1,6 +1,6 @@
 //! Why an instance does not run, told where it is looked at.
 use super::LIMIT;
-use crate::kit::Keeping;
+use crate::kit::{Keeping, as_root};
 use rustix::process::Signal;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -121,8 +121,7 @@ fn a_damaged_file_is_named_by_its_path_and_more_rights_are_not_advised() {
 
 #[test]
 fn the_run_directory_is_told_where_there_are_several() {
-    if !rustix::process::geteuid().is_root() {
-        println!("not run: a private /run needs root");
+    if !as_root() {
         return;
     }
     let mut keeping = Keeping::new();

@@ -1,6 +1,6 @@
 //! The end of the memory of an instance.
 use super::{LIMIT, PATIENT, STUBBORN};
-use crate::kit::{Keeping, tools, wait_for};
+use crate::kit::{Keeping, as_root, tools, wait_for};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -102,8 +102,7 @@ fn a_folder_in_the_place_of_a_file_is_named_with_the_way_out_and_forgotten_too()
 
 #[test]
 fn another_users_memory_is_not_ours_to_end() {
-    if !rustix::process::geteuid().is_root() {
-        println!("not run: becoming another user needs root");
+    if !as_root() {
         return;
     }
     let keeping = Keeping::new();

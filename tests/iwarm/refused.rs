@@ -1,6 +1,6 @@
 //! What iwarm refuses, and where it has nothing to do.
-use super::{Connected, am_root, cause, there};
-use crate::kit::{Output, Pixi, Sandbox};
+use super::{Connected, cause, there};
+use crate::kit::{Output, Pixi, Sandbox, is_root};
 
 #[test]
 fn it_acts_only_where_it_is_asked_and_stops_nobody_behind_it() {
@@ -67,7 +67,7 @@ fn a_cache_on_the_containers_own_layer_is_refused_and_one_on_a_volume_is_not() {
             ),
         );
         let mut command = sandbox.command("unshare");
-        let user: &[&str] = if am_root() { &["-m"] } else { &["-rm"] };
+        let user: &[&str] = if is_root() { &["-m"] } else { &["-rm"] };
         sandbox.finish(command.args(user).args(["bash", "-euo", "pipefail", "inner"]))
     };
     for mark in ["touch .dockerenv", "touch run/.containerenv"] {

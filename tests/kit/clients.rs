@@ -1,5 +1,5 @@
 //! Real clients of the two APIs, and real readers of models, from PyPI and npm, got once and kept in the user's cache folder.
-use super::{not_run, root};
+use super::{left_out, not_run, root};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use std::process::Command;
 pub(crate) fn clients(what: &str) -> Option<PathBuf> {
     if std::env::var_os("INFER_DEV_TEST_BARE").is_some() {
         // Everything else of it runs outside.
-        println!("not run: the bare machine has no network to get {what} by");
+        left_out(&format!("the bare machine has no network to get {what} by"));
         return None;
     }
     let cache = std::env::var_os("XDG_CACHE_HOME")

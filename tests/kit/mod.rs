@@ -5,6 +5,7 @@ pub(crate) mod fixture;
 mod front;
 mod keeping;
 mod loopback;
+mod needs;
 mod output;
 mod pixi;
 mod sandbox;
@@ -17,6 +18,7 @@ pub(crate) use fake::Fake;
 pub(crate) use front::{Answer, Front, ask, read, read_chunk, read_head};
 pub(crate) use keeping::{Keeping, send, started_in, untimed};
 pub(crate) use loopback::Loopback;
+pub(crate) use needs::{as_each, as_root, full, in_the_long_run, is_root, left_out, not_run};
 pub(crate) use output::Output;
 pub(crate) use pixi::Pixi;
 pub(crate) use sandbox::Sandbox;
@@ -69,30 +71,6 @@ fn copied(dir: &Path) -> PathBuf {
     // By a process of its own: what we write to while another test starts a child cannot be executed.
     assert!(Command::new("cp").arg("-t").arg(&copy).args(tools).status().unwrap().success());
     copy
-}
-
-/// Whether root runs the tests.
-pub(crate) fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-/// Whether root runs the test, as it has to; else says that it was not run.
-pub(crate) fn as_root() -> bool {
-    if !is_root() {
-        not_run("only root can do this");
-    }
-    is_root()
-}
-
-/// Say that the test was not run, and why. In CI everything is run, but for what needs a GPU.
-pub(crate) fn not_run(why: &str) {
-    println!("not run: {why}");
-    assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI runs every test: {why}");
-}
-
-/// Whether this is the long run, `scripts/test --full`.
-pub(crate) fn full() -> bool {
-    std::env::var_os("INFER_DEV_TEST_FULL").is_some_and(|full| full == "1")
 }
 
 /// A port that nobody holds and nobody else is given: below those that the kernel hands to whoever asks for any, and each
