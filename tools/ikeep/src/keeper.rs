@@ -1,69 +1,76 @@
 //! One instance's keeper: what it does when something happens, and what it says about it in `status.json`.
-use crate::cause;
+mod ending;
+mod segments;
+mod upkeep;
+mod waiting;
+
 use crate::egress::EgressWatch;
-use crate::events::{Event, Events};
+use crate::events::Events;
+use crate::life::{self, Action, Event};
 use crate::log::Log;
 use crate::processes::{Engine, code, describe_exit, new_instance_id};
-use crate::restart::{Restarts, jitter, now};
-use crate::segments::Segments;
+use crate::restart::{Restarts, now};
 use crate::state_dir::StateDir;
-use crate::upkeep::{ASK_AGAIN, Upkeep};
-use diagnose::{Class, Diagnosis};
-use record::{KeeperState as State, StopMethod};
+use record::{KeeperState as State, Plan, StopMethod};
 use rustix::process::WaitStatus;
+use segments::Segments;
 use state::{Directory, Note, StartRequest, Status};
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::time::Instant;
 use tool::{Code, Failure};
+use upkeep::Upkeep;
 
 /// Everything that a keeper holds.
 pub(crate) struct Keeper {
-    pub(crate) request: StartRequest,
-    pub(crate) state_dir: StateDir,
-    pub(crate) status: Status,
-    pub(crate) events: Events,
-    pub(crate) log: Log,
-    pub(crate) restarts: Restarts,
-    pub(crate) upkeep: Upkeep,
-    pub(crate) segments: Segments,
-    pub(crate) egress: Option<EgressWatch>,
+    request: StartRequest,
+    state_dir: StateDir,
+    status: Status,
+    events: Events,
+    log: Log,
+    restarts: Restarts,
+    /// When the delay before it is over.
+    next_start: Instant,
+    upkeep: Upkeep,
+    segments: Segments,
+    egress: Option<EgressWatch>,
     /// A shared lock on the install that the engine runs from.
-    pub(crate) _install: Option<File>,
-}
-
-/// Why an engine that was watched is to be ended, or has ended.
-enum WatchEnd {
-    /// We were told to stop.
-    StopRequested,
-    /// It ended by itself.
-    Ended,
-    /// It hangs; why.
-    Hung(String),
-    /// Nobody uses it.
-    Idle,
-    /// Its state directory is gone and cannot be made again.
-    Unrecorded(Failure),
-}
-
-/// How a keeping ended.
-pub(crate) struct End {
-    state: State,
-    how: Option<StopMethod>,
-    reason: Option<String>,
-    exit: Option<WaitStatus>,
+    _install: Option<File>,
 }
 
 impl Keeper {
+    pub(crate) fn new(
+        request: StartRequest,
+        state_dir: StateDir,
+        events: Events,
+        log: Log,
+        install: Option<File>,
+    ) -> Self {
+        let plan = &request.plan;
+        Self {
+            status: first_status(plan),
+            restarts: Restarts::of(&plan.control),
+            egress: EgressWatch::of(plan),
+            request,
+            state_dir,
+            events,
+            log,
+            next_start: Instant::now(),
+            upkeep: Upkeep::now(),
+            segments: Segments::now(),
+            _install: install,
+        }
+    }
+
     /// Start the engine.
     pub(crate) fn start(&mut self) -> Result<Engine, Failure> {
+        self.status.state = State::Running;
+        self.status.since_unix = now();
+        self.status.started_unix = Some(now());
+        self.status.healthy_unix = None;
         // On disk before the engine runs: whoever carries the mark can be found, whenever we are killed.
         self.status.instance_id =
             Some(new_instance_id().map_err(|e| Failure::io(Code::Unmet, "cannot make a mark", &e))?);
-        self.status.started_unix = Some(now());
-        self.status.healthy_unix = None;
-        self.status.state = State::Running;
-        self.status.since_unix = now();
         if !self.state_dir.is_locked() {
             // Another keeper may have been started meanwhile.
             self.state_dir.restore(&self.request, &self.status)?;
@@ -87,185 +94,110 @@ impl Keeper {
     /// Say in `status.json` that the first start was none.
     pub(crate) fn not_started(mut self, failure: &Failure) {
         self.status.explain(failure.class.clone(), None, failure.hint.clone());
-        self.finish(End::failed(format!("{}: {}", failure.what, failure.cause), None));
+        let event = Event::NoMore(format!("{}: {}", failure.what, failure.cause));
+        self.finish(event, State::Failed, None);
     }
 
-    /// Keep the engine, once `other` is out of the way where it was not started at once. The exit code is ours.
-    pub(crate) fn keep(mut self, started: Option<Engine>, other: Option<&Directory>) -> u8 {
-        let end = match (started, other) {
-            (Some(engine), _) => self.keep_running(Ok(engine)),
-            (None, Some(other)) if !self.wait_for(other) => End::stopped(StopMethod::Gone, None),
-            (None, _) => {
-                let started = self.start();
-                self.keep_running(started)
-            }
-        };
-        self.finish(end)
-    }
-
-    /// Keep it through as many starts as it takes, until we are told to stop or there is no point in another one.
-    fn keep_running(&mut self, mut started: Result<Engine, Failure>) -> End {
+    /// Keep the engine, as the table of `life` says, until one of its final states. The exit code is ours.
+    ///
+    /// Where it was not started yet, that waits for `other`.
+    pub(crate) fn keep(mut self, mut engine: Option<Engine>, other: Option<&Directory>) -> u8 {
+        let mut follows = None;
         loop {
-            let begun = Instant::now();
-            let (why, exit) = match started {
-                Err(failure) => {
-                    self.status.explain(failure.class, None, failure.hint);
-                    (format!("{}: {}", failure.what, failure.cause), None)
+            let event = follows.take().unwrap_or_else(|| self.wait(engine.as_mut(), other));
+            let (action, next) = life::step(self.status.state, &event);
+            follows = match action {
+                Action::Stay => None,
+                Action::Start | Action::Restart => {
+                    self.status.restarts += u32::from(action == Action::Restart);
+                    self.start_again(&event, &mut engine)
                 }
-                Ok(mut engine) => {
-                    let over = self.watch(&mut engine);
-                    if matches!(over, WatchEnd::StopRequested) {
-                        return self.stop(engine);
-                    }
-                    if matches!(over, WatchEnd::Idle) {
-                        match self.sleep(engine) {
-                            Some(end) => return end,
-                            None => {
-                                started = self.start();
-                                continue;
-                            }
-                        }
-                    }
-                    let how = self.end(&mut engine);
-                    if self.events.stop_requested() {
-                        return End::stopped(how, engine.exit);
-                    }
-                    if let WatchEnd::Unrecorded(Failure { what, cause, .. }) = over {
-                        return End::failed(
-                            format!("its state directory is gone: {what}: {cause}"),
-                            engine.exit,
-                        );
-                    }
-                    let why = match over {
-                        WatchEnd::Hung(why) => self.explain_hung(&why),
-                        _ => self.explain(&engine),
-                    };
-                    (why, engine.exit)
+                Action::Prove => {
+                    self.prove();
+                    None
                 }
+                Action::End => engine.as_mut().and_then(|engine| self.end_because(event, next, engine)),
+                Action::Delay => {
+                    self.delay(event, next);
+                    None
+                }
+                Action::Finish => return self.finish(event, next, engine.and_then(|engine| engine.exit)),
             };
-            self.status.pid = None;
-            self.status.last_exit = exit.map(|exit| describe_exit(Some(exit)));
-            let delay = match self.restarts.after(begun.elapsed(), jitter()) {
-                Ok(delay) => delay,
-                Err(because) => return End::failed(format!("{why}, {because}"), exit),
-            };
+        }
+    }
+
+    /// Start another engine in place of the last. What follows where it cannot be started.
+    fn start_again(&mut self, event: &Event, engine: &mut Option<Engine>) -> Option<Event> {
+        if matches!(event, Event::Wanted) {
+            self.log.note("somebody wants it: the engine is started");
+        }
+        *engine = None;
+        match self.start() {
+            Ok(started) => {
+                *engine = Some(started);
+                None
+            }
+            Err(failure) => Some(self.start_failed(failure)),
+        }
+    }
+
+    /// The engine has shown that it can run.
+    fn prove(&mut self) {
+        self.restarts.healthy();
+        self.status.healthy_unix = Some(now());
+        self.save();
+    }
+
+    /// Wait for the next start.
+    fn delay(&mut self, event: Event, next: State) {
+        if let Event::Again { why, delay } = event {
             self.log.note(&format!("{why}; next start in {:.1} s", delay.as_secs_f64()));
             self.status.reason = Some(why);
-            self.enter(State::Backoff);
-            if !self.pause(delay) {
-                return End::stopped(StopMethod::Gone, exit);
-            }
-            self.status.restarts += 1;
-            started = self.start();
+            self.next_start = Instant::now() + delay;
         }
-    }
-
-    /// Why the engine was ended although nobody had asked for it.
-    fn explain_hung(&mut self, why: &str) -> String {
-        let (class, hint) =
-            (Class::Hung.id().to_owned(), Class::Hung.hint(self.request.plan.engine, None).to_owned());
-        self.log.note(&format!("hint: {hint}"));
-        self.status.explain(Some(class), None, Some(hint));
-        format!("the engine hung: {why}")
-    }
-
-    /// Why the engine has ended by itself, from what it has said: for the status, and for whoever reads the log.
-    fn explain(&mut self, engine: &Engine) -> String {
-        let why = format!("the engine ended by itself: {}", describe_exit(engine.exit));
-        let Some(exit) = engine.exit else { return why };
-        self.log.settle();
-        let Diagnosis { class, line, hint } = cause::of(&self.request.plan, exit, engine.oom_killed());
-        if class != Class::Unknown {
-            self.log.note(&format!("{class}: {}", line.as_deref().unwrap_or("its exit says so")));
-            self.log.note(&format!("hint: {hint}"));
-        }
-        self.status.explain(Some(class.id().to_owned()), line, Some(hint.to_owned()));
-        why
-    }
-
-    /// Until there is a reason to end the engine, or it ends by itself.
-    fn watch(&mut self, engine: &mut Engine) -> WatchEnd {
-        while !self.events.stop_requested() {
-            let again = engine.asked.is_none().then(|| Instant::now() + ASK_AGAIN);
-            let event = match self.next(again) {
-                Ok(None) => {
-                    self.start_health_checks(engine);
-                    continue;
-                }
-                Ok(event) => event,
-                Err(failure) => return WatchEnd::Unrecorded(failure),
-            };
-            match event {
-                Some(Event::Healthy(pid)) if pid == engine.leader => {
-                    self.restarts.healthy();
-                    self.status.healthy_unix = Some(now());
-                    self.save();
-                }
-                Some(Event::Child) => {
-                    engine.reap();
-                    if engine.exit.is_some() {
-                        return WatchEnd::Ended;
-                    }
-                }
-                Some(Event::Hung(pid, why)) if pid == engine.leader => {
-                    self.log.note(&format!("the engine hangs and is ended: {why}"));
-                    return WatchEnd::Hung(why);
-                }
-                Some(Event::Idle(pid)) if pid == engine.leader => return WatchEnd::Idle,
-                Some(Event::Note(text)) => self.log.note(&text),
-                Some(Event::LinesLost) => self.save(),
-                Some(Event::Stop | Event::Wake | Event::Healthy(_) | Event::Hung(..) | Event::Idle(_))
-                | None => {}
-            }
-        }
-        WatchEnd::StopRequested
-    }
-
-    fn stop(&mut self, mut engine: Engine) -> End {
-        self.log.note("told to stop");
-        self.enter(State::Stopping);
-        let how = self.end(&mut engine);
-        End::stopped(how, engine.exit)
+        self.enter(next);
     }
 
     /// The last words, in the log first: whoever reads a final state finds the log complete.
-    fn finish(mut self, end: End) -> u8 {
+    fn finish(mut self, event: Event, state: State, exit: Option<WaitStatus>) -> u8 {
         self.report_egress();
-        let exit = end.exit.map(|exit| describe_exit(Some(exit)));
-        let word = end.reason.as_ref().or(exit.as_ref());
-        self.log.note(&format!(
-            "{}{}",
-            end.state.id(),
-            word.map_or(String::new(), |word| format!(": {word}"))
-        ));
+        let (how, reason) = match event {
+            Event::Gone(how) => (Some(how), None),
+            Event::NoMore(reason) => (None, Some(reason)),
+            // No engine ran any more.
+            _ => (Some(StopMethod::Gone), None),
+        };
+        let last_exit = exit.map(|exit| describe_exit(Some(exit)));
+        let word = reason.as_ref().or(last_exit.as_ref());
+        self.log.note(&format!("{}{}", state.id(), word.map_or(String::new(), |word| format!(": {word}"))));
         self.status.pid = None;
-        if exit.is_some() && end.how.is_some() {
+        if exit.is_some() && how.is_some() {
             // This end was asked for.
             self.status.explain(None, None, None);
         }
-        self.status.last_exit = exit.or(self.status.last_exit);
-        self.status.reason = end.reason;
-        self.status.how = end.how;
-        self.status.state = end.state;
+        self.status.last_exit = last_exit.or(self.status.last_exit);
+        self.status.reason = reason;
+        self.status.how = how;
+        self.status.state = state;
         self.status.since_unix = now();
         self.status.log_lost_lines = self.log.close();
         // Should this fail, a reader concludes that the instance is lost.
         drop(self.state_dir.write_status(&self.status));
-        match (end.exit, end.state) {
+        match (exit, state) {
             (Some(exit), _) if !self.request.plan.control.background => code(exit),
             (_, State::Stopped) => 0,
             _ => Code::No.number(),
         }
     }
 
-    pub(crate) fn enter(&mut self, state: State) {
+    fn enter(&mut self, state: State) {
         self.status.state = state;
         self.status.since_unix = now();
         self.save();
     }
 
     /// A status that cannot be written stops no engine.
-    pub(crate) fn save(&mut self) {
+    fn save(&mut self) {
         self.status.log_lost_lines = self.log.lost_lines();
         if let Err(error) = self.state_dir.write_status(&self.status) {
             self.log.note(&format!("{}: {error}", self.state_dir.cannot_write("status.json")));
@@ -273,12 +205,29 @@ impl Keeper {
     }
 }
 
-impl End {
-    pub(crate) fn stopped(how: StopMethod, exit: Option<WaitStatus>) -> Self {
-        Self { state: State::Stopped, how: Some(how), reason: None, exit }
-    }
-
-    fn failed(reason: String, exit: Option<WaitStatus>) -> Self {
-        Self { state: State::Failed, how: None, reason: Some(reason), exit }
+fn first_status(plan: &Plan) -> Status {
+    Status {
+        format: 1,
+        state: State::Running,
+        workspace: plan.workspace.clone(),
+        keeper_pid: std::process::id(),
+        pid: None,
+        instance_id: None,
+        port: plan.port,
+        restarts: 0,
+        since_unix: now(),
+        started_unix: None,
+        healthy_unix: None,
+        last_exit: None,
+        class: None,
+        evidence: None,
+        reason: None,
+        hint: None,
+        how: None,
+        log_file: plan.log_file.clone(),
+        log_lost_lines: 0,
+        segments: Vec::new(),
+        egress: None,
+        plan_hash: plan.hash.clone(),
     }
 }

@@ -11,31 +11,23 @@ mod events;
 mod health;
 mod idle;
 mod keeper;
+mod life;
 mod listener;
 mod log;
 mod processes;
 mod redactor;
 mod restart;
 mod rotated;
-mod segments;
-mod sleep;
 mod state_dir;
 mod take_lock;
-mod upkeep;
-mod wait;
 
-use crate::egress::EgressWatch;
 use crate::events::Events;
 use crate::keeper::Keeper;
 use crate::log::Log;
 use crate::processes::Engine;
-use crate::restart::{Restarts, now};
-use crate::segments::Segments;
 use crate::state_dir::StateDir;
-use crate::upkeep::Upkeep;
 use clap::Parser;
-use record::{KeeperState as State, Plan};
-use state::{Directory, StartReport, StartRequest, Status};
+use state::{Directory, StartReport, StartRequest};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::RawFd;
@@ -87,21 +79,7 @@ fn begin(other: Option<&Directory>) -> Result<(Keeper, Option<Engine>), Failure>
     state_dir.write_request(&request)?;
     ::log::info!("holds the lock; from here on its log {} says what happens", plan.log_file.display());
     let log = open_log(&request, &events)?;
-    let status = first_status(plan);
-    let restarts = Restarts::of(&plan.control);
-    let egress = EgressWatch::of(plan);
-    let mut keeper = Keeper {
-        request,
-        state_dir,
-        status,
-        events,
-        log,
-        restarts,
-        upkeep: Upkeep::now(),
-        segments: Segments::now(),
-        egress,
-        _install: install,
-    };
+    let mut keeper = Keeper::new(request, state_dir, events, log, install);
     let Some(other) = other else {
         return match keeper.start() {
             Ok(engine) => Ok((keeper, Some(engine))),
@@ -111,7 +89,7 @@ fn begin(other: Option<&Directory>) -> Result<(Keeper, Option<Engine>), Failure>
             }
         };
     };
-    keeper.wait(other);
+    keeper.wait_for(other);
     Ok((keeper, None))
 }
 
@@ -168,33 +146,6 @@ fn open_log(StartRequest { plan, secrets }: &StartRequest, events: &Events) -> R
         );
         if failure.hint.is_some() { failure } else { failure.hint(hint) }
     })
-}
-
-fn first_status(plan: &Plan) -> Status {
-    Status {
-        format: 1,
-        state: State::Running,
-        workspace: plan.workspace.clone(),
-        keeper_pid: std::process::id(),
-        pid: None,
-        instance_id: None,
-        port: plan.port,
-        restarts: 0,
-        since_unix: now(),
-        started_unix: None,
-        healthy_unix: None,
-        last_exit: None,
-        class: None,
-        evidence: None,
-        reason: None,
-        hint: None,
-        how: None,
-        log_file: plan.log_file.clone(),
-        log_lost_lines: 0,
-        segments: Vec::new(),
-        egress: None,
-        plan_hash: plan.hash.clone(),
-    }
 }
 
 /// Whoever started us may have gone; the instance is kept all the same.

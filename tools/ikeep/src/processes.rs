@@ -21,6 +21,7 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(2);
 /// One start of the engine: its leader, and whoever descends from us because of it.
 pub(crate) struct Engine {
     pub(crate) leader: Pid,
+    pub(crate) started: Instant,
     /// How the leader ended, once it has.
     pub(crate) exit: Option<WaitStatus>,
     /// For as long as this is here, it is asked how it is.
@@ -64,7 +65,7 @@ impl Engine {
             spawned.map_err(|error| refusal(&plan.program, what(), &error, !plan.control.background))?;
         // It is reaped with all the others, by wait(2) for anybody.
         let leader = Pid::from_child(&child);
-        Ok(Self { leader, exit: None, asked: None, unasked_told: false, oom_kills })
+        Ok(Self { leader, started: Instant::now(), exit: None, asked: None, unasked_told: false, oom_kills })
     }
 
     /// Whether the kernel has killed something for memory since it started.

@@ -1,5 +1,5 @@
 //! The engine's end, and that of what it leaves in /dev/shm: recorded while it runs, removed when all of it is gone.
-use crate::keeper::Keeper;
+use super::Keeper;
 use crate::processes::Engine;
 use owner::Owner;
 use record::StopMethod;
@@ -14,7 +14,7 @@ const LATER: Duration = Duration::from_secs(60);
 const NEVER_HEALTHY: Duration = Duration::from_secs(5);
 
 /// What was there before the engine, and when was last looked what is there since.
-pub(crate) struct Segments {
+pub(super) struct Segments {
     before: Baseline,
     looked: Instant,
     /// It was healthy by then: most of what it makes, it makes on the way there.
@@ -23,14 +23,14 @@ pub(crate) struct Segments {
 
 impl Segments {
     /// Before the engine starts.
-    pub(crate) fn now() -> Self {
+    pub(super) fn now() -> Self {
         Self { before: Baseline::now(), looked: Instant::now(), settled: false }
     }
 }
 
 impl Keeper {
     /// End the engine and all that is left of it.
-    pub(crate) fn end(&mut self, engine: &mut Engine) -> StopMethod {
+    pub(super) fn end(&mut self, engine: &mut Engine) -> StopMethod {
         self.record_segments();
         let how = engine.end(&self.events, self.grace());
         let segments = std::mem::take(&mut self.status.segments);
@@ -41,7 +41,7 @@ impl Keeper {
     }
 
     /// What the engine has made by now, where it is time to look again.
-    pub(crate) fn record_new_segments(&mut self) {
+    pub(super) fn record_new_segments(&mut self) {
         let settles = self.status.healthy_unix.is_some() && !self.segments.settled;
         let every = if self.segments.settled { LATER } else { WHILE_STARTING };
         if self.status.pid.is_some() && (settles || self.segments.looked.elapsed() >= every) {

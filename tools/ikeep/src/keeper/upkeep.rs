@@ -1,7 +1,7 @@
 //! Waiting, with an eye on what is missing meanwhile: the state directory, without which nobody sees the engine or can stop
 //! it, and a thread that asks the engine how it is.
+use super::Keeper;
 use crate::events::Event;
-use crate::keeper::Keeper;
 use crate::processes::Engine;
 use std::time::{Duration, Instant};
 use tool::Failure;
@@ -10,24 +10,22 @@ use tool::Failure;
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an engine runs on that nobody can see, while its state directory cannot be made again.
 const GONE_LIMIT: Duration = Duration::from_secs(10);
-/// How long after the system had no thread to give it is asked for one again.
-pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// When the state directory was last looked after, and since when it has been gone.
-pub(crate) struct Upkeep {
+pub(super) struct Upkeep {
     last: Instant,
     gone_since: Option<Instant>,
 }
 
 impl Upkeep {
-    pub(crate) fn now() -> Self {
+    pub(super) fn now() -> Self {
         Self { last: Instant::now(), gone_since: None }
     }
 }
 
 impl Keeper {
     /// The next event; `None` once it is `until`. Fails when the state directory has been gone for too long.
-    pub(crate) fn next(&mut self, until: Option<Instant>) -> Result<Option<Event>, Failure> {
+    pub(super) fn next(&mut self, until: Option<Instant>) -> Result<Option<Event>, Failure> {
         loop {
             let look = self.upkeep.last + CHECK_INTERVAL;
             if let Some(event) = self.events.next(Some(until.map_or(look, |until| until.min(look)))) {
@@ -71,7 +69,7 @@ impl Keeper {
     }
 
     /// Take what the engine tried to reach into the status, and what is new of it into the log. `false`: nothing is new.
-    pub(crate) fn report_egress(&mut self) -> bool {
+    pub(super) fn report_egress(&mut self) -> bool {
         let Some(watch) = &mut self.egress else { return false };
         let seen = watch.seen();
         let (attempts, targets) = std::mem::replace(&mut watch.told, (seen.attempts, seen.targets.len()));
@@ -91,7 +89,7 @@ impl Keeper {
     }
 
     /// Have the engine asked how it is. That takes a thread; where there is none, said once, it is not asked yet.
-    pub(crate) fn start_health_checks(&mut self, engine: &mut Engine) {
+    pub(super) fn start_health_checks(&mut self, engine: &mut Engine) {
         let key = self.request.secrets.api_key.as_deref();
         match self.events.watch_health(engine.leader, &self.request.plan, key) {
             Ok(asked) => engine.asked = Some(asked),
@@ -101,17 +99,5 @@ impl Keeper {
             }
             Err(_) => {}
         }
-    }
-
-    /// `false` when told to stop first.
-    pub(crate) fn pause(&mut self, delay: Duration) -> bool {
-        let until = Instant::now() + delay;
-        while !self.events.stop_requested() {
-            // Without a state directory the next start says so.
-            if matches!(self.next(Some(until)), Ok(None)) {
-                return true;
-            }
-        }
-        false
     }
 }
