@@ -12,7 +12,7 @@ mod odd;
 mod pack;
 mod place;
 mod reuse;
-mod vouched;
+mod verified;
 
 use crate::kit::{Output, Sandbox, Tiny, as_each, as_root};
 pub(crate) use bundle::QUICK;

@@ -229,17 +229,17 @@ fn secrets_reach_the_engine_and_no_file_that_others_may_read() {
     assert_eq!(keeper.wait().unwrap().code(), Some(0));
 }
 
-/// A keeper by hand: the order on its stdin, no report.
-fn keep(keeping: &Keeping, order: &str) -> std::process::Child {
+/// A keeper by hand: the start request on its stdin, no report.
+fn keep(keeping: &Keeping, request: &str) -> std::process::Child {
     let mut command = keeping.sandbox.command(crate::kit::tools().join("ikeep"));
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(order.as_bytes()).unwrap();
+    child.stdin.take().unwrap().write_all(request.as_bytes()).unwrap();
     child
 }
 
 /// What a keeper that ends at once says, and its exit code.
-fn refused(keeping: &Keeping, order: &Value) -> (String, Option<i32>) {
-    let output = keep(keeping, &order.to_string()).wait_with_output().unwrap();
+fn refused(keeping: &Keeping, request: &Value) -> (String, Option<i32>) {
+    let output = keep(keeping, &request.to_string()).wait_with_output().unwrap();
     let root = keeping.sandbox.text("");
     (
         String::from_utf8(output.stderr).unwrap().replace(root.trim_end_matches('/'), "$SANDBOX"),
@@ -248,10 +248,11 @@ fn refused(keeping: &Keeping, order: &Value) -> (String, Option<i32>) {
 }
 
 #[test]
-fn what_is_not_an_order_is_refused() {
+fn what_is_not_a_start_request_is_refused() {
     let keeping = Keeping::new();
     let (text, code) = refused(&keeping, &json!({"plan": {}}));
-    assert!(text.starts_with("ikeep: standard input is not an order: missing field `engine`"), "{text}");
+    let said = "ikeep: standard input is not a start request: missing field `engine`";
+    assert!(text.starts_with(said), "{text}");
     assert_eq!(code, Some(65));
 }
 

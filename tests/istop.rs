@@ -94,7 +94,7 @@ fn a_keeper_that_does_not_go_is_killed_with_its_tree() {
 }
 
 #[test]
-fn what_a_killed_keeper_left_is_found_by_its_mark_and_ended() {
+fn what_a_killed_keeper_left_is_found_by_its_instance_id_and_ended() {
     let keeping = Keeping::new();
     keeping.start("a", STUBBORN);
     keeping.start("other", PATIENT);

@@ -47,7 +47,7 @@ fn what_others_write_to_the_pipe_is_no_report_and_names_no_process() {
 }
 
 #[test]
-fn an_order_of_any_size_reaches_a_keeper_that_is_slow_to_read() {
+fn a_request_of_any_size_reaches_a_keeper_that_is_slow_to_read() {
     let keeping = Keeping::new();
     let (output, _) = launch(&keeping, "sleep 0.3; exec $KEEP \"$@\"", &"x".repeat(100_000));
     drop(output.exits(0).one("instance"));
@@ -55,11 +55,13 @@ fn an_order_of_any_size_reaches_a_keeper_that_is_slow_to_read() {
 }
 
 #[test]
-fn a_keeper_that_is_stopped_has_a_minute_whatever_the_size_of_its_order() {
+fn a_keeper_that_is_stopped_has_a_minute_whatever_the_size_of_its_request() {
     if !in_the_long_run() {
         return;
     }
-    for (size, cause) in [(100_000, "not reported for 60 s"), (3_000_000, "not read the order for 60 s")] {
+    for (size, cause) in
+        [(100_000, "not reported for 60 s"), (3_000_000, "not read the start request for 60 s")]
+    {
         let keeping = Keeping::new();
         let (output, took) = launch(&keeping, "kill -STOP $$; exec $KEEP \"$@\"", &"x".repeat(size));
         assert!((59..75).contains(&took.as_secs()), "{took:?}");

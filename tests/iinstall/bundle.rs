@@ -228,12 +228,12 @@ fn the_real_bundle_installs_in_every_form_and_its_wheels_import() {
 }
 
 #[test]
-fn what_vouches_for_a_bundle_is_said_and_nothing_is_a_warning() {
+fn what_a_bundle_is_verified_by_is_said_and_none_is_a_warning() {
     let mut site = Site::quick();
     let bundle = site.pack("b.tar");
     let output = site.install(&bundle).exits(0);
     assert_eq!(rules(&output), ["unproved_bundle"]);
-    assert_eq!(output.all("warning")[0]["what"], "nothing vouches for $SANDBOX/b.tar");
+    assert_eq!(output.all("warning")[0]["what"], "nothing verifies $SANDBOX/b.tar");
     assert_eq!(output.one("installed")["checks"]["proved"], json!([]));
     let id = output.one("installed")["id"].clone();
 
@@ -249,7 +249,7 @@ fn what_vouches_for_a_bundle_is_said_and_nothing_is_a_warning() {
 }
 
 #[test]
-fn the_same_bundle_again_is_a_no_op_by_its_looks_or_its_hash() {
+fn the_same_bundle_again_is_a_no_op_by_its_fingerprint_or_its_hash() {
     let mut site = Site::quick();
     let bundle = site.pack("b.tar");
     let first = site.install(&bundle).exits(0).one("installed");

@@ -38,7 +38,7 @@ fn damage(site: &Site, name: &str, at: usize) {
 }
 
 #[test]
-fn what_the_manifest_does_not_vouch_for() {
+fn a_bundle_that_differs_from_its_manifest() {
     let mut site = site();
     let good = site.pack("b.tar");
     let manifest = site.describe("b.tar");
@@ -93,7 +93,7 @@ fn what_the_manifest_does_not_vouch_for() {
 }
 
 #[test]
-fn what_the_lock_does_not_vouch_for() {
+fn a_bundle_that_differs_from_the_lock() {
     let mut site = site();
     fixture::tiny(&site.sandbox.path("tiny"));
     site.set("template_dir", site.sandbox.text("tiny/template"));

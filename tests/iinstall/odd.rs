@@ -57,7 +57,7 @@ fn in_the_place_of_an_installs_own_files() {
 }
 
 #[test]
-fn in_the_place_of_what_vouches_for_a_bundle() {
+fn in_the_place_of_a_bundles_trust_sources() {
     let mut site = Bundled::quick();
     let bundle = site.pack("b.tar");
     site.describe("b.tar");

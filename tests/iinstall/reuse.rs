@@ -41,7 +41,7 @@ fn an_archive_that_was_only_touched_is_hashed_and_not_unpacked_again() {
 }
 
 #[test]
-fn rehash_sees_what_looks_do_not_show() {
+fn rehash_sees_what_a_fingerprint_does_not_show() {
     let mut site = Site::new();
     let archive = site.save("a.tar", Pack::good().file("version", "1"));
     let first = id(&site.install(&archive).exits(0));

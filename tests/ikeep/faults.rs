@@ -118,7 +118,7 @@ while True:
     signal.pause()'";
 
 #[test]
-fn an_engine_that_writes_over_its_title_keeps_its_mark() {
+fn an_engine_that_writes_over_its_title_keeps_its_instance_id() {
     let keeping = Keeping::new();
     keeping.start("a", TITLED);
     let pid = u32::try_from(keeping.status("a")["pid"].as_u64().unwrap()).unwrap();

@@ -33,7 +33,7 @@ fn killed_and_started_again(user: Option<&str>, ilaunch: &str) {
 }
 
 #[test]
-fn orphans_are_found_by_their_mark_and_ended() {
+fn orphans_are_found_by_their_instance_id_and_ended() {
     killed_and_started_again(None, "ilaunch");
 }
 

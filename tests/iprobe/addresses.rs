@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A key with a certificate of its own, for another name: nobody but the file vouches for it. The server shows what is in
+/// A key with a certificate of its own, for another name: only the file verifies it. The server shows what is in
 /// `NAME.both`.
 fn certificate(keeping: &Keeping, name: &str) -> String {
     let (key, file) = (keeping.sandbox.text(&format!("{name}.key")), keeping.sandbox.text(name));

@@ -76,7 +76,7 @@ impl ArchiveError {
     }
 }
 
-/// Cause and hint, for whoever has no code to tell.
+/// Cause and hint, for a caller that does not use the code.
 impl From<ArchiveError> for io::Error {
     fn from(error: ArchiveError) -> Self {
         Self::other(error.cause)

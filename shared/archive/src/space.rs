@@ -19,7 +19,7 @@ pub struct Space {
 }
 
 impl Space {
-    /// Of the disk of `dir`; `path` is named in what is told of it.
+    /// Of the disk of `dir`; failures name `path`.
     ///
     /// # Errors
     /// What the system says.

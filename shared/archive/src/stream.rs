@@ -69,7 +69,7 @@ pub fn unpack_with(
     })
 }
 
-/// What the file begins with, as much as tells its kind.
+/// The first bytes of the file, as many as show its format.
 ///
 /// # Errors
 /// It cannot be read.

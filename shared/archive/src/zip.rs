@@ -41,7 +41,7 @@ fn member<R: Read>(entry: &mut ZipFile<'_, R>, root: &mut Root) -> Result<(), Ar
         DIRECTORY => root.directory(&name, mode),
         LINK if !root.takes_links_as_files() => {
             let mut target = Vec::new();
-            // One byte more tells a longer one.
+            // One byte more, so that a longer name is seen to be longer.
             let read = entry.by_ref().take(TARGET_CEILING as u64 + 1).read_to_end(&mut target);
             read.map_err(|error| ArchiveError::reading(&error))?;
             root.symlink(&name, &target)

@@ -9,7 +9,7 @@ use std::path::Path;
 
 impl Target {
     /// The server of this plan: its scheme, its prefix, and its certificate, which is read with the rights of the user whose
-    /// instance it is. One that cannot be read is told by every question.
+    /// instance it is. One that cannot be read fails every request with the reason.
     #[must_use]
     pub fn of_plan(plan: &Plan, user: &Owner) -> Self {
         let (host, port) = (authority(&plan.host), plan.port);
@@ -41,10 +41,10 @@ fn path(prefix: &str) -> String {
     prefix.chars().filter(char::is_ascii_graphic).filter(|c| !['?', '#'].contains(c)).collect()
 }
 
-/// No certificate with all that vouches for it is larger.
+/// No certificate with its chain is larger.
 const CERTIFICATE_BYTES: usize = 1 << 20;
 
-/// What stands in a certificate's file. The plan is the user's word, and so is where it leads.
+/// What stands in a certificate's file. The user can write the plan, and so can choose the path.
 fn certificate(file: &Path, user: &Owner) -> Result<Vec<u8>, String> {
     owner::read_as(user, file, CERTIFICATE_BYTES).map_err(|error| {
         let text = error.to_string();

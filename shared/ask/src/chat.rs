@@ -171,7 +171,7 @@ impl Target {
 }
 
 impl Completion {
-    /// A server that is being stopped ends what it was saying in good form, and only the reason tells.
+    /// A server that is being stopped ends its answer in good form; only the finish reason shows it.
     fn check_complete(self) -> Result<Self, Error> {
         match self.finish.as_deref() {
             Some(reason @ ("abort" | "error")) => {

@@ -69,7 +69,7 @@ impl KnownAnswers {
         Self::of_text(&owner::read_named(path, BYTES)?)
     }
 
-    /// Read a file that an instance's plan names, which is the word of the instance's user: with that user's rights.
+    /// Read a file that an instance's plan names, with the rights of the instance's user, who can write the plan.
     ///
     /// # Errors
     /// As [`KnownAnswers::read`].

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::io::BufReader;
 use std::time::{Duration, Instant};
 
-/// As much of its events as is heard at a time.
+/// The most bytes of its events that are read at a time.
 const EVENTS_BYTES: u64 = 1 << 20;
 
 /// One model of a router.
@@ -15,11 +15,11 @@ const EVENTS_BYTES: u64 = 1 << 20;
 pub struct RouterModel {
     /// The id that it is asked for by.
     pub id: String,
-    /// `unloaded`, `loading`, `loaded`, …; absent where the router does not tell.
+    /// `unloaded`, `loading`, `loaded`, …; absent where the router does not say.
     pub state: Option<String>,
     /// It was loaded, and that failed.
     pub failed: bool,
-    /// How far the load is, as the router writes it; absent where it does not tell.
+    /// How far the load is, as the router writes it; absent where it does not say.
     pub progress: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Target {
         read_success(self.post("/models/load", &json!({"model": id}), timeouts)?).map(drop)
     }
 
-    /// What a router tells of its loads within `time`, event by event; nothing where it does not.
+    /// The events of a router's loads within `time`; nothing where it sends none.
     #[must_use]
     pub fn load_events(&self, time: Duration) -> Vec<String> {
         let Ok(response) = self.open("/models/sse", time) else { return Vec::new() };

@@ -72,7 +72,7 @@ impl PackageFile {
         })
     }
 
-    /// What tells whether two are the same: the hash, or where there is none, the URL.
+    /// Two files with the same key are the same: the hash, or where there is none, the URL.
     fn key(&self) -> &str {
         self.sha256.as_deref().unwrap_or(&self.url)
     }

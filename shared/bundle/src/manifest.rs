@@ -1,4 +1,4 @@
-//! `<bundle>.json`, beside the bundle: what was packed, so that whoever carries it can tell that it arrived.
+//! `<bundle>.json`, beside the bundle: what was packed, so that the receiver can verify that all of it arrived.
 use crate::{BYTE_ORDER_MARK, HAS_BYTE_ORDER_MARK, Member, Problem};
 use failure::{Code, Failure};
 use owner::Dir;

@@ -3,7 +3,7 @@ use failure::{Code, Failure};
 use std::io;
 use std::path::Path;
 
-/// The failure to start `program`, with what to do about it where the system's refusal tells. Where the
+/// The failure to start `program`, with what to do about it where the system's error shows that. Where the
 /// system has no process to give the code is 75, whatever `code` says.
 #[must_use]
 pub fn not_run(code: Code, program: &Path, error: &io::Error) -> Failure {

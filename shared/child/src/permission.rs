@@ -5,7 +5,7 @@ use rustix::process::{getegid, geteuid, getgid, getgroups, getuid};
 use std::path::Path;
 
 /// Ask with the ids that count for files. The call that can (faccessat2) came with Linux 5.8, and some filters refuse it; the
-/// older one asks with the real ids, so where those are others the permission bits have to tell.
+/// older one asks with the real ids, so where those differ, the permission bits decide.
 ///
 /// # Errors
 /// Why not: what the system says.

@@ -20,7 +20,7 @@ pub struct Document {
     /// What both say.
     pub root: Table,
     text: String,
-    /// Where each line begins, so that what is wrong in many places is told in no longer time for each.
+    /// Where each line begins, so that the line of a problem is found without reading the file again.
     lines: Vec<usize>,
     /// Name of the variable with the overrides.
     variable: String,

@@ -2,7 +2,7 @@
 use crate::problems::Problems;
 use crate::value::{Entry, Node, Place, Value};
 
-/// One word of `extra_args`.
+/// One argument of `extra_args`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Word {
     /// As it is written.
@@ -11,7 +11,7 @@ pub struct Word {
     pub place: Place,
 }
 
-/// The words as the file has them; what is no list of strings is told.
+/// The arguments as the file has them; anything but a list of strings is a problem.
 pub(crate) fn read(entry: &Entry, problems: &mut Problems<'_>) -> Vec<Word> {
     let Value::List(nodes) = &entry.node.value else {
         let cause = format!("server.extra_args is {}, not a list of strings", entry.node.value.type_name());

@@ -188,7 +188,7 @@ pub(crate) fn unquoted(value: &Value, hint: String) -> String {
     }
 }
 
-/// How a value of the wrong type would be written as what is wanted; `None` where nothing tells.
+/// How a value of the wrong type would be written as what is wanted; `None` where that is not known.
 fn meant(value: &Value, expected: &str) -> Option<String> {
     match (value, expected) {
         (Value::List(nodes), "a string") => {

@@ -3,7 +3,7 @@ use record::Engine;
 
 /// Why an engine ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each class is told by its hint")]
+#[expect(missing_docs, reason = "each class is explained by its hint")]
 pub enum Class {
     OomGpu,
     OomHost,
@@ -47,7 +47,7 @@ impl Class {
         Self::Unknown,
     ];
 
-    /// The word in `failed.class`.
+    /// The id in `failed.class`.
     #[must_use]
     pub fn id(self) -> &'static str {
         self.text().0
@@ -68,10 +68,10 @@ impl Class {
                 "this build uses instructions that this CPU may not have: take one for an older CPU, or keep the log"
             }
             Self::Nccl if engine == Engine::Vllm => {
-                "check that every rank is alive, that /dev/shm is large enough and the GPUs reach each other; where ranks only need longer, raise distributed_timeout_seconds; NCCL_DEBUG=INFO tells more"
+                "check that every rank is alive, that /dev/shm is large enough and the GPUs reach each other; where ranks only need longer, raise distributed_timeout_seconds; NCCL_DEBUG=INFO shows more"
             }
             Self::Nccl if engine == Engine::Sglang => {
-                "check that every rank is alive, that /dev/shm is large enough and the GPUs reach each other; where ranks only need longer, raise dist_timeout or watchdog_timeout; NCCL_DEBUG=INFO tells more"
+                "check that every rank is alive, that /dev/shm is large enough and the GPUs reach each other; where ranks only need longer, raise dist_timeout or watchdog_timeout; NCCL_DEBUG=INFO shows more"
             }
             _ => self.text().1,
         }
@@ -84,7 +84,7 @@ impl Class {
     }
 }
 
-/// Each with its word and its hint.
+/// Each with its id and its hint.
 const TEXT: [(Class, &str, &str); 17] = [
     (
         Class::OomGpu,
@@ -129,7 +129,7 @@ const TEXT: [(Class, &str, &str); 17] = [
     (
         Class::Nccl,
         "nccl",
-        "check that every rank is alive, that /dev/shm is large enough and the GPUs reach each other; NCCL_DEBUG=INFO tells more",
+        "check that every rank is alive, that /dev/shm is large enough and the GPUs reach each other; NCCL_DEBUG=INFO shows more",
     ),
     (
         Class::MissingFile,

@@ -30,7 +30,7 @@ pub(crate) fn number(text: &str) -> Option<(i32, &str)> {
     })
 }
 
-/// Why, where the number alone or what stands around it tells.
+/// The class, where the number alone or the text around it decides.
 pub(crate) fn class(text: &str, quoted: &str) -> Option<Class> {
     let (number, rest) = number(text)?;
     let path = rest.split('\'').nth(1).unwrap_or_default();

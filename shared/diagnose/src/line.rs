@@ -10,7 +10,7 @@ const BYTES: usize = 8 * 1024;
 pub(crate) enum Level {
     /// Debugging, information or a warning: it proves nothing.
     Low,
-    /// An error, by its own word.
+    /// A line that calls itself an error.
     Error,
     /// It does not say.
     #[default]

@@ -86,7 +86,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// vLLM's own word of a request that it refused, or could not answer: the server lives on.
+    /// vLLM's message about a request that it refused or could not answer: the server lives on.
     fn is_of_a_request(&self, line: &Line<'_>) -> bool {
         let source = line.source();
         let server = line.text.starts_with("(APIServer") && !source.is_empty();

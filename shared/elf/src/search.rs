@@ -4,7 +4,7 @@ use crate::{Elf, System, read};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// What was found so far, and what is missing. Files are named relative to one folder in all that is told.
+/// What was found so far, and what is missing. Messages name files relative to one folder.
 #[derive(Debug)]
 pub struct Search {
     root: PathBuf,
@@ -83,7 +83,7 @@ impl Search {
         }
     }
 
-    /// Which needed symbol versions the libraries do not define, in words; each is told once.
+    /// Which needed symbol versions the libraries do not define, in words; each once.
     /// A library that defines none at all is taken as it is, as the loader takes it.
     pub fn take_lacking_versions(&mut self) -> Vec<String> {
         let mut lacking = BTreeMap::new();

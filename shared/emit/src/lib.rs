@@ -29,7 +29,7 @@ impl Keeper {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Systemd, Self::Quadlet, Self::Compose, Self::Kube];
 
-    /// The word on the command line.
+    /// Its name on the command line.
     #[must_use]
     pub fn id(self) -> &'static str {
         match self {

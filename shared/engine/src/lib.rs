@@ -101,7 +101,7 @@ pub enum Activity {
 pub struct Tells {
     /// The flag.
     pub flag: &'static str,
-    /// It tells while the switch is so.
+    /// The engine says whether it is busy while the switch has this value.
     pub on: bool,
     /// The switch where nobody sets it.
     pub default: bool,
@@ -195,7 +195,7 @@ pub struct Profile {
     pub open: Option<(&'static str, &'static str)>,
     /// How it is made to speak TLS.
     pub tls: Option<Tls>,
-    /// The flag with what stands before each of its paths. One that only tells it what a proxy takes away is none.
+    /// The flag for the prefix of all its paths. A flag that only names the prefix that a proxy removes does not count.
     pub path_prefix: Option<&'static str>,
     /// Flags that put it where no client of ours gets, with the reason and what to do.
     pub unreachable: &'static [Unusable],
@@ -213,7 +213,7 @@ pub struct Profile {
     pub activity: Activity,
     /// What makes it say that.
     pub tells: Option<Tells>,
-    /// The first process does the work itself, and its load tells whether it is at work.
+    /// The first process does the work itself, and its processor time shows whether it is busy.
     pub one_process: bool,
 }
 

@@ -6,9 +6,9 @@ use crate::nvidia_smi::{bytes, fields, query};
 pub struct Holder {
     /// The GPU's.
     pub uuid: String,
-    /// Its id, as the driver tells it. In a container it may be one that means nothing here.
+    /// Its process id, as the driver has it. In a container that may be an id of another namespace.
     pub pid: u32,
-    /// How much it holds, where that is told.
+    /// How much it holds, where the driver says so.
     pub bytes: Option<u64>,
 }
 
@@ -28,7 +28,7 @@ pub fn bytes_held_by(holders: &[Holder], pids: &[u32]) -> Option<u64> {
 fn parse(text: &str) -> Vec<Holder> {
     let holder = |line: &str| {
         let [uuid, pid, used] = fields(line)?;
-        // Nobody has the id 0: that is how a process of another namespace is told.
+        // No process has the id 0: the driver writes it for a process of another namespace.
         let pid = pid.parse().ok().filter(|pid| *pid > 0)?;
         Some(Holder { uuid: uuid.to_owned(), pid, bytes: bytes(used) })
     };

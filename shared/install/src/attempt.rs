@@ -67,7 +67,7 @@ impl<'a> Attempt<'a> {
     /// # Errors
     /// It cannot be made durable, or the marker cannot be written.
     pub fn finish(mut self, install: &Install) -> Result<(), Failure> {
-        // What the marker vouches for must be on the disk before the marker is.
+        // The marker says that the install is complete: all of the install must be on the disk before the marker is.
         let finish = || {
             sync_tree(&self.folder)?;
             sync_folder(&self.root.installs())?;

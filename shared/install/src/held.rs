@@ -19,7 +19,7 @@ pub fn is_install(folder: &Path) -> bool {
     owner::is_file(marker_of(folder))
 }
 
-/// Whether the install in this folder is the one that its root names as current; `None` where that cannot be told.
+/// Whether the install in this folder is the one that its root names as current; `None` where that is not known.
 #[must_use]
 pub fn is_current(folder: &Path) -> Option<bool> {
     let root = folder.parent().and_then(Path::parent)?;

@@ -65,7 +65,7 @@ impl Install {
         self
     }
 
-    /// The same, with the files that were in its bundle: what is to vouch for them can be compared with them later.
+    /// The same, with the files that were in its bundle: a manifest or lock file that comes later can be compared with them.
     #[must_use]
     pub fn of_members(mut self, members: &[impl Serialize]) -> Self {
         if !members.is_empty() {

@@ -156,7 +156,7 @@ fn conda_package(version: u32, location: &str, entry: &Entry, from_source: bool)
     let source = from_source || parts.is_none();
     let (name, archive_version, build) = parts.unwrap_or_default();
     let or = |said: &Option<String>, derived: &str| said.clone().unwrap_or_else(|| derived.to_owned());
-    // `name[hash] @ path`: only the name can be told.
+    // `name[hash] @ path`: only the name is known.
     let name = if source { location.split(['[', ' ']).next().unwrap_or_default() } else { name };
     // Before version 6 an empty build is one that is not known, and so is its number; beside one that is known, no number is 0.
     let said = entry.build.clone().filter(|build| version >= 6 || !build.is_empty());

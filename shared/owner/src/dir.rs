@@ -37,7 +37,7 @@ impl Dir {
         walk::walk(&Owner::current(), path, None)
     }
 
-    /// Open a folder by a path that is a user's word: with that user's rights from the beginning. Files in it are expected
+    /// Open a folder by a path that a user chose: with that user's rights from the beginning. Files in it are expected
     /// to be that user's.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ pub fn read_named(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
     Dir::open(parent)?.read_through_links(name, cap)
 }
 
-/// The same of a path that is a user's word, such as one that stands in a file of that user's: with the user's rights from
+/// The same of a path that a user chose, such as one in a file of that user's: with the user's rights from
 /// the beginning.
 ///
 /// # Errors

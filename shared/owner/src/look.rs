@@ -1,7 +1,7 @@
 //! Whether something is at a path, and what: a look that opens nothing.
 //!
 //! Root follows the path with its own rights as far as nobody but root can have made a step of it, and from there on with
-//! those of whoever could have. So no link of a user's tells what the user could not see himself. Who is not root uses his
+//! those of whoever could have. So no link of a user's reveals anything that the user could not see. Who is not root uses his
 //! own rights, as the standard library does.
 use crate::{Dir, walk};
 use rustix::fs::{Mode, openat, readlinkat};

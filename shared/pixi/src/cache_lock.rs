@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 /// How often it is asked for. flock(2) has no time limit of its own.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// A shorter wait is not worth a word.
+/// A shorter wait is not reported.
 const NOTICE_AFTER: Duration = Duration::from_secs(10);
 
 /// The kernel's list of all locks is short.
 const LOCKS_BYTES: usize = 4 << 20;
 
-/// Wait until nobody installs from the cache whose conda packages are in `pkgs`, at most `timeout`. Who cannot even look is
-/// told so by pixi.
+/// Wait until nobody installs from the cache whose conda packages are in `pkgs`, at most `timeout`. A user who
+/// may not even read the lock gets that failure from pixi.
 ///
 /// # Errors
 /// Somebody has held it all the time: 75, with who where that can be known.

@@ -1,4 +1,4 @@
-//! Why a program failed, as far as its last words tell.
+//! Why a program failed, as far as its last output shows it.
 use crate::chain::{chain, plain};
 
 /// What stopped a program.
@@ -67,7 +67,7 @@ impl Download {
     }
 }
 
-/// The variable that tells pixi which version of a virtual package to go by, in place of what it finds.
+/// The variable that sets the version of a virtual package, in place of the one that pixi detects.
 #[must_use]
 pub fn override_variable(package: &str) -> String {
     format!("CONDA_OVERRIDE_{}", package.to_uppercase())
@@ -82,7 +82,7 @@ pub struct ErrorReport {
     pub sentence: String,
 }
 
-/// Words in lower case that tell what happened; the first that is found counts, so that a full disk is not taken for the
+/// Words in lower case that name what happened; the first that is found counts, so that a full disk is not taken for the
 /// failed download that it led to.
 const ERROR_PATTERNS: [(Kind, &[&str]); 17] = [
     (Kind::NoSpace, &["no space left on device", "disk quota exceeded", "(os error 28)", "(os error 122)"]),
@@ -132,7 +132,7 @@ const VIRTUAL: [&str; 4] = [
 ];
 /// What pixi advises then, after all that is wrong; the platform is there.
 const ADVICE: &str = "Add it with 'pixi workspace platform add";
-/// Less telling ones, which count where no status is named.
+/// Weaker ones, which count where no status is named.
 const CONNECTION: [&str; 8] = [
     "connection",
     "timed out",
@@ -162,7 +162,7 @@ impl ErrorReport {
         Self { kind, sentence: sentence(links.first(), decisive) }
     }
 
-    /// Nothing looks like an error: the line that tells what happened, else the first that speaks of an error and what the
+    /// Nothing looks like an error: the line that names what happened, else the first that speaks of an error and what the
     /// system refused with, else the last.
     fn of_lines(tail: &[String]) -> Self {
         let mut lines = Vec::from(tail);

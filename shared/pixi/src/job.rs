@@ -97,7 +97,7 @@ impl JobOutput {
         }
     }
 
-    /// Why, as far as its last words tell.
+    /// Why, as far as its last output shows it.
     #[must_use]
     pub fn why(&self) -> ErrorReport {
         let hint = usize::from(self.seal_hint().is_some());

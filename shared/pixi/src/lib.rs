@@ -1,7 +1,7 @@
 //! A pixi project and the programs that work on it.
 //!
 //! Owns what of a template is taken, which pixi there is and what its version means, what surrounds it when it runs, how
-//! such a long-running program is run and heard, and what its last words mean. Knows nothing of caches or installs.
+//! such a long-running program is run and heard, and what its last output means. Knows nothing of caches or installs.
 #[expect(clippy::disallowed_methods, reason = "asks for a lock as the user whose cache it is")]
 mod cache_lock;
 mod chain;

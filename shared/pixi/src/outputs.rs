@@ -13,7 +13,7 @@ pub(crate) const TAIL: usize = 40;
 pub(crate) const LINE_BYTES: usize = 2048;
 /// Captured output above this is no answer.
 const CAPTURE_CEILING: u64 = 16 << 20;
-/// A grandchild may hold the pipes after the program has ended; its words are not waited for longer.
+/// A grandchild may hold the pipes after the program has ended; its output is not waited for longer.
 const DRAIN: Duration = Duration::from_secs(1);
 
 /// The ends that we read.

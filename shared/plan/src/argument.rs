@@ -40,7 +40,7 @@ pub(crate) struct Dialect<'a> {
     pub(crate) repeat: bool,
 }
 
-/// A value as one word.
+/// A value as one argument.
 pub(crate) fn single(node: &Node) -> String {
     node.value.word().map_or_else(|| node.value.json(), str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! Whether an engine tells its keeper that it is busy.
+//! Whether an engine says that it is busy when its keeper asks.
 use crate::arguments::Arguments;
 use config::rules;
 use engine::Profile;

@@ -33,7 +33,7 @@ pub(crate) fn by_number(
         let number = match devices.iter().find(|device| id.starts_with("GPU-") && device.uuid.starts_with(id))
         {
             Some(device) => device.index.to_string(),
-            // A stranger is told by the check of GPUs.
+            // The check of GPUs reports an unknown id.
             None => id.to_owned(),
         };
         if numbers.contains(&number) {

@@ -14,7 +14,7 @@ pub(crate) struct Draft {
     pub(crate) gpus_needed: Option<u64>,
     /// Its CUDA_VISIBLE_DEVICES where `gpu_ids` is `all`.
     pub(crate) visible: Option<String>,
-    /// Something other than a model argument tells the engine what to serve.
+    /// Another argument than the model's names what to serve.
     pub(crate) model_elsewhere: bool,
     pub(crate) warnings: Vec<Warning>,
     pub(crate) failures: Vec<Failure>,

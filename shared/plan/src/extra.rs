@@ -5,7 +5,7 @@ use config::{Place, Word};
 use engine::Profile;
 use vocabulary::{Flag, Takes, Vocabulary};
 
-/// Take the words apart. A flag that the engine has not is refused where its vocabulary is known.
+/// Split the arguments into flags and values. A flag that the engine has not is refused where its vocabulary is known.
 pub(crate) fn parse(words: &[Word], dialect: Dialect<'_>, refusals: &mut Vec<Refusal>) -> Vec<Argument> {
     let mut arguments: Vec<Argument> = Vec::new();
     for word in words {
@@ -52,7 +52,7 @@ fn begin(word: &Word, is_flag: bool, dialect: Dialect<'_>) -> Argument {
     Argument { flag, name, place: Some(word.place), tokens, values, holds_secret: false, number }
 }
 
-/// Whether the next word is the value of this flag whatever it begins with: a secret's, or one that llama.cpp's parser takes
+/// Whether the next argument is the value of this flag whatever it begins with: a secret's, or one that llama.cpp's parser takes
 /// so.
 fn wants_a_value(last: &Argument, dialect: Dialect<'_>) -> bool {
     let bare = last.tokens.len() == 1 && last.values.is_empty();

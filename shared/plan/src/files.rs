@@ -51,7 +51,7 @@ pub(crate) fn usable(path: &Path, names: Names, user: Option<&User>) -> io::Resu
         permitted(path, wanted).map_err(io::Error::from)
     };
     match user {
-        // Who may not become that user does not start it either, and is told so elsewhere.
+        // A caller who may not become that user cannot start it either: reported elsewhere.
         Some(user) => user.act(look).unwrap_or(Ok(())),
         None => look(),
     }

@@ -25,7 +25,7 @@ impl FoundProgram {
         own_module: bool,
         user: Option<&str>,
     ) -> Self {
-        // A user that there is not is told where the log is checked.
+        // A user who does not exist is reported where the log is checked.
         let user = User::other(user, "user").ok().flatten();
         let mut address = Address::of(arguments, env, profile, own_module);
         let preset = profile.preset.and_then(|flag| arguments.all(flag).next_back());

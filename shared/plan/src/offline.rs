@@ -18,7 +18,7 @@ struct Rule {
     engines: &'static [Engine],
     /// The first version of the engine that it does not hold for; empty: it holds for all.
     before: &'static str,
-    /// What was found; `None` where all is well, or nothing can be told.
+    /// What was found; `None` where all is well, or where that is not known.
     test: fn(&Facts<'_>) -> Option<String>,
     /// The instance is not started.
     stops: bool,

@@ -19,7 +19,7 @@ pub(crate) struct Preset {
 }
 
 impl Preset {
-    /// Read the file that an argument names. One that cannot be read is told where files are checked.
+    /// Read the file that an argument names. One that cannot be read is reported where files are checked.
     pub(crate) fn of(argument: &Argument, user: Option<&User>) -> Self {
         let mut preset = Self::default();
         let Some(path) = argument.values.first() else { return preset };

@@ -19,7 +19,7 @@ pub(crate) enum Way {
     Variable(String),
     /// By a line of its configuration file, under this flag.
     Line(String),
-    /// By a file of the operator's own, which only tells us the API key too.
+    /// By a file of the operator's own, from which we only read the API key.
     KeyFile(PathBuf),
 }
 

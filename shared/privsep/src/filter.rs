@@ -20,7 +20,7 @@ const ENVIRONMENT_BYTES: usize = 512 << 10;
 /// The codes that a failure may have.
 const CODES: [Code; 5] = [Code::No, Code::Usage, Code::Input, Code::Unmet, Code::Later];
 
-/// What one process may say: any number of warnings, then one word on how it went.
+/// What one process may say: any number of warnings, then one record of its outcome.
 pub struct RecordFilter<'a> {
     engine: Engine,
     pub(crate) by: &'static str,
@@ -46,7 +46,7 @@ impl<'a> RecordFilter<'a> {
         Self { engine, by, roots: None, warnings: 0, complete: false }
     }
 
-    /// `installed`, `skipped` or `failed`. The install is below one of these folders, which are asked for when it is told.
+    /// `installed`, `skipped` or `failed`. The install has to be below one of these folders, which are resolved when the record comes.
     #[must_use]
     pub fn of_install(engine: Engine, by: &'static str, roots: &'a dyn Fn() -> Vec<PathBuf>) -> Self {
         Self { roots: Some(roots), ..Self::new(engine, by) }
@@ -195,7 +195,7 @@ fn warmed(warmed: &Warmed) -> Warmed {
     }
 }
 
-/// What it was made from, as a person is told it.
+/// What it was made from, as a person reads it.
 fn source(source: &Source) -> Source {
     let path = PathBuf::from(clean(&source.path.to_string_lossy(), 4096));
     Source { path, ..*source }

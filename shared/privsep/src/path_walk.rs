@@ -5,8 +5,8 @@
 //!
 //! `owner::Dir::open` walks a path too, and the two answer different questions. There nobody but us gets what is found, so
 //! that the rights of whoever owns a step are enough, and what several could have put there is refused. Here a recipient gets
-//! it: where it cannot be told who put a step there, or two users have, the recipient's own rights go on, and the recipient
-//! gets nothing that he could not have had. And what is missing is not made on the way but told, with whose rights it would
+//! it: where it is not known who put a step there, or two users have, the recipient's own rights go on, and the recipient
+//! gets nothing that he could not have had. What is missing is not made on the way but reported, with whose rights it would
 //! be, so that `Folders` can take it away again. One walker for both would have each of these choices twice.
 use crate::rights::Rights;
 use child::User;

@@ -19,7 +19,7 @@ pub(crate) enum Rights {
 enum Controller {
     Root,
     User(u32),
-    /// Several, or it cannot be told.
+    /// Several, or unknown.
     Anybody,
 }
 

@@ -80,7 +80,7 @@ pub struct Answer {
     pub instance: Option<String>,
     /// What the model said.
     pub content: String,
-    /// What it thought before that, where the engine tells them apart.
+    /// Its reasoning before that, where the engine separates the two.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reasoning: Option<String>,
     /// What it was asked, where that is to be kept.
@@ -146,16 +146,16 @@ pub enum KeeperState {
     Asleep,
     /// The engine exited unasked and is not started again.
     Failed,
-    /// The engine was told to go.
+    /// The engine was asked to end.
     Stopping,
-    /// The engine was told to go, and has gone.
+    /// The engine was asked to end, and has ended.
     Stopped,
     /// The keeper is gone and the state that it left is not final.
     Lost,
 }
 
 impl KeeperState {
-    /// The word on the wire and in `status.json`.
+    /// The id on the wire and in `status.json`.
     #[must_use]
     pub fn id(self) -> &'static str {
         match self {
@@ -275,7 +275,7 @@ pub struct Stopped {
     pub seconds: f64,
     /// Processes of the instance that outlived its keeper and were ended.
     pub orphans: u32,
-    /// Its memory was ended too: nothing tells of it any more.
+    /// Its state was removed too: no tool lists it any more.
     #[serde(skip_serializing_if = "unset", default)]
     pub forgotten: bool,
 }

@@ -44,7 +44,7 @@ pub enum Rung {
 }
 
 impl Rung {
-    /// The word on the wire and in the TOML file.
+    /// The id on the wire and in the TOML file.
     #[must_use]
     pub fn id(self) -> &'static str {
         match self {
@@ -165,7 +165,7 @@ pub struct Plan {
     /// whatever name is in it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ca_file: Option<PathBuf>,
-    /// Path or name of the model; absent where the engine is told elsewhere.
+    /// Path or name of the model; absent where another argument names it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub model: Option<String>,
     /// The name it serves the model under, where the TOML says.

@@ -20,7 +20,7 @@ impl Step {
     /// All of them, in the order in which they are taken.
     pub const ALL: [Self; 3] = [Self::Warm, Self::Install, Self::Serve];
 
-    /// The word on the wire and on command lines.
+    /// The id on the wire and on command lines.
     #[must_use]
     pub fn id(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ pub enum Road {
 }
 
 impl Road {
-    /// The word on the wire and on command lines.
+    /// The id on the wire and on command lines.
     #[must_use]
     pub fn id(self) -> &'static str {
         match self {

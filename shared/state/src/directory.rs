@@ -121,7 +121,7 @@ impl Directory {
         Ok(Some(key.trim_end().to_owned()))
     }
 
-    /// What the instance does now: the keeper's own word while it lives, or that word where it is final, else `lost`.
+    /// What the instance does now: the state that its keeper wrote, while the keeper lives or where that state is final; else `lost`.
     /// `None` where nothing was ever kept here.
     ///
     /// # Errors

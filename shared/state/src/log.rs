@@ -12,7 +12,7 @@ const BYTES: u64 = 64 << 10;
 const EVIDENCE_BYTES: u64 = 256 << 10;
 const EVIDENCE_LINES: usize = 2000;
 
-/// Open a log by its path, which is its user's word: with that user's rights, and only a file of his.
+/// Open a log by its path, which its user chose: with that user's rights, and only a file of that user's.
 ///
 /// # Errors
 /// What the system says; that it is no regular file or somebody else's.

@@ -25,7 +25,7 @@ pub fn preferred() -> PathBuf {
     }
 }
 
-/// All usual run directories that exist and are ours or root's, or of which that cannot be told. Anybody can have made one of
+/// All usual run directories that exist and are ours or root's, or whose owner is not known. Anybody can have made one of
 /// these names below /tmp: nothing that we started is in it.
 pub(crate) fn existing_run_dirs() -> Vec<PathBuf> {
     let runtime = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
@@ -33,7 +33,7 @@ pub(crate) fn existing_run_dirs() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for dir in [Some("/run/infer-dev".into()), runtime, Some(of_user())].into_iter().flatten() {
         let is_ours = match Dir::open(&dir) {
-            // One of ours that others may write holds what we have started, and is not read: that is told, and no success.
+            // One of ours that others may write holds what we have started, and is not read: that is reported as a failure.
             Ok(open) if open.owner().is_trusted() => true,
             Ok(open) => trusted(open).inspect_err(|error| log::warn!("{}: {error}", dir.display())).is_ok(),
             Err(error) => error.kind() != io::ErrorKind::NotFound,

@@ -1,4 +1,4 @@
-//! Engines that run and of which no state directory tells, because somebody has removed it.
+//! Engines that run without a state directory, because somebody has removed it.
 use crate::{Directory, Instances, select};
 use failure::{Code, Failure};
 use owner::Owner;
@@ -23,7 +23,7 @@ pub struct Unrecorded {
     pub keeper: Option<u32>,
     /// Its processes.
     pub pids: Vec<u32>,
-    /// The marks of their starts.
+    /// Their instance ids.
     pub instance_ids: Vec<String>,
 }
 
@@ -70,8 +70,8 @@ fn from_processes(state_dir: PathBuf, owner: Owner, mut kept: Vec<KeptProcess>) 
     })
 }
 
-/// The mark that its state directory tells of, if it is there and tells of any; `None` where nobody can be sure that it
-/// tells of nothing that runs.
+/// The instance id in its state directory, if it is there and has one; `None` where it is not certain that the directory
+/// records nothing that runs.
 fn known(place: &Directory) -> Option<Option<String>> {
     match place.open() {
         // Something else stands in its place, or in that of a folder above it.
@@ -98,7 +98,7 @@ fn is_not_a_folder(error: &io::Error) -> bool {
 /// # Errors
 /// As [`crate::all`] and [`crate::named`].
 pub fn find_named(run_dir: Option<&Path>, names: &[String]) -> Result<(Instances, Vec<Unrecorded>), Failure> {
-    // What is recorded is told all the same.
+    // Recorded instances are listed even where this search fails.
     let (mut unrecorded, unseen) = match find_unrecorded(run_dir) {
         Ok(found) => (found, None),
         Err(failure) => (Vec::new(), Some(failure)),

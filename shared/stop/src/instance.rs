@@ -149,7 +149,7 @@ pub(crate) fn end_process(
             let what = format!("cannot stop {}: process {} keeps it", path.display(), keeper.pid());
             return Err(refused(what, &error));
         }
-        // One that was suspended is told nothing before it goes on.
+        // A suspended process gets no signal before it continues.
         _ => drop(signal(user, &keeper, Signal::CONT)),
     }
     let keeper = [keeper];

@@ -98,7 +98,7 @@ fn stop(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped {
     if !request.forget {
         return instance::stop(request, limit, meter);
     }
-    // What is damaged tells nothing of what ran, and is removed as it is, once nobody keeps it.
+    // A damaged state says nothing of what ran, and is removed as it is, once nobody keeps the instance.
     let gone = if forget::is_damaged(&request.place) { None } else { instance::stop(request, limit, meter)? };
     let forgotten = forget::forget(&request.place)?;
     let gone = gone.or(forgotten.then_some(StopOutcome::ALREADY));

@@ -1,4 +1,4 @@
-//! Stopping what runs without a state directory, found by the marks of its processes.
+//! Stopping what runs without a state directory, found by the instance ids of its processes.
 use crate::StopOutcome;
 use crate::instance::{self, GRACE, MARGIN};
 use failure::{Code, Failure};
@@ -7,7 +7,7 @@ use state::Unrecorded;
 use std::time::{Duration, Instant};
 use tree::ProcessHandle;
 
-/// TERM to its keeper, where that lives, then an end to all that carries its marks. Which port and which GPUs it had is
+/// TERM to its keeper, where that lives, then an end to all that carries one of its instance ids. Which port and which GPUs it had is
 /// not known.
 pub(crate) fn stop(found: &Unrecorded, limit: Option<Duration>) -> Result<StopOutcome, Failure> {
     let begun = Instant::now();

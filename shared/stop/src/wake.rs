@@ -17,13 +17,13 @@ pub fn wake(place: &Directory) -> Result<bool, Failure> {
     }
     let Some(keeper) = open_keeper(place, "wake")? else { return Ok(false) };
     let user = place.user().map_err(|error| unreadable(place, &error))?;
-    // Another keeper, of another time, may not know what it is told.
+    // Only a keeper that sleeps gets the signal: one of another version may not know it.
     if !sleeps(place)? {
         return Ok(false);
     }
     match signal(&user, &keeper, Signal::USR1) {
         Ok(()) => Ok(true),
-        // It was told to stop meanwhile.
+        // It was asked to stop meanwhile.
         Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(false),
         Err(error) => {
             let what = format!("cannot wake {}: process {} keeps it", place.path().display(), keeper.pid());

@@ -22,7 +22,7 @@ pub struct Entry {
     pub sidecar: PathBuf,
 }
 
-/// The fields of `info/index.json` that tell one package from another.
+/// The fields of `info/index.json` that distinguish packages.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct PackageIndex {
     /// Package name.

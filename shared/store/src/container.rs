@@ -23,7 +23,7 @@ fn same_mount(one: &Path, other: &Path) -> bool {
     let stat = |path: &Path| statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID).ok();
     let (Some(one), Some(other)) = (stat(one), stat(other)) else { return false };
     let device = |stat: &Statx| (stat.stx_dev_major, stat.stx_dev_minor);
-    // Linux before 5.8 does not tell the mount.
+    // Linux before 5.8 does not report the mount.
     let mount = |stat: &Statx| (stat.stx_mask & StatxFlags::MNT_ID.bits() != 0).then_some(stat.stx_mnt_id);
     device(&one) == device(&other) && mount(&one) == mount(&other)
 }

@@ -60,7 +60,7 @@ fn policy(url: &str, now: u64) -> Vec<u8> {
         i32::try_from(to - from).unwrap_or_default().to_le_bytes()
     };
     let length = u32::try_from(url.len()).unwrap_or_default();
-    // A mark in the first byte's two highest bits tells a long text from a short one.
+    // The first byte's two highest bits distinguish a long text from a short one.
     put(0x8, &((length & !0x3f) << 2 | length & 0x3f | 0x80).to_le_bytes());
     put(0xc, &distance(root + 0x8, 0));
     put(0x78, &now.to_le_bytes());

@@ -80,7 +80,7 @@ where
     }
 }
 
-/// One line on stderr, `tool: text`: what a process that writes no records tells a person beside its one failure.
+/// One line on stderr, `tool: text`: what a process that writes no records says to a person beside its one failure.
 pub fn note(name: &str, text: &str) {
     stderr::say(&format!("{name}: {text}\n"));
 }

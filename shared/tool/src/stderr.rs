@@ -8,7 +8,7 @@ pub(crate) fn print(name: &str, failure: &Failure) {
     let lines = [("", format!("{what}: {cause}"))].into_iter();
     let lines = lines.chain(log_tail.iter().map(|line| ("log: ", line.clone())));
     let lines = lines.chain(hint.iter().map(|hint| ("hint: ", hint.clone())));
-    // Each may hold words of others: no word begins a line, or tells the terminal anything.
+    // Each may hold text of others, which must neither begin a line nor control the terminal.
     say(&lines.map(|(of, line)| format!("{name}: {of}{}\n", one_line(&line))).collect::<String>());
 }
 

@@ -1,4 +1,4 @@
-//! Processes that carry an instance's mark in their environment, wherever they have been reparented to.
+//! Processes that carry an instance id in their environment, wherever they have been reparented to.
 use crate::Process;
 use crate::process::{is_hidden, pids, read_short};
 use owner::Owner;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// busy machine it may wait long for a core in its midst, and the next look may meet the next execve.
 const EXECUTING: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(2);
-/// The kernel's mark of a process that is ending (PF_EXITING), which has no environment any more.
+/// The kernel's flag of a process that is ending (PF_EXITING), which has no environment any more.
 const EXITING: u32 = 4;
 /// Larger than nearly all of them, and more than the kernel lets a program start with.
 const USUAL: usize = 256 << 10;
@@ -45,7 +45,7 @@ pub(crate) fn try_find_by_instance_id(instance_id: &str, user: &Owner) -> io::Re
     unread.map_or(Ok(found.into_iter().map(|(process, ())| process).collect()), Err)
 }
 
-/// The mark that a process carries, whoever's it is; `None` where it carries none or may not be looked at.
+/// The instance id that a process carries, of any user; `None` where it carries none or its environment cannot be read.
 #[must_use]
 pub fn instance_id(pid: u32) -> Option<String> {
     let (_, instance_id) =
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_child_with_the_mark_is_found_and_one_with_another_is_not() {
+    fn a_child_with_the_id_is_found_and_one_with_another_is_not() {
         let start = |instance_id: &str| {
             let mut command = std::process::Command::new("sleep");
             command.arg("60").env(variables::INFER_DEV_INSTANCE, instance_id).spawn().unwrap()

@@ -22,7 +22,7 @@ pub struct KeptProcess {
     pub owner: Owner,
     /// The state directory that its environment names. Its user can have it name any.
     pub state_dir: PathBuf,
-    /// The mark of its start.
+    /// Its instance id.
     pub instance_id: String,
 }
 

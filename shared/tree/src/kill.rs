@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// How long a resource tracker gets to remove what the others have left. It takes some milliseconds for each thing.
 const TRACKER: Duration = Duration::from_secs(5);
-/// As much of a command line as tells.
+/// As much of a command line as identifies it.
 const MAX_CMDLINE_BYTES: u64 = 4096;
 
 /// Have KILL sent to all of these; says whether they have ended, each within `limit`. Python's resource trackers, which

@@ -1,4 +1,4 @@
-//! Processes that one of ours has started: who descends from it, who still carries an instance's mark, what they hold.
+//! Processes that one of ours has started: who descends from it, who still carries its instance id, what they hold.
 //!
 //! Reads /proc and signals processes; knows nothing of state directories or of what an engine is.
 #![expect(clippy::disallowed_methods, reason = "/proc is the kernel's")]

@@ -14,7 +14,7 @@ pub enum Listening {
     Nobody,
     /// The given processes, and nobody else.
     Ours,
-    /// Somebody else, alone or (SO_REUSEPORT) beside the given processes; named where that can be told.
+    /// Somebody else, alone or (SO_REUSEPORT) beside the given processes; named where that is known.
     Foreign(Option<u32>),
     /// The given processes' descriptors may not be looked at.
     Unknown,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 
-/// The flag of the kernel's threads. Their ids tell nothing: a container has its own 2.
+/// The flag of the kernel's threads. Their ids are no sign: a container has its own 2.
 const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// One process, as `/proc/PID/stat` describes it.
@@ -17,7 +17,7 @@ pub struct Process {
     pub parent: u32,
     /// It has ended and waits to be reaped.
     pub zombie: bool,
-    /// When it started, in clock ticks since boot: with the id, what tells it from a later process of the same id.
+    /// When it started, in clock ticks since boot: with the id, this distinguishes it from a later process of the same id.
     pub started: u64,
     /// A thread of the kernel.
     pub(crate) kernel: bool,

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::io;
 use std::time::Duration;
 
-/// How long those get that are told to go.
+/// How long processes get that were sent TERM.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long the kernel gets to take them down. Drivers hold on to the dead for long.
 const DEATH: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ pub struct Swept {
     pub stuck: Option<u32>,
 }
 
-/// End every process of the user that carries the mark: TERM, a short grace, KILL, until none is left. `leader` gets no
+/// End every process of the user that carries the instance id: TERM, a short grace, KILL, until none is left. `leader` gets no
 /// TERM: the kernel sent it one when its keeper died, and a second one kills some engines hard.
 ///
 /// # Errors
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_carry_the_mark_are_ended_and_nobody_else() {
+    fn all_that_carry_the_id_are_ended_and_nobody_else() {
         let mut children =
             [start("sweep-1", "sleep 60"), start("sweep-1", "sleep 60"), start("sweep-2", "sleep 60")];
         let swept = sweep("sweep-1", &own(), None).unwrap();

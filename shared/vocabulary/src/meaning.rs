@@ -85,7 +85,7 @@ pub(crate) fn list(value: &str, about: &str, spellings: &[String]) -> Option<Lis
 /// What a value is called that is text whatever its default looks like.
 const TEXTS: [&str; 8] = ["STRING", "FNAME", "FILE", "PATH", "DIR", "MESSAGE", "TYPE", "MODE"];
 
-/// A default tells a whole number from one with a fraction: llama.cpp prints the latter with a point.
+/// The default shows whether a number is whole: llama.cpp prints a fraction with a point.
 pub(crate) fn kind(value: &str, about: &str, default: Option<&str>, list: Option<List>) -> Type {
     let numbers = ["N0,", "P0,"].iter().any(|start| value.starts_with(start));
     let name = value.chars().all(|c| c.is_ascii_uppercase()) && !TEXTS.contains(&value);

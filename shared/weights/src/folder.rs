@@ -150,7 +150,7 @@ impl Folder<'_> {
             self.inspect_ggufs(&ggufs, loader, report);
         } else if self.inspect_pickles(&pickles, report) {
             let what = "its weights are PyTorch's, which are not looked into";
-            report.warn(rules::WEIGHTS_UNCHECKED, "", what, "only a load tells whether they are whole");
+            report.warn(rules::WEIGHTS_UNCHECKED, "", what, "only a load shows whether they are whole");
         } else {
             report.problem(rules::WEIGHTS_MISSING, "", "there are no weights in it", FETCH_AGAIN_HINT);
         }

@@ -22,7 +22,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The word on the wire.
+    /// The id on the wire.
     #[must_use]
     pub fn id(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The word on the wire.
+    /// The id on the wire.
     #[must_use]
     pub fn id(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl Totals {
 /// Amounts by the name of a type.
 pub(crate) type TotalsByType = BTreeMap<&'static str, Totals>;
 
-/// Something that is wrong, or worth a word.
+/// An error or a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// Its rule, one of [`crate::rules`].

@@ -24,7 +24,7 @@ pub const WEIGHTS_SPARSE: &str = "weights_sparse";
 pub const WEIGHTS_LEFTOVER: &str = "weights_leftover";
 /// A warning: a tensor is in two files.
 pub const WEIGHTS_DUPLICATE: &str = "weights_duplicate";
-/// A warning: nothing tells whether the weights are whole.
+/// A warning: it is unknown whether the weights are whole.
 pub const WEIGHTS_UNCHECKED: &str = "weights_unchecked";
 /// A warning: chat has no template.
 pub const CHAT_TEMPLATE: &str = "chat_template";

@@ -5,7 +5,7 @@ use crate::kit::{Sandbox, wait_for};
 use std::fs;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Wait until every file of the cache changed so long ago that a note may vouch for it.
+/// Wait until every file of the cache changed so long ago that a note may have its hash.
 fn settle(sandbox: &Sandbox) {
     let changes = sandbox.sh("find cache -printf '%C@\\n'").exits(0).stdout;
     let last = changes.lines().map(|change| change.parse::<f64>().unwrap()).fold(0.0, f64::max);

@@ -33,18 +33,18 @@ fn root_installs_for_nobody_who_cannot_read_the_bundle() {
     assert_eq!(site.run("").exits(0).one("installed")["reused"], true);
     drop(fs::remove_dir_all(site.home()));
 
-    // Media of root's alone, all that vouches too.
+    // Media that only root reads, the trust sources too.
     fs::create_dir(site.sandbox.path("media")).unwrap();
     fixture::tiny(&site.sandbox.path("tiny"));
     site.sh("mv b.tar b.tar.json media; mv tiny/template media; chmod -R go= media");
     site.set("template_dir", site.sandbox.text("media/template"));
-    let vouched = |output: Output| output.exits(0).one("installed")["checks"]["proved"].clone();
-    assert_eq!(vouched(site.install(site.sandbox.path("media/b.tar"))), json!(["manifest", "lock"]));
-    assert_eq!(vouched(site.run("")), json!(["manifest", "lock"]));
+    let proved = |output: Output| output.exits(0).one("installed")["checks"]["proved"].clone();
+    assert_eq!(proved(site.install(site.sandbox.path("media/b.tar"))), json!(["manifest", "lock"]));
+    assert_eq!(proved(site.run("")), json!(["manifest", "lock"]));
     // What is not there, is not; what is wrong, is so for him too.
     site.sh("mv media/b.tar.json kept; rm media/template/pixi.lock");
     site.set("force", true);
-    assert_eq!(vouched(site.run("")), json!([]));
+    assert_eq!(proved(site.run("")), json!([]));
     site.sandbox.write("media/b.tar.json", "{");
     mode(&site.sandbox.path("media/b.tar.json"), 0o600);
     assert_eq!(site.run("").exits(65).one("failed")["what"], "cannot read $SANDBOX/media/b.tar.json");

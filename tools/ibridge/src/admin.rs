@@ -7,7 +7,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response};
 use serde_json::json;
 
-/// Whether a path is answered without a key: it tells nothing but that we are here.
+/// Whether a path is answered without a key: it reveals nothing but that we are here.
 pub(crate) fn is_open(method: &Method, path: &str) -> bool {
     match path {
         "/health" | "/api/hello" => [Method::GET, Method::HEAD].contains(method),

@@ -183,7 +183,7 @@ fn stream(
     events(Reply::Stream(receiver))
 }
 
-/// The client has heard nothing for too long: it is told that its message has begun, and kept until there is more to tell.
+/// The client has heard nothing for too long: it is sent the beginning of its message, and kept waiting for the rest.
 fn early(asked: Arc<MessagesCall>, work: Work, entry: Box<Entry>) -> Response<Reply> {
     let (sender, receiver) = channel(PIECES);
     let mut client = Client::new(sender, entry);

@@ -1,4 +1,4 @@
-//! What clients have to be told to find the bridge: exports, configuration files, or a command that is run with them.
+//! The settings by which clients find the bridge: exports, configuration files, or a command that is run with them.
 use crate::access::{KEY_VARIABLE, made_key_file};
 use crate::client_config::{ClientConfig, claude, codex, openai, opencode};
 use crate::settings::contract;
@@ -27,7 +27,7 @@ pub(crate) struct BridgeSelector {
     key_file: Option<PathBuf>,
 }
 
-/// Who is told.
+/// The client.
 #[derive(clap::Args)]
 pub(crate) struct Env {
     #[command(flatten)]
@@ -54,7 +54,7 @@ pub(crate) struct Run {
 }
 
 impl Env {
-    /// Print what the client has to be told.
+    /// Print the client's settings.
     pub(crate) fn print(&self) -> Result<u8, Failure> {
         let client_config = self.which.find()?;
         let text = match (self.openai, self.opencode, self.codex) {
@@ -142,7 +142,7 @@ fn find_running() -> Option<(String, Option<String>)> {
     let made = option("--workspace").map(|workspace| made_key_file(Path::new(&workspace)));
     let of_keeper = place.api_key().ok().flatten();
     let made = made.filter(|_| !is_loopback(&listen)).as_deref().and_then(read);
-    // Where the plan leads is the word of whose it is.
+    // The user who owns the plan chose this path.
     let user = place.user().ok()?;
     let of_plan =
         |file: &Path| ask::read_key_as(&user, file).inspect_err(|error| log_unreadable(file, error)).ok();

@@ -1,7 +1,7 @@
 //! What each client calls the address, the key and the model, and how each is kept quiet.
 use serde_json::json;
 
-/// What is to be told.
+/// The settings.
 pub(crate) struct ClientConfig {
     /// Without `/v1`.
     pub(crate) url: String,

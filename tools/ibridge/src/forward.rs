@@ -93,7 +93,7 @@ pub(crate) async fn ask(
     }
 }
 
-/// A look is under way that tells whether the server is gone for good.
+/// A check is under way of whether the server is gone for good.
 async fn pause(router: &Router, route_request: &mut RouteRequest) {
     tokio::time::sleep(Duration::from_millis(100)).await;
     router.refresh_now();

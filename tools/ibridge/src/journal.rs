@@ -22,7 +22,7 @@ enum Line {
     Mark(SyncSender<()>),
 }
 
-/// Where requests are told of.
+/// Where requests are logged.
 pub(crate) struct Journal {
     lines: SyncSender<Line>,
     pub(crate) metrics: Mutex<Metrics>,
@@ -69,7 +69,7 @@ enum Scan {
     Json(Vec<u8>),
 }
 
-/// One request, told of when it is over.
+/// One request, logged when it is over.
 pub(crate) struct Entry {
     journal: Arc<Journal>,
     begun: Instant,

@@ -13,7 +13,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Answers of the last minute that are remembered.
 const RECENT: usize = 4096;
 
-/// What requests are told apart by.
+/// The labels of a request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Labels {
     /// `ENGINE/INSTANCE`; empty where none was reached.
@@ -128,7 +128,7 @@ impl Metrics {
     }
 }
 
-/// The word for a phase.
+/// The id of a phase.
 pub(crate) fn word(phase: &Phase) -> &'static str {
     match phase {
         Phase::Ready => "ready",

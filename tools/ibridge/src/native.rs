@@ -1,5 +1,5 @@
-//! A stream of messages that the engine writes itself: passed on as it is, unless the client had to be told that it has
-//! begun before the engine said so.
+//! A stream of messages that the engine writes itself: passed on as it is, unless the bridge had to begin the client's
+//! message before the engine did.
 use messages::errors;
 use messages::native::{PING, StreamWatch};
 use messages::sse::{Event, Events};

@@ -66,8 +66,8 @@ impl Pool {
         self.send(sender, copy(question)).await.map_err(|error| UpstreamError::Lost(text(&error)))
     }
 
-    /// The connection comes back once the answer was read to its end; one that was not is closed, which tells the server
-    /// that nobody waits any more.
+    /// The connection comes back once the answer was read to its end; one that was not is closed, by which the server
+    /// knows that nobody waits any more.
     async fn send(
         self: &Arc<Self>,
         mut sender: SendRequest<Full<Bytes>>,

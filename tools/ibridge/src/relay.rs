@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// A client that hears nothing for longer than this is told that we live. Claude Code says so after 20 s.
+/// A client that hears nothing for longer than this is sent a ping. Claude Code says so after 20 s.
 pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// How long a client may take no byte.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(300);

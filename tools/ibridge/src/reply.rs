@@ -41,7 +41,7 @@ impl Body for Reply {
                 if let Poll::Ready(Some(Ok(frame))) = &polled {
                     entry.record_bytes(frame.data_ref().map_or(&[], |data| data));
                 }
-                // Nobody asks for more of a body whose length was told.
+                // A body of known length is not polled again once it is complete.
                 if matches!(polled, Poll::Ready(None)) || body.is_end_stream() {
                     entry.ended();
                 }

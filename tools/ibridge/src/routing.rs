@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// How often a sleeping instance is told that it is wanted.
+/// How often a sleeping instance is asked to wake.
 const WAKE_INTERVAL: Duration = Duration::from_secs(1);
 /// When to come again where all is busy, seconds.
 const BUSY: u64 = 5;

@@ -171,7 +171,7 @@ impl Bridge {
         admin::text("text/html; charset=utf-8", page::html(&seen.upstreams, &self.journal.metrics(), &memory))
     }
 
-    /// The whole body, and the entry that tells of the request.
+    /// The whole body, and the request's log entry.
     pub(crate) async fn enter(
         &self,
         what: &str,

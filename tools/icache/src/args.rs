@@ -1,4 +1,4 @@
-//! What icache is told on its command line.
+//! The command line of icache.
 use clap::Parser;
 use std::path::PathBuf;
 

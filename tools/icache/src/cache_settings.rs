@@ -129,7 +129,7 @@ impl<'a> CacheSettings<'a> {
         };
         let who =
             self.reader.user().map_or_else(|| "this user".to_owned(), |user| format!("user {}", user.name));
-        // Who may not become the user has been told so.
+        // A caller who may not become the user has had that failure.
         let refused = self.reader.act(check).ok()?;
         let (path, error, others) = refused?;
         let more = if others == 0 { String::new() } else { format!(", nor {others} more") };

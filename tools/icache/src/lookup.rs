@@ -109,7 +109,7 @@ pub(crate) fn cache_lock(stores: &Stores) -> Option<Fault> {
     Some(Fault::new("damaged", path, detail))
 }
 
-/// A file or folder of the template is taken as it is then, from where it is then; that it is there can be told.
+/// A file or folder of the template is taken as it is then, from where it is then; only that it is there can be checked.
 fn in_template(stores: &Stores, location: &Path) -> Fault {
     let path = stores.template.join(location);
     // An index or a channel of files is locked by the path of each.
@@ -165,7 +165,7 @@ fn look_up_conda(stores: &Stores, package: &Conda) -> Result<Entry, Fault> {
 }
 
 /// pixi up to 0.77 writes the wanted hash beside a folder before it fetches; a failed fetch then leaves another package
-/// under that hash. What the package says of itself tells.
+/// under that hash. The package's own metadata decides.
 fn disagreement(package: &Conda, about: &store::PackageIndex) -> Option<String> {
     let differs = |field: &str, has: &str, wanted: &str| {
         (has != wanted).then(|| format!("the package says {field} {has}, the lock file {wanted}"))

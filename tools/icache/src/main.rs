@@ -80,7 +80,7 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
     unreadable::refuse(&result, &survey, args.repair || args.bring.is_some())?;
     let transfer = Transfer { args, survey: &survey };
     if transfer.import(&mut result)? {
-        // What was found first tells nothing of what is there now.
+        // The first findings say nothing about what is there now.
         let warnings = std::mem::take(&mut result.warnings);
         result = survey.run()?;
         unreadable::refuse(&result, &survey, false)?;

@@ -1,7 +1,7 @@
 //! A source distribution: what was fetched, and the wheels that were built from it.
 //!
 //! A wheel built here stands under a fingerprint of all conda packages of its environment, so that only a trial install can
-//! tell whether it is the one that pixi looks for; where it is not, pixi builds it again from what was fetched.
+//! show whether it is the one that pixi looks for; where it is not, pixi builds it again from what was fetched.
 use crate::gap::Fault;
 use crate::lookup::{CacheEntry, Lookup, is_folder, unchecked};
 use lock::Pypi;

@@ -88,7 +88,7 @@ impl<'a> Survey<'a> {
         self.reader.user().map_or_else(|| "this user".to_owned(), |user| format!("user {}", user.name))
     }
 
-    /// Look every package up, then hash what was found where that was asked for. What cannot be done is told beside all that
+    /// Look every package up, then hash what was found where that was asked for. What cannot be done is reported beside all that
     /// was found.
     ///
     /// # Errors
@@ -251,7 +251,7 @@ fn locked_of<'p>(found: &'p [Located<'p>]) -> impl Iterator<Item = (&'p Package,
     found.iter().map(|(_, package, found)| (*package, found)).filter(move |(_, found)| of_lock(found))
 }
 
-/// In the order of the lock file; what cannot be proved of a package is not told where something is wrong with it.
+/// In the order of the lock file; what cannot be proved of a package is not reported where something is wrong with it.
 fn keep_first_fault(faults: &mut Vec<(usize, Fault)>) {
     faults.sort_by_key(|(index, fault)| (*index, !fault.blocks(false)));
     faults.dedup_by(|later, earlier| later.0 == earlier.0);

@@ -1,4 +1,5 @@
-//! What could not be looked at says nothing of the packages: they may be whole, and nothing is told of them or done with them.
+//! Files that could not be read. They say nothing about their packages, which may be whole: such packages are neither reported
+//! nor moved.
 use crate::survey::{Survey, SurveyResult};
 use record::Gap;
 use rustix::io::Errno;

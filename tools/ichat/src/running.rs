@@ -62,11 +62,11 @@ fn none_ready(others: &[String], soon: bool) -> Failure {
     let failure =
         Failure::new(if soon { Code::Later } else { Code::Unmet }, "no instance can be asked", cause);
     failure.hint(if soon {
-        "try again in a while; istat --table tells more"
+        "try again in a while; istat --table shows more"
     } else if others.is_empty() {
         "start one, as in: ienv llama-cpp | iplan | ilaunch | iprobe; or name a server with --url"
     } else {
-        "start one again, as in: ienv llama-cpp | iplan | ilaunch | iprobe; istat --table tells how each ended"
+        "start one again, as in: ienv llama-cpp | iplan | ilaunch | iprobe; istat --table shows how each ended"
     })
 }
 

@@ -133,7 +133,7 @@ const CONDA: IsEntry = |name| !name.starts_with('.');
 const WHEELS: IsEntry =
     |name| ["archive-v", "wheels-v", "sdists-v"].iter().any(|bucket| name.starts_with(bucket));
 
-/// Where a store really is, if it holds a folder that tells of content. Stops at the first, as stores hold thousands.
+/// Where a store really is, if it holds a folder that shows that it has content. Stops at the first, as stores hold thousands.
 fn filled(root: &Path, store: &str, is_entry: IsEntry) -> Result<Option<PathBuf>, (PathBuf, io::Error)> {
     let path = root.join(store);
     let is_entry = |entry: &DirEntry| {

@@ -32,7 +32,7 @@ impl Environment {
 /// One value.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    /// The record's field, or a word of the table's own.
+    /// The record's field, or a name that only the table has.
     pub(crate) field: &'static str,
     /// None is unset, without a default.
     pub(crate) value: Option<String>,

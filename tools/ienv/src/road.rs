@@ -12,7 +12,7 @@ pub(crate) fn names() -> Vec<String> {
     CHOICES.map(|road| road.id().to_owned()).to_vec()
 }
 
-/// A road by the word on the command line; llama.cpp's own is no choice.
+/// A road by its id on the command line; that of llama.cpp cannot be chosen.
 pub(crate) fn named(word: &str) -> Result<Road, String> {
     CHOICES
         .into_iter()

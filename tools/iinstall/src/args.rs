@@ -1,4 +1,4 @@
-//! What iinstall is told on its command line.
+//! The command line of iinstall.
 use crate::inherited::{Descriptors, Inherited};
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use tool::Failure;
 
-/// The template's file that vouches for a bundle.
+/// The template's file that a bundle is verified by.
 pub(crate) const LOCK_FILE: &str = "pixi.lock";
 /// In place of the descriptor of a file that is not there.
 const ABSENT: RawFd = -1;
@@ -36,7 +36,7 @@ pub(crate) struct Inherited {
 }
 
 impl Inherited {
-    /// Open for `user` what an install is made from and what vouches for it.
+    /// Open for `user` what an install is made from and what it is verified by.
     pub(crate) fn open(road: Road, env: &Env, user: &User) -> Result<Self, Failure> {
         let Some(path) = road::source_of(road, env) else { return Ok(Self::default()) };
         let source = Some(source::open_for(path, user)?);
@@ -69,7 +69,7 @@ impl Inherited {
         Ok(Self { source, manifest: next(manifest_fd), lock: next(lock_fd) })
     }
 
-    /// The options that tell the second process.
+    /// The options that name the descriptors to the second process.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let said = |name: &str, sidecar: &Sidecar| {
             let fd = match sidecar {

@@ -1,6 +1,6 @@
 //! Installing for another user: what takes root is done here, the rest by ourselves again, as that user.
 //!
-//! The second process reads the engine's records on its stdin and writes its records to us; the source and what vouches
+//! The second process reads the engine's records on its stdin and writes its records to us; the source and what verifies
 //! for it, which the user may not be able to open, are handed down open.
 use crate::args::Args;
 use crate::inherited::Inherited;
@@ -31,8 +31,8 @@ pub(crate) fn act(args: &Args, request: &Request<'_>, user: &User, io: &mut Io) 
     ended.or_else(|failure| io.fail(env.engine, failure))
 }
 
-/// What only root can: open the source and what vouches for it, and make the folders that are missing, each of which
-/// `folders` is told.
+/// What only root can: open the source and what verifies it, and make the folders that are missing, each of which
+/// is noted in `folders`.
 fn prepare(args: &Args, env: &Env, user: &User, folders: &mut Folders) -> Result<Inherited, Failure> {
     let inherited = match road::chosen(args, env) {
         Some(road) if !args.prepare => {

@@ -43,7 +43,7 @@ fn open_with(path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     rustix::fs::open(path, flags, Mode::empty())
 }
 
-/// A small file beside a source that tells what it should be, or none.
+/// A sidecar file of a source, which says what the source should be, or none.
 #[derive(Debug, Default)]
 pub(crate) enum Sidecar {
     /// It is there.

@@ -11,7 +11,7 @@ use tool::{Code, Failure, io_text};
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) text: String,
-    /// The first part of which it tells, and how many.
+    /// The first part that has this problem, and how many have it.
     pub(crate) first: u64,
     pub(crate) count: u64,
     pub(crate) code: Code,

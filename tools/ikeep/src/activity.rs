@@ -34,7 +34,7 @@ pub(crate) fn ask(plan: &Plan, server: &Target, limit: Duration) -> Result<Activ
     }
 }
 
-/// The path to ask; `None` for an engine that does not tell.
+/// The path to ask; `None` for an engine that does not say whether it is busy.
 fn path(activity: Activity) -> Option<&'static str> {
     match activity {
         Activity::Slots(path) | Activity::Metrics { path, .. } => Some(path),
@@ -42,7 +42,7 @@ fn path(activity: Activity) -> Option<&'static str> {
     }
 }
 
-/// Read its answer; `None` where that does not tell.
+/// Read its answer; `None` where that does not say whether it is busy.
 fn read(activity: Activity, text: &str) -> Option<ActivitySample> {
     match activity {
         Activity::Slots(_) => {

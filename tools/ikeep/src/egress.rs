@@ -11,7 +11,7 @@ use std::process::{Child, Command};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Targets that are told apart; more are only counted.
+/// Targets that are counted one by one; more are counted together.
 const TARGETS: usize = 64;
 
 type Start = (Command, Sender<io::Result<Child>>);
@@ -25,7 +25,7 @@ pub(crate) struct EgressWatch {
 }
 
 impl EgressWatch {
-    /// Begin, where the plan wants it. Where it cannot be done, that is what is told: the engine runs all the same.
+    /// Begin, where the plan wants it. Where it cannot be done, the status says so: the engine runs all the same.
     pub(crate) fn of(plan: &Plan) -> Option<Self> {
         plan.control.watch_egress.then(|| {
             Self::begin().unwrap_or_else(|why| {

@@ -38,7 +38,7 @@ struct IdleSince {
 }
 
 impl Idle {
-    /// Until it is idle, does not tell, or nobody wants to know.
+    /// Until it is idle, it does not say whether it is, or idleness is no longer of interest.
     pub(crate) fn watch(self) {
         let pause = (self.limit / 8).clamp(SHORTEST, LONGEST);
         let server = Target::of_plan(&self.plan, &Owner::current()).with_key(self.key.clone());

@@ -68,7 +68,7 @@ impl Keeper {
         self.status.since_unix = now();
         self.status.started_unix = Some(now());
         self.status.healthy_unix = None;
-        // On disk before the engine runs: whoever carries the mark can be found, whenever we are killed.
+        // On disk before the engine runs: a process that carries the instance id can be found even after we are killed.
         self.status.instance_id =
             Some(new_instance_id().map_err(|e| Failure::io(Code::Unmet, "cannot make a mark", &e))?);
         if !self.state_dir.is_locked() {

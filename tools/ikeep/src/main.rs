@@ -1,6 +1,6 @@
 //! ikeep: keep one instance of an engine.
 //!
-//! Reads one order, `{"plan": …, "secrets": …}`, on standard input. Writes no records: it reports on a pipe once the
+//! Reads one start request, `{"plan": …, "secrets": …}`, on standard input. Writes no records: it reports on a pipe once the
 //! instance is kept, and afterwards speaks through `status.json` in the state directory.
 #![expect(clippy::disallowed_methods, reason = "runs as the instance's user, on that user's files")]
 mod activity;
@@ -98,16 +98,21 @@ fn read_request() -> Result<(StartRequest, Option<u32>), Failure> {
     let wanted = "it is written for ilaunch, which starts ikeep with a plan: ienv llama-cpp | iinstall | iplan | ilaunch";
     let mut text = Vec::new();
     if io::stdin().is_terminal() {
-        let cause = "it is a terminal, and an order is wanted, {\"plan\": …, \"secrets\": …}";
-        return Err(Failure::new(Code::Usage, "cannot read the order on standard input", cause).hint(wanted));
+        let cause = "it is a terminal, and a start request is wanted, {\"plan\": …, \"secrets\": …}";
+        return Err(
+            Failure::new(Code::Usage, "cannot read the start request on standard input", cause).hint(wanted)
+        );
     }
     let read = io::stdin().read_to_end(&mut text);
-    read.map_err(|error| Failure::io(Code::Input, "cannot read the order on standard input", &error))?;
+    read.map_err(|error| {
+        Failure::io(Code::Input, "cannot read the start request on standard input", &error)
+    })?;
     let (text, stopping) = state::split_stopping(&text);
-    let request = parse_request(text)
-        .map_err(|cause| Failure::new(Code::Input, "standard input is not an order", cause).hint(wanted))?;
+    let request = parse_request(text).map_err(|cause| {
+        Failure::new(Code::Input, "standard input is not a start request", cause).hint(wanted)
+    })?;
     if let Ok(null) = File::open("/dev/null") {
-        // Whoever wrote the order may go on holding the other end.
+        // Whoever wrote the request may keep the other end open.
         rustix::stdio::dup2_stdin(&null).ok();
     }
     Ok((request, stopping))

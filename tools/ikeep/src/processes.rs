@@ -26,7 +26,7 @@ pub(crate) struct Engine {
     pub(crate) exit: Option<WaitStatus>,
     /// For as long as this is here, it is asked how it is.
     pub(crate) asked: Option<HealthChecks>,
-    /// It was told that it cannot be asked yet.
+    /// The log says already that the engine cannot be asked yet.
     pub(crate) unasked_told: bool,
     /// How many processes the kernel had killed for memory when it started.
     oom_kills: Option<u64>,
@@ -50,7 +50,7 @@ impl Engine {
         for name in &plan.env_dropped {
             command.env_remove(name);
         }
-        // setproctitle writes over the environment, and with it the mark, unless it is told not to.
+        // setproctitle writes over the environment, and with it the instance id, unless it is told not to.
         command.envs(&plan.env_set).envs(&secrets.env).env("SPT_NOENV", "1");
         command.env(tool::vars::INFER_DEV_INSTANCE, instance_id);
         command.env(tool::vars::INFER_DEV_STATE_DIR, &plan.state_dir);
@@ -207,7 +207,7 @@ pub(crate) fn leave_unreadable_folder() {
     }
 }
 
-/// A new start's mark.
+/// The instance id of a new start.
 pub(crate) fn new_instance_id() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim_end().to_owned())
 }

@@ -12,7 +12,7 @@ use std::sync::mpsc::Sender;
 /// A line of up to this length is never torn: so much room is left in a file for its last line to end.
 const LINE_BYTES: u64 = 64 << 10;
 
-/// Whom to tell of lines that were lost.
+/// Who is notified of lost lines.
 pub(crate) struct Loss {
     pub(crate) total: Arc<AtomicU64>,
     pub(crate) events: Sender<Event>,

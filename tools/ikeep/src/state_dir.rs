@@ -31,7 +31,7 @@ impl StateDir {
         let word = directory.status().ok().flatten().map(|status| status.state);
         let ended = matches!(word, Some(KeeperState::Failed | KeeperState::Stopped));
         let begun = Instant::now();
-        // A look at every keeper, which one that has said its last word under this very lock makes needless.
+        // Looks at every keeper. Needless where the last holder of this lock has written a final state.
         let other = || if had_lock && ended { None } else { tree::other_keeper(directory.path()) };
         while let Some(other) = other() {
             if begun.elapsed() >= ENDING {
@@ -63,8 +63,8 @@ impl StateDir {
         Ok(())
     }
 
-    /// What readers go by. A full disk must not keep it from them: while the engine dies they would be told that it runs, and
-    /// once the lock is free nothing but the last word says that all went as it should.
+    /// Readers rely on this file, so it is written even on a full disk: else they would read that an engine runs which is
+    /// dying, and once the lock is free only the final state says that the engine was stopped in good order.
     pub(crate) fn write_status(&self, status: &Status) -> io::Result<()> {
         let text = serde_json::to_vec(status)?;
         // A disk that is full has no room for another file, but has that of the one that is there.

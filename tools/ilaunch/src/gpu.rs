@@ -84,7 +84,7 @@ fn read_until_settled(plans: &[Plan], when: When<'_>, options: &Options) -> Opti
     Some(found)
 }
 
-/// Why a plan should not start, or not without a word.
+/// Why a plan should not start, or not without a warning.
 enum Objection {
     Refused(Failure),
     Shared(String),
@@ -96,7 +96,7 @@ struct GpuUse {
     holders: Vec<Holder>,
     /// Every process of every instance that is kept in the run directories of these plans.
     ours: BTreeSet<u32>,
-    /// Holders that carry an instance's mark and have no keeper.
+    /// Holders that carry an instance id and have no keeper.
     orphans: BTreeSet<u32>,
 }
 

@@ -1,4 +1,4 @@
-//! Starting a keeper: the order on its stdin, its report on a pipe.
+//! Starting a keeper: the start request on its stdin, its report on a pipe.
 use crate::pipe;
 use child::{Leader, Start, User};
 use record::Plan;
@@ -41,20 +41,24 @@ pub(crate) struct Starting {
     foreground: Option<StopSignals>,
     /// Held open while it is to wait.
     waits: Option<ChildStdin>,
-    /// When it must have read the order, and after [`Starting::commit`] when it must have reported.
+    /// When it must have read the request, and after [`Starting::commit`] when it must have reported.
     until: Instant,
 }
 
 impl Starting {
-    /// Start it in a session of its own, as the user, with nothing of ours but the order and the report pipe.
-    pub(crate) fn start(ikeep: &Path, order: &StartRequest, user: Option<&User>) -> Result<Self, Failure> {
-        let mut starting = Self::prepare(ikeep, order, user)?;
+    /// Start it in a session of its own, as the user, with nothing of ours but the request and the report pipe.
+    pub(crate) fn start(ikeep: &Path, request: &StartRequest, user: Option<&User>) -> Result<Self, Failure> {
+        let mut starting = Self::prepare(ikeep, request, user)?;
         starting.commit();
         Ok(starting)
     }
 
     /// The same, but it keeps nothing before [`Starting::commit`], or our end.
-    pub(crate) fn prepare(ikeep: &Path, order: &StartRequest, user: Option<&User>) -> Result<Self, Failure> {
+    pub(crate) fn prepare(
+        ikeep: &Path,
+        request: &StartRequest,
+        user: Option<&User>,
+    ) -> Result<Self, Failure> {
         let cannot = |error: &io::Error| {
             let failure = tool::thread::unavailable(format!("cannot start {}", ikeep.display()), error);
             match (user, error.kind()) {
@@ -65,10 +69,10 @@ impl Starting {
             }
         };
         let (report, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| cannot(&error.into()))?;
-        let front = !order.plan.control.background;
+        let front = !request.plan.control.background;
         let mut command = Command::new(ikeep);
         command.arg("--report").arg(theirs.as_raw_fd().to_string());
-        if let Some(other) = &order.plan.after {
+        if let Some(other) = &request.plan.after {
             command.arg("--after").arg(other);
         }
         // Settings and secrets of all engines: what this one needs is in the order.
@@ -77,7 +81,7 @@ impl Starting {
                 command.env_remove(name);
             }
         }
-        for name in &order.plan.env_dropped {
+        for name in &request.plan.env_dropped {
             command.env_remove(name);
         }
         let stderr = if front { Stdio::inherit() } else { Stdio::null() };
@@ -92,17 +96,17 @@ impl Starting {
         drop(theirs);
         let waits = child.stdin.take();
         let (report, until) = (File::from(report), Instant::now() + REPORT_LIMIT);
-        Self { child, report, foreground, waits, until }.send_request(order)
+        Self { child, report, foreground, waits, until }.send_request(request)
     }
 
-    fn send_request(mut self, order: &StartRequest) -> Result<Self, Failure> {
-        let text = serde_json::to_vec(order).unwrap_or_default();
+    fn send_request(mut self, request: &StartRequest) -> Result<Self, Failure> {
+        let text = serde_json::to_vec(request).unwrap_or_default();
         let told = self.waits.as_mut().map_or(Ok(()), |stdin| pipe::send(stdin, &text, self.until));
         match told {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                // It does not have the whole order, so nothing runs under it.
+                // It does not have the whole request, so nothing runs under it.
                 self.abandon();
-                Err(silent("its keeper has not read the order"))
+                Err(silent("its keeper has not read the start request"))
             }
             // A keeper that ended before it had read everything says why in its report.
             _ => Ok(self),
@@ -119,7 +123,7 @@ impl Starting {
         }
     }
 
-    /// Let it begin: the order ends here.
+    /// Let it begin: the request ends here.
     pub(crate) fn commit(&mut self) {
         drop(self.waits.take());
         self.until = Instant::now() + REPORT_LIMIT;

@@ -53,8 +53,8 @@ impl Launch {
     pub(crate) fn prepare(ikeep: &Path, plan: Plan, options: &Options) -> Result<Self, Failure> {
         let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
         folders::make_folders(&plan, user.as_ref())?;
-        let order = order(&plan, options)?;
-        let starting = Starting::prepare(ikeep, &order, user.as_ref())?;
+        let request = start_request(&plan, options)?;
+        let starting = Starting::prepare(ikeep, &request, user.as_ref())?;
         Ok(Self { plan, replaces: true, state: LaunchState::Waiting(starting, user) })
     }
 
@@ -154,7 +154,7 @@ fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<LaunchState, Fa
             false => LaunchState::Busy(pid),
         });
     }
-    let order = order(plan, options)?;
+    let request = start_request(plan, options)?;
     let user = User::other(plan.user.as_deref(), &vars::user(plan.engine))?;
     let who = user.as_ref().map_or("this user", |user| &user.name);
     log::info!(
@@ -166,7 +166,7 @@ fn begin(ikeep: &Path, plan: &Plan, options: &Options) -> Result<LaunchState, Fa
     );
     folders::make_folders(plan, user.as_ref())?;
     folders::hand_over(plan, user.as_ref())?;
-    Starting::start(ikeep, &order, user.as_ref()).map(LaunchState::Starting)
+    Starting::start(ikeep, &request, user.as_ref()).map(LaunchState::Starting)
 }
 
 /// The keeper of the instance, where it is another process than ours.
@@ -189,13 +189,13 @@ fn kept_already(plan: &Plan, pid: u32) -> LaunchState {
     LaunchState::Busy(pid)
 }
 
-fn order(plan: &Plan, options: &Options) -> Result<StartRequest, Failure> {
+fn start_request(plan: &Plan, options: &Options) -> Result<StartRequest, Failure> {
     let secrets = plan::secrets(plan, options)?;
-    let mut order = StartRequest { plan: plan.clone(), secrets };
+    let mut request = StartRequest { plan: plan.clone(), secrets };
     // Ours, who may be another caller than the one that planned.
     let dropped = plan::dropped(plan, options).into_iter().filter(|name| !plan.env_dropped.contains(name));
-    order.plan.env_dropped.extend(dropped);
-    Ok(order)
+    request.plan.env_dropped.extend(dropped);
+    Ok(request)
 }
 
 /// The old one is gone and the new one does not run: nothing does, and that is said first.

@@ -63,7 +63,7 @@ fn sweep(plans: &[Plan]) -> Vec<Result<Swept, Failure>> {
     all.iter().map(of).collect()
 }
 
-/// Starts whose keeper has gone without a last word.
+/// Starts whose keeper has gone without writing a final state.
 struct LostInstance {
     instance_ids: Vec<String>,
     user: Owner,
@@ -95,7 +95,7 @@ fn lost(plan: &Plan) -> Result<Option<LostInstance>, Failure> {
         |error| Failure::io(Code::Unmet, format!("cannot read {}", plan.state_dir.display()), &error);
     let status = match directory.state() {
         Ok(Some((KeeperState::Lost, status))) => status,
-        // What is damaged tells nothing of what ran, and is written anew.
+        // A damaged state says nothing of what ran, and is written anew.
         Err(error) if error.kind() != io::ErrorKind::InvalidData && error.raw_os_error().is_some() => {
             return Err(cannot(error));
         }

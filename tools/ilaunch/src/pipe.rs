@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_millis(50);
 /// A report is one line with some sentences.
 const REPORT_BYTES: usize = 64 << 10;
-/// What any user may have a pipe hold: most orders fit, and nobody has to read them yet.
+/// What any user may have a pipe hold: most requests fit, so that writing one does not wait for its reader.
 const PIPE_BYTES: usize = 1 << 20;
 
 /// Write all of `text` before it is `until`.

@@ -181,7 +181,7 @@ fn inspect_path(
     Ok(inspections)
 }
 
-/// What a path is for, where only its name tells.
+/// The role of a path, where only its name shows it.
 fn role_of(path: &Path) -> Role {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match () {

@@ -25,7 +25,7 @@ const MEMORY_SAVING_FLAGS: [&str; 9] = [
 pub(crate) struct Gpus(OnceCell<Option<Vec<Device>>>);
 
 impl Gpus {
-    /// Why the weights do not fit; `None` where they do, or where that cannot be told.
+    /// Why the weights do not fit; `None` where they do, or where that is not known.
     pub(crate) fn refuse(&self, plan: &Plan, named: &ModelPaths, report: &Report) -> Option<Failure> {
         let python = engine::of(plan.engine).weights == Weights::Folder;
         // llama.cpp leaves in main memory what does not fit.

@@ -92,7 +92,7 @@ impl Text {
 fn spread(engine: Engine, report: &Report, gpus: Option<&[Device]>, text: &mut Text) -> Option<u64> {
     let bytes = report.total().bytes;
     let Some(gpus) = gpus.filter(|gpus| !gpus.is_empty()) else {
-        text.comment(&format!("Its weights have {} MiB. nvidia-smi names no GPU here, so nothing tells over how many to spread them.", bytes >> 20));
+        text.comment(&format!("Its weights have {} MiB. nvidia-smi names no GPU here, so it is unknown over how many to spread them.", bytes >> 20));
         return None;
     };
     let smallest = gpus.iter().filter_map(|gpu| gpu.memory.as_ref()).map(|memory| memory.total_bytes).min();

@@ -4,7 +4,7 @@ use std::time::Instant;
 use tool::{Code, Failure, Io, Outcome};
 use weights::{Finding, Report, Role};
 
-/// Findings of one rule that are told one by one on standard error; the record has all.
+/// Findings of one rule that standard error lists one by one; the record has all.
 const LISTED: usize = 3;
 
 /// The record of a model that was looked at, whoever is to load it.
@@ -76,7 +76,7 @@ pub(crate) fn report_path(report: &Report, io: &mut Io) -> Result<Vec<Failure>, 
     Ok(problems.into_iter().map(|(rule, several)| failure(&name, &several, rule)).collect())
 }
 
-/// End with the first failure, all others told.
+/// End with the first failure, all others reported.
 pub(crate) fn end(failures: Vec<Failure>) -> Result<Outcome, Failure> {
     let mut failures = failures.into_iter();
     let Some(first) = failures.next() else { return Ok(Outcome::Done) };

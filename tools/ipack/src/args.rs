@@ -1,4 +1,4 @@
-//! What ipack is told on its command line.
+//! The command line of ipack.
 use clap::Parser;
 use std::path::PathBuf;
 

@@ -32,7 +32,7 @@ pub(crate) struct LockedCaches<'c> {
     caches: &'c Caches,
     /// Files of pixi-pack's cache, by their path in it.
     files: BTreeSet<String>,
-    /// Packages that pixi's cache did not have: how to tell that it has, and the path of the file in the bundle.
+    /// Packages that pixi's cache did not have: how to see that it has one, and the path of the file in the bundle.
     absent: Vec<(Vec<PathBuf>, String)>,
 }
 
@@ -57,7 +57,7 @@ impl Caches {
         Ok(Self { pixi, rattler, pack, lock })
     }
 
-    /// What tells pixi where they are.
+    /// The variables that pass them to pixi.
     pub(crate) fn variables(&self) -> BTreeMap<String, String> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         BTreeMap::from([

@@ -99,7 +99,7 @@ fn is_url(source: &str) -> bool {
     source.contains("://")
 }
 
-/// Where the bundle goes. pixi-pack gives a script its ending whatever it is told, and so do we.
+/// Where the bundle goes. pixi-pack gives every script its ending, and so do we.
 fn output(given: Option<PathBuf>, template: &Path, executable: bool) -> Result<PathBuf, Failure> {
     let ending = if executable { "sh" } else { "tar" };
     let output = match given {

@@ -8,7 +8,7 @@ use tool::{Code, Failure, Io};
 /// Readable by all: no secret is in them.
 const MODE: u32 = 0o644;
 
-/// A keeper by the word on the command line.
+/// A keeper by its name on the command line.
 pub(crate) fn keeper(word: &str) -> Result<Keeper, String> {
     let found = Keeper::ALL.into_iter().find(|keeper| keeper.id() == word);
     found.ok_or_else(|| format!("the keepers are {}", keepers().join(", ")))

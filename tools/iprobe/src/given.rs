@@ -5,7 +5,7 @@ use record::Rung;
 use std::path::Path;
 use tool::{Code, Failure};
 
-/// The answers that a rung wants, from a file that the operator named, or that is the word of `user`.
+/// The answers that a rung wants, from a file that the operator named, or that `user` chose.
 pub(crate) fn known(
     goal: Rung,
     file: Option<&Path>,

@@ -21,7 +21,7 @@ pub(crate) struct Router {
     pub(crate) first_only: bool,
     answered: BTreeSet<String>,
     told_to_load: BTreeSet<String>,
-    /// What it has told of its loads.
+    /// All that it has reported of its loads.
     news: BTreeSet<String>,
 }
 
@@ -49,7 +49,7 @@ impl Router {
             Some("loaded") | None => self.ask(target, &next.id, limit).map(|()| true),
             _ if next.failed => Err(failed(target, next)),
             Some("unloaded") if self.told_to_load.insert(next.id.clone()) => {
-                // One that loads nothing when it is told loads it when it is asked.
+                // A router that refuses to load a model loads it with its first completion.
                 match target.load(&next.id, SHORT.min(limit)) {
                     Ok(()) => Err(NotReady::Moved(format!("{} is told to load", next.id))),
                     Err(_) => self.ask(target, &next.id, limit).map(|()| true),
@@ -76,7 +76,7 @@ impl Router {
         }
     }
 
-    /// What it tells of the load, in its list or by its events, is progress where it is something new.
+    /// Its report of the load, in its list or by its events, is progress where it is new.
     fn loading(&mut self, target: &Target, model: &RouterModel) -> NotReady {
         let events = target.load_events(LISTEN);
         let why = format!("{} is {}", model.id, model.state.as_deref().unwrap_or_default());

@@ -108,7 +108,7 @@ impl Watch {
         (self.engine, self.instance.clone())
     }
 
-    /// Wait. `tell` hears how it goes; `meter` knows who holds GPU memory.
+    /// Wait. `tell` gets each event; `meter` knows who holds GPU memory.
     pub(crate) fn until_ready(
         mut self,
         tell: &dyn Fn(Observation),

@@ -17,7 +17,7 @@ struct Row {
     to_do: String,
 }
 
-/// One line for each thing that the records tell of, in their order, under a head.
+/// One line for each subject of the records, in their order, under a head.
 pub(crate) fn render(run: &Run) -> String {
     let mut rows: Vec<Row> = run.entries.iter().filter_map(row).collect();
     rows.extend(gaps(run));
@@ -39,7 +39,7 @@ fn of(what: String, state: String) -> Row {
     Row { what, state, to_do: String::new() }
 }
 
-/// What a record tells a person; `None` where another one tells it better.
+/// A record as a person reads it; `None` where another record has more of the same.
 fn row(entry: &Entry) -> Option<Row> {
     let subject = entry.subject();
     let row = match entry.kind() {

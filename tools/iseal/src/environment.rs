@@ -1,4 +1,4 @@
-//! What the command's environment says about the network: no proxies, and every tool told that it is offline.
+//! What the command's environment says about the network: no proxies, and the variables by which tools know that they are offline.
 use std::ffi::OsStr;
 use std::process::Command;
 

@@ -45,7 +45,7 @@ pub(crate) fn enter() -> Result<(), String> {
 /// The child: make the namespace, say how that went, and hold it until the parent has joined it or is gone.
 fn map_users_for_parent(mut parent: UnixStream, owned: bool) {
     let why = make(owned).err().unwrap_or_default();
-    // A parent that was not told waits for our end.
+    // A parent that got no message waits for our end.
     if writeln!(parent, "{why}").is_ok() {
         drop(parent.read(&mut [0]));
     }

@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(3);
 /// What was seen.
 pub(crate) struct Inspected {
     pub(crate) status: Status,
-    /// It is where its plan wants it, as far as can be told without having it generate.
+    /// It is where its plan wants it, as far as is known without having it generate.
     pub(crate) ready: bool,
     /// The run directory that it was found in.
     pub(crate) run_dir: PathBuf,

@@ -1,4 +1,4 @@
-//! istat: tell what is running.
+//! istat: show what is running.
 //!
 //! Reads no records. Writes one `status` per instance that was ever kept, with `--follow` one more at each change; with
 //! `--table` a table, with `--metrics` measures, with `--log` a log.

@@ -13,7 +13,7 @@ const STATES: [KeeperState; 8] = [
     KeeperState::Stopped,
     KeeperState::Lost,
 ];
-/// Those that can be told without having an engine generate.
+/// The rungs that can be checked without having an engine generate.
 const RUNGS: [Rung; 3] = [Rung::Alive, Rung::Healthy, Rung::Listed];
 
 /// A measure of an instance, as text; `None` where it is unknown or does not apply.

@@ -4,7 +4,7 @@ const DAY_S: u64 = 86_400;
 /// Time zones differ from UTC by multiples of this.
 const ZONE_STEP_S: u64 = 900;
 
-/// What tells the seconds from a start. Engines write the time of day in the machine's zone, which is not told: the first
+/// Computes the seconds since a start. Engines write the time of day in the machine's zone, which they do not name: the first
 /// stamp is taken to be of the first 15 minutes, and the zone follows from it.
 pub(crate) struct Clock {
     start_unix: u64,

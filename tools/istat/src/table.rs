@@ -51,7 +51,7 @@ impl Style {
 }
 
 /// One line each under a head, columns as wide as their widest cell, and below one that does not run a line that says why.
-/// The run directory is told where there are several.
+/// The run directory is a column where there are several.
 pub(crate) fn of(inspected: &[Inspected], style: Style) -> String {
     let several = inspected.windows(2).any(|two| two[0].run_dir != two[1].run_dir);
     let with_dir = |mut row: Vec<String>, dir: &str| {

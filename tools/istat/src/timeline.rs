@@ -1,4 +1,4 @@
-//! Where the seconds of an instance's last start went, as its log tells.
+//! Where the seconds of an instance's last start went, as its log shows.
 use crate::since;
 use crate::stamp::Clock;
 use record::Engine;

@@ -1,4 +1,4 @@
-//! What runs and of which no state directory tells.
+//! Engines that run without a state directory.
 use record::Warning;
 use state::{Instances, Unrecorded};
 use std::path::Path;

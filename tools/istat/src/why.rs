@@ -7,7 +7,7 @@ use tool::Failure;
 
 /// As much as a keeper writes of any one text.
 const LONGEST: usize = 1024;
-/// As many targets as a keeper tells apart.
+/// The most targets that a keeper lists.
 const TARGETS: usize = 64;
 /// As much of the log's line as a table shows.
 const SHOWN: usize = 200;

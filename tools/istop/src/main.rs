@@ -21,7 +21,7 @@ struct Args {
     /// When to kill a keeper that does not go [default: stop_timeout_s and 10 more]
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
-    /// Forget them too: remove what is kept of them, so that nothing tells of them any more
+    /// Forget them too: remove their state, so that no tool lists them any more
     #[arg(long)]
     forget: bool,
 }

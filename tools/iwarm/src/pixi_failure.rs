@@ -1,4 +1,4 @@
-//! What to do about a pixi that failed, as far as its last words tell why.
+//! What to do about a pixi that failed, as far as its last output shows why.
 use crate::scratch::NO_LOCKS;
 use pixi::{Download, JobOutput, Kind, override_variable};
 use std::path::Path;

@@ -66,7 +66,7 @@ fn answer(chat: &Value, asked_model: &str, stops: &[String], prefill: &str) -> V
     })
 }
 
-/// A server that is being stopped ends what it was saying in good form, and only the reason tells.
+/// A server that is being stopped ends its answer in good form; only the finish reason shows it.
 pub(super) fn interrupted_by_shutdown(finish: Option<&str>) -> Option<String> {
     let reason = finish.filter(|finish| matches!(*finish, "abort" | "error"))?;
     Some(format!("the engine broke off, its finish_reason is {reason}"))

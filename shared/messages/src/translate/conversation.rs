@@ -187,7 +187,7 @@ impl AssistantTurn {
         self.pieces.retain(|piece| !matches!(piece, Piece::Text(text) if text.is_empty()));
         let mut message = Map::new();
         message.insert("role".to_owned(), json!("assistant"));
-        // Some templates tell a turn of calls alone by this null.
+        // Some templates recognise a turn that has only calls by this null.
         let silent = self.pieces.is_empty() && !self.calls.is_empty();
         let content = if silent { Value::Null } else { json!(content::joined(&self.pieces)) };
         message.insert("content".to_owned(), content);

@@ -102,7 +102,7 @@ impl Queue {
     }
 
     /// The call that a piece continues. Servers leave out the index or the id, repeat the name, or give every call the same
-    /// index: what tells two calls apart is, in this order, the id, the index, and that the one before is complete.
+    /// index: two calls are distinguished by, in this order, the id, the index, and that the one before is complete.
     fn belongs_to(&self, piece: &Piece<'_>) -> Option<usize> {
         let same_index =
             |call: &Call| piece.index.is_none() || call.index.is_none() || call.index == piece.index;
@@ -153,7 +153,7 @@ impl Queue {
     /// gets its own.
     ///
     /// # Errors
-    /// The answer cannot be told in blocks: a call without a name, or more than may be held.
+    /// The answer cannot be written as blocks: a call without a name, or more than may be held.
     pub(super) fn flush(&mut self, out: &mut Vec<u8>, id: &str, ended: bool) -> Result<(), &'static str> {
         while let Some(block) = self.blocks.front() {
             let over = ended || self.blocks.len() > 1 && self.is_finished(block.kind);
@@ -229,7 +229,7 @@ impl Queue {
         }
     }
 
-    /// Close the first block and let it go; white space that never became a block goes without a word.
+    /// Close the first block and let it go; white space that never became a block is dropped.
     fn end(&mut self, out: &mut Vec<u8>) {
         let Some(block) = self.blocks.pop_front() else { return };
         self.held = self.held.saturating_sub(block.pending.len());

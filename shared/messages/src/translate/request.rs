@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 /// The chat completion that asks an engine for what a request of the Messages API asks for.
 ///
 /// What only means something to Anthropic's own service is dropped: `cache_control`, `metadata`, `service_tier`, betas and the
-/// like. What the engine could not do, though it was asked for, is refused by name or told to the model in words.
+/// like. What the engine could not do, though it was asked for, is refused by name or described to the model.
 ///
 /// # Errors
 /// A field has a form that the API does not have, or asks for what no chat completion does.

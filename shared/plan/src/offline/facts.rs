@@ -181,7 +181,7 @@ pub(super) fn shm(facts: &Facts<'_>) -> Option<String> {
     (bytes < SHM_BYTES).then(|| format!("/dev/shm has {} MiB, which several GPUs share", bytes >> 20))
 }
 
-/// What is named beside the model, and has to be fetched. Of the model itself it is told elsewhere.
+/// What is named beside the model, and has to be fetched. The model itself is reported elsewhere.
 pub(super) fn remote_names(facts: &Facts<'_>) -> Option<String> {
     // llama.cpp has flags of their own for what it fetches.
     const FETCHED: [&str; 6] =
@@ -190,7 +190,7 @@ pub(super) fn remote_names(facts: &Facts<'_>) -> Option<String> {
     let flags = Flags::of(&facts.plan.args, profile);
     let others = flags.other_models(profile).into_iter().map(|(_, name)| name);
     let llama = facts.plan.engine == Engine::LlamaCpp;
-    // Its paths are looked for from where it runs, and those that are not there are told elsewhere.
+    // Its paths are looked for from where it runs, and missing ones are reported elsewhere.
     let others = others.filter(|name| !llama && !Path::new(name).is_absolute());
     let fetched = FETCHED.iter().filter(|_| llama).flat_map(|flag| flags.values(flag));
     let names: Vec<String> = others.chain(fetched.filter_map(|values| values.first().cloned())).collect();

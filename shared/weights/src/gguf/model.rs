@@ -68,7 +68,7 @@ fn inspect_file(path: &Path, name: &str, report: &mut Report) -> Option<Header> 
     if !header.unknown_types.is_empty() {
         let types: Vec<String> = header.unknown_types.iter().map(u32::to_string).collect();
         let what = format!("it has tensors of types that are newer than imodel: {}", types.join(", "));
-        let hint = "only a load tells whether they are whole";
+        let hint = "only a load shows whether they are whole";
         report.warn(rules::WEIGHTS_UNCHECKED, name, what, hint);
     }
     Some(header)

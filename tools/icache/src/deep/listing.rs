@@ -54,7 +54,7 @@ pub(super) fn leave_out_unlisted(found: &CacheEntry, tree: &mut Tree) {
     if !tree.items.iter_mut().any(|item| large(&item)) {
         return;
     }
-    // What keeps us from reading the list is told where the two are compared. An old package has none.
+    // A list that cannot be read is reported where the two are compared. An old package has none.
     let listless = match found {
         CacheEntry::Conda(entry) => matches!(entry.paths_json(), Ok(None)),
         CacheEntry::Source { .. } => true,

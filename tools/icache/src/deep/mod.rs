@@ -38,7 +38,7 @@ pub(crate) struct HashOptions<'a> {
 pub(crate) struct DeepCheck<'a> {
     packages: Vec<Hashed<'a>>,
     pool: Pool<'a>,
-    /// Bytes that were read; the note vouched for the others.
+    /// Bytes that were read; the others were known from the note.
     pub(crate) hashed_bytes: u64,
 }
 
@@ -73,8 +73,8 @@ impl<'a> DeepCheck<'a> {
             |(), Hashed { found, tree, .. }| {
                 tree.items = walk::walk(&tree.root);
                 listing::leave_out_unlisted(found, tree);
-                let vouched = note.reuse_hashes(tree);
-                if let (Err(error), Ok(mut wrong)) = (vouched, wrong.lock()) {
+                let reused = note.reuse_hashes(tree);
+                if let (Err(error), Ok(mut wrong)) = (reused, wrong.lock()) {
                     *wrong = Some(error);
                 }
                 if effort.all {
@@ -87,7 +87,7 @@ impl<'a> DeepCheck<'a> {
         if let (Some(path), Some(error)) = (effort.note, wrong.into_inner().unwrap_or_default()) {
             return Err(note_failure("read", path, &error));
         }
-        // With nothing read there is nothing new to note; else it is told now that it cannot be, and not after all of it.
+        // With nothing read there is nothing new to note. Else a note that cannot be written is reported now, before hours of reading.
         let unread = packages.iter().any(|hashed| hashed.tree.unread_bytes() > 0);
         if let Some(path) = effort.note.filter(|_| unread) {
             replaceable(path).map_err(|error| note_failure("write", path, &error))?;
@@ -143,7 +143,7 @@ impl<'a> DeepCheck<'a> {
 }
 
 impl Hashed<'_> {
-    /// Whether the manifest vouches for it; a fault where that has another tree.
+    /// Whether the manifest has this tree; a fault where it has another.
     fn is_as_recorded(&self, manifest: Option<&Manifest>) -> Result<bool, Fault> {
         let recorded = manifest.and_then(|manifest| manifest.package(self.package, self.found));
         if let (Some(_), Some((path, cause))) = (recorded, self.tree.unread()) {
@@ -184,7 +184,7 @@ impl Hashed<'_> {
     }
 }
 
-/// Read what the note did not vouch for; how many bytes.
+/// Read what the note does not know; how many bytes.
 fn hash(packages: &mut [Hashed<'_>], pool: Pool<'_>) -> std::io::Result<u64> {
     let unread = packages.iter().map(|hashed| hashed.tree.unread_bytes()).sum();
     let bar = tool::bytes_bar("hashing", unread);
@@ -194,8 +194,8 @@ fn hash(packages: &mut [Hashed<'_>], pool: Pool<'_>) -> std::io::Result<u64> {
     read.map(|()| unread)
 }
 
-/// What tells a package from all others of its lock file: name, version, archive hash and archive name. The last tells
-/// builds of one wheel for several machines apart where the lock has no hash; of what was built here it is where it was.
+/// What distinguishes a package from all others of its lock file: name, version, archive hash and archive name. The last
+/// distinguishes builds of one wheel for several machines where the lock has no hash; for what was built here it is its place.
 fn identity<'a>(
     package: &'a Package,
     found: &CacheEntry,
@@ -226,7 +226,7 @@ fn place(path: &Path) -> std::io::Result<(Dir, &std::ffi::OsStr)> {
     Ok((Dir::open(folder)?, name))
 }
 
-/// Whether [`replace`] could begin, as far as can be told without writing anything.
+/// Whether [`replace`] could begin, as far as is known without writing anything.
 pub(crate) fn replaceable(path: &Path) -> std::io::Result<()> {
     let (folder, name) = place(path)?;
     let refused = folder.act(|| {

@@ -28,7 +28,7 @@ struct Work<'a> {
 }
 
 /// Hash every file of the trees whose hash is not known, the largest first so that no thread is left with one alone at the
-/// end. `progress` is told the bytes of a file that was read.
+/// end. `progress` gets the number of bytes of each file.
 ///
 /// # Errors
 /// As [`Pool::each`].

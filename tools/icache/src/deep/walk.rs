@@ -74,7 +74,7 @@ impl Walk {
 
     /// What is in one folder, sorted by name; with it what kept us from seeing all. It is closed again before what is below
     /// is looked at: folders may lie deeper than a process may have files open.
-    #[expect(clippy::type_complexity, reason = "named, it would be told twice")]
+    #[expect(clippy::type_complexity, reason = "a name would only repeat it")]
     fn entries(
         &mut self,
         top: &OwnedFd,

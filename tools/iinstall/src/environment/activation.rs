@@ -27,7 +27,7 @@ fn plain(sealed: &mut SealedCommand, variables: &Variables) {
     sealed.command.env_clear().env("PATH", PATH).env("HOME", install_root).envs(variables);
 }
 
-/// What a program run like that finds, in a shell that was told `script`.
+/// The variables that a program finds in a shell that has run `script`.
 fn printed(sealed: &Sealed<'_>, script: &[&OsStr], variables: &Variables) -> Result<Variables, Failure> {
     let mut command = sealed.command(Path::new("/bin/bash"))?.capture();
     command.command.args(["--noprofile", "--norc", "-c"]).args(script);

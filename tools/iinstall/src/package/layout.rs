@@ -35,7 +35,7 @@ pub(crate) fn normalise(attempt: &Path, from: &Path) -> Result<PathBuf, ArchiveE
     Ok(to)
 }
 
-/// Only we say that an install is complete: a package that was packed from an install brings its old word with it.
+/// Only we say that an install is complete: a package that was packed from an install brings an old marker with it.
 fn forget_marker(install: &Path) -> io::Result<()> {
     for name in [MARKER, MARKER_DRAFT] {
         let path = install.join(name);

@@ -148,7 +148,7 @@ pub(crate) fn install(
     Ok((installed, warnings))
 }
 
-/// Make an install that is there current, and remember how its source looks now and what vouches for it.
+/// Make an install that is there current, and record the fingerprint of its source and what verifies it.
 fn reuse(
     road: &dyn Road,
     mut install: Install,

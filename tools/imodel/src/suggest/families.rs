@@ -2,7 +2,7 @@
 //!
 //! The names are those of vLLM 0.32 and SGLang 0.5.23; the links are where each engine says which family needs which.
 
-/// A family, and what its engine is to be told.
+/// A family, and the arguments that its engine needs.
 pub(crate) struct Family {
     /// `model_type` of its configuration.
     pub(crate) model_type: &'static str,

@@ -32,7 +32,7 @@ fn may_help(code: &str) -> &'static str {
     if code == "75" { ": a retry may help" } else { "" }
 }
 
-/// An instance that ended after it had been launched, as istat tells it.
+/// An instance that ended after it had been launched, as istat reports it.
 fn died(status: &Entry, section: &mut Section) {
     section.heading(format!("{}: its state is {}", status.subject(), status.text("state")));
     let members = super::facts(status, &["class", "reason", "evidence", "hint", "last_exit", "restarts"]);

@@ -1,4 +1,4 @@
-//! What a run's stream tells, in the order in which somebody asks: did it serve, what was asked for, what was made of it, what
+//! What a run's stream shows, in the order in which a reader asks: did it serve, what was asked for, what was made of it, what
 //! went wrong, where and from what.
 mod failures;
 mod inputs;

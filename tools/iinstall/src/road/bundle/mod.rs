@@ -226,7 +226,7 @@ impl<'a> BundleRoad<'a> {
         Ok(Made { python, activation, checks, warnings })
     }
 
-    /// pixi-unpack does not say that a disk is full: so where little is free, that is told.
+    /// pixi-unpack does not say that a disk is full: so where little is free, the failure says that.
     fn with_space(&self, mut failure: Failure, attempt: &Path) -> Failure {
         let Ok(disk) = rustix::fs::statvfs(attempt) else { return failure };
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);

@@ -110,8 +110,8 @@ impl<'a> TrustSources<'a> {
         Ok(self.proof(false))
     }
 
-    /// An install of before, with what its record says and all that was in its bundle: what vouched for that stays said,
-    /// and what is there now is asked as it would be of a new one.
+    /// An earlier install, with its record and all members of its bundle: what verified it then stays in the record, and
+    /// the trust sources that are there now are checked as they would be for a new one.
     pub(super) fn reverify(
         &self,
         installed: &mut Installed,
@@ -127,7 +127,7 @@ impl<'a> TrustSources<'a> {
         }
         let TrustReport { proved: now, checks, .. } = self.proof(known);
         let then = installed.checks.get("proved").and_then(Value::as_array).cloned().unwrap_or_default();
-        // A lock file that nothing could be compared with is not the one that vouched.
+        // A lock file that nothing could be compared with has verified nothing.
         let unknown = |name: &str| name == "lock" && self.lock.is_some() && !known;
         let stays = |name: &&str| !unknown(name) && then.iter().any(|said| said == name);
         let proved: Vec<&str> =
@@ -201,7 +201,7 @@ impl<'a> TrustSources<'a> {
         Ok(info)
     }
 
-    /// The manifest's word on the file, the members first: they say where it differs.
+    /// What the manifest says of the file, the members first: they say where it differs.
     fn described(&self, sha256: &str, problems: &[Problem]) -> Result<(), Failure> {
         let Some((path, manifest)) = &self.manifest else { return Ok(()) };
         let by = path.display();
@@ -242,7 +242,7 @@ impl<'a> TrustSources<'a> {
         Err(Failure::new(Code::Input, self.what(), cause).hint(hint))
     }
 
-    /// What vouched. A lock file does for members that are known, and for nothing else.
+    /// What the bundle was verified by. A lock file verifies members that are known, and nothing else.
     fn proof(&self, known: bool) -> TrustReport {
         let lock = self.lock.as_ref().filter(|_| known);
         let holds = [self.env.sha256.is_some(), self.manifest.is_some(), lock.is_some()];
@@ -262,7 +262,7 @@ impl<'a> TrustSources<'a> {
             engine: Some(self.env.engine),
             instance: None,
             rule: "unproved_bundle".to_owned(),
-            what: format!("nothing vouches for {}", self.source.path.display()),
+            what: format!("nothing verifies {}", self.source.path.display()),
             hint: format!(
                 "bring {} with it, or set {} or {}",
                 manifest.display(),

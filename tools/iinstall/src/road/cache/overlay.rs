@@ -58,7 +58,7 @@ pub(crate) fn make(stores: &Stores, folder: &Path, install_root: &Path) -> Resul
     Ok(wanted.bytes)
 }
 
-/// Whether files of the cache take no room in the environment, linked or with blocks in common. Only trying tells: one disk
+/// Whether files of the cache take no room in the environment, linked or with blocks in common. Only a trial shows it: one disk
 /// may be mounted in two places, between which nothing is linked, and files of other users may not be.
 fn shares(file: &Path, probe: &Path) -> bool {
     let cloned = || -> io::Result<()> {

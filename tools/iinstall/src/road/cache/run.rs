@@ -1,4 +1,4 @@
-//! pixi at work on an attempt: sealed, told where the cache is and nothing of this machine.
+//! pixi at work on an attempt: sealed, with the path of the cache and nothing else of this machine in its environment.
 use crate::environment;
 use crate::sealed::Sealed;
 use pixi::{JobOutput, Kind, Network, override_variable, set_environment};
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
-/// A pixi, and all that it is told.
+/// A pixi, its arguments and its environment.
 pub(super) struct Run<'a> {
     pub(super) program: &'a Path,
     /// The environment's name.
@@ -105,7 +105,7 @@ fn hint(kind: &Kind) -> Option<String> {
         }
         Kind::NoEnvironment => "the lock file does not have that environment",
         Kind::LockNewer => "put the pixi that made the lock file, or a newer one, first on PATH",
-        Kind::Panic => "pixi gave up over itself; icache --deep tells whether the cache is damaged",
+        Kind::Panic => "pixi failed by a fault of its own; icache --deep shows whether the cache is damaged",
         _ => return None,
     };
     Some(hint.to_owned())

@@ -1,4 +1,4 @@
-//! What vouches for a bundle that is installed already, and which environment it was packed of.
+//! What verifies a bundle that is installed already, and which environment it was packed of.
 use super::bundle::{Site, WHEEL};
 use crate::kit::{Output, fixture};
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ fn another_lock_file_is_compared_with_what_is_installed() {
     let again = fs::metadata(site.home().join("current/installed.json")).unwrap().modified().unwrap();
     assert_eq!(again, written, "nothing changed, and nothing is written");
 
-    // Other bytes that lock the same: it vouches too, and by its own hash.
+    // Other bytes with the same packages: that lock file verifies the bundle too, and by its own hash.
     let lock = site.sandbox.read("tiny/template/pixi.lock");
     site.sandbox.write("tiny/template/pixi.lock", format!("{lock}\n# the same\n"));
     let checks = reused(site.run(""));
@@ -71,7 +71,7 @@ fn another_lock_file_is_compared_with_what_is_installed() {
 }
 
 #[test]
-fn what_comes_to_vouch_later_is_said_then() {
+fn a_trust_source_that_comes_later_is_said_then() {
     let mut site = site();
     site.unset("template_dir");
     let first = site.run("").exits(0);
@@ -160,7 +160,7 @@ fn nobody_waits_for_a_pipe_in_place_of_the_lock_file() {
 }
 
 #[test]
-fn an_install_on_a_read_only_disk_is_used_by_whatever_vouches_for_it() {
+fn an_install_on_a_read_only_disk_is_used_by_whatever_verifies_it() {
     let mut site = site();
     let first = site.run("").exits(0).one("installed");
     site.set("sha256", first["id"].clone());
