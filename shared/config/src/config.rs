@@ -1,7 +1,7 @@
 //! The shape of the TOML file: which tables and keys there are, and the defaults under each instance.
 use crate::control::{self, Settings};
 use crate::document::Document;
-use crate::extra_args::{self, Word};
+use crate::extra_args::{self, ExtraArgument};
 use crate::master::{self, Master};
 use crate::problems::{Problems, unquoted};
 use crate::value::{Entry, Merge, Table, Value};
@@ -38,7 +38,7 @@ pub struct Instance {
     /// Arguments; underscores in their names, `extra_args` taken out.
     pub server: Table,
     /// More of them, as they are.
-    pub extra_args: Vec<Word>,
+    pub extra_args: Vec<ExtraArgument>,
     /// Its variables.
     pub env: Vec<(String, String)>,
 }

@@ -4,7 +4,7 @@ use crate::value::{Entry, Node, Place, Value};
 
 /// One argument of `extra_args`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Word {
+pub struct ExtraArgument {
     /// As it is written.
     pub text: String,
     /// Where it stands.
@@ -12,7 +12,7 @@ pub struct Word {
 }
 
 /// The arguments as the file has them; anything but a list of strings is a problem.
-pub(crate) fn read(entry: &Entry, problems: &mut Problems<'_>) -> Vec<Word> {
+pub(crate) fn read(entry: &Entry, problems: &mut Problems<'_>) -> Vec<ExtraArgument> {
     let Value::List(nodes) = &entry.node.value else {
         let cause = format!("server.extra_args is {}, not a list of strings", entry.node.value.type_name());
         let words = entry.node.value.word().unwrap_or_default().split_whitespace();
@@ -25,7 +25,7 @@ pub(crate) fn read(entry: &Entry, problems: &mut Problems<'_>) -> Vec<Word> {
     let mut word = |node: &Node| {
         let (cause, hint) = match &node.value {
             Value::Text(text) if !text.contains('\0') => {
-                return Some(Word { text: text.clone(), place: node.place });
+                return Some(ExtraArgument { text: text.clone(), place: node.place });
             }
             Value::Text(_) => ("server.extra_args holds a zero byte".to_owned(), None),
             other => {

@@ -15,6 +15,6 @@ mod value;
 pub use config::{Config, Instance, ONE_ADDRESS, is_instance_name, read};
 pub use control::Settings;
 pub use document::Document;
-pub use extra_args::Word;
+pub use extra_args::ExtraArgument;
 pub use master::Master;
 pub use value::{Entry, Merge, Node, Place, Table, Value};

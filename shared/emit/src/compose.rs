@@ -1,11 +1,11 @@
 //! A service of Compose's for each instance, in one file.
 use crate::container::{Container, Gpus, file_name};
 use crate::secret::variables;
-use crate::{Around, File, heading, name, name_of_first, url};
+use crate::{ContainerContext, File, heading, name, name_of_first, url};
 use record::{Plan, Restart};
 use serde_json::{Map, Value, json};
 
-pub(crate) fn project(plans: &[Plan], around: &Around<'_>) -> Option<File> {
+pub(crate) fn project(plans: &[Plan], around: &ContainerContext<'_>) -> Option<File> {
     let (mut services, mut secrets, mut head) = (Map::new(), Map::new(), String::new());
     for plan in plans {
         let it = Container::of(plan, around);

@@ -1,5 +1,5 @@
 //! What an instance needs in a container: the same paths as outside, its GPUs, its user.
-use crate::Around;
+use crate::ContainerContext;
 use crate::secret::{Reference, arguments, file, references};
 use record::Plan;
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub(crate) struct Container {
 }
 
 impl Container {
-    pub(crate) fn of(plan: &Plan, around: &Around<'_>) -> Self {
+    pub(crate) fn of(plan: &Plan, around: &ContainerContext<'_>) -> Self {
         let secrets = references(plan);
         let path = file(&secrets).map(|(path, _)| path.to_owned());
         let inside = format!("{SECRETS}/{}", file_name(plan));

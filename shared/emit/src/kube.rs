@@ -1,11 +1,11 @@
 //! A Pod of Kubernetes' for each instance, in one file.
 use crate::container::{Container, Gpus, file_name};
 use crate::secret::variables;
-use crate::{Around, File, heading, name};
+use crate::{ContainerContext, File, heading, name};
 use record::{Plan, Restart};
 use serde_json::{Map, Value, json};
 
-pub(crate) fn pods(plans: &[Plan], around: &Around<'_>) -> Option<File> {
+pub(crate) fn pods(plans: &[Plan], around: &ContainerContext<'_>) -> Option<File> {
     let mut text = String::new();
     for plan in plans {
         let it = Container::of(plan, around);

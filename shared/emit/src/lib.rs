@@ -41,9 +41,9 @@ impl Keeper {
     }
 }
 
-/// What the containers are made of, and where they run.
+/// The image of the containers, and the machine that they run on.
 #[derive(Clone, Debug)]
-pub struct Around<'a> {
+pub struct ContainerContext<'a> {
     /// The image; it has the C library and `iprobe`.
     pub image: &'a str,
     /// Whether this machine has GPUs: all of them are only then asked for.
@@ -61,7 +61,7 @@ pub struct File {
 
 /// Write the plans for this keeper.
 #[must_use]
-pub fn emit(keeper: Keeper, plans: &[Plan], around: &Around<'_>) -> Vec<File> {
+pub fn emit(keeper: Keeper, plans: &[Plan], around: &ContainerContext<'_>) -> Vec<File> {
     match keeper {
         Keeper::Systemd => plans.iter().map(systemd::unit).collect(),
         Keeper::Quadlet => plans.iter().map(|plan| quadlet::container(plan, around)).collect(),

@@ -2,10 +2,10 @@
 use crate::container::{Container, Gpus, file_name};
 use crate::quote::{assignment, word, word_of_command};
 use crate::secret::variables;
-use crate::{Around, File, heading, name, url};
+use crate::{ContainerContext, File, heading, name, url};
 use record::{Plan, Restart};
 
-pub(crate) fn container(plan: &Plan, around: &Around<'_>) -> File {
+pub(crate) fn container(plan: &Plan, around: &ContainerContext<'_>) -> File {
     let name = name(plan);
     let it = Container::of(plan, around);
     let mut secrets = Vec::new();

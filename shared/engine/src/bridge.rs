@@ -1,5 +1,5 @@
 //! infer-dev's own bridge, which is kept and probed like an engine.
-use crate::{Activity, Lists, Probe, Profile, Weights};
+use crate::{Activity, ListSyntax, Probe, Profile, Weights};
 use std::time::Duration;
 
 pub(crate) static PROFILE: Profile = Profile {
@@ -17,7 +17,7 @@ pub(crate) static PROFILE: Profile = Profile {
     config_file: None,
     parallel: &[],
     spread: &[],
-    lists: Lists::Comma,
+    lists: ListSyntax::Comma,
     other_lists: &[],
     negatable: &[],
     switches: &[],
@@ -42,6 +42,6 @@ pub(crate) static PROFILE: Profile = Profile {
         last_pause: Duration::from_millis(40),
     },
     activity: Activity::Unknown,
-    tells: None,
+    busy_switch: None,
     one_process: true,
 };

@@ -1,5 +1,5 @@
 //! One flag under all its spellings.
-use crate::{Lists, Profile};
+use crate::{ListSyntax, Profile};
 
 impl Profile {
     /// The one name of a flag, however it is spelt: `model_path`, `--model-path`, `-m`, `--model-path=/x`.
@@ -15,7 +15,7 @@ impl Profile {
 
     /// How a list of this flag's values is written.
     #[must_use]
-    pub fn list_of(&self, flag: &str) -> Lists {
+    pub fn list_of(&self, flag: &str) -> ListSyntax {
         self.other_lists.iter().find(|(name, _)| *name == flag).map_or(self.lists, |(_, lists)| *lists)
     }
 }

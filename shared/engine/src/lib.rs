@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// How a list of values is written on a command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lists {
+pub enum ListSyntax {
     /// `--key a,b`: one value, joined by commas.
     Comma,
     /// `--key a b`: one flag and all values.
@@ -37,7 +37,7 @@ pub enum Weights {
 
 /// How a flag names other models beside the one that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Naming {
+pub enum ModelSyntax {
     /// Its value is the path.
     Path,
     /// Paths joined by commas.
@@ -52,7 +52,7 @@ pub enum Naming {
 
 /// What a flag's model is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
+pub enum ModelRole {
     /// It guesses ahead.
     Draft,
     /// It reads images.
@@ -98,7 +98,7 @@ pub enum Activity {
 
 /// A switch by which an engine says whether it is busy, or keeps it to itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tells {
+pub struct BusySwitch {
     /// The flag.
     pub flag: &'static str,
     /// The engine says whether it is busy while the switch has this value.
@@ -109,7 +109,7 @@ pub struct Tells {
 
 /// How a flag names files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Names {
+pub enum FileSyntax {
     /// Its value is a file.
     File,
     /// Files joined by commas.
@@ -160,7 +160,7 @@ pub struct Profile {
     /// What the model is on disk.
     pub weights: Weights,
     /// Flags that name other models, and how.
-    pub other_models: &'static [(&'static str, Use, Naming)],
+    pub other_models: &'static [(&'static str, ModelRole, ModelSyntax)],
     /// The flag with the name that the model is served under.
     pub served_name: &'static str,
     /// Secrets that the engine takes from a variable: flag and variable. The first is the API key.
@@ -172,9 +172,9 @@ pub struct Profile {
     /// Flags that say that other machines take part, so that the GPUs here need not suffice.
     pub spread: &'static [&'static str],
     /// How a list is written.
-    pub lists: Lists,
+    pub lists: ListSyntax,
     /// Flags that write a list otherwise.
-    pub other_lists: &'static [(&'static str, Lists)],
+    pub other_lists: &'static [(&'static str, ListSyntax)],
     /// Flags that have a `--no-` form and that leaving out does not turn off.
     pub negatable: &'static [&'static str],
     /// Flags that take `on` or `off` where a boolean is meant.
@@ -184,7 +184,7 @@ pub struct Profile {
     /// Flags that newer versions do not have, and those of the other engines, and what to write in place of them.
     pub successors: &'static [(&'static str, &'static str)],
     /// Flags that name files or folders which have to be there before it starts.
-    pub files: &'static [(&'static str, Names)],
+    pub files: &'static [(&'static str, FileSyntax)],
     /// The flag with a file of sections, each of which is a model that it serves.
     pub preset: Option<&'static str>,
     /// GPUs are given to it by number: it reads no UUID.
@@ -212,7 +212,7 @@ pub struct Profile {
     /// How it is asked whether it is busy.
     pub activity: Activity,
     /// What makes it say that.
-    pub tells: Option<Tells>,
+    pub busy_switch: Option<BusySwitch>,
     /// The first process does the work itself, and its processor time shows whether it is busy.
     pub one_process: bool,
 }

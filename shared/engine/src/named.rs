@@ -1,5 +1,5 @@
 //! The models that a command line names beside the one that is served.
-use crate::{Naming, Profile, Use};
+use crate::{ModelRole, ModelSyntax, Profile};
 use serde_json::Value;
 
 /// The flags of a command line, each under its one name, with the words that follow it.
@@ -38,7 +38,7 @@ impl Flags {
 
     /// The draft, projector, adapters and tokenizer that are named, by their paths or otherwise.
     #[must_use]
-    pub fn other_models(&self, profile: &Profile) -> Vec<(Use, String)> {
+    pub fn other_models(&self, profile: &Profile) -> Vec<(ModelRole, String)> {
         let mut models = Vec::new();
         for (flag, what_for, naming) in profile.other_models {
             let found = self.values(flag).flat_map(|values| paths(values, *naming));
@@ -54,17 +54,17 @@ fn is_short(rest: &str) -> bool {
 }
 
 /// The paths in the values of a flag.
-fn paths(values: &[String], naming: Naming) -> Vec<String> {
+fn paths(values: &[String], naming: ModelSyntax) -> Vec<String> {
     let first = values.first().cloned().unwrap_or_default();
     match naming {
-        Naming::Path => vec![first],
-        Naming::Paths => first.split(',').map(str::to_owned).collect(),
-        Naming::Scaled => first
+        ModelSyntax::Path => vec![first],
+        ModelSyntax::Paths => first.split(',').map(str::to_owned).collect(),
+        ModelSyntax::Scaled => first
             .split(',')
             .map(|one| one.rsplit_once(':').map_or(one, |(path, _)| path).to_owned())
             .collect(),
-        Naming::Named => values.iter().flat_map(|value| named(value)).collect(),
-        Naming::Json(key) => json(&first).into_iter().filter_map(|table| text(&table, key)).collect(),
+        ModelSyntax::Named => values.iter().flat_map(|value| named(value)).collect(),
+        ModelSyntax::Json(key) => json(&first).into_iter().filter_map(|table| text(&table, key)).collect(),
     }
 }
 
@@ -100,11 +100,11 @@ mod tests {
         let paths = |values: &[&str], naming| {
             paths(&values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>(), naming)
         };
-        assert_eq!(paths(&["/a,/b"], Naming::Paths), ["/a", "/b"]);
-        assert_eq!(paths(&["/a:0.5,/b:1"], Naming::Scaled), ["/a", "/b"]);
+        assert_eq!(paths(&["/a,/b"], ModelSyntax::Paths), ["/a", "/b"]);
+        assert_eq!(paths(&["/a:0.5,/b:1"], ModelSyntax::Scaled), ["/a", "/b"]);
         let named = ["x=/a", "/b", r#"{"name": "y", "path": "/c"}"#, r#"[{"lora_path": "/d"}]"#];
-        assert_eq!(paths(&named, Naming::Named), ["/a", "/b", "/c", "/d"]);
-        assert_eq!(paths(&[r#"{"method": "eagle", "model": "/e"}"#], Naming::Json("model")), ["/e"]);
-        assert_eq!(paths(&["not JSON"], Naming::Json("model")), [""; 0]);
+        assert_eq!(paths(&named, ModelSyntax::Named), ["/a", "/b", "/c", "/d"]);
+        assert_eq!(paths(&[r#"{"method": "eagle", "model": "/e"}"#], ModelSyntax::Json("model")), ["/e"]);
+        assert_eq!(paths(&["not JSON"], ModelSyntax::Json("model")), [""; 0]);
     }
 }

@@ -1,5 +1,7 @@
 //! SGLang's server.
-use crate::{Activity, Lists, Names, Naming, Probe, Profile, Tells, Tls, Use, Weights};
+use crate::{
+    Activity, BusySwitch, FileSyntax, ListSyntax, ModelRole, ModelSyntax, Probe, Profile, Tls, Weights,
+};
 use std::time::Duration;
 
 pub(crate) static PROFILE: Profile = Profile {
@@ -12,9 +14,9 @@ pub(crate) static PROFILE: Profile = Profile {
     model_elsewhere: &["config"],
     weights: Weights::Folder,
     other_models: &[
-        ("speculative-draft-model-path", Use::Draft, Naming::Path),
-        ("lora-paths", Use::Lora, Naming::Named),
-        ("tokenizer-path", Use::Tokenizer, Naming::Path),
+        ("speculative-draft-model-path", ModelRole::Draft, ModelSyntax::Path),
+        ("lora-paths", ModelRole::Lora, ModelSyntax::Named),
+        ("tokenizer-path", ModelRole::Tokenizer, ModelSyntax::Path),
     ],
     served_name: "served-model-name",
     // No variable for the API key: all but the Hub's token goes by the configuration file.
@@ -23,7 +25,7 @@ pub(crate) static PROFILE: Profile = Profile {
     parallel: &["tp-size", "pp-size"],
     spread: &["nnodes"],
     // `nargs='+'`: a repeated flag keeps only the last.
-    lists: Lists::Values,
+    lists: ListSyntax::Values,
     other_lists: &[],
     // Its switches are named enable-… and disable-…, without a `--no-` form.
     negatable: &[],
@@ -57,17 +59,17 @@ pub(crate) static PROFILE: Profile = Profile {
         ("alias", "it is served_model_name here"),
     ],
     files: &[
-        ("config", Names::File),
-        ("ssl-ca-certs", Names::File),
-        ("ssl-certfile", Names::File),
-        ("ssl-keyfile", Names::File),
-        ("chat-template", Names::Maybe),
-        ("completion-template", Names::Maybe),
-        ("quantization-param-path", Names::Maybe),
-        ("speculative-draft-model-path", Names::Maybe),
-        ("speculative-token-map", Names::Maybe),
-        ("tokenizer-path", Names::Maybe),
-        ("lora-paths", Names::Within),
+        ("config", FileSyntax::File),
+        ("ssl-ca-certs", FileSyntax::File),
+        ("ssl-certfile", FileSyntax::File),
+        ("ssl-keyfile", FileSyntax::File),
+        ("chat-template", FileSyntax::Maybe),
+        ("completion-template", FileSyntax::Maybe),
+        ("quantization-param-path", FileSyntax::Maybe),
+        ("speculative-draft-model-path", FileSyntax::Maybe),
+        ("speculative-token-map", FileSyntax::Maybe),
+        ("tokenizer-path", FileSyntax::Maybe),
+        ("lora-paths", FileSyntax::Within),
     ],
     preset: None,
     gpus_by_number: false,
@@ -115,6 +117,6 @@ pub(crate) static PROFILE: Profile = Profile {
             "sglang:num_requests_total",
         ],
     },
-    tells: Some(Tells { flag: "enable-metrics", on: true, default: false }),
+    busy_switch: Some(BusySwitch { flag: "enable-metrics", on: true, default: false }),
     one_process: false,
 };

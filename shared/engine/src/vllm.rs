@@ -1,5 +1,7 @@
 //! vLLM's OpenAI-compatible server.
-use crate::{Activity, Lists, Names, Naming, Probe, Profile, Tells, Tls, Use, Weights};
+use crate::{
+    Activity, BusySwitch, FileSyntax, ListSyntax, ModelRole, ModelSyntax, Probe, Profile, Tls, Weights,
+};
 use std::time::Duration;
 
 pub(crate) static PROFILE: Profile = Profile {
@@ -12,9 +14,9 @@ pub(crate) static PROFILE: Profile = Profile {
     model_elsewhere: &["config"],
     weights: Weights::Folder,
     other_models: &[
-        ("speculative-config", Use::Draft, Naming::Json("model")),
-        ("lora-modules", Use::Lora, Naming::Named),
-        ("tokenizer", Use::Tokenizer, Naming::Path),
+        ("speculative-config", ModelRole::Draft, ModelSyntax::Json("model")),
+        ("lora-modules", ModelRole::Lora, ModelSyntax::Named),
+        ("tokenizer", ModelRole::Tokenizer, ModelSyntax::Path),
     ],
     served_name: "served-model-name",
     secret_variables: &[("api-key", "VLLM_API_KEY"), ("hf-token", "HF_TOKEN")],
@@ -22,14 +24,14 @@ pub(crate) static PROFILE: Profile = Profile {
     parallel: &["tensor-parallel-size", "pipeline-parallel-size"],
     spread: &["nnodes", "headless", "data-parallel-address"],
     // A repeated flag overwrites.
-    lists: Lists::Values,
+    lists: ListSyntax::Values,
     other_lists: &[
-        ("allowed-origins", Lists::Json),
-        ("allowed-methods", Lists::Json),
-        ("allowed-headers", Lists::Json),
-        ("disable-access-log-for-endpoints", Lists::Comma),
-        ("device-ids", Lists::Comma),
-        ("middleware", Lists::Repeat),
+        ("allowed-origins", ListSyntax::Json),
+        ("allowed-methods", ListSyntax::Json),
+        ("allowed-headers", ListSyntax::Json),
+        ("disable-access-log-for-endpoints", ListSyntax::Comma),
+        ("device-ids", ListSyntax::Comma),
+        ("middleware", ListSyntax::Repeat),
     ],
     // Every option of its configuration classes has a `--no-` form by now. Only those that are on by default, or by
     // circumstance, need it; for the others an older version may know no such flag.
@@ -92,20 +94,20 @@ pub(crate) static PROFILE: Profile = Profile {
         ("alias", "it is served_model_name here"),
     ],
     files: &[
-        ("config", Names::File),
-        ("log-config-file", Names::File),
-        ("reasoning-parser-plugin", Names::Maybe),
-        ("ssl-ca-certs", Names::File),
-        ("ssl-certfile", Names::File),
-        ("ssl-keyfile", Names::File),
-        ("tool-parser-plugin", Names::Maybe),
-        ("allowed-local-media-path", Names::Folder),
-        ("chat-template", Names::Maybe),
-        ("generation-config", Names::Maybe),
-        ("hf-config-path", Names::Maybe),
-        ("tokenizer", Names::Maybe),
-        ("lora-modules", Names::Within),
-        ("speculative-config", Names::Within),
+        ("config", FileSyntax::File),
+        ("log-config-file", FileSyntax::File),
+        ("reasoning-parser-plugin", FileSyntax::Maybe),
+        ("ssl-ca-certs", FileSyntax::File),
+        ("ssl-certfile", FileSyntax::File),
+        ("ssl-keyfile", FileSyntax::File),
+        ("tool-parser-plugin", FileSyntax::Maybe),
+        ("allowed-local-media-path", FileSyntax::Folder),
+        ("chat-template", FileSyntax::Maybe),
+        ("generation-config", FileSyntax::Maybe),
+        ("hf-config-path", FileSyntax::Maybe),
+        ("tokenizer", FileSyntax::Maybe),
+        ("lora-modules", FileSyntax::Within),
+        ("speculative-config", FileSyntax::Within),
     ],
     preset: None,
     // Before version 0.33 it reads CUDA_VISIBLE_DEVICES as whole numbers (vllm/platforms/interface.py).
@@ -170,6 +172,6 @@ pub(crate) static PROFILE: Profile = Profile {
         requests: &["vllm:num_requests_running", "vllm:num_requests_waiting"],
         served: &["vllm:prompt_tokens_total", "vllm:generation_tokens_total", "vllm:request_success_total"],
     },
-    tells: Some(Tells { flag: "disable-log-stats", on: false, default: false }),
+    busy_switch: Some(BusySwitch { flag: "disable-log-stats", on: false, default: false }),
     one_process: false,
 };

@@ -24,7 +24,7 @@ mod with_install_root;
 
 pub use attempt::{Attempt, sync_tree};
 pub use held::{hold, is_current, is_install, marker_of};
-pub use linked::{LINK, Linked};
+pub use linked::{InstallLink, LINK};
 pub use lock::{NO_LOCKS, RootLock};
 pub use marker::{DRAFT as MARKER_DRAFT, Install, NAME as MARKER};
 pub use refused::{READ_ONLY, refused};

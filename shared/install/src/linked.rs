@@ -12,7 +12,7 @@ pub const LINK: &str = ".installed-from.json";
 
 /// What it says. Ours has the fields of an `installed` record; those of older tools say only what was unpacked.
 #[derive(Debug, Default, Deserialize)]
-pub struct Linked {
+pub struct InstallLink {
     /// The engine.
     pub engine: Option<Engine>,
     /// Hash of all that went in.
@@ -35,7 +35,7 @@ pub struct Linked {
     pub sha256: Option<String>,
 }
 
-impl Linked {
+impl InstallLink {
     /// What the file in the root at `root` says; `None` where there is none. It is the installing user's, and is read with
     /// that user's rights.
     ///

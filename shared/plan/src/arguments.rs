@@ -2,7 +2,7 @@
 use crate::argument::{Argument, Dialect, Refusal};
 use crate::{by_table, by_vocabulary, extra};
 use config::{Instance, Table};
-use engine::Lists;
+use engine::ListSyntax;
 use std::collections::{HashMap, HashSet};
 
 /// The arguments of one instance: those written from `server`, then `extra_args` as they are.
@@ -22,7 +22,7 @@ impl Arguments {
         for (flag, value) in [("host", "127.0.0.1".to_owned()), ("port", dialect.profile.port.to_string())] {
             if arguments.value(flag).is_none() {
                 let values = vec![value];
-                let tokens = by_table::tokens(flag, &values, Lists::Values, dialect.profile);
+                let tokens = by_table::tokens(flag, &values, ListSyntax::Values, dialect.profile);
                 let (flag, name) = (flag.to_owned(), format!("server.{flag}"));
                 arguments.written.push(Argument {
                     flag,
@@ -98,14 +98,14 @@ fn is_dotted(argument: &Argument) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use config::{Place, Word};
+    use config::{ExtraArgument, Place};
     use record::Engine;
 
     fn arguments(engine: Engine, server: &str, extra: &[&str], repeat: bool) -> Arguments {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), server).unwrap();
         let server = config::Document::read(file.path(), None).unwrap().root;
-        let word = |token: &&str| Word { text: (*token).to_owned(), place: Place::Overrides };
+        let word = |token: &&str| ExtraArgument { text: (*token).to_owned(), place: Place::Overrides };
         let extra_args = extra.iter().map(word).collect();
         let instance = Instance { server, extra_args, ..Instance::disabled("x", engine) };
         Arguments::of(&instance, Dialect { profile: engine::of(engine), vocabulary: None, repeat }).0

@@ -12,14 +12,14 @@ pub(crate) fn untold(plan: &Plan, arguments: &Arguments, profile: &Profile) -> O
         (control.liveness == Liveness::Answer, "liveness = \"answer\""),
     ];
     let wanted: Vec<&str> = wanted.iter().filter(|(wanted, _)| *wanted).map(|(_, key)| *key).collect();
-    let tells = profile.tells?;
+    let busy_switch = profile.busy_switch?;
     let negative = |token: &String| token.starts_with("--no-");
-    let last = arguments.all(tells.flag).next_back();
-    let is_on = last.map_or(tells.default, |argument| !argument.tokens.first().is_some_and(negative));
-    if wanted.is_empty() || is_on == tells.on {
+    let last = arguments.all(busy_switch.flag).next_back();
+    let is_on = last.map_or(busy_switch.default, |argument| !argument.tokens.first().is_some_and(negative));
+    if wanted.is_empty() || is_on == busy_switch.on {
         return None;
     }
-    let key = tells.flag.replace('-', "_");
+    let key = busy_switch.flag.replace('-', "_");
     Some(Warning {
         engine: Some(plan.engine),
         instance: Some(plan.instance.clone()),
@@ -29,7 +29,7 @@ pub(crate) fn untold(plan: &Plan, arguments: &Arguments, profile: &Profile) -> O
             plan.instance,
             wanted.join(" and ")
         ),
-        hint: match tells.on {
+        hint: match busy_switch.on {
             true => format!("set {key} = true in its server table"),
             false => format!("leave {key} out of its server table"),
         },

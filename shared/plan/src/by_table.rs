@@ -1,7 +1,7 @@
 //! Writing an argument by our own table of an engine's flags, for an engine that could not be asked.
 use crate::argument::{Argument, holds_secret, single};
 use config::{Entry, Value};
-use engine::{Lists, Profile};
+use engine::{ListSyntax, Profile};
 
 /// One entry of `server`; `None` where it is written by leaving it out.
 pub(crate) fn write(entry: &Entry, profile: &Profile, repeat: bool) -> Option<Argument> {
@@ -11,7 +11,7 @@ pub(crate) fn write(entry: &Entry, profile: &Profile, repeat: bool) -> Option<Ar
         Some((head, subkey)) => format!("{}.{subkey}", head.replace('_', "-")),
         None => entry.key.replace('_', "-"),
     };
-    let lists = if repeat { Lists::Repeat } else { profile.list_of(&flag) };
+    let lists = if repeat { ListSyntax::Repeat } else { profile.list_of(&flag) };
     let (tokens, values) = match &entry.node.value {
         Value::Flag(on) if profile.switches.contains(&flag.as_str()) => {
             let values = vec![if *on { "on" } else { "off" }.to_owned()];
@@ -23,7 +23,7 @@ pub(crate) fn write(entry: &Entry, profile: &Profile, repeat: bool) -> Option<Ar
         }
         Value::Flag(false) | Value::Null => return None,
         Value::List(nodes) if nodes.is_empty() => return None,
-        Value::List(_) if lists == Lists::Json => {
+        Value::List(_) if lists == ListSyntax::Json => {
             let values = vec![entry.node.value.json()];
             (tokens(&typed, &values, lists, profile), values)
         }
@@ -33,7 +33,7 @@ pub(crate) fn write(entry: &Entry, profile: &Profile, repeat: bool) -> Option<Ar
         }
         _ => {
             let values = vec![single(&entry.node)];
-            (tokens(&typed, &values, Lists::Values, profile), values)
+            (tokens(&typed, &values, ListSyntax::Values, profile), values)
         }
     };
     let holds_secret = holds_secret(&entry.node);
@@ -41,7 +41,7 @@ pub(crate) fn write(entry: &Entry, profile: &Profile, repeat: bool) -> Option<Ar
     Some(Argument { flag, name, place, tokens, values, holds_secret, number: false })
 }
 
-pub(crate) fn tokens(typed: &str, values: &[String], lists: Lists, profile: &Profile) -> Vec<String> {
+pub(crate) fn tokens(typed: &str, values: &[String], lists: ListSyntax, profile: &Profile) -> Vec<String> {
     let flag = format!("--{typed}");
     let pair = |value: &String| {
         // argparse takes a value with a leading dash for a flag, unless it is a number, and vLLM's unless that is whole.
@@ -56,8 +56,8 @@ pub(crate) fn tokens(typed: &str, values: &[String], lists: Lists, profile: &Pro
         }
     };
     match (lists, values) {
-        (Lists::Repeat, _) => values.iter().flat_map(pair).collect(),
-        (Lists::Comma, _) => vec![flag, values.join(",")],
+        (ListSyntax::Repeat, _) => values.iter().flat_map(pair).collect(),
+        (ListSyntax::Comma, _) => vec![flag, values.join(",")],
         (_, [value]) => pair(value),
         _ => std::iter::once(flag).chain(values.iter().cloned()).collect(),
     }

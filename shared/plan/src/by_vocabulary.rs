@@ -1,10 +1,10 @@
 //! Writing an argument as the engine's own parser reads it back.
 use crate::argument::{Argument, Dialect, Refusal, holds_secret, single};
-use crate::typed::{self, Word, Wrong};
+use crate::typed::{self, TypedValue, ValueError};
 use config::{Entry, Node, Value};
-use engine::Lists;
+use engine::ListSyntax;
 use record::Engine;
-use vocabulary::{Flag, List, Parser, Takes, Type, Vocabulary};
+use vocabulary::{Arity, Flag, List, Parser, Type, Vocabulary};
 
 /// One entry of `server`; `None` where it is written by leaving it out.
 pub(crate) fn write(
@@ -37,7 +37,7 @@ pub(crate) fn write(
         Some(subkey) => line.dotted(subkey, &entry.node),
         None => line.write(&entry.node),
     };
-    let written = written.map_err(|Wrong { cause, hint }| refuse(format!("{key}: {cause}"), hint))?;
+    let written = written.map_err(|ValueError { cause, hint }| refuse(format!("{key}: {cause}"), hint))?;
     Ok(written.map(|(tokens, values)| Argument {
         flag: canonical(flag, dialect),
         name: key,
@@ -92,11 +92,11 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn write(&self, node: &Node) -> Result<Written, Wrong> {
+    fn write(&self, node: &Node) -> Result<Written, ValueError> {
         match (&node.value, self.flag.takes) {
             (Value::Null, _) => Ok(None),
-            (Value::Flag(on), Takes::Nothing) => self.switch(*on),
-            (_, Takes::Nothing) => Err(self.wrong("it takes no value", "set it to true or false")),
+            (Value::Flag(on), Arity::Nothing) => self.switch(*on),
+            (_, Arity::Nothing) => Err(self.wrong("it takes no value", "set it to true or false")),
             (Value::Flag(on), _) => self.boolean(*on),
             (Value::List(nodes), _) if nodes.is_empty() => Ok(None),
             (Value::List(nodes), _) => self.list(node, nodes).map(Some),
@@ -107,7 +107,7 @@ impl Line<'_> {
         }
     }
 
-    fn switch(&self, on: bool) -> Result<Written, Wrong> {
+    fn switch(&self, on: bool) -> Result<Written, ValueError> {
         if on == self.positive {
             return Ok(Some((vec![self.flag.name().to_owned()], Vec::new())));
         }
@@ -123,14 +123,14 @@ impl Line<'_> {
     }
 
     /// A boolean where a value is wanted: the word that stands for it, never a bare flag that swallows the next one.
-    fn boolean(&self, on: bool) -> Result<Written, Wrong> {
+    fn boolean(&self, on: bool) -> Result<Written, ValueError> {
         let words = [("on", "off"), ("1", "0"), ("true", "false"), ("True", "False"), ("yes", "no")];
         let known = |word: &str| self.flag.choices.iter().any(|choice| choice == word);
         let pair = words.iter().find(|(yes, no)| known(yes) && known(no));
         let (yes, no) = match (pair, self.flag.kind) {
             (Some(pair), _) => *pair,
             (None, Type::Boolean | Type::Json) if self.flag.choices.is_empty() => ("true", "false"),
-            (None, _) if self.flag.takes == Takes::Optional => {
+            (None, _) if self.flag.takes == Arity::Optional => {
                 return Ok(on.then(|| (vec![self.flag.name().to_owned()], Vec::new())));
             }
             _ => return Err(self.wrong("it takes a value, not true or false", &self.takes_hint())),
@@ -139,8 +139,8 @@ impl Line<'_> {
         Ok(Some((self.pair(word), vec![word.to_owned()])))
     }
 
-    fn list(&self, node: &Node, nodes: &[Node]) -> Result<(Vec<String>, Vec<String>), Wrong> {
-        if self.flag.kind == Type::Json && self.flag.takes == Takes::Exactly(1) && self.flag.list.is_none() {
+    fn list(&self, node: &Node, nodes: &[Node]) -> Result<(Vec<String>, Vec<String>), ValueError> {
+        if self.flag.kind == Type::Json && self.flag.takes == Arity::Exactly(1) && self.flag.list.is_none() {
             let json = node.value.json();
             return Ok((self.pair(&json), vec![json]));
         }
@@ -148,8 +148,8 @@ impl Line<'_> {
         let by_engine = self.flag.list.or_else(|| self.by_table());
         match (self.flag.takes, by_engine) {
             _ if self.dialect.repeat => Ok((self.repeated(&values), values)),
-            (Takes::Some | Takes::Any, _) => self.many(values),
-            (Takes::Exactly(count), _) if count > 1 => match values.len() == count as usize {
+            (Arity::Some | Arity::Any, _) => self.many(values),
+            (Arity::Exactly(count), _) if count > 1 => match values.len() == count as usize {
                 true => self.many(values),
                 false => {
                     Err(self
@@ -172,9 +172,9 @@ impl Line<'_> {
         let name = canonical(self.flag, self.dialect);
         let (_, lists) = self.dialect.profile.other_lists.iter().find(|(flag, _)| *flag == name)?;
         match lists {
-            Lists::Comma => Some(List::Comma),
-            Lists::Repeat => Some(List::Repeat),
-            Lists::Values | Lists::Json => None,
+            ListSyntax::Comma => Some(List::Comma),
+            ListSyntax::Repeat => Some(List::Repeat),
+            ListSyntax::Values | ListSyntax::Json => None,
         }
     }
 
@@ -182,7 +182,7 @@ impl Line<'_> {
         values.iter().flat_map(|value| self.pair(value)).collect()
     }
 
-    fn joined(&self, values: Vec<String>, separator: char) -> Result<(Vec<String>, Vec<String>), Wrong> {
+    fn joined(&self, values: Vec<String>, separator: char) -> Result<(Vec<String>, Vec<String>), ValueError> {
         if let Some(value) = values.iter().find(|value| value.contains(separator)) {
             let cause = format!("'{value}' holds the '{separator}' that this engine puts between values");
             return Err(self.wrong(&cause, "write the whole list as one string, as the engine reads it"));
@@ -192,7 +192,7 @@ impl Line<'_> {
     }
 
     /// One flag and all its values.
-    fn many(&self, values: Vec<String>) -> Result<(Vec<String>, Vec<String>), Wrong> {
+    fn many(&self, values: Vec<String>) -> Result<(Vec<String>, Vec<String>), ValueError> {
         if let [value] = &values[..] {
             return Ok((self.pair(value), values));
         }
@@ -228,7 +228,7 @@ impl Line<'_> {
             && !a_value(&value[1..])
     }
 
-    fn dotted(&self, subkey: &str, node: &Node) -> Result<Written, Wrong> {
+    fn dotted(&self, subkey: &str, node: &Node) -> Result<Written, ValueError> {
         if self.flag.kind != Type::Json && self.flag.kind != Type::Unknown {
             return Err(self.wrong("it is no JSON option, and has no keys of its own", &self.takes_hint()));
         }
@@ -240,17 +240,19 @@ impl Line<'_> {
         Ok(Some((self.tokens(&name, &word), vec![word])))
     }
 
-    fn word(&self, node: &Node) -> Result<String, Wrong> {
+    fn word(&self, node: &Node) -> Result<String, ValueError> {
         let word = match &node.value {
-            Value::Number(number) => Word::Number(number),
-            Value::Text(text) => Word::Text(text),
-            Value::Flag(_) | Value::List(_) | Value::Table(_) | Value::Null => Word::Json(node.value.json()),
+            Value::Number(number) => TypedValue::Number(number),
+            Value::Text(text) => TypedValue::Text(text),
+            Value::Flag(_) | Value::List(_) | Value::Table(_) | Value::Null => {
+                TypedValue::Json(node.value.json())
+            }
         };
         typed::checked(self.flag, self.vocabulary.parser, &word)
     }
 
-    fn wrong(&self, cause: &str, hint: &str) -> Wrong {
-        Wrong { cause: cause.to_owned(), hint: Some(hint.to_owned()) }
+    fn wrong(&self, cause: &str, hint: &str) -> ValueError {
+        ValueError { cause: cause.to_owned(), hint: Some(hint.to_owned()) }
     }
 
     fn takes_hint(&self) -> String {

@@ -2,10 +2,10 @@
 use crate::argument::{Argument, Dialect};
 use crate::asked_vocabulary;
 use crate::extra::{find, parse};
-use config::{Place, Word};
+use config::{ExtraArgument, Place};
 use engine::Profile;
 use record::Plan;
-use vocabulary::{Flag, Takes, Vocabulary};
+use vocabulary::{Arity, Flag, Vocabulary};
 
 /// Those arguments of a plan whose value is the engine's own default, as they stand on the command line. None where the engine
 /// could not be asked.
@@ -13,8 +13,8 @@ use vocabulary::{Flag, Takes, Vocabulary};
 pub fn defaults(plan: &Plan) -> Vec<String> {
     let Some(vocabulary) = asked_vocabulary::of_plan(plan) else { return Vec::new() };
     let dialect = Dialect { profile: engine::of(plan.engine), vocabulary: Some(&vocabulary), repeat: false };
-    let word = |text: &String| Word { text: text.clone(), place: Place::Overrides };
-    let words: Vec<Word> = plan.args.iter().map(word).collect();
+    let word = |text: &String| ExtraArgument { text: text.clone(), place: Place::Overrides };
+    let words: Vec<ExtraArgument> = plan.args.iter().map(word).collect();
     let arguments = parse(&words, dialect, &mut Vec::new());
     let same = |argument: &&Argument| is_default(argument, &vocabulary, dialect.profile).unwrap_or(false);
     arguments.iter().filter(same).map(|argument| argument.tokens.join(" ")).collect()
@@ -26,7 +26,7 @@ fn is_default(argument: &Argument, vocabulary: &Vocabulary, profile: &'static Pr
     let flag = find(vocabulary, typed, profile).filter(|_| !typed.contains('.'))?;
     let default = flag.default.as_deref()?;
     Some(match flag.takes {
-        Takes::Nothing => {
+        Arity::Nothing => {
             let words = if is_negative(flag, typed) { ["false", "disabled"] } else { ["true", "enabled"] };
             words.contains(&default)
         }

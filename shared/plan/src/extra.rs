@@ -1,12 +1,16 @@
 //! `extra_args`: taken apart into flags and their values; every token stays as it is.
 use crate::argument::{Argument, Dialect, Refusal};
 use crate::by_vocabulary::{canonical, unknown, unknown_hint};
-use config::{Place, Word};
+use config::{ExtraArgument, Place};
 use engine::Profile;
-use vocabulary::{Flag, Takes, Vocabulary};
+use vocabulary::{Arity, Flag, Vocabulary};
 
 /// Split the arguments into flags and values. A flag that the engine has not is refused where its vocabulary is known.
-pub(crate) fn parse(words: &[Word], dialect: Dialect<'_>, refusals: &mut Vec<Refusal>) -> Vec<Argument> {
+pub(crate) fn parse(
+    words: &[ExtraArgument],
+    dialect: Dialect<'_>,
+    refusals: &mut Vec<Refusal>,
+) -> Vec<Argument> {
     let mut arguments: Vec<Argument> = Vec::new();
     for word in words {
         let is_flag = looks_like_a_flag(&word.text);
@@ -28,8 +32,8 @@ pub(crate) fn parse(words: &[Word], dialect: Dialect<'_>, refusals: &mut Vec<Ref
 
 /// A whole command line that was written before, taken apart by our table of the engine's flags.
 pub(crate) fn parse_tokens(tokens: &[String], profile: &'static Profile) -> Vec<Argument> {
-    let word = |token: &String| Word { text: token.clone(), place: Place::Overrides };
-    let words: Vec<Word> = tokens.iter().map(word).collect();
+    let word = |token: &String| ExtraArgument { text: token.clone(), place: Place::Overrides };
+    let words: Vec<ExtraArgument> = tokens.iter().map(word).collect();
     parse(&words, Dialect { profile, vocabulary: None, repeat: false }, &mut Vec::new())
 }
 
@@ -37,7 +41,7 @@ fn looks_like_a_flag(token: &str) -> bool {
     token.len() > 1 && token.starts_with('-') && token.parse::<f64>().is_err()
 }
 
-fn begin(word: &Word, is_flag: bool, dialect: Dialect<'_>) -> Argument {
+fn begin(word: &ExtraArgument, is_flag: bool, dialect: Dialect<'_>) -> Argument {
     let token = word.text.as_str();
     let typed = token.split('=').next().unwrap_or(token);
     let known = dialect.vocabulary.and_then(|vocabulary| find(vocabulary, typed, dialect.profile));
@@ -59,12 +63,12 @@ fn wants_a_value(last: &Argument, dialect: Dialect<'_>) -> bool {
     let by_vocabulary = || {
         let vocabulary = dialect.vocabulary.filter(|v| v.parser == vocabulary::Parser::LlamaCpp)?;
         let flag = find(vocabulary, last.tokens.first()?, dialect.profile)?;
-        Some(matches!(flag.takes, Takes::Exactly(_)))
+        Some(matches!(flag.takes, Arity::Exactly(_)))
     };
     bare && (crate::secret_name::is_name(&last.flag) || by_vocabulary().unwrap_or(false))
 }
 
-fn refused(word: &Word, dialect: Dialect<'_>) -> Option<Refusal> {
+fn refused(word: &ExtraArgument, dialect: Dialect<'_>) -> Option<Refusal> {
     let vocabulary = dialect.vocabulary?;
     let typed = word.text.split('=').next().unwrap_or(&word.text);
     let found = find(vocabulary, typed, dialect.profile);

@@ -2,7 +2,7 @@
 use crate::argument::{Argument, Refusal};
 use crate::arguments::Arguments;
 use child::{User, permitted};
-use engine::{Names, Profile};
+use engine::{FileSyntax, Profile};
 use rustix::fs::Access;
 use rustix::io::Errno;
 use std::io;
@@ -39,12 +39,14 @@ fn refusal(argument: &Argument, path: &Path, error: &io::Error) -> Refusal {
 }
 
 /// Whether it is there, of the right kind and readable: asked with the user's rights.
-pub(crate) fn usable(path: &Path, names: Names, user: Option<&User>) -> io::Result<()> {
+pub(crate) fn usable(path: &Path, names: FileSyntax, user: Option<&User>) -> io::Result<()> {
     let look = || {
         let is_folder = owner::metadata(path)?.is_dir();
         match (names, is_folder) {
-            (Names::Folder, false) => return Err(Errno::NOTDIR.into()),
-            (Names::File | Names::Files | Names::Scaled, true) => return Err(Errno::ISDIR.into()),
+            (FileSyntax::Folder, false) => return Err(Errno::NOTDIR.into()),
+            (FileSyntax::File | FileSyntax::Files | FileSyntax::Scaled, true) => {
+                return Err(Errno::ISDIR.into());
+            }
             _ => {}
         }
         let wanted = if is_folder { Access::READ_OK | Access::EXEC_OK } else { Access::READ_OK };
@@ -58,17 +60,19 @@ pub(crate) fn usable(path: &Path, names: Names, user: Option<&User>) -> io::Resu
 }
 
 /// The paths in an argument's values.
-fn named(argument: &Argument, names: Names) -> Vec<PathBuf> {
+fn named(argument: &Argument, names: FileSyntax) -> Vec<PathBuf> {
     let values = argument.values.iter().map(String::as_str);
     let parts = || argument.values.iter().flat_map(|value| value.split(',')).filter(|part| !part.is_empty());
     match names {
-        Names::File | Names::Folder => values.filter(|value| !value.is_empty()).map(PathBuf::from).collect(),
-        Names::Files => parts().map(PathBuf::from).collect(),
-        Names::Scaled => {
+        FileSyntax::File | FileSyntax::Folder => {
+            values.filter(|value| !value.is_empty()).map(PathBuf::from).collect()
+        }
+        FileSyntax::Files => parts().map(PathBuf::from).collect(),
+        FileSyntax::Scaled => {
             parts().map(|part| part.rsplit_once(':').map_or(part, |(path, _)| path).into()).collect()
         }
-        Names::Maybe => values.filter(|value| is_path(value)).map(PathBuf::from).collect(),
-        Names::Within => values.flat_map(within).collect(),
+        FileSyntax::Maybe => values.filter(|value| is_path(value)).map(PathBuf::from).collect(),
+        FileSyntax::Within => values.flat_map(within).collect(),
     }
 }
 

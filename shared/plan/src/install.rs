@@ -1,6 +1,6 @@
 //! What is installed where, for places that no record described.
 use failure::{Code, Failure};
-use install::{LINK, Linked};
+use install::{InstallLink, LINK};
 use owner::Dir;
 use record::{Activation, Engine, Installed};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ impl Install {
             Failure::new(Code::Unmet, what, cause)
                 .hint(format!("install {engine} again: ienv {engine} | iinstall"))
         };
-        let linked = match Linked::read(home) {
+        let linked = match InstallLink::read(home) {
             Ok(Some(linked)) => linked,
             Ok(None) => return Ok(Self::by_layout(home, engine, pixi_env)),
             Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
@@ -63,7 +63,7 @@ impl Install {
             }
             return Ok(Self::by_layout(home, engine, pixi_env));
         }
-        let Linked { path, id, python, executable, library_dir, activation, .. } = linked;
+        let InstallLink { path, id, python, executable, library_dir, activation, .. } = linked;
         let path = path.as_deref().and_then(held_install);
         Ok(Some(Self { path, id, python, executable, library_dir, activation }))
     }

@@ -9,7 +9,7 @@ use crate::input::Input;
 use crate::install::Install;
 use crate::options::Options;
 use crate::program::{Caller, Program};
-use crate::secret::{self, Secret, Way};
+use crate::secret::{self, Delivery, Secret};
 use crate::{busy, devices, environment};
 use config::{Config, Document, Instance, rules};
 use engine::Profile;
@@ -53,7 +53,7 @@ pub(crate) fn separate(
     let (mut arguments, refusals) = Arguments::of(instance, Dialect { profile, vocabulary, repeat });
     let mut env = instance.env.clone();
     let secrets = secret::take(&mut arguments, &mut env, profile)?;
-    let needs_file = secrets.iter().any(|secret| matches!(secret.way, Way::Line(_)));
+    let needs_file = secrets.iter().any(|secret| matches!(secret.way, Delivery::Line(_)));
     let their_config =
         if needs_file { secret::point_to_config(&mut arguments, profile, state_dir)? } else { None };
     Ok(WithoutSecrets { arguments, env, secrets, their_config, refusals })

@@ -2,7 +2,7 @@
 use crate::argument::{Argument, Refusal};
 use crate::files::usable;
 use child::User;
-use engine::Names;
+use engine::FileSyntax;
 use failure::io_text;
 use std::path::Path;
 
@@ -36,7 +36,7 @@ impl Preset {
                     continue;
                 }
                 let model = Path::new("/").join(value.trim());
-                if let Err(error) = usable(&model, Names::File, user) {
+                if let Err(error) = usable(&model, FileSyntax::File, user) {
                     let cause = format!(
                         "{}: {}: model {} of [{name}]: {}",
                         argument.name,

@@ -4,7 +4,7 @@ use crate::arguments::Arguments;
 use crate::login::logins;
 use crate::secret_name::{is_name, leaves};
 use base16ct::lower::encode_string as hex;
-use engine::{Lists, Profile};
+use engine::{ListSyntax, Profile};
 use failure::{Code, Failure};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub(crate) const CONFIG_FILE: &str = "config.yaml";
 
 /// How a secret reaches the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Delivery {
     /// By a variable of its environment.
     Variable(String),
     /// By a line of its configuration file, under this flag.
@@ -28,7 +28,7 @@ pub(crate) enum Way {
 pub(crate) struct Secret {
     /// `server.NAME`, `env.NAME` or `extra_args.--flag`.
     pub(crate) name: String,
-    pub(crate) way: Way,
+    pub(crate) way: Delivery,
     pub(crate) values: Vec<String>,
     /// It is what clients of the engine present.
     pub(crate) api_key: bool,
@@ -55,12 +55,12 @@ pub(crate) fn take(
     if let Some(file) = arguments.all("api-key-file").next_back()
         && let Some(path) = file.values.first()
     {
-        let (name, way) = (file.name.clone(), Way::KeyFile(path.into()));
+        let (name, way) = (file.name.clone(), Delivery::KeyFile(path.into()));
         secrets.push(Secret { name, way, values: Vec::new(), api_key: true });
     }
     for (name, value) in env.extract_if(.., |(name, value)| is_name(name) || !logins(value).is_empty()) {
         let api_key = profile.key_variable() == Some(name.as_str());
-        let way = Way::Variable(name.clone());
+        let way = Delivery::Variable(name.clone());
         secrets.push(Secret { name: format!("env.{name}"), way, values: vec![value], api_key });
     }
     let unspeakable =
@@ -97,12 +97,12 @@ fn of_argument(argument: Argument, profile: &Profile) -> Result<Secret, Failure>
     let line = dotted(&argument).unwrap_or(&argument.flag).to_owned();
     let Argument { flag, name, mut values, .. } = argument;
     let variable = profile.secret_variables.iter().find(|(known, _)| *known == flag).map(|(_, name)| *name);
-    if profile.list_of(&flag) == Lists::Comma {
+    if profile.list_of(&flag) == ListSyntax::Comma {
         values = vec![values.join(",")];
     }
     let way = match (variable, profile.config_file) {
-        (Some(variable), _) if values.len() == 1 => Way::Variable(variable.to_owned()),
-        (_, Some(_)) => Way::Line(line),
+        (Some(variable), _) if values.len() == 1 => Delivery::Variable(variable.to_owned()),
+        (_, Some(_)) => Delivery::Line(line),
         _ => {
             let cause = "this engine takes it only on its command line, where everybody can read it";
             let hint = "give it by a file or by a variable in [instance.NAME.env], if the engine knows one";
@@ -158,7 +158,7 @@ pub(crate) fn config_text(secrets: &[Secret], theirs: Option<&str>) -> String {
         text.push('\n');
     }
     for (at, secret) in secrets.iter().enumerate() {
-        let Way::Line(flag) = &secret.way else { continue };
+        let Delivery::Line(flag) = &secret.way else { continue };
         let again = |later: &Secret| later.way == secret.way;
         if secrets[at + 1..].iter().any(again) {
             continue;
@@ -181,7 +181,7 @@ mod tests {
     fn the_configuration_file_keeps_the_operators_lines_and_the_last_of_each_secret() {
         let line = |values: &[&str]| Secret {
             name: "server.api_key".to_owned(),
-            way: Way::Line("api-key".to_owned()),
+            way: Delivery::Line("api-key".to_owned()),
             values: values.iter().map(|value| (*value).to_owned()).collect(),
             api_key: true,
         };

@@ -3,7 +3,7 @@ use crate::instance::{WithoutSecrets, separate};
 use crate::key_file::{first_key, read_text};
 use crate::login::logins;
 use crate::options::Options;
-use crate::secret::{CONFIG_FILE, Way, config_text};
+use crate::secret::{CONFIG_FILE, Delivery, config_text};
 use crate::secret_name::leaves;
 use crate::{asked_vocabulary, bridge, litellm};
 use config::Document;
@@ -30,25 +30,25 @@ pub fn secrets(plan: &Plan, options: &Options) -> Result<Secrets, Failure> {
         // An engine prints them with and without the rest of the URL.
         given.values.extend(secret.values.iter().flat_map(|value| logins(value)));
         let own_key = match &secret.way {
-            Way::Variable(name) => {
+            Delivery::Variable(name) => {
                 let value = secret.values.first().cloned().unwrap_or_default();
                 given.env.insert(name.clone(), value.clone());
                 Some(value)
             }
-            Way::Line(_) => {
+            Delivery::Line(_) => {
                 given.values.extend(secret.values.iter().cloned());
                 // The engine prints a table's secrets out of it.
                 given.values.extend(secret.values.iter().flat_map(|value| leaves(value)));
                 secret.values.first().cloned()
             }
-            Way::KeyFile(path) => first_key(&read_text(path)?).map(str::to_owned),
+            Delivery::KeyFile(path) => first_key(&read_text(path)?).map(str::to_owned),
         };
         if secret.api_key {
             // Several keys in one value are joined by commas; any of them opens the door.
             given.api_key = own_key.map(|key| key.split(',').next().unwrap_or(&key).to_owned());
         }
     }
-    if secrets.iter().any(|secret| matches!(secret.way, Way::Line(_))) {
+    if secrets.iter().any(|secret| matches!(secret.way, Delivery::Line(_))) {
         let theirs = their_config.as_deref().map(read_text).transpose()?;
         if let Some(text) = &theirs
             && text.trim_start().starts_with('{')

@@ -2,7 +2,7 @@
 use vocabulary::{Flag, List, Parser, Type};
 
 /// A value as the TOML file has it.
-pub(crate) enum Word<'a> {
+pub(crate) enum TypedValue<'a> {
     Number(&'a str),
     Text(&'a str),
     /// A list, a table or a boolean where one word is wanted.
@@ -10,26 +10,26 @@ pub(crate) enum Word<'a> {
 }
 
 /// Why a value cannot be written for a flag.
-pub(crate) struct Wrong {
+pub(crate) struct ValueError {
     pub(crate) cause: String,
     pub(crate) hint: Option<String>,
 }
 
 /// The value as this flag takes it.
-pub(crate) fn checked(flag: &Flag, parser: Parser, word: &Word<'_>) -> Result<String, Wrong> {
+pub(crate) fn checked(flag: &Flag, parser: Parser, word: &TypedValue<'_>) -> Result<String, ValueError> {
     let text = match (word, flag.kind) {
-        (Word::Json(json), Type::Json | Type::Unknown | Type::Text) if flag.choices.is_empty() => {
+        (TypedValue::Json(json), Type::Json | Type::Unknown | Type::Text) if flag.choices.is_empty() => {
             return Ok(json.clone());
         }
-        (Word::Json(json), _) => return Err(wrong(flag, json)),
+        (TypedValue::Json(json), _) => return Err(wrong(flag, json)),
         // llama.cpp reads 1e5 as 1.
-        (Word::Number(number), Type::Integer | Type::Count | Type::Unknown) => {
+        (TypedValue::Number(number), Type::Integer | Type::Count | Type::Unknown) => {
             whole(number).unwrap_or_else(|| (*number).to_owned())
         }
-        (Word::Number(number), _) if parser == Parser::LlamaCpp && number.contains(['e', 'E']) => {
+        (TypedValue::Number(number), _) if parser == Parser::LlamaCpp && number.contains(['e', 'E']) => {
             whole(number).unwrap_or_else(|| (*number).to_owned())
         }
-        (Word::Number(text) | Word::Text(text), _) => (*text).to_owned(),
+        (TypedValue::Number(text) | TypedValue::Text(text), _) => (*text).to_owned(),
     };
     // A list may be written as the one string that the engine takes apart.
     let parts: Vec<&str> = match (flag.list, parser) {
@@ -53,7 +53,7 @@ pub(crate) fn checked(flag: &Flag, parser: Parser, word: &Word<'_>) -> Result<St
         Type::Count => count(part),
         Type::Number => part.parse::<f64>().is_ok(),
         Type::Json => {
-            serde_json::from_str::<serde_json::Value>(part).is_ok() || matches!(word, Word::Number(_))
+            serde_json::from_str::<serde_json::Value>(part).is_ok() || matches!(word, TypedValue::Number(_))
         }
         Type::Boolean | Type::Text | Type::Unknown => true,
     };
@@ -68,7 +68,7 @@ fn means_a_choice(flag: &Flag, parser: Parser, text: &str) -> bool {
     parser == Parser::LlamaCpp && meant.is_some_and(|word| flag.choices.iter().any(|choice| choice == word))
 }
 
-fn no_choice(flag: &Flag, text: &str) -> Wrong {
+fn no_choice(flag: &Flag, text: &str) -> ValueError {
     let near = text::nearest(text, &flag.choices);
     let number = if flag.takes_numbers_too() { "a whole number, or " } else { "" };
     let set = format!("{number}one of {}; a newer engine may know it", flag.choices.join(", "));
@@ -76,10 +76,10 @@ fn no_choice(flag: &Flag, text: &str) -> Wrong {
         Some(near) => format!("did you mean '{near}'? It is {set}"),
         None => format!("it is {set}"),
     };
-    Wrong { cause: format!("'{text}' is no choice of {}", flag.name()), hint: Some(hint) }
+    ValueError { cause: format!("'{text}' is no choice of {}", flag.name()), hint: Some(hint) }
 }
 
-fn wrong(flag: &Flag, text: &str) -> Wrong {
+fn wrong(flag: &Flag, text: &str) -> ValueError {
     let kind = match flag.kind {
         _ if !flag.choices.is_empty() => return no_choice(flag, text),
         Type::Integer => "a whole number",
@@ -89,7 +89,10 @@ fn wrong(flag: &Flag, text: &str) -> Wrong {
         Type::Boolean => "true or false",
         Type::Text | Type::Unknown => "a string",
     };
-    Wrong { cause: format!("'{text}' is not {kind}"), hint: Some(format!("{} takes {kind}", flag.name())) }
+    ValueError {
+        cause: format!("'{text}' is not {kind}"),
+        hint: Some(format!("{} takes {kind}", flag.name())),
+    }
 }
 
 /// A number without a fraction, in digits; `None` where it has one or is too large to be sure.

@@ -22,13 +22,13 @@ const MODE: u32 = 0o755;
 #[derive(Debug, Default)]
 pub struct Folders {
     /// The innermost first.
-    made: Vec<Made>,
+    made: Vec<MadeFolder>,
     held: Vec<OwnedFd>,
 }
 
 /// One folder that was made, and with whose rights.
 #[derive(Debug)]
-struct Made {
+struct MadeFolder {
     parent: OwnedFd,
     name: OsString,
     rights: Rights,
@@ -77,8 +77,8 @@ impl Folders {
     }
 }
 
-fn remove_made(made: &[Made]) {
-    for Made { parent, name, rights, user } in made {
+fn remove_made(made: &[MadeFolder]) {
+    for MadeFolder { parent, name, rights, user } in made {
         let removed = rights.act(user, || Ok(unlinkat(parent, name, AtFlags::REMOVEDIR)?));
         if let Err(error) = removed {
             log::debug!("{}: {}", name.display(), failure::io_text(&error));
@@ -87,7 +87,7 @@ fn remove_made(made: &[Made]) {
 }
 
 /// Go to the folder and make what is missing; `None` where something else has its name.
-fn make<'u>(user: &'u User, folder: &Path, made: &mut Vec<Made>) -> io::Result<Option<PathWalk<'u>>> {
+fn make<'u>(user: &'u User, folder: &Path, made: &mut Vec<MadeFolder>) -> io::Result<Option<PathWalk<'u>>> {
     let mut way = PathWalk::to(folder, user)?;
     while let Some(step) = way.next()? {
         match step {
@@ -100,7 +100,7 @@ fn make<'u>(user: &'u User, folder: &Path, made: &mut Vec<Made>) -> io::Result<O
                 if make_entry(&way, &name)? {
                     let parent = way.folder.try_clone()?;
                     let (rights, user) = (way.rights.clone(), user.clone());
-                    made.insert(0, Made { parent, name: name.clone(), rights, user });
+                    made.insert(0, MadeFolder { parent, name: name.clone(), rights, user });
                 }
                 way.restart_at(name);
             }

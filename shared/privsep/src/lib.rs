@@ -17,5 +17,5 @@ mod text;
 
 pub use filter::RecordFilter;
 pub use folders::Folders;
-pub use path_walk::{Links, open};
+pub use path_walk::{LinkPolicy, open};
 pub use rerun::Rerun;

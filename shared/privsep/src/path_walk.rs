@@ -25,7 +25,7 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOL
 
 /// What becomes of a link in the place of the file itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Links {
+pub enum LinkPolicy {
     /// The operator named it: it is followed.
     Follow,
     /// Its name follows from another: it is refused.
@@ -37,13 +37,13 @@ pub enum Links {
 ///
 /// # Errors
 /// What the system says: to root, or where others may write on the way, to them or to `recipient`.
-pub fn open(path: &Path, recipient: &User, links: Links) -> io::Result<OwnedFd> {
+pub fn open(path: &Path, recipient: &User, links: LinkPolicy) -> io::Result<OwnedFd> {
     let mut way = PathWalk::to(path, recipient)?;
     while let Some(step) = way.next()? {
         match step {
             Step::Folder => {}
             Step::Absent(_) => return Err(Errno::NOENT.into()),
-            Step::Link if way.is_last() && links == Links::Refuse => return Err(Errno::LOOP.into()),
+            Step::Link if way.is_last() && links == LinkPolicy::Refuse => return Err(Errno::LOOP.into()),
             Step::Link => way.follow()?,
             Step::Other(_) if !way.is_last() => return Err(Errno::NOTDIR.into()),
             Step::Other(FileType::RegularFile) => return way.open_entry(),

@@ -36,10 +36,10 @@ pub const LENIENT_CONFIG: &str = "AUTO_INFER_LENIENT_CONFIG";
 pub const BOOT_WAIT: &str = "AUTO_INFER_BOOT_WAIT";
 
 /// A variable's name, or the last part of it, and what it says.
-pub type Described = (&'static str, &'static str);
+pub type VariableDoc = (&'static str, &'static str);
 
 /// The suite's own variables.
-pub const SUITE: [Described; 6] = [
+pub const SUITE: [VariableDoc; 6] = [
     (INFER_DEV_LOG, "log filter of every tool, in env_logger's syntax; default warn"),
     (INFER_DEV_KEEP, "directory where the entry script keeps each boot's final stream"),
     (
@@ -52,7 +52,7 @@ pub const SUITE: [Described; 6] = [
 ];
 
 /// Variables of all engines.
-pub const GENERAL: [Described; 7] = [
+pub const GENERAL: [VariableDoc; 7] = [
     (WORKSPACE_DIR, "root of everything persistent; default /offline-data"),
     (RUN_DIR, "state of running instances"),
     (LOG_DIR, "logs, unless the TOML says otherwise; default logs below the workspace"),
@@ -63,7 +63,7 @@ pub const GENERAL: [Described; 7] = [
 ];
 
 /// Last parts of every engine's variables.
-pub const ENGINE: [Described; 4] = [
+pub const ENGINE: [VariableDoc; 4] = [
     ("ON_BOOT", "step serve"),
     ("CONFIG", "the TOML file"),
     ("OVERRIDES", "JSON, deep-merged over the TOML; may hold secrets"),
@@ -71,7 +71,7 @@ pub const ENGINE: [Described; 4] = [
 ];
 
 /// Last parts of the variables that vLLM and SGLang have beside [`ENGINE`]'s.
-pub const PIXI: [Described; 12] = [
+pub const PIXI: [VariableDoc; 12] = [
     ("TEMPLATE_DIR", "folder with pixi.toml and pixi.lock"),
     ("PROJECT_DIR", "where it is installed"),
     ("CACHE_ROOT", "the pre-warmed cache"),
@@ -87,14 +87,14 @@ pub const PIXI: [Described; 12] = [
 ];
 
 /// vLLM's kept spellings, each the last part of a name; the text is the last part of the name that it stands for.
-pub const VLLM_KEPT: [Described; 3] = [
+pub const VLLM_KEPT: [VariableDoc; 3] = [
     ("PIXI_PROJECT_DIR", "PROJECT_DIR"),
     ("PIXI_ENVIRONMENT", "PIXI_ENV"),
     ("PIXI_TEMPLATE_DIR", "TEMPLATE_DIR"),
 ];
 
 /// Last parts of the variables that llama.cpp has beside [`ENGINE`]'s.
-pub const LLAMA_CPP: [Described; 5] = [
+pub const LLAMA_CPP: [VariableDoc; 5] = [
     ("PKG_PATH", "the archive"),
     ("PKG_SHA256", "refuse another archive"),
     ("GET_PKG_ON_BOOT", "step install"),
@@ -103,7 +103,7 @@ pub const LLAMA_CPP: [Described; 5] = [
 ];
 
 /// Last parts of the bridge's variables.
-pub const BRIDGE: [Described; 6] = [
+pub const BRIDGE: [VariableDoc; 6] = [
     ("ON_BOOT", "start the bridge"),
     ("LISTEN", "host and port to listen on; default 127.0.0.1:11899"),
     ("UPSTREAM", "base URL of the engine; default the first ready instance"),
@@ -113,7 +113,7 @@ pub const BRIDGE: [Described; 6] = [
 ];
 
 /// Kept variables of the bridge in mode `litellm`.
-pub const LITELLM: [Described; 13] = [
+pub const LITELLM: [VariableDoc; 13] = [
     ("AUTO_INFER_LITELLM_ON_BOOT", "start the bridge in mode litellm"),
     ("AUTO_INFER_LITELLM_CONFIG", "LiteLLM's configuration file"),
     ("AUTO_INFER_LITELLM_HOST", "address of LiteLLM itself; default 127.0.0.1"),
@@ -147,7 +147,7 @@ pub fn user(engine: Engine) -> String {
 /// The names of all variables of all engines and of the suite.
 pub fn all() -> impl Iterator<Item = String> {
     let whole = SUITE.iter().chain(&GENERAL).chain(&LITELLM).map(|(name, _)| (*name).to_owned());
-    let last_parts: [(Engine, &[&[Described]]); 4] = [
+    let last_parts: [(Engine, &[&[VariableDoc]]); 4] = [
         (Engine::LlamaCpp, &[&LLAMA_CPP, &ENGINE]),
         (Engine::Vllm, &[&PIXI, &ENGINE, &VLLM_KEPT]),
         (Engine::Sglang, &[&PIXI, &ENGINE]),

@@ -1,5 +1,5 @@
 //! What the script writes of a Python parser.
-use crate::{Flag, Takes, Type};
+use crate::{Arity, Flag, Type};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -34,17 +34,17 @@ fn flag(action: Action) -> Flag {
     };
     let takes = match &nargs {
         Value::Number(count) => match count.as_u64().and_then(|count| u32::try_from(count).ok()) {
-            Some(0) | None => Takes::Nothing,
-            Some(count) => Takes::Exactly(count),
+            Some(0) | None => Arity::Nothing,
+            Some(count) => Arity::Exactly(count),
         },
-        Value::String(sign) if sign == "?" => Takes::Optional,
-        Value::String(sign) if sign == "+" => Takes::Some,
-        Value::String(_) => Takes::Any,
+        Value::String(sign) if sign == "?" => Arity::Optional,
+        Value::String(sign) if sign == "+" => Arity::Some,
+        Value::String(_) => Arity::Any,
         // An action of the engine's own that stores what it was made with takes no value, whatever it says.
-        _ if action.contains("StoreConst") || action.contains("StoreTrue") => Takes::Nothing,
-        _ => Takes::Exactly(1),
+        _ if action.contains("StoreConst") || action.contains("StoreTrue") => Arity::Nothing,
+        _ => Arity::Exactly(1),
     };
-    let optional_switch = takes == Takes::Optional && constant.is_boolean();
+    let optional_switch = takes == Arity::Optional && constant.is_boolean();
     Flag {
         spellings,
         negative,
@@ -98,7 +98,7 @@ mod tests {
         );
         assert_eq!(
             (switch.takes, switch.negative.len(), switch.default.as_deref()),
-            (Takes::Nothing, 0, Some("false"))
+            (Arity::Nothing, 0, Some("false"))
         );
         let both = one(
             r#"{"spellings":["--lora","--no-lora"],"action":"BooleanOptionalAction","nargs":0,"type":null,"choices":null,"default":null}"#,
@@ -110,11 +110,11 @@ mod tests {
         let append = one(
             r#"{"spellings":["--middleware"],"action":"_AppendAction","nargs":null,"type":"str","choices":null,"default":[]}"#,
         );
-        assert_eq!((append.takes, append.list), (Takes::Exactly(1), Some(crate::List::Repeat)));
+        assert_eq!((append.takes, append.list), (Arity::Exactly(1), Some(crate::List::Repeat)));
         let constant = one(
             r#"{"spellings":["--old"],"action":"DeprecatedStoreConstAction","nargs":null,"type":null,"choices":["a"],"default":null,"deprecated":true}"#,
         );
-        assert_eq!((constant.takes, constant.deprecated), (Takes::Nothing, true));
+        assert_eq!((constant.takes, constant.deprecated), (Arity::Nothing, true));
         for (name, kind) in
             [("human_readable_int_or_auto", Type::Count), ("loads", Type::Json), ("<lambda>", Type::Unknown)]
         {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 /// How many values an option takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Takes {
+pub enum Arity {
     /// None: it is a switch.
     Nothing,
     /// One or none.
@@ -58,7 +58,7 @@ pub struct Flag {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub negative: Vec<String>,
     /// How many values it takes.
-    pub takes: Takes,
+    pub takes: Arity,
     /// What they are parsed as.
     #[serde(rename = "type")]
     pub kind: Type,
@@ -114,11 +114,11 @@ impl Flag {
             Type::Text | Type::Unknown => "VALUE",
         };
         match self.takes {
-            Takes::Nothing => String::new(),
-            Takes::Optional => format!("[{word}]"),
-            Takes::Exactly(count) => vec![word; count as usize].join(" "),
-            Takes::Some => format!("{word}..."),
-            Takes::Any => format!("[{word}...]"),
+            Arity::Nothing => String::new(),
+            Arity::Optional => format!("[{word}]"),
+            Arity::Exactly(count) => vec![word; count as usize].join(" "),
+            Arity::Some => format!("{word}..."),
+            Arity::Any => format!("[{word}...]"),
         }
     }
 }

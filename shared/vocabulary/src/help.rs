@@ -4,7 +4,7 @@
 //! from column 40 on, or on the lines below, what it means. `(default: X)`, `allowed values: a, b` and how several values are
 //! given stand in that text.
 use crate::meaning::{choices, default_of, kind, list};
-use crate::{Flag, Takes};
+use crate::{Arity, Flag};
 
 /// Where the explanations begin.
 const COLUMN: usize = 40;
@@ -69,12 +69,12 @@ impl Head {
         let list = list(&value, &flat, &spellings);
         let choices = choices(&value, about, default.as_deref());
         let takes = match value.split_whitespace().count() {
-            0 => Takes::Nothing,
+            0 => Arity::Nothing,
             // A name of several words is one value, unless it is a row of plain names.
             count if value.split_whitespace().all(|word| word.chars().all(char::is_uppercase)) => {
-                Takes::Exactly(u32::try_from(count).unwrap_or(1))
+                Arity::Exactly(u32::try_from(count).unwrap_or(1))
             }
-            _ => Takes::Exactly(1),
+            _ => Arity::Exactly(1),
         };
         Flag {
             kind: kind(&value, &flat, default.as_deref(), list),
@@ -106,20 +106,20 @@ pub(crate) mod tests {
         let flag = one("-t,    --threads N                      number of threads (default: -1)");
         assert_eq!(
             (flag.spellings, flag.takes),
-            (vec!["-t".to_owned(), "--threads".to_owned()], Takes::Exactly(1))
+            (vec!["-t".to_owned(), "--threads".to_owned()], Arity::Exactly(1))
         );
         assert_eq!((flag.kind, flag.default.as_deref()), (Type::Integer, Some("-1")));
         let flag = one(
             "-hf,   -hfr, --hf-repo <user>/<model>[:quant]\n                                        a model",
         );
-        assert_eq!((flag.spellings.len(), flag.takes), (3, Takes::Exactly(1)));
+        assert_eq!((flag.spellings.len(), flag.takes), (3, Arity::Exactly(1)));
         let flag =
             one("--control-vector-layer-range START END\n                                        layers");
-        assert_eq!(flag.takes, Takes::Exactly(2));
+        assert_eq!(flag.takes, Arity::Exactly(2));
         let flag = one(
             "-ot,   --override-tensor <tensor name pattern>=<buffer type>,...\n                                        x",
         );
-        assert_eq!((flag.takes, flag.list), (Takes::Exactly(1), Some(List::Comma)));
+        assert_eq!((flag.takes, flag.list), (Arity::Exactly(1), Some(List::Comma)));
     }
 
     #[test]
@@ -135,7 +135,7 @@ pub(crate) mod tests {
             let flag = one(head);
             assert_eq!(
                 (flag.spellings.len(), flag.negative.len(), flag.takes),
-                (on, off, Takes::Nothing),
+                (on, off, Arity::Nothing),
                 "{head}"
             );
         }

@@ -12,7 +12,7 @@ mod meaning;
 
 pub use argparse::DUMP;
 pub use ask::Speaker;
-pub use flag::{Flag, List, Takes, Type};
+pub use flag::{Arity, Flag, List, Type};
 
 use serde::{Deserialize, Serialize};
 use std::io;

@@ -1,6 +1,6 @@
 //! `POST /v1/messages`: to an engine that has it, or as a chat completion to one that has not.
 use crate::body::ReceivedBody;
-use crate::forward::{self, Ask, Outgoing};
+use crate::forward::{self, ForwardOptions, Outgoing};
 use crate::journal::Entry;
 use crate::native::Native;
 use crate::refusal::{Refusal, json};
@@ -119,7 +119,7 @@ impl MessagesCall {
 
 async fn ask(asked: Arc<MessagesCall>) -> Result<Answered, Refusal> {
     let bridge = &asked.bridge;
-    let ask = Ask { parts: &asked.parts, pass_credentials: bridge.forwards_credentials() };
+    let ask = ForwardOptions { parts: &asked.parts, pass_credentials: bridge.forwards_credentials() };
     forward::ask(&bridge.router, asked.route_request(), &ask, &|route| asked.render(route)).await
 }
 

@@ -1,7 +1,7 @@
 //! `POST /v1/messages/count_tokens`: by the engine's own count, else by its tokenizer, else an estimate that says so.
 use crate::anthropic::{MessagesCall, collect};
 use crate::body::ReceivedBody;
-use crate::forward::{self, Ask, Outgoing};
+use crate::forward::{self, ForwardOptions, Outgoing};
 use crate::journal::Entry;
 use crate::refusal::{Refusal, json};
 use crate::reply::Reply;
@@ -81,7 +81,7 @@ async fn question(
     render: &forward::Render<'_>,
 ) -> Result<Option<(Route, Value)>, Refusal> {
     let bridge = &asked.bridge;
-    let ask = Ask { parts: &asked.parts, pass_credentials: bridge.forwards_credentials() };
+    let ask = ForwardOptions { parts: &asked.parts, pass_credentials: bridge.forwards_credentials() };
     let (route, answer) = forward::ask(&bridge.router, asked.route_request(), &ask, render).await?;
     let status = answer.status();
     let body = collect(answer.into_body()).await?;

@@ -45,8 +45,8 @@ pub(crate) struct Outgoing {
 /// The request to send, for a route.
 pub(crate) type Render<'r> = dyn Fn(&Route) -> Result<Outgoing, Refusal> + Send + Sync + 'r;
 
-/// What does not.
-pub(crate) struct Ask<'a> {
+/// What is the same on every route.
+pub(crate) struct ForwardOptions<'a> {
     pub(crate) parts: &'a Parts,
     /// The client's own credentials are the server's too.
     pub(crate) pass_credentials: bool,
@@ -57,7 +57,7 @@ pub(crate) struct Ask<'a> {
 pub(crate) async fn ask(
     router: &Router,
     mut route_request: RouteRequest,
-    ask: &Ask<'_>,
+    ask: &ForwardOptions<'_>,
     render: &Render<'_>,
 ) -> Result<(Route, Response<Incoming>), Refusal> {
     let until = router.deadline();
@@ -100,7 +100,7 @@ async fn pause(router: &Router, route_request: &mut RouteRequest) {
     route_request.tried.clear();
 }
 
-fn question(upstream: &Upstream, ask: &Ask<'_>, outgoing: Outgoing) -> Question {
+fn question(upstream: &Upstream, ask: &ForwardOptions<'_>, outgoing: Outgoing) -> Question {
     let mut question = Request::new(Full::new(outgoing.body));
     question.method_mut().clone_from(&ask.parts.method);
     let target = format!("{}{}", upstream.address.prefix, outgoing.path);

@@ -1,6 +1,6 @@
 //! Requests that pass as they are, but for the name of a model that is an alias of ours.
 use crate::body::ReceivedBody;
-use crate::forward::{self, Ask, Outgoing};
+use crate::forward::{self, ForwardOptions, Outgoing};
 use crate::journal::Entry;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -27,7 +27,7 @@ impl Bridge {
         self.audit(parts, || serde_json::from_slice(&taken.bytes).unwrap_or_default());
         let route_request =
             RouteRequest { model: named.model.clone(), beginnings, ..RouteRequest::default() };
-        let ask = Ask { parts, pass_credentials: self.forwards_credentials() };
+        let ask = ForwardOptions { parts, pass_credentials: self.forwards_credentials() };
         let render = |route: &Route| {
             let as_it_is = named.model.as_ref().is_none_or(|model| *model == route.model);
             let body = if as_it_is { taken.bytes.clone() } else { renamed(&taken.bytes, &route.model) };

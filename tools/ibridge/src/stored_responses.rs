@@ -1,6 +1,6 @@
 //! Responses that an engine keeps (`/v1/responses/ID`): their paths name no model, so each instance is asked until one has it.
 use crate::body::ReceivedBody;
-use crate::forward::{self, Ask, Outgoing};
+use crate::forward::{self, ForwardOptions, Outgoing};
 use crate::journal::Entry;
 use crate::passthrough::forward_answer;
 use crate::refusal::Refusal;
@@ -33,7 +33,7 @@ impl Bridge {
         let seen = self.router.seen();
         let ready = seen.upstreams.iter().filter(|upstream| upstream.phase == Phase::Ready);
         let mut left: Vec<String> = ready.map(|upstream| upstream.id.clone()).collect();
-        let ask = Ask { parts, pass_credentials: self.forwards_credentials() };
+        let ask = ForwardOptions { parts, pass_credentials: self.forwards_credentials() };
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         loop {
             // None is ready: the default is waited for.

@@ -55,7 +55,7 @@ fn default_user() -> Option<String> {
 
 /// What the command line asks of every engine.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct EngineOptions<'a> {
     /// Only what boot asked for.
     pub(crate) boot: bool,
     /// These steps, whatever boot asked for.
@@ -68,7 +68,7 @@ pub(crate) struct Asked<'a> {
 /// The record means nothing where `ledger` has failures.
 pub(crate) fn resolve(
     engine: Engine,
-    asked: Asked<'_>,
+    asked: EngineOptions<'_>,
     general: &General<'_>,
     ledger: &mut Ledger<'_>,
 ) -> Option<Env> {
@@ -174,7 +174,7 @@ fn llama_cpp_places(workspace: &Path, app: &Path) -> (PathBuf, Option<PathBuf>) 
 }
 
 /// Fill in the engine's road, places and cache.
-fn pixi(env: &mut Env, asked: Asked<'_>, general: &General<'_>, ledger: &mut Ledger<'_>) {
+fn pixi(env: &mut Env, asked: EngineOptions<'_>, general: &General<'_>, ledger: &mut Ledger<'_>) {
     let engine = env.engine;
     let mut read = |field, suffix, check: Check, default: Option<&str>| {
         ledger.read(field, &spellings(engine, suffix), check, default.map(str::to_owned))

@@ -14,7 +14,7 @@ mod ledger;
 mod network;
 mod road;
 
-use engine::{Asked, General};
+use engine::{EngineOptions, General};
 use ledger::{Environment, Ledger};
 use record::{Engine, Record, Road, Step, Warning};
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ impl Args {
         if engine == Engine::Bridge {
             return bridge::resolve(self.boot, steps, general, ledger).map(Record::from);
         }
-        let asked = Asked { boot: self.boot, steps, road: self.road };
+        let asked = EngineOptions { boot: self.boot, steps, road: self.road };
         engine::resolve(engine, asked, general, ledger).map(Record::from)
     }
 }

@@ -1,6 +1,6 @@
 //! How a pixi engine is installed: the road, and the place that depends on it.
 use crate::ledger::{Ledger, Row};
-use install::Linked;
+use install::InstallLink;
 use record::{Engine, Origin, Road};
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure, vars};
@@ -155,7 +155,7 @@ fn put_dir(dir: PathBuf, evidence: Option<&Path>, ledger: &mut Ledger<'_>) -> Pa
 /// The road that the install in a directory took and the file or folder that says so; `None` where there is none.
 pub(crate) fn installed(dir: &Path) -> Option<(Road, PathBuf)> {
     let (marker, env, pixi) = (dir.join(install::LINK), dir.join("env"), dir.join(".pixi"));
-    if let Some(road) = Linked::road(dir).filter(|road| *road != Road::Archive) {
+    if let Some(road) = InstallLink::road(dir).filter(|road| *road != Road::Archive) {
         return Some((road, marker));
     }
     if owner::is_dir(&env) {

@@ -1,6 +1,6 @@
 //! What is installed already: as the markers say, or as an older tool left it.
 use crate::package::SERVER;
-use install::{Install, InstallRoot, Linked, RootLock};
+use install::{Install, InstallLink, InstallRoot, RootLock};
 use record::{Engine, Env, Installed, Seal, Warning};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(crate) fn installed(env: &Env, folder: &Path, begun: Instant) -> Result<Opti
             log::warn!("{}: its program is gone, or it was made elsewhere", install.path.display());
             None
         }
-        None => Linked::record(&root.path).or_else(|| left_by_an_older_tool(env.engine, &root.path)),
+        None => InstallLink::record(&root.path).or_else(|| left_by_an_older_tool(env.engine, &root.path)),
     };
     Ok(found.filter(|found| found.engine == env.engine).map(|mut found| {
         found.reused = true;
@@ -71,7 +71,7 @@ fn left_by_an_older_tool(engine: Engine, root: &Path) -> Option<Installed> {
     if engine != Engine::LlamaCpp || !owner::is_file(&executable) {
         return None;
     }
-    let linked = Linked::read(root).ok().flatten().unwrap_or_default();
+    let linked = InstallLink::read(root).ok().flatten().unwrap_or_default();
     Some(Installed {
         engine,
         id: linked.sha256.or(linked.bundle_sha256).unwrap_or_else(|| "unknown".to_owned()),

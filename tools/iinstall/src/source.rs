@@ -1,7 +1,7 @@
 //! The file that an install is made from: opened once, by whoever may, and known by how it looks.
 #![expect(clippy::disallowed_methods, reason = "opens for ourselves; for another user privsep does")]
 use child::User;
-use privsep::Links;
+use privsep::LinkPolicy;
 use record::{Engine, Env, Source};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -26,7 +26,7 @@ pub(crate) fn open(path: &Path) -> Result<OwnedFd, Failure> {
 
 /// Open a source for another user, as root.
 pub(crate) fn open_for(path: &Path, user: &User) -> Result<OwnedFd, Failure> {
-    privsep::open(path, user, Links::Follow).map_err(|error| unreadable(path, &error))
+    privsep::open(path, user, LinkPolicy::Follow).map_err(|error| unreadable(path, &error))
 }
 
 /// The same failure to read what is installed, with the variable that names it.
@@ -59,7 +59,7 @@ impl Sidecar {
     /// Open it for somebody who may not. This path is derived: following a link here
     /// would let the user make root open any file.
     pub(crate) fn open(path: &Path, user: &User) -> Self {
-        match privsep::open(path, user, Links::Refuse) {
+        match privsep::open(path, user, LinkPolicy::Refuse) {
             Ok(fd) => Self::Open(fd),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Absent,
             Err(_) => Self::OpenAsUser,

@@ -14,15 +14,15 @@ use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
 
 /// A parity part that is right: its bytes can be read where [`Parity::data_offset`] says.
-struct Good {
+struct GoodParity {
     file: File,
     parity: Parity,
     table: Vec<u8>,
 }
 
 /// The parity parts that are right, the most of those that were made together; every bad one is named.
-fn good(set: &Set) -> Vec<Good> {
-    let mut by_count: BTreeMap<u64, BTreeMap<u64, Good>> = BTreeMap::new();
+fn good(set: &Set) -> Vec<GoodParity> {
+    let mut by_count: BTreeMap<u64, BTreeMap<u64, GoodParity>> = BTreeMap::new();
     for (path, parity) in &set.parities {
         match read(path, parity) {
             Ok(good) => drop(by_count.entry(parity.count).or_default().insert(parity.index, good)),
@@ -39,7 +39,7 @@ fn good(set: &Set) -> Vec<Good> {
 }
 
 /// The file with its table, once its digests have been found right.
-fn read(path: &Path, parity: &Parity) -> Result<Good, PartError> {
+fn read(path: &Path, parity: &Parity) -> Result<GoodParity, PartError> {
     let io = |error: io::Error| PartError::io(&error);
     let mut file = File::open(path).map_err(io)?;
     let (length, right) = (file.metadata().map_err(io)?.len(), parity.file_bytes());
@@ -60,7 +60,7 @@ fn read(path: &Path, parity: &Parity) -> Result<Good, PartError> {
     if stream::digest(&mut file, &mut vec![0; CHUNK_BYTES])? != parity.sha256 {
         return Err(PartError::new("its data do not have its sha256"));
     }
-    Ok(Good { file, parity: parity.clone(), table })
+    Ok(GoodParity { file, parity: parity.clone(), table })
 }
 
 /// Whether the parity parts that are right suffice for these problems; what is so is said.
@@ -133,11 +133,11 @@ fn sources(set: &Set, lost: &[u64]) -> Result<Vec<(usize, File, u64)>, Failure> 
 /// All stripes of the lost parts.
 fn compute(
     sources: &[(usize, File, u64)],
-    good: &[Good],
+    good: &[GoodParity],
     drafts: &[(File, Part)],
     scratch: &Path,
 ) -> Result<(), Failure> {
-    let Some(Good { parity, .. }) = good.first() else { return Ok(()) };
+    let Some(GoodParity { parity, .. }) = good.first() else { return Ok(()) };
     let (whole, shard_bytes) = (&parity.whole, Parity::shard_bytes(&parity.whole));
     let stripe = Parity::stripe_bytes(whole, parity.count);
     let bar = tool::bytes_bar(&format!("rebuilding {} parts", drafts.len()), shard_bytes);
@@ -161,11 +161,11 @@ fn compute(
 
 /// One stripe of the lost parts, in their order.
 fn decode(
-    (sources, good): (&[(usize, File, u64)], &[Good]),
+    (sources, good): (&[(usize, File, u64)], &[GoodParity]),
     drafts: &[(File, Part)],
     (offset, length): (u64, u64),
 ) -> Result<Vec<Vec<u8>>, Failure> {
-    let Some(Good { parity, .. }) = good.first() else { return Ok(Vec::new()) };
+    let Some(GoodParity { parity, .. }) = good.first() else { return Ok(Vec::new()) };
     let size = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
     let refused = |error: Error| cannot(&error.to_string());
     let unread = |error: io::Error| cannot(&tool::io_text(&error));
@@ -178,7 +178,7 @@ fn decode(
         file.read_exact_at(&mut buffer[..there], DESCRIPTION_BYTES as u64 + offset).map_err(unread)?;
         decoder.add_original_shard(*index, &buffer).map_err(refused)?;
     }
-    for Good { file, parity, .. } in good.iter().take(drafts.len()) {
+    for GoodParity { file, parity, .. } in good.iter().take(drafts.len()) {
         file.read_exact_at(&mut buffer, Parity::data_offset(&parity.whole) + offset).map_err(unread)?;
         decoder.add_recovery_shard(size(parity.index - 1), &buffer).map_err(refused)?;
     }

@@ -55,8 +55,8 @@ pub(crate) struct Set {
     pub(crate) rebuilt: Vec<File>,
 }
 
-/// A file without a description to be believed.
-struct Undescribed {
+/// A file that has no valid description of a part.
+struct UndescribedFile {
     path: PathBuf,
     bad: PartError,
     /// It was named on the command line, or begins as a part does: it cannot be passed over.
@@ -85,7 +85,7 @@ impl Set {
                     let cause = format!("it is a part of format {format}, and this ijoin knows format 1");
                     return Err(Failure::new(Code::Input, what, cause));
                 }
-                Err(unreadable) => undescribed.push(Undescribed::new(path, unreadable, named)),
+                Err(unreadable) => undescribed.push(UndescribedFile::new(path, unreadable, named)),
             }
         }
         let (whole, found) = choose(wholes, wanted, (paths, &undescribed))?;
@@ -100,8 +100,8 @@ impl Set {
     }
 
     /// What cannot describe itself may still have the name of a part.
-    fn add_undescribed(&mut self, undescribed: Vec<Undescribed>) -> Result<(), Failure> {
-        for Undescribed { path, bad, ours, foreign } in undescribed {
+    fn add_undescribed(&mut self, undescribed: Vec<UndescribedFile>) -> Result<(), Failure> {
+        for UndescribedFile { path, bad, ours, foreign } in undescribed {
             let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
             match part::parse_part_name(name, &self.whole.name) {
                 Some((index, count)) if count == self.whole.count() && (1..=count).contains(&index) => {
@@ -168,7 +168,7 @@ impl Candidate {
     }
 }
 
-impl Undescribed {
+impl UndescribedFile {
     fn new(path: PathBuf, unreadable: DescriptionError, named: bool) -> Self {
         let foreign = matches!(unreadable, DescriptionError::NotAPart);
         let (bad, ours) = match unreadable {
@@ -225,12 +225,12 @@ fn read_parity(path: &Path) -> Option<Parity> {
     Parity::read(&mut File::open(path).ok()?).ok()
 }
 
-type Wholes = BTreeMap<WholeFile, Vec<Candidate>>;
+type CandidatesByFile = BTreeMap<WholeFile, Vec<Candidate>>;
 
 fn choose(
-    mut wholes: Wholes,
+    mut wholes: CandidatesByFile,
     wanted: Option<&str>,
-    (paths, undescribed): (&[PathBuf], &[Undescribed]),
+    (paths, undescribed): (&[PathBuf], &[UndescribedFile]),
 ) -> Result<(WholeFile, Vec<Candidate>), Failure> {
     let there: Vec<String> = wholes.iter().map(|(whole, parts)| describe(whole, parts.len())).collect();
     let places = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");

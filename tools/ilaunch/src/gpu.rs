@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// has left; gives back what may start. Nobody is asked where no plan cares.
 pub(crate) fn check(
     plans: Vec<Plan>,
-    when: When<'_>,
+    when: CheckTime<'_>,
     options: &Options,
     io: &mut Io,
 ) -> Result<Vec<Plan>, Failure> {
@@ -51,16 +51,16 @@ pub(crate) fn check(
 
 const HINT: &str = "stop who holds it, choose other gpu_ids, or set control.share_gpu = true";
 
-/// What the plans are checked for.
+/// When the plans are checked.
 #[derive(Clone, Copy)]
-pub(crate) enum When<'a> {
+pub(crate) enum CheckTime<'a> {
     /// What runs in their place is to be stopped: what it holds will be free by then.
     BeforeStop,
     /// They start now, but for those that were checked before the stop.
     BeforeStart(&'a Replacements),
 }
 
-impl When<'_> {
+impl CheckTime<'_> {
     fn applies_to(self, plan: &Plan) -> bool {
         let allowed = plan.control.allow.iter().any(|rule| rule == GPU_MEMORY);
         let checked = matches!(self, Self::BeforeStart(replacements) if replacements.has(&plan.state_dir));
@@ -69,7 +69,7 @@ impl When<'_> {
 }
 
 /// What there is, once it has stopped becoming less: drivers take back the memory of the dead in steps.
-fn read_until_settled(plans: &[Plan], when: When<'_>, options: &Options) -> Option<GpuUse> {
+fn read_until_settled(plans: &[Plan], when: CheckTime<'_>, options: &Options) -> Option<GpuUse> {
     let until = Instant::now() + LIMIT;
     let mut found = GpuUse::look(plans)?;
     while plans.iter().any(|plan| found.objection(plan, when, options).is_some()) && Instant::now() < until {
@@ -118,7 +118,7 @@ impl GpuUse {
         self.devices.iter().filter_map(|device| device.memory).map(|memory| memory.used_bytes).sum()
     }
 
-    fn objection(&self, plan: &Plan, when: When<'_>, options: &Options) -> Option<Objection> {
+    fn objection(&self, plan: &Plan, when: CheckTime<'_>, options: &Options) -> Option<Objection> {
         if !when.applies_to(plan) {
             return None;
         }
@@ -139,7 +139,7 @@ impl GpuUse {
             chosen.filter(&self.devices).map(|device| is_full(device) && self.held(device).is_some());
         // Of all GPUs a server may take those that are free; a list is meant as a whole.
         let nothing_left = if plan.gpu_ids == "all" { full.all(|full| full) } else { full.any(|full| full) };
-        if nothing_left && !matches!(when, When::BeforeStop) {
+        if nothing_left && !matches!(when, CheckTime::BeforeStop) {
             let what = format!("no GPU memory is left for {} {}", plan.engine, plan.instance);
             return Some(refused(Failure::new(Code::Later, what, held).hint(HINT)));
         }

@@ -51,7 +51,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let plans = replacement_check::resolve_conflicts(plans, &mut requests, &mut replacements, io)?;
     replace::stop(requests, &mut replacements, io)?;
     let plans = orphans::end(alive(plans, io), io)?;
-    let plans = gpu::check(plans, gpu::When::BeforeStart(&replacements), &options, io)?;
+    let plans = gpu::check(plans, gpu::CheckTime::BeforeStart(&replacements), &options, io)?;
     // Every keeper is started before the first is waited for, but for those that are waited for by another.
     let mut launches: Vec<Launch> = Vec::new();
     for plan in plans {

@@ -66,7 +66,7 @@ pub(crate) fn prepare(
         }
     }
     let mut replacements = Replacements::default();
-    for plan in gpu::check(checked, gpu::When::BeforeStop, options, io)? {
+    for plan in gpu::check(checked, gpu::CheckTime::BeforeStop, options, io)? {
         match Launch::prepare(ikeep, plan.clone(), options) {
             Ok(launch) => drop(replacements.waiting.insert(plan.state_dir, launch)),
             Err(failure) => refuse(&plan, failure, io)?,

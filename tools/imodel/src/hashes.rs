@@ -17,9 +17,9 @@ const NOTE_BYTES: usize = 256 << 20;
 /// A file that changed so shortly before a pass may change again without looking any different.
 const UNSETTLED: Duration = Duration::from_millis(50);
 
-/// How a file looked, and its hash.
+/// A file's fingerprint, and its hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct KnownHash {
     size_bytes: u64,
     mtime_ns: i128,
     ctime_ns: i128,
@@ -31,7 +31,7 @@ struct Known {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Note {
     format: u32,
-    files: BTreeMap<PathBuf, Known>,
+    files: BTreeMap<PathBuf, KnownHash>,
 }
 
 impl Note {
@@ -72,11 +72,11 @@ impl Note {
 
     fn hash_of(&self, path: &Path, file: &ModelFile) -> Option<String> {
         let known = self.files.get(path)?;
-        (*known == Known::of(file, &known.sha256)).then(|| known.sha256.clone())
+        (*known == KnownHash::of(file, &known.sha256)).then(|| known.sha256.clone())
     }
 }
 
-impl Known {
+impl KnownHash {
     fn of(file: &ModelFile, sha256: &str) -> Self {
         let ModelFile { size, mtime_ns, ctime_ns, inode, .. } = *file;
         Self { size_bytes: size, mtime_ns, ctime_ns, inode, sha256: sha256.to_owned() }
@@ -142,7 +142,7 @@ impl HashJob<'_> {
             for (file, hash) in files.iter().zip(&of) {
                 match hash {
                     Ok(hash) if file.mtime_ns.max(file.ctime_ns) < settled => {
-                        note.files.insert(folder.join(&file.name), Known::of(file, hash));
+                        note.files.insert(folder.join(&file.name), KnownHash::of(file, hash));
                     }
                     _ => drop(note.files.remove(&folder.join(&file.name))),
                 }

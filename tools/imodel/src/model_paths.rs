@@ -1,5 +1,5 @@
 //! The models that a plan names, from its arguments.
-use engine::{Flags, Use, Weights};
+use engine::{Flags, ModelRole, Weights};
 use record::Plan;
 use std::path::PathBuf;
 use weights::{Loader, Role};
@@ -47,11 +47,11 @@ impl ModelPaths {
     }
 }
 
-fn role(what_for: Use) -> Role {
+fn role(what_for: ModelRole) -> Role {
     match what_for {
-        Use::Draft => Role::Draft,
-        Use::Mmproj => Role::Mmproj,
-        Use::Lora => Role::Lora,
-        Use::Tokenizer => Role::Tokenizer,
+        ModelRole::Draft => Role::Draft,
+        ModelRole::Mmproj => Role::Mmproj,
+        ModelRole::Lora => Role::Lora,
+        ModelRole::Tokenizer => Role::Tokenizer,
     }
 }

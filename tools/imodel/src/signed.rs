@@ -12,7 +12,7 @@ const BYTES: usize = 64 << 20;
 const HUB_FOLDER: &str = ".cache/huggingface";
 
 /// A signature that one of the keys has made, and the files that it is about.
-pub(crate) struct Opened<'a> {
+pub(crate) struct VerifiedSignature<'a> {
     pub(crate) path: PathBuf,
     pub(crate) expected: Expected,
     pub(crate) files: Vec<&'a ModelFile>,
@@ -28,7 +28,11 @@ struct Place {
 }
 
 /// Open the signature of a model with the rights that we have. Without one that counts: what is wrong.
-pub(crate) fn open<'a>(model: &Path, listing: &'a Listing, keys: &[Key]) -> Result<Opened<'a>, Finding> {
+pub(crate) fn open<'a>(
+    model: &Path,
+    listing: &'a Listing,
+    keys: &[Key],
+) -> Result<VerifiedSignature<'a>, Finding> {
     let wrong = |path: &Path, what: String| Finding {
         rule: rules::MODEL_SIGNATURE,
         file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -70,18 +74,18 @@ fn places(file: &Path, folder: &Path) -> Vec<Place> {
 
 impl Place {
     /// All files of a folder were to be signed.
-    fn whole(self, signed: Signed, listing: &Listing) -> Opened<'_> {
+    fn whole(self, signed: Signed, listing: &Listing) -> VerifiedSignature<'_> {
         let counts = |name: &str| {
             let unsigned = name == MANIFEST || Path::new(name).starts_with(HUB_FOLDER);
             name != SIGNATURE && !signed.leaves_out(name) && (!unsigned || signed.has(name))
         };
         let files = listing.files.iter().filter(|file| counts(&file.name)).collect();
         let faults = listing.faults.iter().filter(|(name, _)| counts(name)).map(fault).collect();
-        Opened { path: self.path, files, faults, expected: signed.whole() }
+        VerifiedSignature { path: self.path, files, faults, expected: signed.whole() }
     }
 
     /// Only some files are of interest.
-    fn some(self, signed: Signed, listing: &Listing) -> Opened<'_> {
+    fn some(self, signed: Signed, listing: &Listing) -> VerifiedSignature<'_> {
         let files: Vec<&ModelFile> = listing.files.iter().collect();
         let signed_as = |file: &&ModelFile| match &self.before {
             Some(before) => (file.name.clone(), format!("{before}{}", file.name)),
@@ -90,7 +94,7 @@ impl Place {
         // Parts that were not signed come up as such.
         let expected = signed.of_some(files.iter().map(signed_as));
         let faults = listing.faults.iter().map(fault).collect();
-        Opened { path: self.path, files, faults, expected }
+        VerifiedSignature { path: self.path, files, faults, expected }
     }
 }
 

@@ -1,5 +1,5 @@
 //! The plans as files of another keeper's, on standard output or in a folder.
-use emit::{Around, File, Keeper};
+use emit::{ContainerContext, File, Keeper};
 use owner::Dir;
 use record::{Engine, Plan};
 use std::path::Path;
@@ -31,7 +31,7 @@ pub(crate) fn write(
 ) -> Result<(), Failure> {
     let plans: Vec<Plan> = plans.iter().filter(|plan| plan.engine != Engine::Bridge).cloned().collect();
     let gpus = gpu::devices().is_some_and(|devices| !devices.is_empty());
-    let files = emit::emit(keeper, &plans, &Around { image, gpus });
+    let files = emit::emit(keeper, &plans, &ContainerContext { image, gpus });
     let Some(folder) = into else {
         return io.print(&together(&files));
     };

@@ -4,9 +4,9 @@ use record::{KeeperState, Rung};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What makes a status worth a record.
+/// The fields of a status whose change is reported.
 #[derive(PartialEq, Eq)]
-struct Essence {
+struct ReportedFields {
     state: KeeperState,
     rung: Option<Rung>,
     pid: Option<u32>,
@@ -16,14 +16,14 @@ struct Essence {
 
 /// The instances as they were last seen.
 #[derive(Default)]
-pub(crate) struct Changes(BTreeMap<(PathBuf, String, String), Essence>);
+pub(crate) struct Changes(BTreeMap<(PathBuf, String, String), ReportedFields>);
 
 impl Changes {
     /// Whether this differs from what was last seen of the instance; the first sight does.
     pub(crate) fn take(&mut self, inspected: &Inspected) -> bool {
         let status = &inspected.status;
         let key = (inspected.run_dir.clone(), status.engine.to_string(), status.instance.clone());
-        let essence = Essence {
+        let essence = ReportedFields {
             state: status.state,
             rung: status.rung,
             pid: status.pid,

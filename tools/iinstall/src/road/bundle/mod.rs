@@ -58,7 +58,7 @@ impl Road for BundleRoad<'_> {
         let made = self.make(attempt.folder(), &checked, &sealed)?;
 
         let path = attempt.folder().to_owned();
-        let Checked { sha256, mut proof, .. } = checked;
+        let VerifiedBundle { sha256, mut proof, .. } = checked;
         proof.checks.extend(made.checks);
         let record = Installed {
             engine: self.env().engine,
@@ -90,21 +90,21 @@ impl Road for BundleRoad<'_> {
 }
 
 /// A bundle that was found to be the right one.
-struct Checked {
+struct VerifiedBundle {
     sha256: String,
     proof: TrustReport,
-    maker: Found,
+    maker: EnvironmentMaker,
 }
 
 /// What makes its environment. A name inside the attempt is still to be found: the attempt moves.
-enum Found {
+enum EnvironmentMaker {
     Script(Maker),
     Embedded,
     Program(PathBuf),
 }
 
 /// An environment that was made and works.
-struct Made {
+struct MadeEnvironment {
     python: PathBuf,
     activation: record::Activation,
     checks: BTreeMap<String, Value>,
@@ -128,7 +128,7 @@ impl<'a> BundleRoad<'a> {
     }
 
     /// Unpack the members into the attempt, and prove them. Where nothing could make an environment of them, neither.
-    fn check(&self, attempt: &Attempt<'_>, root: &InstallRoot) -> Result<Checked, Failure> {
+    fn check(&self, attempt: &Attempt<'_>, root: &InstallRoot) -> Result<VerifiedBundle, Failure> {
         let trust = &self.trust;
         let failure = |error| self.failure(error);
         let form = Form::of(&self.source.file).map_err(failure)?;
@@ -139,7 +139,7 @@ impl<'a> BundleRoad<'a> {
             let sha256 = self.source.hash()?;
             let proof = trust.whole(&sha256)?;
             let maker = Maker::script(&self.source.fingerprint.path, &self.source.file)?;
-            return Ok(Checked { sha256, proof, maker: Found::Script(maker) });
+            return Ok(VerifiedBundle { sha256, proof, maker: EnvironmentMaker::Script(maker) });
         }
         let program = self.program(form)?;
         let members = attempt.folder().join(MEMBERS);
@@ -158,10 +158,10 @@ impl<'a> BundleRoad<'a> {
         self.source.unchanged()?;
         let proof = trust.all(&sha256, &unpacked, &members)?;
         let maker = match program {
-            Some(program) => Found::Program(program),
-            None => unpacker::fits(&embedded, &self.what()).map(|()| Found::Embedded)?,
+            Some(program) => EnvironmentMaker::Program(program),
+            None => unpacker::fits(&embedded, &self.what()).map(|()| EnvironmentMaker::Embedded)?,
         };
-        Ok(Checked { sha256, proof, maker })
+        Ok(VerifiedBundle { sha256, proof, maker })
     }
 
     /// The pixi-unpack of this machine that is to be used; `None` for the bundle's own, before which only one goes that was
@@ -176,18 +176,23 @@ impl<'a> BundleRoad<'a> {
     }
 
     /// Make the environment in the attempt, which has settled, and see that it works.
-    fn make(&self, attempt: &Path, checked: &Checked, sealed: &Sealed<'_>) -> Result<Made, Failure> {
+    fn make(
+        &self,
+        attempt: &Path,
+        checked: &VerifiedBundle,
+        sealed: &Sealed<'_>,
+    ) -> Result<MadeEnvironment, Failure> {
         let tmp = attempt.join(TMP);
         std::fs::create_dir(&tmp).map_err(|error| refused(&tmp, &error))?;
         let (members, embedded) = (attempt.join(MEMBERS), attempt.join(EMBEDDED));
         let unpacker;
         let maker = match &checked.maker {
-            Found::Script(script) => script,
-            Found::Embedded => {
+            EnvironmentMaker::Script(script) => script,
+            EnvironmentMaker::Embedded => {
                 unpacker = Maker::Unpacker(embedded.clone(), members.clone());
                 &unpacker
             }
-            Found::Program(program) => {
+            EnvironmentMaker::Program(program) => {
                 unpacker = Maker::Unpacker(program.clone(), members.clone());
                 &unpacker
             }
@@ -223,7 +228,7 @@ impl<'a> BundleRoad<'a> {
         let distributions = checked.proof.distributions();
         let locked = (&activation, distributions.as_slice());
         let warnings = environment::check(sealed, self.env().engine, &python, locked, &mut checks)?;
-        Ok(Made { python, activation, checks, warnings })
+        Ok(MadeEnvironment { python, activation, checks, warnings })
     }
 
     /// pixi-unpack does not say that a disk is full: so where little is free, the failure says that.

@@ -97,13 +97,13 @@ fn linked(stores: &Stores, folder: &Path) -> Result<u64, (PathBuf, io::Error)> {
     Ok(bytes)
 }
 
-/// What is copied, and how much it is.
-struct Wanted {
+/// What is copied, and its size.
+struct FilesToCopy {
     paths: BTreeSet<PathBuf>,
     bytes: u64,
 }
 
-fn wanted(stores: &Stores) -> Result<Wanted, (PathBuf, io::Error)> {
+fn wanted(stores: &Stores) -> Result<FilesToCopy, (PathBuf, io::Error)> {
     let wheels = stores.wheels();
     let mut paths: BTreeSet<PathBuf> = INDEXES.map(|bucket| stores.uv.join(bucket)).into();
     for package in &stores.packages {
@@ -123,7 +123,7 @@ fn wanted(stores: &Stores) -> Result<Wanted, (PathBuf, io::Error)> {
     }
     paths.retain(|path| path.symlink_metadata().is_ok());
     let bytes = paths.iter().map(|path| size(path)).sum::<Result<u64, _>>()?;
-    Ok(Wanted { paths, bytes })
+    Ok(FilesToCopy { paths, bytes })
 }
 
 /// Refuse where the disk has no room for `bytes` more.
