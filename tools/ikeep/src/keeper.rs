@@ -158,7 +158,7 @@ impl Keeper {
         self.enter(next);
     }
 
-    /// The last words, in the log first: whoever reads a final state finds the log complete.
+    /// Write the final state, in the log first: whoever reads that state finds the log complete.
     fn finish(mut self, event: Event, state: State, exit: Option<WaitStatus>) -> u8 {
         self.report_egress();
         let (how, reason) = match event {
