@@ -49,6 +49,7 @@ mod pages;
 mod people;
 mod pipeline;
 mod quickstart;
+mod schema;
 mod soak;
 mod standin;
 #[path = "../shared/messages/tests/strict.rs"]

@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// Lines of a source file, and packages in Cargo.lock, above which somebody should think again.
 const FILE_CEILING: usize = 300;
-const LOCK_CEILING: usize = 205;
+const LOCK_CEILING: usize = 210;
 
 fn text(path: impl AsRef<Path>) -> String {
     let path = root().join(path);

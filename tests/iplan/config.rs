@@ -6,6 +6,7 @@ use super::{good, machine, plan, plan_with, words};
 fn a_file_that_is_wrong_is_refused_with_file_line_column_and_the_nearest_name() {
     let sandbox = machine();
     let server = "[instance.a.server]\nmodel = '$M/m.gguf'\n";
+    let mut wrong_by_form = Vec::new();
     for (toml, place, cause, hint) in [
         ("[instance\n", ":1:10", "unclosed table, expected `]`", ""),
         ("[master]\nenable = yes\n", ":2:10", "string values must be quoted, expected literal string", ""),
@@ -187,7 +188,17 @@ fn a_file_that_is_wrong_is_refused_with_file_line_column_and_the_nearest_name() 
         }
         assert_eq!(output.stderr, expected, "{toml}");
         assert_eq!((output.all("plan").len(), output.one("failed")["code"].as_u64()), (0, Some(65)));
+        // Of the others no TOML comes, or it is several values that do not go together.
+        if !toml.is_empty()
+            && !["unclosed", "string values", "duplicate", "twice", "server.model"]
+                .iter()
+                .any(|it| cause.contains(it))
+        {
+            wrong_by_form.push(toml);
+        }
     }
+    assert!(wrong_by_form.len() > 25);
+    crate::schema::refuses_all(&sandbox, &wrong_by_form);
 }
 
 #[test]

@@ -3,6 +3,7 @@ use crate::problems::Problems;
 use crate::rules;
 use crate::value::{Place, Table};
 use record::{Control, Engine, Liveness, Restart, Rung};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use text::nearest;
 
@@ -84,21 +85,52 @@ impl Settings {
 /// Thirty days: no patience needs to be longer, and no arithmetic overflows below it.
 const LONGEST_S: u64 = 30 * 86_400;
 
+/// The keys that take a whole number, and the least and the most that it may be.
+pub(crate) const NUMBERS: [(&str, u64, u64); 10] = [
+    ("log_max_mib", 1, 1 << 20),
+    ("log_keep", 0, 1000),
+    ("max_restarts", 0, 1_000_000),
+    ("backoff_ms", 0, 60_000),
+    ("ready_timeout_s", 1, LONGEST_S),
+    ("stall_timeout_s", 1, LONGEST_S),
+    ("stop_timeout_s", 0, LONGEST_S),
+    ("liveness_period_s", 1, 86_400),
+    ("liveness_failures", 1, 1000),
+    ("idle_stop_s", 0, LONGEST_S),
+];
+
+/// The keys that take one of a few words, the default first.
+pub(crate) const WORDS: [(&str, &[&str]); 4] = [
+    ("restart", &["on-failure", "always", "never"]),
+    ("ready_rung", &["answering", "correct", "listed", "healthy"]),
+    ("liveness", &["off", "health", "answer"]),
+    ("list_style", &["repeat"]),
+];
+
+fn range_of(key: &str) -> RangeInclusive<u64> {
+    let found = NUMBERS.iter().find(|(name, ..)| *name == key);
+    found.map_or(0..=u64::MAX, |&(_, least, most)| least..=most)
+}
+
+fn words_of(key: &str) -> &'static [&'static str] {
+    WORDS.iter().find(|(name, _)| *name == key).map_or(&[], |(_, words)| words)
+}
+
 pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -> Settings {
     problems.only_known(Some("control"), table, &KEYS);
     let Settings { control: default, .. } = Settings::default_of(engine);
-    let mut number = |key, range, default| problems.number(table, key, range).unwrap_or(default);
+    let mut number = |key, default| problems.number(table, key, range_of(key)).unwrap_or(default);
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let log_max_mib = number("log_max_mib", 1..=1 << 20, default.log_max_mib);
-    let log_keep = small(number("log_keep", 0..=1000, default.log_keep.into()));
-    let max_restarts = small(number("max_restarts", 0..=1_000_000, default.max_restarts.into()));
-    let backoff_ms = number("backoff_ms", 0..=60_000, default.backoff_ms);
-    let ready_timeout_s = number("ready_timeout_s", 1..=LONGEST_S, default.ready_timeout_s);
-    let stall_timeout_s = number("stall_timeout_s", 1..=LONGEST_S, default.stall_timeout_s);
-    let stop_timeout_s = number("stop_timeout_s", 0..=LONGEST_S, default.stop_timeout_s);
-    let liveness_period_s = number("liveness_period_s", 1..=86_400, default.liveness_period_s);
-    let liveness_failures = small(number("liveness_failures", 1..=1000, default.liveness_failures.into()));
-    let idle_stop_s = number("idle_stop_s", 0..=LONGEST_S, 0);
+    let log_max_mib = number("log_max_mib", default.log_max_mib);
+    let log_keep = small(number("log_keep", default.log_keep.into()));
+    let max_restarts = small(number("max_restarts", default.max_restarts.into()));
+    let backoff_ms = number("backoff_ms", default.backoff_ms);
+    let ready_timeout_s = number("ready_timeout_s", default.ready_timeout_s);
+    let stall_timeout_s = number("stall_timeout_s", default.stall_timeout_s);
+    let stop_timeout_s = number("stop_timeout_s", default.stop_timeout_s);
+    let liveness_period_s = number("liveness_period_s", default.liveness_period_s);
+    let liveness_failures = small(number("liveness_failures", default.liveness_failures.into()));
+    let idle_stop_s = number("idle_stop_s", 0);
     let mut flag = |key, default| problems.flag(table, "control", key, default);
     let enabled = flag("enabled", true);
     let background = flag("background", default.background);
@@ -106,13 +138,13 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
     let offline = flag("offline", default.offline);
     let via_pixi = flag("via_pixi", default.via_pixi);
     let watch_egress = flag("watch_egress", default.watch_egress);
-    let restart = match problems.one_of(table, "restart", &["on-failure", "always", "never"]) {
+    let restart = match problems.one_of(table, "restart", words_of("restart")) {
         Some("never") => Restart::Never,
         _ => Restart::OnFailure,
     };
     let (ready_rung, known_answer) = read_rung(table, problems);
     let liveness = read_liveness(table, problems);
-    let list_style = problems.one_of(table, "list_style", &["repeat"]).map(str::to_owned);
+    let list_style = problems.one_of(table, "list_style", words_of("list_style")).map(str::to_owned);
     let gpu_ids = read_gpu_ids(table, problems).unwrap_or(default.gpu_ids);
     let allow = read_allow(table, problems);
     let log_file = problems.path(table, "control", "log_file");
@@ -145,7 +177,7 @@ pub(crate) fn read(table: &Table, engine: Engine, problems: &mut Problems<'_>) -
 }
 
 fn read_liveness(table: &Table, problems: &mut Problems<'_>) -> Liveness {
-    match problems.one_of(table, "liveness", &["off", "health", "answer"]) {
+    match problems.one_of(table, "liveness", words_of("liveness")) {
         Some("off") => Liveness::Off,
         Some("answer") => Liveness::Answer,
         _ => Liveness::Health,
@@ -154,7 +186,7 @@ fn read_liveness(table: &Table, problems: &mut Problems<'_>) -> Liveness {
 
 /// The rung at which it counts as ready, and the file that the highest of them needs.
 fn read_rung(table: &Table, problems: &mut Problems<'_>) -> (Rung, Option<PathBuf>) {
-    let rung = match problems.one_of(table, "ready_rung", &["answering", "correct", "listed", "healthy"]) {
+    let rung = match problems.one_of(table, "ready_rung", words_of("ready_rung")) {
         Some("healthy") => Rung::Healthy,
         Some("listed") => Rung::Listed,
         Some("correct") => Rung::Correct,

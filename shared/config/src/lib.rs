@@ -10,6 +10,7 @@ mod extra_args;
 mod master;
 mod problems;
 pub mod rules;
+mod schema;
 mod value;
 
 pub use config::{Config, Instance, ONE_ADDRESS, is_instance_name, read};
@@ -17,4 +18,5 @@ pub use control::Settings;
 pub use document::Document;
 pub use extra_args::ExtraArgument;
 pub use master::Master;
+pub use schema::schema;
 pub use value::{Entry, Merge, Node, Place, Table, Value};

@@ -2,7 +2,9 @@
 use serde::{Deserialize, Serialize};
 
 /// Which engine a record speaks of. The bridge is kept and probed like an engine, so it has an id too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Engine {
     /// llama.cpp's `llama-server`. First, because it is the quickest to bring up.

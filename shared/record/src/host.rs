@@ -2,7 +2,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The machine, or the container, on which a stream was made, as it was when the stream began.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Host {
     /// When it was looked at, unix seconds.
     pub at_unix: f64,
@@ -43,7 +43,7 @@ pub struct Host {
 }
 
 /// One GPU.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Gpu {
     /// Its number, in the order of the PCI bus.
     pub index: u32,
@@ -57,7 +57,7 @@ pub struct Gpu {
 }
 
 /// One network interface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Interface {
     /// Its name.
     pub name: String,
@@ -69,7 +69,7 @@ pub struct Interface {
 }
 
 /// One route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Route {
     /// Where it leads, as `0.0.0.0/0`.
     pub to: String,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A cache was filled through pixi.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Warmed {
     /// The engine.
     pub engine: Engine,
@@ -18,7 +18,7 @@ pub struct Warmed {
 }
 
 /// One item of the lock file that the cache lacks or that is not what the lock says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Gap {
     /// The engine.
     pub engine: Engine,
@@ -51,7 +51,7 @@ pub struct Gap {
 }
 
 /// A cache was verified.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Cache {
     /// The engine.
     pub engine: Engine,
@@ -80,7 +80,7 @@ pub struct Cache {
 }
 
 /// A bundle was made, and its manifest beside it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Packed {
     /// The bundle.
     pub bundle: PathBuf,
@@ -113,7 +113,7 @@ pub struct Packed {
 }
 
 /// The file that an install came from, and how it looked then: enough not to hash it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Source {
     /// Where it was.
     pub path: PathBuf,
@@ -128,7 +128,7 @@ pub struct Source {
 }
 
 /// What kept an install from the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Seal {
     /// A network namespace with only loopback up.
@@ -140,7 +140,7 @@ pub enum Seal {
 }
 
 /// What activation of an environment changes in the caller's environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Activation {
     /// Folders put before PATH, first one first.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -151,7 +151,7 @@ pub struct Activation {
 }
 
 /// An engine is installed, complete and current.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Installed {
     /// The engine.
     pub engine: Engine,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A keeper holds this instance: its lock is held, its log open, the engine started or waiting.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Instance {
     /// The engine.
     pub engine: Engine,
@@ -39,7 +39,7 @@ pub struct Instance {
 }
 
 /// An instance is ready. Times count from the moment that the probe saw the instance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Ready {
     /// The engine.
     pub engine: Engine,
@@ -70,7 +70,7 @@ pub struct Ready {
 }
 
 /// A real chat completion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Answer {
     /// The engine; absent with `--url`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -103,7 +103,7 @@ pub struct Answer {
 }
 
 /// How fast a server answers several chats at once.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Bench {
     /// The engine; absent with `--url`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -133,7 +133,7 @@ pub struct Bench {
 }
 
 /// The states of a keeper, and what a reader concludes when it is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeeperState {
     /// For another instance on the same GPU.
@@ -172,7 +172,7 @@ impl KeeperState {
 }
 
 /// What an engine tried to reach beyond this machine while its keeper watched.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Egress {
     /// How often in all.
     pub attempts: u64,
@@ -185,7 +185,7 @@ pub struct Egress {
 }
 
 /// One address that a process tried to reach.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Target {
     /// `ipv4`, `ipv6`, or `unknown` where it could not be seen.
     pub family: String,
@@ -198,7 +198,7 @@ pub struct Target {
 }
 
 /// What one instance is doing now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Status {
     /// The engine.
     pub engine: Engine,
@@ -251,7 +251,7 @@ pub struct Status {
 }
 
 /// What it took to stop an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StopMethod {
     /// TERM and its own end.
@@ -263,7 +263,7 @@ pub enum StopMethod {
 }
 
 /// An instance is stopped: its tree is gone and its port free.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Stopped {
     /// The engine.
     pub engine: Engine,

@@ -10,6 +10,7 @@ mod model;
 mod outcome;
 mod plan;
 mod resolved;
+mod schema;
 mod stream;
 
 pub use engine::Engine;
@@ -22,12 +23,13 @@ pub use model::{Model, TypeUse};
 pub use outcome::{Failed, Skipped, Warning};
 pub use plan::{Control, Liveness, Plan, Restart, Rung};
 pub use resolved::{Bridge, Env, Origin, Road, Step};
+pub use schema::schema;
 pub use stream::{Error, LINE_LIMIT, Line, Reader, Writer};
 
 use serde::{Deserialize, Serialize};
 
 /// Any record whose kind this version knows. Serialises with `kind` first.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each kind is documented at its struct")]
 pub enum Record {

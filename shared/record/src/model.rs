@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Model weights were checked from their headers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Model {
     /// The engine that is to load it; absent where no plan named it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -72,7 +72,7 @@ pub struct Model {
 }
 
 /// How much of a model is of one type.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TypeUse {
     /// Tensors.
     pub tensors: u64,

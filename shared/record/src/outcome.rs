@@ -3,7 +3,7 @@ use crate::Engine;
 use serde::{Deserialize, Serialize};
 
 /// Something an operator should know, that stops nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Warning {
     /// The engine that it concerns.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -20,7 +20,7 @@ pub struct Warning {
 }
 
 /// Stands in for the record that `by` would have written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Skipped {
     /// The engine that was skipped.
     pub engine: Engine,
@@ -34,7 +34,7 @@ pub struct Skipped {
 }
 
 /// Ends its engine, or its instance, for all tools that follow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Failed {
     /// The engine that failed.
     pub engine: Engine,
@@ -61,6 +61,7 @@ pub struct Failed {
     pub log_tail: Vec<String>,
     /// The suite's exit code for it, never 0; 75 says that a retry may help.
     #[serde(deserialize_with = "failing")]
+    #[schemars(range(min = 1))]
     pub code: u8,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What a keeper does when the engine exits although nobody asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
     /// Start it again, up to `max_restarts` times.
@@ -15,7 +15,7 @@ pub enum Restart {
 }
 
 /// How a keeper finds out that an engine hangs that was healthy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Liveness {
     /// It does not.
@@ -28,7 +28,9 @@ pub enum Liveness {
 }
 
 /// How far up the ladder of readiness an instance is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Rung {
     /// The process runs.
@@ -58,7 +60,7 @@ impl Rung {
 }
 
 /// The `control` table of one instance, resolved; `enabled`, `log_file` and `log_dir` show in other fields.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Control {
     /// false: in the foreground, its exit code ours.
     pub background: bool,
@@ -124,7 +126,7 @@ fn liveness_failures() -> u32 {
 }
 
 /// One instance, planned and checked, nothing started.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Plan {
     /// The engine.
     pub engine: Engine,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A step of a boot. A tool whose step is not among those listed in `env` writes `skipped`; with no list it acts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// `iwarm`: fill the cache on a connected machine.
@@ -41,7 +41,7 @@ impl std::str::FromStr for Step {
 }
 
 /// How an engine gets onto the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Road {
     /// A llama.cpp archive.
@@ -65,7 +65,7 @@ impl Road {
 }
 
 /// Where a resolved value came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Nothing said otherwise.
@@ -79,7 +79,7 @@ pub enum Origin {
 }
 
 /// One engine's environment contract, resolved. Paths are absolute.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Env {
     /// The engine.
     pub engine: Engine,
@@ -186,7 +186,7 @@ impl Env {
 }
 
 /// The Claude Code bridge's variables, resolved. Never holds a key, only the file it is in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Bridge {
     /// `HOST:PORT` to listen on.
     pub listen: String,

@@ -13,6 +13,7 @@ mod host;
 mod ledger;
 mod network;
 mod road;
+mod schema;
 
 use engine::{EngineOptions, General};
 use ledger::{Environment, Ledger};
@@ -50,6 +51,9 @@ struct Args {
     /// Print a TOML file to start from instead, with every key of ours, for this engine
     #[arg(long, value_name = "ENGINE", conflicts_with_all = ["engines", "boot", "steps", "road", "host", "explain", "export"], add = tool::complete::engines())]
     example: Option<Engine>,
+    /// Print a JSON Schema instead: of this engine's TOML file, or of the records
+    #[arg(long, value_name = "ENGINE|records", conflicts_with_all = ["engines", "boot", "steps", "road", "host", "explain", "export", "example"], value_parser = schema::named, add = tool::complete::of(schema::names))]
+    schema: Option<schema::Subject>,
 }
 
 fn main() -> std::process::ExitCode {
@@ -62,6 +66,11 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         io.mute();
         let none = || Failure::new(Code::Usage, format!("no example for {engine}"), "it has no TOML file");
         io.print(&example::of(engine).ok_or_else(none)?)?;
+        return Ok(Outcome::Done);
+    }
+    if let Some(subject) = args.schema {
+        io.mute();
+        io.print(&schema::of(subject))?;
         return Ok(Outcome::Done);
     }
     let engines = args.subjects()?;
