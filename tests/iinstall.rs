@@ -12,6 +12,7 @@ mod odd;
 mod pack;
 mod place;
 mod reuse;
+mod sbom;
 mod verified;
 
 use crate::kit::{Output, Sandbox, Tiny, as_each, as_root};

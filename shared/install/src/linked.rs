@@ -63,6 +63,14 @@ impl InstallLink {
         }
     }
 
+    /// All that the file in the root at `root` says, the marker of the current install; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`InstallLink::read`].
+    pub fn marker(root: &Path) -> io::Result<Option<Value>> {
+        value(root)
+    }
+
     /// The whole record in it, where it is ours.
     #[must_use]
     pub fn record(root: &Path) -> Option<Installed> {

@@ -18,5 +18,5 @@ pub use error::Error;
 pub use file::{Environment, LockFile, Platform};
 pub use host::host_platform;
 pub use limit::CEILING_BYTES;
-pub use package::{Conda, Origin, Package, Pypi, percent_decode};
+pub use package::{Conda, Origin, Package, Pypi, archive_parts, percent_decode};
 pub use redact::redact;

@@ -161,7 +161,8 @@ pub(crate) fn file_name(location: &str) -> &str {
 }
 
 /// Name, version and build of `name-version-build.conda` or `.tar.bz2`.
-pub(crate) fn archive_parts(file: &str) -> Option<(&str, &str, &str)> {
+#[must_use]
+pub fn archive_parts(file: &str) -> Option<(&str, &str, &str)> {
     let stem = file.strip_suffix(".conda").or_else(|| file.strip_suffix(".tar.bz2"))?;
     let (rest, build) = stem.rsplit_once('-')?;
     let (name, version) = rest.rsplit_once('-')?;

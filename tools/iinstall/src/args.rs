@@ -26,6 +26,9 @@ pub(crate) struct Args {
     /// Fail where nothing says what to install, whatever is installed already
     #[arg(long, conflicts_with = "rollback")]
     pub(crate) insist: bool,
+    /// Print what the installed engine is made of instead, as CycloneDX
+    #[arg(long, conflicts_with_all = ["rehash", "rollback", "run_sh", "prepare", "insist", "keep", "wait"])]
+    pub(crate) sbom: bool,
     #[command(flatten)]
     pub(crate) inherited: Descriptors,
 }

@@ -15,6 +15,7 @@ mod prepare;
 mod request;
 #[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod road;
+mod sbom;
 mod sealed;
 mod source;
 mod vocabulary;
@@ -35,6 +36,9 @@ fn run(args: Args, io: &mut Io) -> Result<tool::Outcome, Failure> {
     let mut inherited = Inherited::receive(&args.inherited).map_err(|error| {
         Failure::io(Code::Usage, "cannot use the descriptors that were handed down", &error)
     })?;
+    if args.sbom {
+        return write_sbom(io);
+    }
     // What is installed may be read by all, whatever umask we were started with.
     rustix::process::umask(rustix::fs::Mode::from(0o022));
     // llama.cpp, the quickest, is begun as its record arrives; the others wait for what icache has to say.
@@ -58,6 +62,30 @@ fn run(args: Args, io: &mut Io) -> Result<tool::Outcome, Failure> {
         }
     }
     io.require("env", &["ienv"])?;
+    Ok(tool::Outcome::Done)
+}
+
+/// Write what the one engine of the stream is made of, and no records.
+fn write_sbom(io: &mut Io) -> Result<tool::Outcome, Failure> {
+    io.mute();
+    let mut envs = Vec::new();
+    while let Some(record) = io.read()? {
+        match record {
+            Record::Env(env) if !io.ended(env.engine) => envs.push(env),
+            _ => {}
+        }
+    }
+    io.require("env", &["ienv"])?;
+    match envs.as_slice() {
+        [] => {}
+        [env] => io.print(&format!("{:#}\n", sbom::of(env)?))?,
+        _ => {
+            let cause = "each engine has a bill of materials of its own";
+            let what = "cannot write several at once";
+            return Err(Failure::new(Code::Usage, what, cause)
+                .hint("name one engine, as in: ienv vllm | iinstall --sbom"));
+        }
+    }
     Ok(tool::Outcome::Done)
 }
 
