@@ -78,6 +78,27 @@ fn nothing_that_runs_sets_a_proxy() {
 }
 
 #[test]
+fn a_persons_first_shell_shows_what_runs_and_no_other_does() {
+    let mut sandbox = Sandbox::new();
+    let profile = root().join("scripts/container/profile.sh").display().to_string();
+    sandbox.script("bin/infer-dev", "#!/bin/sh\necho \"shows $*\"\n");
+    let path = format!("{}:/usr/bin:/bin", sandbox.text("bin"));
+    sandbox.set("PATH", &path);
+    // Debian's bash reads it twice, as a login shell and as an interactive one.
+    sandbox.write("rc", format!("PS1=\n. {profile}\n. {profile}\n"));
+    sandbox.write("keys", "bash --rcfile rc -ic 'echo inner'\nexit\n");
+    let at_terminal = sandbox.sh("script -qec 'bash --rcfile rc -i' /dev/null <keys").exits(0).stdout;
+    assert_eq!(at_terminal.matches("shows ps").count(), 1, "{at_terminal}");
+    assert!(at_terminal.contains("\ninner"), "{at_terminal}");
+    for quiet in ["bash --rcfile rc -ic : 2>&1 | cat", "script -qec 'bash rc' /dev/null", "sh rc"] {
+        assert!(!sandbox.sh(quiet).exits(0).stdout.contains("shows"), "{quiet}");
+    }
+    sandbox.script("bin/infer-dev", "#!/bin/sh\nexit 69\n");
+    let failing = sandbox.sh("script -qec 'bash --rcfile rc -i' /dev/null <keys").exits(0).stdout;
+    assert!(failing.contains("infer-dev doctor says more"), "{failing}");
+}
+
+#[test]
 fn run_merged_makes_of_its_options_and_the_shell_one_docker_command() {
     let mut sandbox = Sandbox::new();
     let run = root().join("scripts/container/run-merged.sh");
