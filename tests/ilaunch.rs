@@ -94,7 +94,9 @@ fn one_that_cannot_be_started_does_not_keep_the_others_from_it() {
     insta::assert_snapshot!(output.stderr, @r"
     ilaunch: cannot start $SANDBOX/nowhere: No such file or directory
     ilaunch: cannot start $SANDBOX/engines/script: its interpreter /no/such/interpreter does not exist
+    ilaunch: hint: install that, or put a program for this machine in its place
     ilaunch: cannot start $SANDBOX/plain: Permission denied
+    ilaunch: hint: it must be executable, and on a disk without noexec
     ");
     assert_eq!(output.kinds()[4..], ["failed", "failed", "failed", "instance"]);
     assert_eq!(output.all("failed")[0]["code"], 69);

@@ -31,7 +31,7 @@ fn the_keepers_end_ends_the_wait_though_its_pipe_is_held() {
     let keeping = Keeping::new();
     let (output, took) = launch(&keeping, "sleep 1000 & exit 3", "");
     assert!(took < Duration::from_secs(20), "{took:?}");
-    assert_eq!(output.exits(69).one("failed")["cause"], "its keeper ended without a report: exit status: 3");
+    assert_eq!(output.exits(69).one("failed")["cause"], "its keeper ended without a report: exit 3");
 }
 
 #[test]

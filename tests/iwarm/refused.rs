@@ -145,8 +145,8 @@ fn a_pixi_that_does_not_run_here_is_told_with_what_to_put_in_its_place() {
         ),
         (
             "#!/nowhere/sh\n",
-            "No such file or directory",
-            "$SANDBOX/programs/pixi is there; the interpreter or loader that it names is not",
+            "its interpreter /nowhere/sh does not exist",
+            "install that, or put a program for this machine in its place",
         ),
     ] {
         connected.sandbox.script("programs/pixi", script);

@@ -21,6 +21,15 @@ pub enum Code {
 }
 
 impl Code {
+    /// Those that a tool may have of itself.
+    pub const OWN: [Self; 5] = [Self::No, Self::Usage, Self::Input, Self::Unmet, Self::Later];
+
+    /// The one of a tool that has exited with this number; `None` for what is none of ours.
+    #[must_use]
+    pub fn of(number: u8) -> Option<Self> {
+        Self::OWN.into_iter().find(|code| code.number() == number)
+    }
+
     /// The number that the process exits with.
     #[must_use]
     pub fn number(self) -> u8 {

@@ -44,7 +44,7 @@ fn run_with_timeout(arguments: &[&str], timeout: Duration) -> Option<String> {
         return None;
     };
     if !ended.success() {
-        log::info!("nvidia-smi {query} failed: {ended}: {}", text.trim_end());
+        log::info!("nvidia-smi {query} failed: {}: {}", child::exit_words(ended), text.trim_end());
     }
     ended.success().then_some(text)
 }

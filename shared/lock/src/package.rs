@@ -1,4 +1,5 @@
 //! One locked package, and what can be read off its location.
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 /// A package of one environment.
@@ -190,16 +191,7 @@ pub(crate) fn trailing_number(build: &str) -> Option<u64> {
 
 /// Decode `%2B` and the like; what is not UTF-8 afterwards stays as it was.
 pub fn percent_decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
-        let byte = hex.filter(|_| bytes[at] == b'%').and_then(|pair| u8::from_str_radix(pair, 16).ok());
-        decoded.push(byte.unwrap_or(bytes[at]));
-        at += if byte.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
+    percent_encoding::percent_decode_str(text).decode_utf8().map_or(text.to_owned(), Cow::into_owned)
 }
 
 /// Locations as rattler_lock writes them: `https://…`, `direct+https://…`, `git+…`, `file://…`, or a path.
@@ -256,6 +248,6 @@ mod tests {
     fn percent_signs_are_decoded_and_stray_ones_left() {
         assert_eq!(percent_decode("torch-2.9.1%2Bcu128-cp312.whl"), "torch-2.9.1+cu128-cp312.whl");
         assert_eq!(percent_decode("100%"), "100%");
-        assert_eq!(percent_decode("a%zz"), "a%zz");
+        assert_eq!(["a%zz", "a%+1", "%ff"].map(percent_decode), ["a%zz", "a%+1", "%ff"]);
     }
 }

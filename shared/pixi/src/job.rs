@@ -6,7 +6,6 @@ use failure::{Code, Failure};
 use rustix::process::Signal;
 use std::io;
 use std::os::fd::RawFd;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -90,11 +89,7 @@ impl JobOutput {
     /// `exit 1` or `signal 9`, as records say it.
     #[must_use]
     pub fn exit(&self) -> String {
-        match (self.status.code(), self.status.signal()) {
-            (Some(code), _) => format!("exit {code}"),
-            (None, Some(signal)) => format!("signal {signal}"),
-            (None, None) => self.status.to_string(),
-        }
+        child::exit_words(self.status)
     }
 
     /// Why, as far as its last output shows it.

@@ -17,8 +17,6 @@ const LOG_LINES: usize = 40;
 const WORD_BYTES: usize = 256;
 /// All names and values of an environment.
 const ENVIRONMENT_BYTES: usize = 512 << 10;
-/// The codes that a failure may have.
-const CODES: [Code; 5] = [Code::No, Code::Usage, Code::Input, Code::Unmet, Code::Later];
 
 /// What one process may say: any number of warnings, then one record of its outcome.
 pub struct RecordFilter<'a> {
@@ -99,7 +97,6 @@ impl<'a> RecordFilter<'a> {
 
     fn failed(&self, failed: &Failed) -> Failed {
         let text = |text: &str| clean(text, TEXT_BYTES);
-        let known = CODES.into_iter().map(Code::number).find(|code| *code == failed.code);
         Failed {
             engine: self.engine,
             instance: None,
@@ -110,7 +107,7 @@ impl<'a> RecordFilter<'a> {
             class: failed.class.as_deref().map(word),
             exit: failed.exit.as_deref().map(word),
             log_tail: failed.log_tail.iter().take(LOG_LINES).map(|line| clean(line, TEXT_BYTES)).collect(),
-            code: known.unwrap_or(Code::Unmet.number()),
+            code: Code::of(failed.code).unwrap_or(Code::Unmet).number(),
         }
     }
 

@@ -155,6 +155,18 @@ pub enum KeeperState {
 }
 
 impl KeeperState {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Waiting,
+        Self::Running,
+        Self::Backoff,
+        Self::Asleep,
+        Self::Failed,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Lost,
+    ];
+
     /// The id on the wire and in `status.json`.
     #[must_use]
     pub fn id(self) -> &'static str {

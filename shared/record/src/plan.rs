@@ -46,6 +46,9 @@ pub enum Rung {
 }
 
 impl Rung {
+    /// All of them, lowest first.
+    pub const ALL: [Self; 5] = [Self::Alive, Self::Healthy, Self::Listed, Self::Answering, Self::Correct];
+
     /// The id on the wire and in the TOML file.
     #[must_use]
     pub fn id(self) -> &'static str {

@@ -1,6 +1,11 @@
-//! Text that somebody else wrote, made fit for a person's eyes, and what a mistyped name was meant to be.
+//! Text that somebody else wrote, made fit for a person's eyes; what a mistyped name was meant to be; amounts and moments as
+//! a person reads them.
+mod amount;
+mod moment;
 mod nearest;
 
+pub use amount::{count, size};
+pub use moment::{unix_of, utc};
 pub use nearest::nearest;
 
 /// One line: no control characters, nor those that turn the direction of what follows.

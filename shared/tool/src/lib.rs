@@ -17,7 +17,7 @@ pub use failure::{Code, Failure, io_text};
 pub use io::Io;
 pub use progress::{bytes_bar, instance_line, lines};
 pub use subject::Subject;
-pub use text::{lines_of, nearest, one_line};
+pub use text::{count, lines_of, nearest, one_line, size, utc};
 pub use threads as thread;
 pub use variables as vars;
 pub use words::unreadable;

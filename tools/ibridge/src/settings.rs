@@ -188,6 +188,9 @@ pub(crate) fn contract() -> Result<Bridge, Failure> {
             let failure = Failure::new(Code::Unmet, failed.what, failed.cause);
             Failure { hint: failed.hint, ..failure }
         }
-        None => Failure::new(Code::Unmet, what(), format!("it wrote no 'bridge' record: {status}")),
+        None => {
+            let ended = child::exit_words(status);
+            Failure::new(Code::Unmet, what(), format!("it wrote no 'bridge' record: {ended}"))
+        }
     })
 }

@@ -1,14 +1,14 @@
 //! Why an engine ended by itself: what its log, its exit and the kernel's memory accounts say.
 use diagnose::{Class, Diagnosis, Exit, diagnose};
 use record::{Engine, Plan};
-use rustix::process::WaitStatus;
 use std::fs::read_to_string;
 use std::io;
 use std::net::TcpListener;
+use std::process::ExitStatus;
 
 /// Find out, now that everything it wrote is in the log. Nothing of the log is kept.
-pub(crate) fn of(plan: &Plan, exit: WaitStatus, oom_killed: bool) -> Diagnosis {
-    let exit = Exit { code: exit.exit_status(), signal: exit.terminating_signal(), oom_killed };
+pub(crate) fn of(plan: &Plan, exit: ExitStatus, oom_killed: bool) -> Diagnosis {
+    let exit = Exit { oom_killed, ..exit.into() };
     let mut found = diagnose(plan.engine, exit, &state::log_since_start(&plan.log_file));
     if plan.engine == Engine::LlamaCpp && found.class == Class::PortInUse && !is_for_the_port(plan) {
         found.class = Class::Address;

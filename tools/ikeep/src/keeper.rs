@@ -8,15 +8,15 @@ use crate::egress::EgressWatch;
 use crate::events::Events;
 use crate::life::{self, Action, Event};
 use crate::log::Log;
-use crate::processes::{Engine, code, describe_exit, new_instance_id};
+use crate::processes::{Engine, new_instance_id};
 use crate::restart::{Restarts, now};
 use crate::state_dir::StateDir;
 use record::{KeeperState as State, Plan, StopMethod};
-use rustix::process::WaitStatus;
 use segments::Segments;
 use state::{Directory, Note, StartRequest, Status};
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::process::ExitStatus;
 use std::time::Instant;
 use tool::{Code, Failure};
 use upkeep::Upkeep;
@@ -159,7 +159,7 @@ impl Keeper {
     }
 
     /// Write the final state, in the log first: whoever reads that state finds the log complete.
-    fn finish(mut self, event: Event, state: State, exit: Option<WaitStatus>) -> u8 {
+    fn finish(mut self, event: Event, state: State, exit: Option<ExitStatus>) -> u8 {
         self.report_egress();
         let (how, reason) = match event {
             Event::Gone(how) => (Some(how), None),
@@ -167,7 +167,7 @@ impl Keeper {
             // No engine ran any more.
             _ => (Some(StopMethod::Gone), None),
         };
-        let last_exit = exit.map(|exit| describe_exit(Some(exit)));
+        let last_exit = exit.map(child::exit_words);
         let word = reason.as_ref().or(last_exit.as_ref());
         self.log.note(&format!("{}{}", state.id(), word.map_or(String::new(), |word| format!(": {word}"))));
         self.status.pid = None;
@@ -184,7 +184,7 @@ impl Keeper {
         // Should this fail, a reader concludes that the instance is lost.
         drop(self.state_dir.write_status(&self.status));
         match (exit, state) {
-            (Some(exit), _) if !self.request.plan.control.background => code(exit),
+            (Some(exit), _) if !self.request.plan.control.background => child::exit_code(exit),
             (_, State::Stopped) => 0,
             _ => Code::No.number(),
         }

@@ -87,17 +87,6 @@ mod tests {
     use super::*;
     use tool::Code;
 
-    const STATES: [State; 8] = [
-        State::Waiting,
-        State::Running,
-        State::Backoff,
-        State::Asleep,
-        State::Stopping,
-        State::Failed,
-        State::Stopped,
-        State::Lost,
-    ];
-
     /// As the table names them, in its order.
     fn events() -> [(&'static str, Event); 11] {
         let failure = Failure::new(Code::Unmet, "", "");
@@ -124,7 +113,7 @@ mod tests {
         let (head, rows) = (&table[0], &table[2..]);
         for (at, (name, event)) in events().iter().enumerate() {
             assert_eq!(rows[at][0], *name);
-            for state in STATES {
+            for state in State::ALL {
                 let cell = match step(state, event) {
                     (Action::Stay, next) => {
                         assert_eq!(next, state, "{name}");

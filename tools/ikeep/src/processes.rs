@@ -4,13 +4,14 @@ use crate::egress::EgressWatch;
 use crate::events::{Events, HealthChecks};
 use child::{Leader, Start};
 use record::{Plan, StopMethod};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
+use rustix::process::{Pid, Signal, WaitOptions};
 use state::Secrets;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::os::fd::BorrowedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use tool::{Code, Failure};
 use tree::{Process, ProcessHandle};
@@ -23,7 +24,7 @@ pub(crate) struct Engine {
     pub(crate) leader: Pid,
     pub(crate) started: Instant,
     /// How the leader ended, once it has.
-    pub(crate) exit: Option<WaitStatus>,
+    pub(crate) exit: Option<ExitStatus>,
     /// For as long as this is here, it is asked how it is.
     pub(crate) asked: Option<HealthChecks>,
     /// The log says already that the engine cannot be asked yet.
@@ -77,7 +78,9 @@ impl Engine {
     pub(crate) fn reap(&mut self) -> bool {
         loop {
             match rustix::process::wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) if pid == self.leader => self.exit = Some(status),
+                Ok(Some((pid, status))) if pid == self.leader => {
+                    self.exit = Some(ExitStatus::from_raw(status.as_raw()));
+                }
                 Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
                 Ok(None) => return true,
                 Err(_) => return false,
@@ -147,23 +150,7 @@ fn descendants() -> Vec<Process> {
     tree::descendants(std::process::id())
 }
 
-/// As it stands in `status.json` and in records: `exit 1`, `signal 9`.
-pub(crate) fn describe_exit(status: Option<WaitStatus>) -> String {
-    let Some(status) = status else { return "unknown".to_owned() };
-    match (status.exit_status(), status.terminating_signal()) {
-        (Some(code), _) => format!("exit {code}"),
-        (None, Some(signal)) => format!("signal {signal}"),
-        (None, None) => format!("status {}", status.as_raw()),
-    }
-}
-
-/// As a shell counts: 128 + n for signal n.
-pub(crate) fn code(exit: WaitStatus) -> u8 {
-    let signalled = || exit.terminating_signal().map(|signal| 128 + signal);
-    exit.exit_status().or_else(signalled).and_then(|code| u8::try_from(code).ok()).unwrap_or(255)
-}
-
-/// Why exec did not happen, with a shell's code for it: 127 not found, 126 not executable. The kernel says "no such file" of a script whose interpreter is missing.
+/// Why exec did not happen, with a shell's code for it: 127 not found, 126 not executable.
 fn refusal(program: &Path, what: String, error: &io::Error, foreground: bool) -> Failure {
     let code = match error.kind() {
         _ if !foreground => Code::Unmet,
@@ -171,28 +158,7 @@ fn refusal(program: &Path, what: String, error: &io::Error, foreground: bool) ->
         _ => Code::Child(126),
     };
     let class = cause::of_refusal(error).map(|class| class.id().to_owned());
-    if error.kind() == io::ErrorKind::WouldBlock {
-        return tool::thread::unavailable(what, error);
-    }
-    let failure = Failure { class, ..Failure::io(code, what, error) };
-    let missing = error.kind() == io::ErrorKind::NotFound && program.exists();
-    match interpreter(program).filter(|_| missing) {
-        Some(interpreter) => {
-            Failure { cause: format!("its interpreter {interpreter} does not exist"), ..failure }
-        }
-        None if missing => {
-            failure.hint("the program exists, but not the loader or interpreter that it names")
-        }
-        None => failure,
-    }
-}
-
-/// The first word after `#!`.
-fn interpreter(program: &Path) -> Option<String> {
-    let mut line = Vec::new();
-    BufReader::new(File::open(program).ok()?.take(256)).read_until(b'\n', &mut line).ok()?;
-    let line = String::from_utf8_lossy(line.strip_prefix(b"#!")?).into_owned();
-    line.split_whitespace().next().map(str::to_owned)
+    Failure { class, ..child::refused(code, what, program, error) }
 }
 
 /// Whoever loses its parent becomes our child, so that none of them is ever lost.

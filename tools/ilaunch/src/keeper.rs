@@ -10,7 +10,6 @@ use state::{Directory, StartReport, StartRequest};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -165,7 +164,9 @@ impl Starting {
                 // Whoever goes on writing is not read any more.
                 drop(self.report);
                 let cause = match pipe::end(&mut self.child, Instant::now() + DEATH) {
-                    Some(status) => format!("its keeper ended without a report: {status}"),
+                    Some(status) => {
+                        format!("its keeper ended without a report: {}", child::exit_words(status))
+                    }
                     None => {
                         kill_process(Pid::from_child(&self.child), Signal::TERM).ok();
                         "what its keeper reported is no report".to_owned()
@@ -208,8 +209,7 @@ impl Foreground {
                 kill_process(Pid::from_child(&child), Signal::TERM).ok();
             }
         };
-        let signalled = || ended.signal().map(|signal| 128 + signal);
-        Ok(ended.code().or_else(signalled).and_then(|code| u8::try_from(code).ok()).unwrap_or(255))
+        Ok(child::exit_code(ended))
     }
 }
 
@@ -222,6 +222,5 @@ fn code_of(number: u8) -> Code {
     if number >= 126 {
         return Code::Child(number);
     }
-    let codes = [Code::No, Code::Usage, Code::Input, Code::Later];
-    codes.into_iter().find(|code| code.number() == number).unwrap_or(Code::Unmet)
+    Code::of(number).unwrap_or(Code::Unmet)
 }

@@ -1,5 +1,6 @@
 //! Models for a person: one line for each kind of their contents, then what is wrong, then what to do.
 use crate::inspection::Inspection;
+use tool::{count, size};
 
 /// All of them.
 pub(crate) fn render(inspections: &[Inspection]) -> String {
@@ -68,42 +69,4 @@ fn put(text: &mut String, line: &str) {
 
 fn plural(word: &str, count: u64) -> String {
     if count == 1 { word.to_owned() } else { format!("{word}s") }
-}
-
-/// Bytes in the unit that leaves few digits.
-fn size(bytes: u64) -> String {
-    scaled(bytes, 1024, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"], " ")
-}
-
-fn count(number: u64) -> String {
-    scaled(number, 1000, &["", "K", "M", "B", "T", "P", "E"], "")
-}
-
-fn scaled(number: u64, base: u64, units: &[&str], space: &str) -> String {
-    let (mut whole, mut tenths, mut unit) = (number, 0, 0);
-    while whole >= base && unit + 1 < units.len() {
-        tenths = (whole % base) * 10 / base;
-        whole /= base;
-        unit += 1;
-    }
-    let unit = format!("{space}{}", units[unit]);
-    if unit.trim().is_empty() || tenths == 0 {
-        format!("{whole}{unit}")
-    } else {
-        format!("{whole}.{tenths}{unit}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{count, size};
-
-    #[test]
-    fn sizes_are_told_with_few_digits() {
-        assert_eq!(
-            [size(0), size(1023), size(1536), size(300 << 30)],
-            ["0 B", "1023 B", "1.5 KiB", "300 GiB"]
-        );
-        assert_eq!([count(999), count(7_615_616_512)], ["999", "7.6B"]);
-    }
 }

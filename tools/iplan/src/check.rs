@@ -1,5 +1,6 @@
 //! TOML files checked by themselves, for whoever keeps them in a repository: no install, no GPU and no port is looked at.
 use config::{Config, Document, Value};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use record::Engine;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -133,13 +134,12 @@ fn sarif(findings: &[Finding]) -> Json {
     })
 }
 
+/// What a path has in a URI as it is.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+
 /// A path as a URI, relative where it is.
 fn uri(path: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(byte);
-    let escaped: String = path
-        .bytes()
-        .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect();
+    let escaped = utf8_percent_encode(path, ENCODED).to_string();
     if path.starts_with('/') {
         format!("file://{escaped}")
     } else {

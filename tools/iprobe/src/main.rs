@@ -15,7 +15,7 @@ mod watchdog;
 
 use crate::expected_model::ExpectedModel;
 use crate::given::{known, read_key};
-use crate::readiness::{RUNGS, ReadinessProbe, Step};
+use crate::readiness::{ReadinessProbe, Step};
 use crate::watch::{ProbeOptions, Watch};
 use ask::Target;
 use clap::Parser;
@@ -30,7 +30,7 @@ use tool::{Code, Failure, Io, Outcome};
 #[command(version, about)]
 struct Args {
     /// The rung to reach [default: what the plan says, else answering]
-    #[arg(long, value_parser = PossibleValuesParser::new(RUNGS.map(Rung::id)).map(rung))]
+    #[arg(long, value_parser = PossibleValuesParser::new(Rung::ALL.map(Rung::id)).map(rung))]
     rung: Option<Rung>,
     /// File of ichat --record for rung correct [default: what the plan says]
     #[arg(long, value_name = "FILE")]
@@ -58,7 +58,7 @@ const ONCE_SECONDS: u64 = 60;
 /// One of the words that the parser let through.
 #[expect(clippy::needless_pass_by_value, reason = "clap hands it over")]
 fn rung(word: String) -> Rung {
-    RUNGS.into_iter().find(|rung| rung.id() == word).unwrap_or(Rung::Answering)
+    Rung::ALL.into_iter().find(|rung| rung.id() == word).unwrap_or(Rung::Answering)
 }
 
 fn main() -> std::process::ExitCode {

@@ -76,7 +76,7 @@ impl ReadinessProbe {
 
     /// The highest rung so far.
     pub(crate) fn rung(&self) -> Option<Rung> {
-        self.reached.len().checked_sub(1).and_then(|last| RUNGS.get(last)).copied()
+        self.reached.len().checked_sub(1).and_then(|last| Rung::ALL.get(last)).copied()
     }
 
     /// The rung to reach.
@@ -86,7 +86,7 @@ impl ReadinessProbe {
 
     /// When a rung was reached, in milliseconds.
     pub(crate) fn ms(&self, rung: Rung) -> Option<f64> {
-        let at = RUNGS.iter().position(|other| *other == rung)?;
+        let at = Rung::ALL.iter().position(|other| *other == rung)?;
         self.reached.get(at).map(|time| (time.as_secs_f64() * 1e6).round() / 1e3)
     }
 
@@ -99,7 +99,7 @@ impl ReadinessProbe {
         limit: Duration,
         port_is_ours: &dyn Fn() -> Result<(), String>,
     ) -> Result<Step, Failure> {
-        let Some(next) = RUNGS.get(self.reached.len()).filter(|next| **next <= self.goal) else {
+        let Some(next) = Rung::ALL.get(self.reached.len()).filter(|next| **next <= self.goal) else {
             return Ok(Step::Ready);
         };
         let short = limit.min(self.probe.timeout);
@@ -235,6 +235,3 @@ impl NotReady {
 
 /// How often is looked who listens, while nothing changes.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-pub(crate) const RUNGS: [Rung; 5] =
-    [Rung::Alive, Rung::Healthy, Rung::Listed, Rung::Answering, Rung::Correct];

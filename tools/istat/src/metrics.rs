@@ -3,19 +3,6 @@ use crate::inspect::Inspected;
 use openmetrics::Text;
 use record::{KeeperState, Rung};
 
-const STATES: [KeeperState; 8] = [
-    KeeperState::Waiting,
-    KeeperState::Running,
-    KeeperState::Backoff,
-    KeeperState::Asleep,
-    KeeperState::Failed,
-    KeeperState::Stopping,
-    KeeperState::Stopped,
-    KeeperState::Lost,
-];
-/// The rungs that can be checked without having an engine generate.
-const RUNGS: [Rung; 3] = [Rung::Alive, Rung::Healthy, Rung::Listed];
-
 /// A measure of an instance, as text; `None` where it is unknown or does not apply.
 type Measure = fn(&Inspected) -> Option<String>;
 
@@ -49,7 +36,7 @@ pub(crate) fn of(inspected: &[Inspected]) -> String {
     let mut text = Text::default();
     text.family("infer_dev_instance_state", "gauge", "The state of the instance: 1 at the one that it is in");
     for inspected in inspected {
-        for state in STATES {
+        for state in KeeperState::ALL {
             let value = flag(inspected.status.state == state);
             sample(&mut text, "infer_dev_instance_state", inspected, Some(("state", state.id())), &value);
         }
@@ -60,7 +47,8 @@ pub(crate) fn of(inspected: &[Inspected]) -> String {
         "The rungs of the readiness ladder: 1 at each that is reached",
     );
     for inspected in inspected {
-        for rung in RUNGS {
+        // Higher ones cannot be told without having an engine generate.
+        for rung in Rung::ALL.into_iter().filter(|rung| *rung <= Rung::Listed) {
             let value = flag(inspected.status.rung.is_some_and(|reached| reached >= rung));
             sample(&mut text, "infer_dev_instance_rung", inspected, Some(("rung", rung.id())), &value);
         }

@@ -135,8 +135,8 @@ fn row(status: &Status) -> [String; 10] {
         or_dash(status.pid.map(|pid| pid.to_string())),
         status.restarts.to_string(),
         or_dash(status.up_s.map(up)),
-        or_dash(status.rss_bytes.map(bytes)),
-        or_dash(status.gpu_bytes.map(bytes)),
+        or_dash(status.rss_bytes.map(tool::size)),
+        or_dash(status.gpu_bytes.map(tool::size)),
     ]
 }
 
@@ -154,12 +154,6 @@ fn up(seconds: f64) -> String {
         3600..86400 => format!("{} h {} m", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{} d {} h", seconds / 86400, seconds % 86400 / 3600),
     }
-}
-
-fn bytes(count: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-    let gib = count as f64 / f64::from(1 << 30);
-    if gib >= 1.0 { format!("{gib:.1} GiB") } else { format!("{} MiB", count >> 20) }
 }
 
 #[cfg(test)]
@@ -190,11 +184,5 @@ mod tests {
     fn only_the_state_is_in_colour() {
         let rows = rows(&[&["a", "b", "running"]]);
         assert_eq!(line(&rows[0], &[(0, 1), (2, 7)], Some(GREEN)), "a  \u{1b}[32mrunning\u{1b}[0m\n");
-    }
-
-    #[test]
-    fn memory_is_told_in_mib_and_gib() {
-        assert_eq!(bytes(300 << 20), "300 MiB");
-        assert_eq!(bytes(3 << 29), "1.5 GiB");
     }
 }

@@ -1,5 +1,6 @@
 //! An index of wheels: `simple/NAME/WHEEL` and the pages that PEP 503 describes.
 use super::{Draft, files, mode, publish, publish_text, sha256_of};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -75,7 +76,7 @@ fn page(links: impl Iterator<Item = String>) -> String {
 fn link(name: &str, wheel: &Wheel) -> String {
     let python = wheel.python.as_ref();
     let python = python.map(|it| format!(" data-requires-python=\"{}\"", escaped(it))).unwrap_or_default();
-    let (href, hash) = (encoded(name), &wheel.sha256);
+    let (href, hash) = (utf8_percent_encode(name, ENCODED), &wheel.sha256);
     format!("<a href=\"{href}#sha256={hash}\"{python}>{}</a>", escaped(name))
 }
 
@@ -83,14 +84,8 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// As a URL has it.
-fn encoded(name: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    name.bytes().map(byte).collect()
-}
+/// What a URL has as it is.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 fn requires_python(archive: &Path) -> io::Result<Option<String>> {
     let is_metadata = |path: &&PathBuf| {

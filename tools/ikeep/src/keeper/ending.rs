@@ -2,11 +2,11 @@
 use super::Keeper;
 use crate::cause;
 use crate::life::Event;
-use crate::processes::{Engine, describe_exit};
+use crate::processes::Engine;
 use crate::restart::jitter;
 use diagnose::{Class, Diagnosis};
 use record::KeeperState as State;
-use rustix::process::WaitStatus;
+use std::process::ExitStatus;
 use std::time::Duration;
 use tool::Failure;
 
@@ -63,8 +63,7 @@ impl Keeper {
 
     /// Why the engine has ended by itself, from what it has said: for the status, and for whoever reads the log.
     fn explain(&mut self, engine: &Engine) -> String {
-        let why = format!("the engine ended by itself: {}", describe_exit(engine.exit));
-        let Some(exit) = engine.exit else { return why };
+        let Some(exit) = engine.exit else { return "the engine ended by itself".to_owned() };
         self.log.settle();
         let Diagnosis { class, line, hint } = cause::of(&self.request.plan, exit, engine.oom_killed());
         if class != Class::Unknown {
@@ -72,7 +71,7 @@ impl Keeper {
             self.log.note(&format!("hint: {hint}"));
         }
         self.status.explain(Some(class.id().to_owned()), line, Some(hint.to_owned()));
-        why
+        format!("the engine ended by itself: {}", child::exit_words(exit))
     }
 
     /// It could not be started again.
@@ -82,9 +81,9 @@ impl Keeper {
     }
 
     /// Whether it is worth another start, now that it has failed after `up`.
-    fn again_or_not(&mut self, why: String, up: Duration, exit: Option<WaitStatus>) -> Event {
+    fn again_or_not(&mut self, why: String, up: Duration, exit: Option<ExitStatus>) -> Event {
         self.status.pid = None;
-        self.status.last_exit = exit.map(|exit| describe_exit(Some(exit)));
+        self.status.last_exit = exit.map(child::exit_words);
         match self.restarts.after(up, jitter()) {
             Ok(delay) => Event::Again { why, delay },
             Err(because) => Event::NoMore(format!("{why}, {because}")),

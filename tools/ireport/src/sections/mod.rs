@@ -51,15 +51,9 @@ fn facts(entry: &Entry, names: &[&str]) -> Vec<Vec<Cell>> {
     there.map(|name| vec![text(*name), code(entry.text(name))]).collect()
 }
 
-/// A size for a person, with the exact one where it is short of it.
+/// A size for a person.
 pub(crate) fn size(bytes: Option<f64>) -> String {
-    let Some(bytes) = bytes else { return String::new() };
-    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    let unit = units.into_iter().find(|(_, bits)| bytes >= f64::from(1_u32 << bits));
-    match unit {
-        Some((name, bits)) => format!("{:.1} {name}", bytes / f64::from(1_u32 << bits)),
-        None => format!("{bytes:.0} bytes"),
-    }
+    bytes.map(|bytes| tool::size(bytes as u64)).unwrap_or_default()
 }
 
 fn seconds(entry: &Entry) -> Cell {
@@ -75,15 +69,4 @@ fn tabled(title: &'static str, head: &[&'static str], rows: Vec<Vec<Cell>>) -> S
     let mut section = Section::new(title);
     section.table(head, rows);
     section
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_for_a_person() {
-        let shown = [Some(10.0), Some(2048.0), Some(3e9), None].map(size);
-        assert_eq!(shown, ["10 bytes", "2.0 KiB", "2.8 GiB", ""]);
-    }
 }

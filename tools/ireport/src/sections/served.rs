@@ -2,13 +2,16 @@
 use super::facts;
 use crate::page::{Cell, Section, code, text};
 use crate::run::{Entry, Run};
+use record::Rung;
 
-/// The members of `ready` that say when a rung was reached, lowest first.
-pub(crate) const RUNGS: [&str; 5] = ["alive_ms", "healthy_ms", "listed_ms", "answering_ms", "correct_ms"];
+/// When a rung was reached.
+pub(crate) fn rung_ms(ready: &Entry, rung: Rung) -> Option<f64> {
+    ready.number(&format!("{}_ms", rung.id()))
+}
 
 /// When the highest rung was reached.
 pub(crate) fn last_ms(ready: &Entry) -> Option<f64> {
-    RUNGS.iter().rev().find_map(|rung| ready.number(rung))
+    Rung::ALL.into_iter().rev().find_map(|rung| rung_ms(ready, rung))
 }
 
 /// Every plan, and what was made of it.
@@ -68,7 +71,8 @@ fn quoted(word: &str) -> String {
 pub(crate) fn rungs(run: &Run) -> Section {
     let row = |one: &Entry| {
         let mut row = vec![code(one.subject()), code(one.text("url")), code(one.text("model_id"))];
-        row.extend(RUNGS.map(|rung| text(one.number(rung).map(|ms| format!("{ms:.0}")).unwrap_or_default())));
+        let ms = |rung| rung_ms(one, rung).map(|ms| format!("{ms:.0}")).unwrap_or_default();
+        row.extend(Rung::ALL.map(|rung| text(ms(rung))));
         row
     };
     let head =

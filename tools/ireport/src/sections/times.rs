@@ -1,7 +1,8 @@
 //! The timeline: what took how long, and when.
-use super::served::RUNGS;
+use super::served::rung_ms;
 use crate::page::{Bar, Block, Section};
 use crate::run::{Entry, Run};
+use record::Rung;
 
 pub(crate) fn section(run: &Run) -> Section {
     let mut section = Section::new("Timeline");
@@ -51,14 +52,14 @@ fn spans(entry: &Entry) -> Vec<Span> {
 
 /// From one rung to the next; the record is written at the last one.
 fn rungs(ready: &Entry) -> Vec<Span> {
-    let reached: Vec<(&str, f64)> =
-        RUNGS.iter().filter_map(|rung| Some((*rung, ready.number(rung)?))).collect();
+    let reached: Vec<(Rung, f64)> =
+        Rung::ALL.into_iter().filter_map(|rung| Some((rung, rung_ms(ready, rung)?))).collect();
     let last = reached.last().map_or(0.0, |(_, ms)| *ms);
     let mut before = 0.0;
     let mut spans = Vec::new();
     for (rung, ms) in reached {
         let end_unix = ready.number("at_unix").map(|at| at - (last - ms) / 1e3);
-        let label = format!("{} {}", ready.subject(), rung.trim_end_matches("_ms"));
+        let label = format!("{} {}", ready.subject(), rung.id());
         spans.push(Span { label, seconds: ((ms - before) / 1e3).max(0.0), end_unix, failed: false });
         before = ms;
     }
