@@ -1,4 +1,5 @@
 //! What a keeper waits for: signals, the end of children, the first good `/health`, a moment in time.
+use crate::event::Event;
 use crate::health::Health;
 use crate::idle::Idle;
 use record::Plan;
@@ -14,27 +15,6 @@ use std::time::{Duration, Instant};
 
 /// Ours need little; the default of 2 MiB would only look large.
 const STACK_BYTES: usize = 256 << 10;
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
-    /// We were told to stop.
-    Stop,
-    /// A child ended, or several.
-    Child,
-    /// The engine of this process id answered `/health` with 200.
-    Healthy(Pid),
-    /// The engine of this process id hangs; why.
-    Hung(Pid, String),
-    /// Nobody has asked the engine of this process id for as long as it waits for somebody.
-    Idle(Pid),
-    /// Somebody wants the engine that sleeps.
-    Wake,
-    /// Something for the log.
-    Note(String),
-    /// The log has begun to lose lines, or ceased to.
-    LinesLost,
-}
 
 /// All of it in one queue, so that waiting costs nothing.
 pub(crate) struct Events {

@@ -1,6 +1,6 @@
 //! Asking an engine how it is: often until it first is healthy, then now and then, to find out that it hangs.
 use crate::activity::{self, ActivitySample};
-use crate::events::Event;
+use crate::event::Event;
 use ask::{Error, Target};
 use owner::Owner;
 use record::{Liveness, Plan};

@@ -1,6 +1,6 @@
 //! Finding out that nobody uses an engine, from what it says of itself: whoever asks it, through a bridge or not, counts.
 use crate::activity::{self, ActivitySample};
-use crate::events::Event;
+use crate::event::Event;
 use ask::Target;
 use owner::Owner;
 use record::Plan;

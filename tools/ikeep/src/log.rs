@@ -3,7 +3,7 @@
 //! A thread of its own reads the pipe and writes the file, so that nothing else of the keeper ever waits for the disk. What
 //! the keeper itself has to say comes on a second pipe, so that it never stands inside a line of the engine's. A full disk
 //! costs lines, which are counted, and never stops the engine.
-use crate::events::Event;
+use crate::event::Event;
 use crate::redactor::Redactor;
 use crate::rotated::{Loss, Rotated};
 use rustix::event::{PollFd, PollFlags};

@@ -7,6 +7,7 @@ mod activity;
 mod cause;
 mod destination;
 mod egress;
+mod event;
 mod events;
 mod health;
 mod idle;

@@ -1,5 +1,5 @@
 //! A log file that gives way to a new one when it is full.
-use crate::events::Event;
+use crate::event::Event;
 use state::Note;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};

@@ -1,7 +1,7 @@
 //! Waiting, with an eye on what is missing meanwhile: the state directory, without which nobody sees the engine or can stop
 //! it, and a thread that asks the engine how it is.
 use super::Keeper;
-use crate::events::Event;
+use crate::event::Event;
 use crate::processes::Engine;
 use std::time::{Duration, Instant};
 use tool::Failure;

@@ -1,6 +1,6 @@
 //! Waiting until something happens to the instance.
 use super::Keeper;
-use crate::events::Event as Heard;
+use crate::event::Event as Heard;
 use crate::life::Event;
 use crate::processes::Engine;
 use record::KeeperState as State;
