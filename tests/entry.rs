@@ -256,7 +256,7 @@ fn help_and_wrong_options_start_nothing() {
 }
 
 #[test]
-fn term_to_all_at_once_is_told_by_the_exit_code() {
+fn term_to_all_at_once_shows_in_the_exit_code() {
     use std::os::unix::process::CommandExt;
     let sandbox = Sandbox::new();
     for _ in 0..10 {

@@ -94,7 +94,7 @@ fn values_of_the_wrong_type_are_shown_as_they_are_to_be_written() {
 }
 
 #[test]
-fn the_whole_pipeline_is_named_to_who_left_out_a_part() {
+fn a_pipeline_that_lacks_a_stage_gets_a_hint_with_the_whole_one() {
     let sandbox = Sandbox::new();
     for (tool, pipeline) in [
         ("iplan", "ienv llama-cpp | iinstall | iplan"),
@@ -140,7 +140,7 @@ fn an_empty_prompt_is_told_before_anybody_is_asked() {
 }
 
 #[test]
-fn only_who_lacks_permission_is_told_to_run_as_another() {
+fn only_a_lack_of_permission_hints_at_another_user() {
     let sandbox = Sandbox::new();
     sandbox.write("plain", "");
     says(sandbox.sh("iprobe --state plain --once"), 69, "Not a directory", "");

@@ -91,7 +91,7 @@ fn whatever_befalls_a_part_is_seen() {
 }
 
 #[test]
-fn names_order_and_strangers_do_not_matter() {
+fn names_order_and_foreign_files_do_not_matter() {
     let sandbox = split();
     sandbox.write("p/README", "not a part");
     sandbox.write("p/b.tar.003-of-009", "not of this whole");

@@ -110,7 +110,7 @@ fn each_is_told_of_the_moment_that_it_is_ready_while_input_is_still_open() {
 }
 
 #[test]
-fn a_server_that_does_not_chat_is_told_of_and_is_ready_on_a_lower_rung() {
+fn a_server_that_does_not_chat_is_reported_and_is_ready_on_a_lower_rung() {
     let keeping = Keeping::new();
     let refusal = "501\n{\"error\":{\"message\":\"This server does not support completions\"}}";
     let mut fake = Fake::plan(&keeping, "a").says("healthy", "").says("chat", refusal).launched();
@@ -214,7 +214,7 @@ fn a_reader_that_goes_away_ends_it_quietly() {
 }
 
 #[test]
-fn an_engine_that_is_started_anew_climbs_from_the_ground_and_no_clock_runs_in_between() {
+fn a_restarted_engine_is_probed_from_the_first_rung_and_no_timeout_runs_in_between() {
     let keeping = Keeping::new();
     let mut fake = Fake::plan(&keeping, "a").says("healthy", "");
     fake.plan["control"]["backoff_ms"] = json!(2000);

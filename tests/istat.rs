@@ -18,7 +18,7 @@ fn status(keeping: &Keeping, code: i32) -> Value {
 }
 
 #[test]
-fn nothing_kept_is_nothing_to_tell_and_a_name_for_it_is_a_no() {
+fn without_instances_there_is_no_record_and_an_unknown_name_fails() {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.sh("istat").transcript(), "");
     drop(sandbox.sh("istat vllm").exits(1));

@@ -15,7 +15,7 @@ const STUBBORN: &str = "trap '' TERM; setsid bash -c \"trap '' TERM; while :; do
                         echo up; while :; do sleep 1000; done";
 
 #[test]
-fn nothing_to_stop_is_done() {
+fn stopping_nothing_succeeds() {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.sh("istop").transcript(), "");
     assert_eq!(sandbox.sh("istop vllm").transcript(), "");

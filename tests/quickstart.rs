@@ -70,7 +70,7 @@ fn stop_ends_what_it_started() {
 }
 
 #[test]
-fn a_port_that_a_stranger_took_is_left_to_him() {
+fn a_port_that_a_foreign_process_holds_is_left_alone() {
     let sandbox = sandbox();
     // Below the range that the kernel hands out, so that the next port is nobody's.
     let first = 20_000 + u16::try_from(std::process::id() % 5_000).unwrap();

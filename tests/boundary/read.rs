@@ -114,7 +114,7 @@ sys.stdin.read()";
 }
 
 #[test]
-fn what_is_no_small_file_in_place_of_one_holds_nobody_up() {
+fn special_and_huge_files_in_place_of_small_ones_block_nobody() {
     let Some(boundary) = Boundary::new() else { return };
     boundary.start(PATIENT);
     boundary.keeping.wait_for_state("a", "running");

@@ -13,7 +13,7 @@ fn split() -> (Sandbox, Vec<u8>) {
 }
 
 #[test]
-fn what_the_system_refuses_once_never_makes_a_success_of_nothing() {
+fn one_failed_system_call_never_yields_success_without_the_work() {
     let (sandbox, whole) = split();
     let mut successes = 0;
     for call in

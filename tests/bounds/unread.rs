@@ -8,7 +8,7 @@ use std::process::Command;
 const PATIENT: &str = "echo up; exec sleep 1000";
 
 #[test]
-fn somebody_elses_private_run_directory_is_named_and_never_nothing() {
+fn another_users_private_run_directory_is_an_error_and_no_empty_answer() {
     let Some(user) = Ordinary::new() else { return };
     let keeping = Ordinary::guests();
     chown(keeping.sandbox.path("run"), Some(0), Some(0)).unwrap();
@@ -28,7 +28,7 @@ fn somebody_elses_private_run_directory_is_named_and_never_nothing() {
 }
 
 #[test]
-fn a_run_directory_of_ours_that_others_may_write_is_no_empty_one() {
+fn a_run_directory_of_ours_that_others_may_write_is_an_error_and_no_empty_answer() {
     let mut keeping = Keeping::new();
     let usual = keeping.sandbox.path("xdg/infer-dev");
     std::fs::create_dir_all(&usual).unwrap();

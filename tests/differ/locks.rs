@@ -148,7 +148,7 @@ fn archives_that_an_old_lock_has_once_for_each_platform_are_told_apart_as_rattle
 
 /// Saved by an editor of another system.
 #[test]
-fn what_rattler_makes_of_marks_and_encodings_is_made_of_them() {
+fn markers_and_encodings_are_read_as_rattler_reads_them() {
     let sandbox = Sandbox::new();
     let text = locks::newer(7);
     same(&[

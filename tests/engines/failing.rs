@@ -66,7 +66,7 @@ fn what_vllm_fails_of_is_told_by_class_and_line() {
 }
 
 #[test]
-fn what_sglang_fails_of_is_told_by_class_and_line() {
+fn failures_of_sglang_are_named_by_class_and_line() {
     on(&["sglang"], "failures by class and line", |real| each_is_told(real, SGLANG));
 }
 

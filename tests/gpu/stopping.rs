@@ -69,7 +69,7 @@ fn memory_that_does_not_come_back_is_warned_of() {
 }
 
 #[test]
-fn nobody_is_asked_about_what_uses_no_gpu_or_is_stopped_already() {
+fn nvidia_smi_is_not_asked_for_what_uses_no_gpu_or_is_stopped_already() {
     let machine = Machine::with(&[40_000]);
     let mut plan = machine.keeping.plan("a", PATIENT);
     plan["gpu_ids"] = json!("none");

@@ -18,7 +18,7 @@ fn the_memory_of_the_whole_tree_is_summed_over_all_gpus() {
 }
 
 #[test]
-fn what_is_not_known_is_not_told() {
+fn memory_that_the_driver_does_not_know_is_left_out() {
     let machine = Machine::with(&[30_000]);
     let keeping = &machine.keeping;
     keeping.start("a", PATIENT);

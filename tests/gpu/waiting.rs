@@ -17,7 +17,7 @@ fn stall(machine: &Machine) -> (Output, Duration) {
 }
 
 #[test]
-fn memory_of_the_tree_that_grows_renews_patience_and_is_asked_for_seldom() {
+fn growing_memory_of_the_tree_is_progress_and_is_measured_seldom() {
     let machine = Machine::with(&[30_000]);
     let (output, waited) = stall(&machine);
     assert!(output.one("failed")["cause"].as_str().unwrap().starts_with("no sign of progress for 7 s"));

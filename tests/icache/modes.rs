@@ -63,7 +63,7 @@ fn a_program_that_may_not_be_run_any_more_is_named() {
 }
 
 #[test]
-fn a_file_that_its_owner_may_not_read_is_named_though_root_looks() {
+fn a_file_that_its_owner_may_not_read_is_refused_even_to_root() {
     let sandbox = real();
     run(&sandbox, "chmod 000 $UV/archive-v0/EaaBKbQ21Z4gSNhB/six.py");
     let output = verify(&sandbox, "--deep").exits(1);

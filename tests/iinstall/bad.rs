@@ -39,8 +39,8 @@ fn what_is_no_whole_archive() {
     ");
     assert_eq!(site.install("/").exits(69).one("failed")["cause"], "Is a directory");
     assert_eq!(refused(""), "the file is empty");
-    assert_eq!(refused("hello"), "it is not an archive: it begins as none of them does");
-    assert_eq!(refused([0; 4096]), "it is not an archive: it begins as none of them does");
+    assert_eq!(refused("hello"), "it is not an archive: unrecognised file format");
+    assert_eq!(refused([0; 4096]), "it is not an archive: unrecognised file format");
     assert!(refused("version https://git-lfs.github.com/spec/v1\n").contains("Git LFS pointer"));
     assert!(refused("<html>404</html>").contains("web page"));
     assert!(refused(b"BZh91AY").contains("bzip2"));

@@ -139,7 +139,7 @@ fn an_install_elsewhere_than_in_its_folder_does_not_cross() {
 }
 
 #[test]
-fn the_user_cannot_make_root_hear_without_end() {
+fn a_user_cannot_make_root_read_without_end() {
     if !as_root() {
         return;
     }

@@ -109,7 +109,7 @@ fn one_that_is_only_remembered_is_skipped_without_a_warning() {
 }
 
 #[test]
-fn an_instance_of_another_workspace_or_engine_is_not_ours_to_speak_of() {
+fn instances_of_another_workspace_or_engine_are_not_reported() {
     let mut sandbox = machine();
     let output = plan(&sandbox, "llama-cpp", &(good("a") + &good("b"))).exits(0);
     let kept = keep(&sandbox, &output.all("plan")[1]);

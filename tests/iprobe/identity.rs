@@ -17,7 +17,7 @@ fn another_model_than_the_served_one_is_not_listed() {
 }
 
 #[test]
-fn a_stranger_on_the_port_is_not_our_server() {
+fn a_foreign_server_on_the_port_is_not_taken_for_ours() {
     let keeping = Keeping::new();
     let ours = Fake::plan(&keeping, "ours").says("bind-only", "").says("healthy", "").launched();
     let mut other = Fake::plan(&keeping, "other").says("healthy", "");

@@ -14,7 +14,7 @@ fn when_time_is_up_it_gives_up_with_75_and_the_instance_runs_on() {
 }
 
 #[test]
-fn patience_ends_when_nothing_moves_and_our_own_questions_are_no_progress() {
+fn the_watchdog_ends_the_wait_without_progress_and_our_own_probes_are_none() {
     let keeping = Keeping::new();
     let mut fake = Fake::plan(&keeping, "a");
     fake.plan["control"]["stall_timeout_s"] = json!(2);

@@ -66,7 +66,7 @@ fn a_namespace_that_is_none_is_seen_through() {
 }
 
 #[test]
-fn where_every_way_is_refused_nothing_runs_unless_it_may() {
+fn where_every_seal_is_refused_nothing_runs_without_best_effort() {
     let sealing = Sealing::new();
     for (number, user) in sealing.users.iter().enumerate() {
         let machine = format!("{user} python3 refusing.py EPERM unshare,seccomp");

@@ -66,7 +66,7 @@ impl Kind {
                 return Err(ArchiveError::bad(cause).hint(hint));
             }
         }
-        Err(ArchiveError::bad("it is not an archive: it begins as none of them does").hint(HINT))
+        Err(ArchiveError::bad("it is not an archive: unrecognised file format").hint(HINT))
     }
 
     /// The ending that files of this kind have.

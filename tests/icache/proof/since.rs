@@ -123,7 +123,7 @@ fn a_note_keeps_what_other_passes_know_and_is_nobody_elses_file() {
 }
 
 #[test]
-fn that_nothing_can_be_written_is_told_before_anything_is_hashed() {
+fn a_file_that_cannot_be_written_is_reported_before_anything_is_hashed() {
     let sandbox = real();
     // So much that no pass ever comes to its end.
     let output = sandbox.sh(&format!("truncate -s 1T {TINYLIB}/terabyte; mkdir -p folder/note locked"));

@@ -28,7 +28,7 @@ impl Request<'_> {
     pub(crate) fn run(&self, args: &Args, inherited: Inherited) -> Result<Outcome, Failure> {
         let (env, begun, timeout) = (self.env, Instant::now(), args.timeout());
         let folder = env.home().ok_or_else(|| {
-            let what = format!("the 'env' record of {} is of no use", env.engine);
+            let what = format!("invalid 'env' record of {}", env.engine);
             Failure::new(Code::Input, what, "it has neither install_dir nor project_dir")
         })?;
         let installs = env.wants(Step::Install);

@@ -91,7 +91,7 @@ pub(crate) fn inspect(place: &Directory) -> Result<Option<Inspected>, Failure> {
     Ok(Some(Inspected { status, ready, run_dir, start_to_healthy_s, processes }))
 }
 
-/// A file of a state directory that is of no use, and what helps: more rights, or nothing but its end.
+/// A file of a state directory that cannot be used, and the hint: other rights, or istop --forget.
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
     let failure = Failure::io(Code::Unmet, format!("cannot read {}", path.display()), error);
     why::cleaned(match error.kind() {

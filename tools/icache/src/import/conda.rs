@@ -22,7 +22,7 @@ pub(super) fn take(fetched: &Fetched, pkgs: &Path, package: &Conda) -> io::Resul
     std::fs::write(&entry.sidecar, Entry::sidecar_of(fetched.sha256))
 }
 
-/// `pkg-NAME.tar.zst` and `info-NAME.tar.zst`; what else is in it is of no use.
+/// `pkg-NAME.tar.zst` and `info-NAME.tar.zst`; its other members are ignored.
 fn unzip(mut archive: ZipArchive<std::fs::File>, root: &mut Root) -> io::Result<()> {
     for index in 0..archive.len() {
         let file = archive.by_index(index).map_err(io::Error::other)?;

@@ -29,7 +29,7 @@ impl Stores {
     pub(crate) fn of(env: &Env, lock: &LockFile, environment: &str) -> Result<Self, Failure> {
         let store = |store: &Option<PathBuf>| {
             store.clone().ok_or_else(|| {
-                let what = format!("the 'env' record of {} is of no use", env.engine);
+                let what = format!("invalid 'env' record of {}", env.engine);
                 Failure::new(Code::Input, what, "it does not say where the cache is")
             })
         };
