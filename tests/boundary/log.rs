@@ -122,3 +122,55 @@ fn a_race_for_the_log_folder_gives_away_nothing_of_roots() {
         assert_eq!((secret.uid(), secret.mode() & 0o7777), (0, 0o600));
     }
 }
+
+/// Who is not root has his own rights and no others, so that no kernel asks whether U could read it.
+#[test]
+fn another_user_who_looks_reads_nothing_of_his_own_because_a_file_of_us_says_so() {
+    let Some(boundary) = Boundary::new() else { return };
+    boundary.start(PATIENT);
+    boundary.keeping.wait_for_log("a", "up\n");
+    boundary.keeping.wait_for_state("a", "running");
+    let sandbox = &boundary.keeping.sandbox;
+    drop(sandbox.sh("chmod 755 .; mkdir -m 700 vs; chmod 711 run; chmod 644 a.jsonl").exits(0));
+    for tool in ["istat", "iprobe"] {
+        sandbox.own_tool(tool, &format!("tools/{tool}"));
+    }
+    for name in ["vs/secret", "vs/open"] {
+        sandbox.write(name, format!("{SECRET}\n"));
+    }
+    drop(sandbox.sh("chmod 600 vs/secret; chown -R 1:1 vs").exits(0));
+    boundary.keeping.signal_keeper("a", Signal::KILL);
+    boundary.keeping.wait_until_left("a");
+    let state = sandbox.text("run/llama-cpp/a");
+    for (name, seen) in [("vs/secret", false), ("vs/open", false), ("logs/a.log", true)] {
+        boundary.set("status.json", "log_file", json!(sandbox.text(name)));
+        for tool in ["istat --log a", &format!("iprobe --once --state {state}")] {
+            let run = format!("cd /; exec timeout 20 {}/tools/{tool}", sandbox.path("").display());
+            let output = boundary.as_user(super::V, &["sh", "-c", &run]).output().unwrap();
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            assert!(!said.contains(SECRET), "{name} {tool}: {said}");
+            assert!(!seen || !tool.contains("--log") || said.contains("up"), "{name} {tool}: {said}");
+        }
+    }
+}
+
+#[test]
+fn what_engines_compile_is_never_in_a_folder_that_another_user_has() {
+    let Some(boundary) = Boundary::new() else { return };
+    let sandbox = &boundary.keeping.sandbox;
+    let mut plan = boundary.keeping.plan("a", PATIENT);
+    let caches = sandbox.path("caches");
+    (plan["user"], plan["cache_dir"]) = (json!("nobody"), json!(caches.join("llama-cpp-1.65534")));
+    sandbox.write("plan.jsonl", format!("{plan}\n"));
+    drop(sandbox.sh("tools/ilaunch < plan.jsonl").exits(0));
+    let whose =
+        |path: &std::path::Path| (path.metadata().unwrap().uid(), path.metadata().unwrap().mode() & 0o7777);
+    assert_eq!((whose(&caches), whose(&caches.join("llama-cpp-1.65534"))), ((0, 0o1777), (U, 0o700)));
+    boundary.keeping.stop("a");
+    // He who has it renames what is in it, sticky or not.
+    chown(&caches, Some(super::V), None).unwrap();
+    let refused = sandbox.sh("tools/ilaunch < plan.jsonl").exits(69);
+    assert!(refused.stderr.contains("caches belongs to uid 1, who could put another"), "{}", refused.stderr);
+    chown(&caches, Some(U), None).unwrap();
+    drop(sandbox.sh("tools/ilaunch < plan.jsonl").exits(0));
+}

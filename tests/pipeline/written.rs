@@ -153,6 +153,18 @@ fn what_the_caller_or_the_file_sets_stays_and_models_of_the_hub_are_where_they_w
     assert!(warning["hint"].as_str().unwrap().contains("AUTO_INFER_ENGINE_CACHE_DIR"), "{warning}");
     assert_eq!(output.one("plan").get("cache_dir"), None);
     assert!(!sandbox.path("w/engine-cache").exists(), "a plan leaves no trace");
+    if !as_root() {
+        return;
+    }
+    sandbox.unset("AUTO_INFER_ENGINE_CACHE_DIR");
+    drop(sandbox.sh("mkdir -p -m 1777 w/engine-cache; chown 1 w/engine-cache").exits(0));
+    let output = sandbox.sh("ienv vllm | iplan").exits(0);
+    let warning = about_cache(&output);
+    assert!(
+        warning["what"].as_str().unwrap().contains("belongs to uid 1, who could put another"),
+        "{warning}"
+    );
+    assert_eq!(output.one("plan").get("cache_dir"), None);
 }
 
 #[test]

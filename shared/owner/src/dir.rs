@@ -1,6 +1,6 @@
 //! A folder that is open, and what lies in it.
 use crate::Owner;
-use crate::owner::is_trusted;
+use crate::owner::{is_trusted, may_name};
 use crate::walk;
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
@@ -189,7 +189,8 @@ impl Dir {
 
     pub(crate) fn must_be_own(&self, stat: &Stat) -> io::Result<()> {
         // Where nobody but root makes names, root has put it here, whoever's it is.
-        if [0, self.expected].contains(&stat.st_uid) || self.is_private() {
+        let own = [0, self.expected].contains(&stat.st_uid) || self.is_private();
+        if own && may_name(self.expected, stat) {
             return Ok(());
         }
         let text = format!("it belongs to uid {}, not to uid {}", stat.st_uid, self.expected);

@@ -1,7 +1,8 @@
 //! A file by its path, for whoever has the right to it anyway.
-use crate::dir::read_capped;
-use crate::{Dir, Owner};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use crate::dir::{one_name, read_capped};
+use crate::owner::may_name;
+use crate::{Dir, Owner, walk};
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
@@ -43,14 +44,18 @@ pub fn read_named(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
 }
 
 /// The same of a path that a user chose, such as one in a file of that user's: with the user's rights from
-/// the beginning.
+/// the beginning. A caller who is not root reads for another user only what is that user's or open to all.
 ///
 /// # Errors
 /// As [`read_named`], and as [`Owner::act`].
 pub fn read_as(owner: &Owner, path: &Path, cap: usize) -> io::Result<Vec<u8>> {
     let name = path.file_name().ok_or(Errno::ISDIR)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Dir::open_as(owner, parent)?.read_through_links(name, cap)
+    let file = walk::open_through_links(&Dir::open_as(owner, parent)?, one_name(name)?)?;
+    if !may_name(owner.uid(), &fstat(&file)?) {
+        return Err(Errno::ACCESS.into());
+    }
+    read_capped(file, cap)
 }
 
 #[cfg(test)]

@@ -18,6 +18,6 @@ mod write;
 pub use dir::Dir;
 pub use file::{open_file, read_as, read_file, read_named};
 pub use look::{canonicalize, exists, is_dir, is_file, metadata, read_link, symlink_metadata};
-pub use make::{make_folder, make_private_folder};
+pub use make::{make_common_folder, make_folder, make_private_folder};
 pub use owner::Owner;
 pub use write::is_draft_of;

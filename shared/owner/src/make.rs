@@ -20,6 +20,15 @@ pub fn make_folder(path: &Path, owner: &Owner) -> io::Result<Dir> {
 }
 
 /// Open a folder, and make it where it is missing, and those above it: each belongs to whoever has the folder that it is made
+/// in, and is open to all to look into. One that exists is left as it is.
+///
+/// # Errors
+/// What the system says.
+pub fn make_common_folder(path: &Path) -> io::Result<Dir> {
+    walk::walk(&Owner::current(), path, Some(walk::Missing { last: None, mode: 0o755 }))
+}
+
+/// Open a folder, and make it where it is missing, and those above it: each belongs to whoever has the folder that it is made
 /// in, and is open to its owner alone. One that exists is left as it is.
 ///
 /// # Errors

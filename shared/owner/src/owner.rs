@@ -143,15 +143,19 @@ impl Owner {
     }
 
     /// Send a signal, if this user could send it himself. That is asked here: the kernel also lets pass what the real user
-    /// may, who stays root in [`Owner::act`]. `send` sends it to the process `pid`, which cannot come to be another one.
+    /// may, who stays root in [`Owner::act`], or is not root and is asked to end a process of his own. `send` sends it to the process `pid`, which cannot come to be another one.
     ///
     /// # Errors
     /// EPERM where the user could not; what the system says.
     pub fn signal(&self, pid: u32, send: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        if self.is_current() || !is_root() {
+        if self.is_current() {
             return send();
         }
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let status = match std::fs::read_to_string(format!("/proc/{pid}/status")) {
+            // One that is hidden from us is not ours, which the kernel says.
+            Err(_) if !is_root() => return send(),
+            read => read?,
+        };
         let ids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
         // Real, effective, saved.
         let mut ids = ids.split_ascii_whitespace().step_by(2).take(2);
@@ -179,6 +183,14 @@ impl Owner {
         })?;
         Ok(act())
     }
+}
+
+/// Whether the word of user `uid` may have us open the file of `stat`. The kernel asks whether he could where root does it with
+/// his rights. Who is not root has his own: he opens for another user what is that user's or open to all, and nothing that is
+/// his own, wherever it lies.
+pub(crate) fn may_name(uid: u32, stat: &Stat) -> bool {
+    let open_to_all = stat.st_mode & 0o004 != 0 && rustix::process::geteuid().as_raw() != stat.st_uid;
+    is_root() || is_trusted(uid) || stat.st_uid == uid || open_to_all
 }
 
 /// Root, or whoever runs this process; not whoever the thread acts as for a while.

@@ -138,9 +138,19 @@ impl Runs<'_> {
 
 /// Whether the user may write in a folder that is there; else whether we can make it.
 fn usable(dir: &Path, user: Option<&User>) -> io::Result<()> {
+    let us = rustix::process::geteuid();
+    let uid = user.map_or(us.as_raw(), |user| user.owner().uid());
+    if let (true, Some(caches)) = (us.is_root(), dir.parent())
+        && let Ok(keeper) = owner::metadata(caches).map(|meta| meta.uid())
+        && ![0, uid].contains(&keeper)
+    {
+        let path = caches.display();
+        return Err(io::Error::other(format!(
+            "{path} belongs to uid {keeper}, who could put another in its place"
+        )));
+    }
     match owner::metadata(dir) {
         Ok(meta) => {
-            let uid = user.map_or_else(|| rustix::process::geteuid().as_raw(), |user| user.owner().uid());
             if meta.uid() != uid {
                 // What another user put there would run as this one.
                 return Err(io::Error::other(format!("it belongs to uid {}", meta.uid())));

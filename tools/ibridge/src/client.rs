@@ -141,11 +141,11 @@ fn find_running() -> Option<(String, Option<String>)> {
     let file = option("--key-file").map(PathBuf::from);
     let made = option("--workspace").map(|workspace| made_key_file(Path::new(&workspace)));
     let of_keeper = place.api_key().ok().flatten();
-    let made = made.filter(|_| !is_loopback(&listen)).as_deref().and_then(read);
     // The user who owns the plan chose this path.
     let user = place.user().ok()?;
     let of_plan =
         |file: &Path| ask::read_key_as(&user, file).inspect_err(|error| log_unreadable(file, error)).ok();
+    let made = made.filter(|_| !is_loopback(&listen)).as_deref().and_then(of_plan);
     let key = file.as_deref().and_then(of_plan).or(of_keeper).or(made);
     Some((listen, key))
 }

@@ -36,19 +36,27 @@ pub(crate) fn make_folders(plan: &Plan, user: Option<&User>) -> Result<(), Failu
 }
 
 /// As in /tmp, everybody may make a folder where these are, and nobody touches another's: a volume is served from by
-/// whichever uid a container happens to have.
+/// whichever uid a container happens to have. Whoever has the folder that they are in can put another one in the place of
+/// any, so it is not the first user's, and root starts no user's engine on one of another user.
 fn make_cache_dir(plan: &Plan, dir: &Path, whose: &Owner) -> io::Result<()> {
     let (Some(caches), Some(name)) = (dir.parent(), dir.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
     let caches = match Dir::open(caches) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let made = owner::make_folder(caches, whose)?;
+            let made = owner::make_common_folder(caches)?;
             made.set_mode(0o1777)?;
             made
         }
         other => other?,
     };
+    let keeper = caches.owner();
+    if Owner::current().uid() == 0 && !keeper.is_trusted() && keeper != *whose {
+        let (path, uid) = (caches.path().display(), keeper.uid());
+        return Err(io::Error::other(format!(
+            "{path} belongs to uid {uid}, who could put another in its place"
+        )));
+    }
     if let Err(error) = caches.below(name) {
         if error.kind() != io::ErrorKind::NotFound {
             return Err(error);

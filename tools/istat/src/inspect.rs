@@ -74,7 +74,7 @@ pub(crate) fn inspect(place: &Directory) -> Result<Option<Inspected>, Failure> {
         log_file: kept.log_file.clone(),
         rss_bytes: (!processes.is_empty()).then(|| tree::usage(&processes).rss_bytes),
         gpu_bytes: None,
-        last_exit: kept.last_exit.clone(),
+        last_exit: None,
         class: None,
         reason: None,
         evidence: None,

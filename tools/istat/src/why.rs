@@ -12,8 +12,10 @@ const TARGETS: usize = 64;
 /// As much of the log's line as a table shows.
 const SHOWN: usize = 200;
 
-/// Set class, reason, evidence and hint of `status` from what was kept; `idle_stop_s` is its plan's.
+/// Set the last exit, class, reason, evidence and hint of `status` from what was kept; `idle_stop_s` is its plan's.
 pub(crate) fn explain(status: &mut Status, kept: &state::Status, idle_stop_s: Option<u32>) {
+    let clean = |text: &Option<String>| text.as_deref().map(|text| clean(text, LONGEST));
+    status.last_exit = clean(&kept.last_exit);
     if status.state == KeeperState::Lost {
         // What the keeper has said is of an earlier end.
         status.reason = Some("its keeper is gone and left no last word".to_owned());
@@ -27,7 +29,6 @@ pub(crate) fn explain(status: &mut Status, kept: &state::Status, idle_stop_s: Op
         status.hint = Some("a request through ibridge starts it, or ilaunch".to_owned());
         return;
     }
-    let clean = |text: &Option<String>| text.as_deref().map(|text| clean(text, LONGEST));
     status.class = kept.class.clone().filter(|class| is_class(class));
     status.reason = clean(&kept.reason);
     status.evidence = clean(&kept.evidence);
