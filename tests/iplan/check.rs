@@ -98,3 +98,11 @@ fn the_examples_to_start_from_are_in_order_and_have_every_key() {
     }
     drop(sandbox.sh("ienv --example bridge").exits(2));
 }
+
+#[test]
+fn a_name_that_a_terminal_would_obey_stays_on_its_line() {
+    let mut sandbox = Sandbox::new();
+    sandbox.write("a\u{1b}[31m\nistop: b.toml", WRONG);
+    let text = check(&mut sandbox, "--check a*.toml").exits(1).stdout;
+    assert!(text.starts_with("a[31m istop: b.toml:3:8: server.port is '70000'\n"), "{text:?}");
+}

@@ -90,10 +90,12 @@ fn finding(failure: &Failure) -> Option<Finding> {
     Some(Finding { file: parts.next()?.to_owned(), line, column, message, hint })
 }
 
+/// The names of files and of what is in them are whoever's wrote them: each stays on its line.
 fn text(finding: &Finding) -> String {
     let Finding { file, line, column, message, hint } = finding;
-    let hint = hint.as_ref().map(|hint| format!("    hint: {hint}\n")).unwrap_or_default();
-    format!("{file}:{line}:{column}: {message}\n{hint}")
+    let shown = tool::one_line;
+    let hint = hint.as_ref().map(|hint| format!("    hint: {}\n", shown(hint))).unwrap_or_default();
+    format!("{}:{line}:{column}: {}\n{hint}", shown(file), shown(message))
 }
 
 fn json(finding: &Finding) -> Json {
