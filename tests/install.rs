@@ -126,3 +126,22 @@ fn a_wrong_call_installs_nothing_and_says_why() {
     let no_folder = install(&sandbox, "--tools tools file").exits(69);
     assert!(no_folder.stderr.contains("cannot write in"), "{}", no_folder.stderr);
 }
+
+#[test]
+fn root_puts_and_removes_nothing_where_another_user_can_lead_it() {
+    if !crate::kit::as_root() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    hollow_tools(&sandbox);
+    drop(sandbox.sh("chmod 755 .; mkdir -p theirs own; echo whole > own/precious").exits(0));
+    // A list of theirs, whose first step leads to what is root's.
+    let plant = "mkdir -p theirs/share/infer-dev; ln -s ../own theirs/x; echo x/precious > theirs/share/infer-dev/files;
+        ln -s ../../../own/new theirs/share/infer-dev/files.new; chown -hR 60004 theirs";
+    drop(sandbox.sh(plant).exits(0));
+    for words in ["--uninstall theirs", "--tools tools theirs", "--tools tools theirs/below/it"] {
+        let refused = install(&sandbox, words).exits(69);
+        assert!(refused.stderr.contains("belongs to uid 60004"), "{words}: {}", refused.transcript());
+        assert_eq!(files(&sandbox, "own").len(), 1, "{words}");
+    }
+}
