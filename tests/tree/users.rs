@@ -9,7 +9,7 @@ const BY_PATH: [(&str, usize); 22] = [
     ("shared/install/src/held.rs", 1),
     ("shared/install/src/lib.rs", 8),
     ("shared/owner/src/lib.rs", 1),
-    ("shared/pixi/src/lib.rs", 3),
+    ("shared/pixi/src/lib.rs", 4),
     ("shared/plan/src/port.rs", 1),
     ("shared/privsep/src/lib.rs", 1),
     ("shared/state/src/lock.rs", 1),

@@ -1,16 +1,22 @@
 //! Running a program that takes its time: heard line by line, its end remembered, gone when we are.
 use crate::error_report::{ErrorReport, Kind};
 use crate::outputs::Outputs;
+use crate::stop_signals::StopSignals;
 use child::Start;
 use failure::{Code, Failure};
 use rustix::process::Signal;
 use std::io;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+use tree::{Limits, ProcessHandle, StallLimit};
 
 /// How iseal says what to do about a program that it cannot run.
 const SEAL_HINT: &str = "iseal: hint: ";
+
+/// How long processes that were killed are waited for.
+const END: Duration = Duration::from_secs(2);
 
 /// A program to run, prepared.
 #[derive(Debug)]
@@ -61,27 +67,74 @@ impl Job {
         self
     }
 
-    /// Run it to its end. It is killed when this thread ends before it. A person sees `label` and its latest line.
+    /// Run it to its end. It is killed when this thread ends before it, and with all that it has started when a signal ends
+    /// us or it does nothing for [`Limits::USUAL`]. A person sees `label` and its latest line.
     ///
     /// # Errors
-    /// It cannot be started or heard. How it ended is no error here.
-    pub fn run(mut self, label: &str) -> Result<JobOutput, Failure> {
+    /// It cannot be started or heard, or does nothing any more. How it ended is no error here.
+    pub fn run(self, label: &str) -> Result<JobOutput, Failure> {
+        self.run_within(label, Limits::USUAL)
+    }
+
+    fn run_within(mut self, label: &str, limits: Limits) -> Result<JobOutput, Failure> {
         let program = PathBuf::from(self.command.get_program());
         let cannot = |error: &io::Error| child::not_run(Code::Unmet, &program, error);
         self.command.stdin(Stdio::null());
         let outputs = Outputs::of(&mut self.command, self.capture).map_err(|error| cannot(&error))?;
         let death_signal = Some(Signal::KILL);
         Start { death_signal, keep: self.keep, ..Start::default() }.apply(&mut self.command);
+        // Who adopts has its own way to end what it has started.
+        let signals =
+            if self.adopts { None } else { Some(StopSignals::hold().map_err(|error| cannot(&error))?) };
         let mut child = self.command.spawn().map_err(|error| cannot(&error))?;
         // The command holds the writing ends, which would never be closed.
         drop(self.command);
-        let heard = outputs.collect(&mut child, label, self.adopts);
+        let mut patience = Patience::of(label, child.id(), limits);
+        let heard = outputs.collect(&mut child, label, self.adopts, |said| {
+            if signals.as_ref().is_some_and(StopSignals::came) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            patience.check(said)
+        });
         if heard.is_err() {
-            drop(child.kill());
+            end(&child);
         }
         let status = child.wait().map_err(|error| cannot(&error))?;
         let (tail, stdout) = heard?;
         Ok(JobOutput { status, tail, stdout })
+    }
+}
+
+/// End a program, and all that it has started, while it can be told by its descent.
+fn end(child: &Child) {
+    let mut all = tree::descendants(child.id());
+    all.extend(tree::Process::read(child.id()));
+    let all: Vec<_> = all.into_iter().filter_map(ProcessHandle::of).collect();
+    tree::kill(all, &|process| drop(process.signal(Signal::KILL)), END);
+}
+
+/// Waiting on a program, and saying so once where it takes a part of the limit.
+struct Patience<'a> {
+    label: &'a str,
+    limit: StallLimit,
+    stall: Duration,
+    told: bool,
+}
+
+impl<'a> Patience<'a> {
+    fn of(label: &'a str, pid: u32, limits: Limits) -> Self {
+        Self { label, limit: StallLimit::with(pid, limits), stall: limits.stall, told: false }
+    }
+
+    fn check(&mut self, said: usize) -> io::Result<()> {
+        self.limit.check(said)?;
+        let idle = self.limit.idle();
+        if !self.told && idle > self.stall / 8 {
+            self.told = true;
+            let (idle, stall) = (idle.as_secs(), self.stall.as_secs());
+            log::warn!("{}: nothing was done for {idle} s; it is given up after {stall} s", self.label);
+        }
+        Ok(())
     }
 }
 
@@ -129,7 +182,7 @@ impl JobOutput {
 mod tests {
     use super::*;
     use crate::outputs::{LINE_BYTES, TAIL};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     fn sh(script: &str) -> JobOutput {
         let mut command = Command::new("/bin/sh");
@@ -163,6 +216,22 @@ mod tests {
         let failure = sh(&format!("printf '{said}'; exit 126")).failure("cannot do it");
         assert_eq!(failure.cause, "exit 126: iseal: cannot run /x: Not there");
         assert_eq!(failure.hint.as_deref(), Some("it must be there"));
+    }
+
+    #[test]
+    fn a_program_that_does_nothing_is_given_up_with_what_it_has_started() {
+        let noted = std::env::temp_dir().join(format!("infer-dev-job-{}", std::process::id()));
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "sleep 600 & echo $! > \"$0\"; wait"]).arg(&noted);
+        let [stall, look] = [2000, 50].map(Duration::from_millis);
+        let limits = Limits { stall, look, total: Duration::from_secs(60) };
+        let begun = Instant::now();
+        let failure = Job::new(command).run_within("a test", limits).unwrap_err();
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        assert_eq!((failure.code, failure.cause.as_str()), (Code::Later, "it did nothing for 2 s"));
+        let started = std::fs::read_to_string(&noted).unwrap().trim().parse().unwrap();
+        std::fs::remove_file(noted).unwrap();
+        assert!(tree::Process::read(started).is_none_or(|process| process.zombie));
     }
 
     #[test]

@@ -42,12 +42,14 @@ impl Outputs {
         Ok(Self { lines, answer: Some(answer) })
     }
 
-    /// Listen until all is closed, or the program has ended and nothing comes any more.
+    /// Listen until all is closed, or the program has ended and nothing comes any more, or `given_up`, which is given how
+    /// many lines have come.
     pub(crate) fn collect(
         self,
         child: &mut Child,
         label: &str,
         adopts: bool,
+        given_up: impl FnMut(usize) -> io::Result<()>,
     ) -> Result<(Vec<String>, Vec<u8>), Failure> {
         let (say, heard) = channel();
         if let Some(stdout) = self.answer {
@@ -57,30 +59,35 @@ impl Outputs {
         let credentials = Credentials::of(std::env::vars_os());
         threads::start("lines", move || lines(self.lines, &credentials, &say))?;
         let line = tool::instance_line(label);
-        let listened = listen(child, &heard, adopts, |text| {
+        let listened = listen(child, &heard, (adopts, given_up), |text| {
             log::info!("{text}");
             line.set_message(format!("{label}: {text}"));
         });
         line.finish_and_clear();
-        listened.map_err(|error| Failure::io(Code::Unmet, format!("cannot wait for {label}"), &error))
+        listened.map_err(|error| {
+            let code = if error.kind() == io::ErrorKind::TimedOut { Code::Later } else { Code::Unmet };
+            Failure::io(code, format!("cannot wait for {label}"), &error)
+        })
     }
 }
 
 fn listen(
     child: &mut Child,
     heard: &Receiver<OutputEvent>,
-    adopts: bool,
+    (adopts, mut given_up): (bool, impl FnMut(usize) -> io::Result<()>),
     mut show: impl FnMut(&str),
 ) -> io::Result<(Vec<String>, Vec<u8>)> {
     let mut tail = VecDeque::new();
     let mut stdout = Vec::new();
-    let mut ended = None;
+    let (mut ended, mut said) = (None, 0);
     loop {
+        given_up(said)?;
         if adopts {
             reap_adopted(child);
         }
         match heard.recv_timeout(Duration::from_millis(100)) {
             Ok(OutputEvent::Line(text)) => {
+                said += 1;
                 show(&text);
                 if tail.len() == TAIL {
                     tail.pop_front();

@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
+use tree::{Limits, StallLimit};
 
 /// The longest line of records that is taken, and how much of them.
 const LINE_BYTES: usize = 1 << 20;
@@ -22,25 +23,6 @@ const NOTE_BYTES: usize = 4 << 10;
 const AFTERMATH: Duration = Duration::from_secs(1);
 /// How often the child is looked at while nothing comes.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// How long it may do nothing. A disk that does not answer for so long does not answer.
-const STALL: Duration = Duration::from_secs(15 * 60);
-/// How long it may take, whatever it does: no install and no download takes so long.
-const TOTAL: Duration = Duration::from_secs(24 * 3600);
-/// How often is looked whether it does anything.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// How long a child is waited for.
-#[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    stall: Duration,
-    total: Duration,
-    look: Duration,
-}
-
-impl Limits {
-    pub(crate) const USUAL: Self = Self { stall: STALL, total: TOTAL, look: LOOK };
-}
 
 /// What was heard.
 pub(crate) enum ChildOutput<'a> {
@@ -76,6 +58,7 @@ pub(crate) fn listen<E: From<io::Error>>(
             }
         };
         let came = wait(&[&output, &notes], limit)?;
+        // What it says on standard error is no sign of work.
         stall_limit.check(output.total)?;
         output.read()?;
         notes.read()?;
@@ -94,47 +77,6 @@ pub(crate) fn listen<E: From<io::Error>>(
             None => ended = look(child)?.map(|status| (status, Instant::now())),
         }
     }
-}
-
-/// Whether it is worth waiting on.
-struct StallLimit {
-    pid: u32,
-    limits: Limits,
-    begun: Instant,
-    looked: Instant,
-    /// When it last did something: how much it had said by then, and how long it had been at work.
-    moved: (Instant, usize, Duration),
-}
-
-impl StallLimit {
-    fn with(pid: u32, limits: Limits) -> Self {
-        let now = Instant::now();
-        Self { pid, limits, begun: now, looked: now, moved: (now, 0, Duration::ZERO) }
-    }
-
-    /// What it says on standard error is no sign of work.
-    fn check(&mut self, said: usize) -> io::Result<()> {
-        if self.looked.elapsed() < self.limits.look {
-            return Ok(());
-        }
-        self.looked = Instant::now();
-        let (since, before, worked) = self.moved;
-        // Of a family: those that have ended count no more, so that it may become less, too.
-        let works = tree::processor_time(self.pid, true);
-        if (before, worked) != (said, works) {
-            self.moved = (self.looked, said, works);
-        } else if since.elapsed() >= self.limits.stall {
-            return Err(late("it did nothing", self.limits.stall));
-        }
-        if self.begun.elapsed() >= self.limits.total {
-            return Err(late("it did not end", self.limits.total));
-        }
-        Ok(())
-    }
-}
-
-fn late(what: &str, limit: Duration) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("{what} for {} s", limit.as_secs()))
 }
 
 /// How the child ended, if it has.

@@ -1,15 +1,20 @@
 //! This tool once more, as another user.
 use crate::RecordFilter;
-use crate::listen::{ChildOutput, Limits, listen};
+use crate::listen::{ChildOutput, listen};
 use crate::text::{TEXT_BYTES, clean};
 use child::{Leader, Start, User};
 use failure::{Code, Failure};
 use record::{Record, Writer};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, Seek};
 use std::os::fd::RawFd;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 use tool::Io;
+use tree::Limits;
+
+/// How long the second process has to end what it has started, before it is killed.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// What the second process is given: a command line, records on its standard input, and descriptors. Of the environment it
 /// gets what a user's process gets, and nothing that was set for us.
@@ -95,7 +100,8 @@ impl Rerun {
         }
         let input = records(&self.records)?;
         // A session of its own has no terminal, into which the user could type for us.
-        let (leader, death_signal) = (Leader::Session, Some(Signal::KILL));
+        // It ends what it runs when it is told to end.
+        let (leader, death_signal) = (Leader::Session, Some(Signal::TERM));
         Start { user: Some(self.user), death_signal, keep: self.keep, leader }.apply(&mut command);
         command.current_dir("/").stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
@@ -119,7 +125,17 @@ fn note(by: &str, text: &[u8]) {
     }
 }
 
+/// Told to end, it ends the programs that it runs; stopped, it is not told.
 fn end(child: &mut Child) {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        for signal in [Signal::TERM, Signal::CONT] {
+            kill_process(pid, signal).ok();
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < GRACE && matches!(child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
     if let Err(error) = child.kill().and_then(|()| child.wait()) {
         log::warn!("cannot end process {}: {}", child.id(), failure::io_text(&error));
     }

@@ -10,6 +10,7 @@ mod process;
 mod process_handle;
 mod segments;
 mod sockets;
+mod stall_limit;
 mod sweep;
 mod usage;
 
@@ -20,5 +21,6 @@ pub use listener::{Listening, answers, describe, holder, listening};
 pub use process::{Process, descendants, family, signal};
 pub use process_handle::{ProcessHandle, wait_for_exit};
 pub use segments::{Baseline, Segment, remove};
+pub use stall_limit::{Limits, StallLimit};
 pub use sweep::{Swept, sweep};
 pub use usage::{Usage, processor_time, usage};
