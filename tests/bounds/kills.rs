@@ -1,8 +1,9 @@
 //! Killed at any moment: the same command afterwards does the work, and nothing half done is in its way.
 use super::sweep::cases;
 use crate::fuzz::SeededRng;
-use crate::kit::{full, tools};
-use std::fs::File;
+use crate::kit::{Sandbox, free_port, full, tools};
+use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -54,5 +55,64 @@ fn whenever_a_tool_is_killed_the_next_run_does_the_work() {
         }
         println!("{}: {early} of {rounds} were killed before their end, {:?}", case.name, begun.elapsed());
         assert!(early > 0 && begun.elapsed() < Duration::from_secs(3600));
+    }
+}
+
+/// All files below `out`, with what is in them.
+fn written(sandbox: &Sandbox) -> Vec<(PathBuf, Vec<u8>)> {
+    let entries = fs::read_dir(sandbox.path("out")).unwrap();
+    entries.map(|entry| entry.unwrap().path()).map(|path| (path.clone(), fs::read(path).unwrap())).collect()
+}
+
+/// A draft has no name that anybody reads: it begins with a dot.
+fn is_draft(path: &std::path::Path) -> bool {
+    path.file_name().unwrap().as_encoded_bytes()[0] == b'.'
+}
+
+#[test]
+fn what_a_killed_tool_was_writing_is_whole_or_not_there() {
+    let mut sandbox = crate::pipeline::sandbox_with_engine(&[free_port(), free_port()]);
+    let model = crate::kit::Tiny::get().model.display().to_string();
+    let out = sandbox.text("out");
+    sandbox.set("INFER_DEV_KEEP", &out);
+    let lines = "{\"kind\":\"note\",\"text\":\"one of many\"}\n".repeat(20_000);
+    sandbox.write("stream", &lines);
+    drop(sandbox.sh("ienv llama-cpp | iinstall > installed").exits(0));
+    let cases = [
+        ("iplan --emit", "exec iplan --emit systemd --into out < installed >&2".to_owned(), false),
+        ("imodel --output", format!("exec imodel --suggest llama-cpp {model} --output out/m.toml"), false),
+        ("ireport --keep", "exec ireport --keep x < stream".to_owned(), true),
+    ];
+    let rounds = if full() { 100 } else { 20 };
+    let mut seeded_rng = SeededRng::new();
+    for (name, script, grows) in cases {
+        let run = format!("rm -rf out; mkdir out; {script} > /dev/null 2>&1");
+        let begun = Instant::now();
+        drop(sandbox.sh(&run).exits(0));
+        let (whole, good) = (begun.elapsed(), written(&sandbox));
+        let mut early = 0;
+        for round in 0..rounds {
+            let mut command = sandbox.command("setsid");
+            let mut child = command.args(["bash", "-c", &run]).stdout(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(seeded_rng.moment(whole));
+            early += u32::from(child.try_wait().unwrap().is_none());
+            let group = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
+            drop(child.kill());
+            child.wait().unwrap();
+            if !sandbox.path("out").exists() {
+                continue;
+            }
+            for (path, text) in written(&sandbox).into_iter().filter(|(path, _)| !is_draft(path)) {
+                let is_whole = match path.extension().and_then(|ext| ext.to_str()) {
+                    Some("jsonl") if grows => lines.as_bytes().starts_with(&text),
+                    _ => good.contains(&(path.clone(), text.clone())),
+                };
+                let text = String::from_utf8_lossy(&text).into_owned();
+                assert!(is_whole, "{name}, kill {round}: {}: {text:.300}", path.display());
+            }
+        }
+        println!("{name}: {early} of {rounds} were killed before their end, {:?}", begun.elapsed());
+        assert!(early > 0);
     }
 }
