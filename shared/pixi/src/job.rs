@@ -179,6 +179,7 @@ impl JobOutput {
 }
 
 #[cfg(test)]
+#[cfg_attr(test, expect(clippy::disallowed_methods, reason = "a test makes a file of its own"))]
 mod tests {
     use super::*;
     use crate::outputs::{LINE_BYTES, TAIL};
