@@ -4,6 +4,7 @@
 
 bench_launch() {
     local config=$dir/eight.toml number
+    # shellcheck disable=SC2016 # the script's own argument
     printf '#!/bin/sh\n[ "$1" = --help ] || exec sleep 3600\n' >"$dir/server"
     chmod +x "$dir/server"
     : >"$dir/model.gguf"
