@@ -81,8 +81,8 @@ fn a_pixi_unpack_that_cannot_run_is_named_with_what_to_do() {
         ("alien", "it is for another machine than this ", "bring pixi-unpack-"),
         (
             "orphan",
-            "exit 127: iseal: cannot run $SANDBOX/orphan: ",
-            "$SANDBOX/orphan is there; the interpreter",
+            "exit 127: iseal: cannot run $SANDBOX/orphan: its interpreter /nowhere/sh does not exist",
+            "install that, or put a program for this machine in its place",
         ),
         ("hollow", "exit 127: $SANDBOX/hollow: ", "one that runs in AUTO_INFER_VLLM_PIXI_UNPACK_BIN"),
     ] {

@@ -83,7 +83,7 @@ fn what_cannot_be_run_is_126_or_127() {
     for (command, code, cause) in [
         ("no-such-command", 127, "No such file or directory"),
         ("./no/such", 127, "No such file or directory"),
-        ("./orphan", 127, "No such file or directory"),
+        ("./orphan", 127, "its interpreter /nowhere/interpreter does not exist"),
         ("''", 127, "No such file or directory"),
         ("./plain", 126, "Permission denied"),
         ("./tmp", 126, "Permission denied"),

@@ -17,7 +17,7 @@ impl StopSignals {
     pub(crate) fn hold() -> io::Result<Self> {
         static HELD: OnceLock<()> = OnceLock::new();
         if HELD.get().is_none() {
-            for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !is_ignored(*signal)) {
+            for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !is_taken(*signal)) {
                 flag::register_conditional_default(signal, Arc::clone(&IDLE))?;
                 flag::register_usize(signal, Arc::clone(&CAME), usize::try_from(signal).unwrap_or(0))?;
             }
@@ -41,10 +41,12 @@ impl Drop for StopSignals {
     }
 }
 
-/// Whether whoever started us had it ignored, as nohup does.
-fn is_ignored(signal: i32) -> bool {
+/// Whether whoever started us had it ignored, as nohup does, or the tool has its own way to end what it has started.
+fn is_taken(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
-    mask >> (signal - 1) & 1 == 1
+    let mask = |name: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(name));
+        mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+    };
+    (mask("SigIgn:") | mask("SigCgt:")) >> (signal - 1) & 1 == 1
 }
