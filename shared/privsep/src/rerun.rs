@@ -5,13 +5,13 @@ use crate::text::{TEXT_BYTES, clean};
 use child::{Leader, Start, User};
 use failure::{Code, Failure};
 use record::{Record, Writer};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::io::{self, Seek};
 use std::os::fd::RawFd;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tool::Io;
-use tree::Limits;
+use tree::{Limits, ProcessHandle};
 
 /// How long the second process has to end what it has started, before it is killed.
 const GRACE: Duration = Duration::from_secs(3);
@@ -125,16 +125,14 @@ fn note(by: &str, text: &[u8]) {
     }
 }
 
-/// Told to end, it ends the programs that it runs; stopped, it is not told.
+/// Told to end, it ends the programs that it runs. A stopped process hears that only once it goes on.
 fn end(child: &mut Child) {
-    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+    if let Some(process) = ProcessHandle::open(child.id()) {
         for signal in [Signal::TERM, Signal::CONT] {
-            kill_process(pid, signal).ok();
+            process.signal(signal).ok();
         }
-        let begun = Instant::now();
-        while begun.elapsed() < GRACE && matches!(child.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        // One that has not gone by then is killed below.
+        let _ = tree::wait_for_exit(&[process], GRACE);
     }
     if let Err(error) = child.kill().and_then(|()| child.wait()) {
         log::warn!("cannot end process {}: {}", child.id(), failure::io_text(&error));
