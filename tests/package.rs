@@ -1,9 +1,10 @@
 //! `scripts/package`, with tools that do nothing in place of those that take minutes to build: `scripts/test.d/package`
 //! has the real ones, in the long run.
-use crate::kit::{Sandbox, in_the_long_run, root};
+use crate::kit::{Sandbox, in_the_long_run, root, tools};
 use crate::tree::tool_names;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Output};
 
 const NAME: &str = "infer-dev-0.1.0-linux-x86_64";
@@ -118,4 +119,35 @@ fn a_tree_that_git_does_not_know_is_no_package() {
     let refused = package(&sandbox, "tree", "022");
     assert_eq!(refused.status.code(), Some(69), "{}", text(&refused.stderr));
     assert!(text(&refused.stderr).contains("is no git repository"));
+}
+
+/// As the archive has them: hard links of one program. What each says is what the tool alone says, and its program is the one
+/// that the archive names.
+#[test]
+fn one_program_is_every_tool_by_its_name() {
+    let sandbox = Sandbox::new();
+    let multicall = tools().join("multicall");
+    for tool in tool_names() {
+        std::fs::create_dir_all(sandbox.path("tools")).unwrap();
+        std::fs::hard_link(&multicall, sandbox.path(&format!("tools/{tool}")))
+            .or_else(|_| std::fs::copy(&multicall, sandbox.path(&format!("tools/{tool}"))).map(drop))
+            .unwrap();
+        for words in ["--help", "--version", "--no-such-option"] {
+            let [alone, linked] = [tools().join(&tool), sandbox.path(&format!("tools/{tool}"))]
+                .map(|program| Command::new(program).arg(words).output().unwrap());
+            assert_eq!(alone, linked, "{tool} {words}");
+        }
+    }
+    // By a name that the caller made up, and by the link of /proc, it still is the tool.
+    let run = "exec -a made-up tools/istat --version";
+    assert_eq!(sandbox.sh(run).exits(0).stdout, "istat 0.1.0\n");
+    let none = Command::new(multicall).output().unwrap();
+    assert_eq!(none.status.code(), Some(2), "{}", text(&none.stderr));
+    assert!(text(&none.stderr).contains("link it as one of: ibridge, icache"), "{}", text(&none.stderr));
+    drop(sandbox.sh(&format!("{}/scripts/install --tools tools usr", root().display())).exits(0));
+    let installed = |tool: &String| sandbox.path(&format!("usr/bin/{tool}")).metadata().unwrap().ino();
+    let inodes: BTreeSet<u64> = tool_names().iter().map(installed).collect();
+    assert_eq!(inodes.len(), 1, "installed as one program, too");
+    let again = format!("{}/scripts/install --tools tools usr && usr/bin/ienv llama-cpp", root().display());
+    assert_eq!(sandbox.sh(&again).exits(0).one("env")["engine"], "llama-cpp");
 }

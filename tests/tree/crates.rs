@@ -101,22 +101,34 @@ fn root_names(source: &str) -> BTreeSet<String> {
 
 /// What modules have in common stands in a module, where it is found by its name.
 #[test]
-fn no_module_of_a_tool_imports_its_main() {
+fn no_module_of_a_tool_imports_its_root() {
     assert_eq!(root_names("use crate::{a, b::C};\ncrate::d(x)"), ["a", "b", "d"].map(str::to_owned).into());
     for tool in tool_names() {
         let folder = PathBuf::from(format!("tools/{tool}/src"));
-        let main = text(folder.join("main.rs"));
+        let crate_root = text(folder.join("lib.rs"));
         let module = |line: &str| line.strip_prefix("mod ")?.strip_suffix(';').map(str::to_owned);
-        let modules: BTreeSet<String> = main.lines().filter_map(module).collect();
+        let modules: BTreeSet<String> = crate_root.lines().filter_map(module).collect();
         for path in tracked().iter().filter(|path| path.extension().is_some_and(|e| e == "rs")) {
             let source = match path.strip_prefix(&folder) {
-                Ok(file) if file != Path::new("main.rs") => text(path),
+                Ok(file) if !["lib.rs", "main.rs"].map(Path::new).contains(&file) => text(path),
                 _ => continue,
             };
             let foreign: Vec<_> = root_names(&source).difference(&modules).cloned().collect();
-            assert!(foreign.is_empty(), "{} takes {foreign:?} from its main", path.display());
-            let of_main = path.parent() == Some(&folder) && source.contains("\nuse super::");
-            assert!(!of_main, "{} takes something from its main by 'super'", path.display());
+            assert!(foreign.is_empty(), "{} takes {foreign:?} from its root", path.display());
+            let of_root = path.parent() == Some(&folder) && source.contains("\nuse super::");
+            assert!(!of_root, "{} takes something from its root by 'super'", path.display());
         }
+    }
+}
+
+/// Alone or as one of all in one program, a tool is the same: its `main.rs` only calls it.
+#[test]
+fn the_program_of_a_tool_is_its_library() {
+    for tool in tool_names() {
+        let crate_root = text(format!("tools/{tool}/src/lib.rs"));
+        let sentence = crate_root.lines().next().unwrap();
+        let program =
+            format!("{sentence}\n\nfn main() -> std::process::ExitCode {{\n    {tool}::main()\n}}\n");
+        assert_eq!(text(format!("tools/{tool}/src/main.rs")), program);
     }
 }

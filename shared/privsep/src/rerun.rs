@@ -8,6 +8,7 @@ use record::{Record, Writer};
 use rustix::process::Signal;
 use std::io::{self, Seek};
 use std::os::fd::RawFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tool::Io;
@@ -89,6 +90,10 @@ impl Rerun {
         // By its descriptor in /proc: the user may not be able to walk to where we are.
         let mut command = Command::new("/proc/self/exe");
         command.args(self.args);
+        // A program that is several tools looks at its name; the link says none once the file is replaced.
+        if let Some(name) = std::env::args_os().next() {
+            command.arg0(name);
+        }
         for (name, _) in std::env::vars_os() {
             // Settings and secrets of all engines: what this one needs is in the records.
             if name.as_encoded_bytes().starts_with(b"AUTO_INFER_") {

@@ -1,0 +1,64 @@
+//! istop: stop instances.
+//!
+//! Reads no records. Writes one `stopped` per instance once its processes are gone and its port is free, else `failed`.
+use clap::Parser;
+use record::Engine;
+use state::{Directory, Instances};
+use std::path::PathBuf;
+use std::time::Duration;
+use stop::{Request, StopOutcome};
+use tool::{Failure, Io, Outcome};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Args {
+    /// Only these: ENGINE, ENGINE/INSTANCE or INSTANCE [default: all]
+    #[arg(value_name = "NAME", add = tool::complete::of(state::names))]
+    names: Vec<String>,
+    /// Look into this run directory alone
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// When to kill a keeper that does not go [default: stop_timeout_s and 10 more]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// Forget them too: remove their state, so that no tool lists them any more
+    #[arg(long)]
+    forget: bool,
+}
+
+/// Runs the tool with the arguments of this process.
+pub fn main() -> std::process::ExitCode {
+    tool::main(run)
+}
+
+fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
+    let Args { names, run_dir, timeout, forget } = args;
+    let (Instances { places, unread }, unrecorded) = state::find_named(run_dir.as_deref(), &names)?;
+    let limit = timeout.map(Duration::from_secs);
+    let known = places.into_iter().filter(|place| name(place).is_some());
+    let requests = known.map(|place| Request { forget, ..Request::of(place) }).collect();
+    for (request, result) in stop::stop_all(requests, limit) {
+        let Some((engine, instance)) = name(&request.place) else { continue };
+        match result {
+            Ok(Some(gone)) => stop::report((engine, &instance), &gone, io)?,
+            // Who was asked for by its own name is answered for.
+            Ok(None) if names.contains(&instance) || names.contains(&format!("{engine}/{instance}")) => {
+                stop::report((engine, &instance), &StopOutcome::ALREADY, io)?;
+            }
+            Ok(None) => {}
+            Err(failure) => io.fail((engine, instance.as_str()), failure)?,
+        }
+    }
+    for (found, result) in unrecorded.iter().zip(stop::stop_all_unrecorded(&unrecorded, limit)) {
+        let name = (found.engine, found.instance.as_str());
+        match result {
+            Ok(gone) => stop::report(name, &gone, io)?,
+            Err(failure) => io.fail(name, failure)?,
+        }
+    }
+    unread.into_iter().next().map_or(Ok(Outcome::Done), Err)
+}
+
+fn name(place: &Directory) -> Option<(Engine, String)> {
+    Some((place.engine()?, place.instance()?.to_owned()))
+}
