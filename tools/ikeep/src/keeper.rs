@@ -8,6 +8,7 @@ use crate::egress::EgressWatch;
 use crate::events::Events;
 use crate::life::{self, Action, Event};
 use crate::log::Log;
+use crate::memory;
 use crate::processes::{Engine, new_instance_id};
 use crate::restart::{Restarts, now};
 use crate::state_dir::StateDir;
@@ -146,6 +147,7 @@ impl Keeper {
         self.restarts.healthy();
         self.status.healthy_unix = Some(now());
         self.save();
+        memory::release();
     }
 
     /// Wait for the next start.

@@ -15,6 +15,7 @@ mod keeper;
 mod life;
 mod listener;
 mod log;
+mod memory;
 mod processes;
 mod redactor;
 mod restart;
