@@ -6,6 +6,7 @@ mod faults;
 mod hung;
 mod life;
 mod log;
+mod memory;
 mod removed;
 mod restart;
 mod shared;
