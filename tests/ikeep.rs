@@ -3,10 +3,10 @@ mod asleep;
 mod cause;
 mod egress;
 mod faults;
+mod healthy;
 mod hung;
 mod life;
 mod log;
-mod memory;
 mod removed;
 mod restart;
 mod shared;
@@ -284,18 +284,4 @@ fn an_install_that_lacks_its_record_is_refused_and_one_that_is_used_is_held() {
     drop(keeping.sandbox.sh("flock --exclusive --nonblock install true").exits(1));
     keeping.stop("a");
     drop(keeping.sandbox.sh("flock --exclusive --nonblock install true").exits(0));
-}
-
-#[test]
-fn the_first_good_health_is_noted() {
-    let keeping = Keeping::new();
-    let mut plan = keeping.plan("a", SERVER);
-    plan["args"] = json!([plan["port"].to_string()]);
-    keeping.launch(&[plan]).exits(0).one("instance");
-    wait_for("healthy_unix", LIMIT, || keeping.status("a").get("healthy_unix").is_some());
-    let status = keeping.status("a");
-    assert_eq!(status["state"], "running");
-    assert!(status["healthy_unix"].as_f64() >= status["started_unix"].as_f64());
-    wait_for("the log of two questions", LIMIT, || keeping.log("a").matches("GET /health").count() >= 2);
-    assert_eq!(keeping.log("a").matches("GET /health").count(), 2, "asked no more once it is healthy");
 }

@@ -1,5 +1,6 @@
-//! All tools in one program, which is the tool by whose name it is called, as busybox does it: what they have in common is on
-//! the medium once. Every name is a hard link of it, and so `/proc/self/exe` tells the name also where the caller gave another.
+//! All tools but `ikeep` in one program, which is the tool by whose name it is called, as busybox does it: what they have in
+//! common is on the medium once. Every name is a hard link of it, and so `/proc/self/exe` tells the name also where the caller
+//! gave another. A keeper stays in memory for weeks, and of a program four times as large it would hold twice as much.
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,14 +9,13 @@ use std::process::ExitCode;
 /// A name and what it runs.
 type Tool = (&'static str, fn() -> ExitCode);
 
-const TOOLS: [Tool; 18] = [
+const TOOLS: [Tool; 17] = [
     ("ibridge", ibridge::main),
     ("icache", icache::main),
     ("ichat", ichat::main),
     ("ienv", ienv::main),
     ("iinstall", iinstall::main),
     ("ijoin", ijoin::main),
-    ("ikeep", ikeep::main),
     ("ilaunch", ilaunch::main),
     ("imodel", imodel::main),
     ("ipack", ipack::main),

@@ -8,7 +8,6 @@ use crate::egress::EgressWatch;
 use crate::events::Events;
 use crate::life::{self, Action, Event};
 use crate::log::Log;
-use crate::memory;
 use crate::processes::{Engine, new_instance_id};
 use crate::restart::{Restarts, now};
 use crate::state_dir::StateDir;
@@ -147,7 +146,7 @@ impl Keeper {
         self.restarts.healthy();
         self.status.healthy_unix = Some(now());
         self.save();
-        memory::release();
+        self.upkeep.at_rest = false;
     }
 
     /// Wait for the next start.

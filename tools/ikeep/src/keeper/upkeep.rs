@@ -2,6 +2,7 @@
 //! it, and a thread that asks the engine how it is.
 use super::Keeper;
 use crate::event::Event;
+use crate::memory;
 use crate::processes::Engine;
 use std::time::{Duration, Instant};
 use tool::Failure;
@@ -15,11 +16,13 @@ const GONE_LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct Upkeep {
     last: Instant,
     gone_since: Option<Instant>,
+    /// Whether there is nothing more to give up since the engine became healthy.
+    pub(super) at_rest: bool,
 }
 
 impl Upkeep {
     pub(super) fn now() -> Self {
-        Self { last: Instant::now(), gone_since: None }
+        Self { last: Instant::now(), gone_since: None, at_rest: true }
     }
 }
 
@@ -37,6 +40,9 @@ impl Keeper {
                 self.record_new_segments();
                 if self.report_egress() {
                     self.save();
+                }
+                if !std::mem::replace(&mut self.upkeep.at_rest, true) {
+                    memory::release();
                 }
             }
             if until.is_some_and(|until| Instant::now() >= until) {
