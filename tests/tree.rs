@@ -213,3 +213,20 @@ fn the_readmes_pipelines_name_tools_and_options_that_exist() {
         }
     }
 }
+
+#[test]
+fn the_readmes_figures_are_what_bench_printed() {
+    let check = root().join("scripts/bench.d/table");
+    let checked = Command::new(check).arg("--check").output().unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let readme = text("README.md");
+    let (before, rest) = readme.split_once("<!-- scripts/bench.d/table -->").unwrap();
+    let (_, after) = rest.split_once("<!-- end of the table -->").unwrap();
+    for line in before.lines().chain(after.lines()) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_measure = |pair: &&[&str]| {
+            pair[0].parse::<f64>().is_ok() && ["ms", "times"].contains(&pair[1].trim_end_matches([',', '.']))
+        };
+        assert_eq!(words.windows(2).find(is_measure), None, "README.md, outside the table: {line}");
+    }
+}
