@@ -1,10 +1,10 @@
 //! Where a server is, as its plan says.
 use crate::Target;
+use crate::authority::{authority, path};
 use crate::target::{LITELLM, LITELLM_HEALTH};
 use crate::tls::Tls;
 use owner::Owner;
 use record::{Engine, Plan};
-use std::net::IpAddr;
 use std::path::Path;
 
 impl Target {
@@ -24,23 +24,6 @@ impl Target {
     }
 }
 
-/// A host as it stands in a URL: all interfaces become loopback, IPv6 is bracketed.
-pub(crate) fn authority(host: &str) -> String {
-    match host.parse::<IpAddr>() {
-        _ if host.is_empty() => "127.0.0.1".to_owned(),
-        Ok(IpAddr::V4(v4)) if v4.is_unspecified() => "127.0.0.1".to_owned(),
-        Ok(IpAddr::V6(v6)) if v6.is_unspecified() => "[::1]".to_owned(),
-        Ok(IpAddr::V6(v6)) => format!("[{v6}]"),
-        // It may come from a file that the instance's user wrote.
-        _ => host.chars().filter(char::is_ascii_graphic).collect(),
-    }
-}
-
-/// A prefix as it stands in a URL; it may come from a file that the instance's user wrote.
-fn path(prefix: &str) -> String {
-    prefix.chars().filter(char::is_ascii_graphic).filter(|c| !['?', '#'].contains(c)).collect()
-}
-
 /// No certificate with its chain is larger.
 const CERTIFICATE_BYTES: usize = 1 << 20;
 
@@ -54,25 +37,4 @@ fn certificate(file: &Path, user: &Owner) -> Result<Vec<u8>, String> {
             text.split(" (os error ").next().unwrap_or(&text)
         )
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_host_holds_nothing_that_a_terminal_obeys() {
-        let url = Target::at("a\u{1b}[31m\nistop: \u{202e}b", 1).url().to_owned();
-        assert_eq!(url, "http://a[31mistop:b:1");
-    }
-
-    #[test]
-    fn all_interfaces_are_asked_on_loopback_and_ipv6_is_bracketed() {
-        let url = |host| Target::at(host, 8080).url().to_owned();
-        assert_eq!(url("0.0.0.0"), "http://127.0.0.1:8080");
-        assert_eq!(url(""), "http://127.0.0.1:8080");
-        assert_eq!(url("::"), "http://[::1]:8080");
-        assert_eq!(url("fe80::1"), "http://[fe80::1]:8080");
-        assert_eq!(url("gpu7.lan"), "http://gpu7.lan:8080");
-    }
 }

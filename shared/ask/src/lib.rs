@@ -4,6 +4,7 @@
 //! ends in time and takes no more memory than was asked for, whatever the server sends. Knows nothing of instances, of how often
 //! to ask, or of what an answer means for readiness.
 mod address;
+mod authority;
 mod chat;
 mod error;
 mod events;

@@ -1,6 +1,6 @@
 //! One server, and the short questions to it.
 use crate::Error;
-use crate::address::authority;
+use crate::authority::authority;
 use crate::resolver::BoundedResolver;
 use crate::tls::Tls;
 use serde::Deserialize;

@@ -5,42 +5,23 @@
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod class;
 mod errno;
+mod exit;
+mod level;
 mod line;
 mod prefix;
 mod table;
 mod tail;
 
 pub use class::Class;
+pub use exit::Exit;
 
+use line::head;
 use record::Engine;
-use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use table::{Row, Verdict};
 use tail::Evidence;
 
-/// How much of a log's end is looked at: lines, and bytes.
-const LINES: usize = 2000;
-const BYTES: usize = 256 * 1024;
-
 /// How much of the proving line is handed on.
 const SHOWN_BYTES: usize = 1024;
-
-/// How the engine's process ended, with what else is known of its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Exit {
-    /// Its exit code, if it exited.
-    pub code: Option<i32>,
-    /// The signal that ended it, if one did.
-    pub signal: Option<i32>,
-    /// The `oom_kill` counter of its memory cgroup grew while it ran.
-    pub oom_killed: bool,
-}
-
-impl From<ExitStatus> for Exit {
-    fn from(status: ExitStatus) -> Self {
-        Self { code: status.code(), signal: status.signal(), oom_killed: false }
-    }
-}
 
 /// What is known of an engine's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,11 +73,6 @@ fn cause<'a>(
     std::iter::successors(Some(found), |found| found.cause.map(|at| &all[at]).filter(same))
         .last()
         .unwrap_or(found)
-}
-
-/// At most so many bytes of the text, whole characters only.
-fn head(text: &str, bytes: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes)]
 }
 
 #[cfg(test)]

@@ -1,21 +1,10 @@
 //! A line of a log: what stands before its text, how grave its writer holds it, and where in a traceback it stands.
+use crate::level::Level;
 use crate::prefix::Prefix;
 use std::borrow::Cow;
 
 /// How much of one line is looked at.
 const BYTES: usize = 8 * 1024;
-
-/// How grave the line's own level is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Level {
-    /// Debugging, information or a warning: it proves nothing.
-    Low,
-    /// A line that calls itself an error.
-    Error,
-    /// It does not say.
-    #[default]
-    NotGiven,
-}
 
 /// One line, as a terminal would have shown it.
 #[derive(Debug)]
@@ -87,7 +76,7 @@ const EXCEPTIONS: [&str; 6] = ["Error", "Exception", "Exit", "Timeout", "Failed"
 /// The line without what a progress bar had overwritten, without colours, and no more than is looked at.
 fn plain(line: &str) -> Cow<'_, str> {
     let line = line.trim_end();
-    let line = super::head(line.rsplit('\r').next().unwrap_or(line), BYTES).trim_end();
+    let line = head(line.rsplit('\r').next().unwrap_or(line), BYTES).trim_end();
     if !line.contains('\x1b') {
         return Cow::Borrowed(line);
     }
@@ -98,6 +87,11 @@ fn plain(line: &str) -> Cow<'_, str> {
         text.push_str(sequence.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, rest)| rest));
     }
     Cow::Owned(text)
+}
+
+/// At most so many bytes of the text, whole characters only.
+pub(crate) fn head(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
 }
 
 #[cfg(test)]

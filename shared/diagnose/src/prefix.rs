@@ -1,5 +1,5 @@
 //! What processes and loggers put before the text of a line.
-use crate::line::Level;
+use crate::level::Level;
 
 /// What has been taken from the front of a line.
 #[derive(Default)]

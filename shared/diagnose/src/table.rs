@@ -1,5 +1,6 @@
 //! The table of patterns, read from the text beside it: no parser, no regular expressions, nothing kept.
-use crate::line::{Level, Line};
+use crate::level::Level;
+use crate::line::Line;
 use crate::tail::Evidence;
 use crate::{Class, Exit, errno};
 use record::Engine;

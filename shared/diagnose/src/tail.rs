@@ -1,7 +1,10 @@
 //! Which lines of a log's end may prove something.
 use crate::line::Line;
-use crate::{BYTES, LINES};
 use record::Engine;
+
+/// How much of a log's end is looked at: lines, and bytes.
+pub(crate) const LINES: usize = 2000;
+pub(crate) const BYTES: usize = 256 * 1024;
 
 /// A line that may prove something.
 pub(crate) struct Evidence<'a> {

@@ -1,5 +1,6 @@
 //! The sample logs, the tails, the exits, and the bounds.
-use super::{BYTES, Class, Diagnosis, Exit, LINES, diagnose};
+use super::{Class, Diagnosis, Exit, diagnose};
+use crate::tail::{BYTES, LINES};
 use record::Engine;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
