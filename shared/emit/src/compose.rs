@@ -1,7 +1,8 @@
 //! A service of Compose's for each instance, in one file.
-use crate::container::{Container, Gpus, file_name};
+use crate::container::{Container, ContainerContext, Gpus, file_name};
+use crate::file::{File, heading};
+use crate::name::{name, name_of_first, url};
 use crate::secret::variables;
-use crate::{ContainerContext, File, heading, name, name_of_first, url};
 use record::{Plan, Restart};
 use serde_json::{Map, Value, json};
 

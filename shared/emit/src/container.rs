@@ -1,5 +1,5 @@
 //! What an instance needs in a container: the same paths as outside, its GPUs, its user.
-use crate::ContainerContext;
+use crate::name::name;
 use crate::secret::{Reference, arguments, file, references};
 use record::Plan;
 use std::collections::BTreeMap;
@@ -9,6 +9,15 @@ use std::path::{Path, PathBuf};
 const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
 /// Where secrets that are files lie.
 const SECRETS: &str = "/run/secrets";
+
+/// The image of the containers, and the machine that they run on.
+#[derive(Clone, Debug)]
+pub struct ContainerContext<'a> {
+    /// The image; it has the C library and `iprobe`.
+    pub image: &'a str,
+    /// Whether this machine has GPUs: all of them are only then asked for.
+    pub gpus: bool,
+}
 
 /// Which GPUs a container gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +72,7 @@ impl Container {
 
 /// What the file with secrets is called.
 pub(crate) fn file_name(plan: &Plan) -> String {
-    format!("{}.yaml", crate::name(plan))
+    format!("{}.yaml", name(plan))
 }
 
 fn ids_of(user: &str) -> Option<(u32, u32)> {

@@ -1,8 +1,9 @@
 //! A Quadlet of podman's: podman-systemd.unit(5).
-use crate::container::{Container, Gpus, file_name};
+use crate::container::{Container, ContainerContext, Gpus, file_name};
+use crate::file::{File, heading};
+use crate::name::{name, url};
 use crate::quote::{assignment, word, word_of_command};
 use crate::secret::variables;
-use crate::{ContainerContext, File, heading, name, url};
 use record::{Plan, Restart};
 
 pub(crate) fn container(plan: &Plan, around: &ContainerContext<'_>) -> File {

@@ -1,7 +1,8 @@
 //! A unit of systemd's.
+use crate::file::{File, heading};
+use crate::name::name;
 use crate::quote::{assignment, word};
 use crate::secret::{arguments, file, references, variables};
-use crate::{File, heading, name};
 use record::{Plan, Restart};
 
 /// Where the operator puts what is secret.

@@ -6,6 +6,7 @@ mod device;
 mod holder;
 mod meter;
 mod nvidia_smi;
+mod release;
 mod selection;
 mod snapshot;
 
@@ -13,5 +14,6 @@ pub use device::{Device, Memory, devices};
 pub use holder::{Holder, bytes_held_by, holders};
 pub use meter::Meter;
 pub use nvidia_smi::full_output;
+pub use release::{Unreleased, wait_until_released};
 pub use selection::{Selection, VISIBLE, select};
-pub use snapshot::{Snapshot, Unreleased, wait_until_released};
+pub use snapshot::Snapshot;

@@ -1,7 +1,6 @@
 //! One attempt at an install: a folder that is nothing until its marker is written, and goes away when it fails.
-use crate::root::sync_folder;
+use crate::sync::{sync_folder, sync_tree};
 use crate::{Install, InstallRoot, RootLock, refused};
-use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -91,34 +90,6 @@ impl<'a> Attempt<'a> {
         };
         finish().map_err(|error| refused(&install.path, &error))
     }
-}
-
-/// Make a folder and all below it durable. A few files are synced one by one: syncfs(2) would wait for whatever else is on
-/// its way to this disk, as a model of 100 GB. For many files that is still the lesser wait.
-///
-/// # Errors
-/// What the system says.
-pub fn sync_tree(folder: &Path) -> io::Result<()> {
-    const FEW: usize = 512;
-    let mut folders = vec![folder.to_owned()];
-    let mut files = Vec::new();
-    let mut next = 0;
-    while let Some(folder) = folders.get(next).cloned() {
-        next += 1;
-        for entry in std::fs::read_dir(folder)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if kind.is_file() {
-                files.push(entry.path());
-            }
-        }
-        if files.len() + folders.len() > FEW {
-            return Ok(rustix::fs::syncfs(File::open(&folders[0])?)?);
-        }
-    }
-    files.iter().chain(&folders).try_for_each(|path| File::open(path)?.sync_all())
 }
 
 impl Drop for Attempt<'_> {

@@ -20,13 +20,16 @@ mod refused;
 #[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod root;
 #[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
+mod sync;
+#[expect(clippy::disallowed_methods, reason = "runs as the user who installs")]
 mod with_install_root;
 
-pub use attempt::{Attempt, sync_tree};
+pub use attempt::Attempt;
 pub use held::{hold, is_current, is_install, marker_of};
 pub use linked::{InstallLink, LINK};
 pub use lock::{NO_LOCKS, RootLock};
 pub use marker::{DRAFT as MARKER_DRAFT, Install, NAME as MARKER};
 pub use refused::{READ_ONLY, refused};
 pub use root::{INSTALLS, InstallRoot};
+pub use sync::sync_tree;
 pub use with_install_root::with_install_root;

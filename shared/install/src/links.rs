@@ -1,7 +1,8 @@
 //! `current`, and the fixed links through it.
 use crate::attempt::nonce;
 use crate::linked::LINK;
-use crate::root::{CURRENT, sync_folder};
+use crate::root::CURRENT;
+use crate::sync::sync_folder;
 use crate::{INSTALLS, Install, InstallRoot, RootLock, refused};
 use record::{Road, Warning};
 use std::io;

@@ -1,5 +1,5 @@
 //! `installed.json`: what makes a folder below `.installs/` an install.
-use crate::root::sync_folder;
+use crate::sync::sync_folder;
 use base16ct::lower::encode_string as hex;
 use record::{Engine, Installed, Road};
 use serde::Serialize;

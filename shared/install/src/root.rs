@@ -1,7 +1,6 @@
 //! An install root: `.installs/` and the `current` link.
 use crate::refused::{not_made, refused};
 use crate::{Install, marker};
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use tool::{Code, Failure};
@@ -88,11 +87,6 @@ impl InstallRoot {
 pub(crate) fn is_install_name(name: &str) -> bool {
     let hex = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     name.split_once('-').is_some_and(|(id, nonce)| hex(id, 12) && hex(nonce, 4))
-}
-
-/// Make a folder's entries durable.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

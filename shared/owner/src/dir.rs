@@ -1,7 +1,6 @@
 //! A folder that is open, and what lies in it.
 use crate::Owner;
 use crate::owner::{is_trusted, may_name};
-use crate::walk;
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -28,25 +27,6 @@ pub struct Dir {
 }
 
 impl Dir {
-    /// Open a folder by its path. Root's rights lead as far as nobody but root can have made a step of it; from the first
-    /// folder or link that a user owns, that user's rights do. Who is not root uses his own all the way.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        walk::walk(&Owner::current(), path, None)
-    }
-
-    /// Open a folder by a path that a user chose: with that user's rights from the beginning. Files in it are expected
-    /// to be that user's.
-    ///
-    /// # Errors
-    /// What the system says, and as [`Owner::act`].
-    pub fn open_as(owner: &Owner, path: &Path) -> io::Result<Self> {
-        let dir = walk::walk(owner, path, None)?;
-        Ok(Self { actor: owner.clone(), expected: owner.uid(), ..dir })
-    }
-
     pub(crate) fn new(fd: OwnedFd, stat: Stat, path: PathBuf, actor: Owner) -> Self {
         Self { fd, path, actor, stat, expected: stat.st_uid }
     }
@@ -60,18 +40,6 @@ impl Dir {
                 && now.st_nlink > 0
         };
         fstat(&self.fd).is_ok_and(same)
-    }
-
-    /// The folder of this name in it, which is no link.
-    ///
-    /// # Errors
-    /// What the system says; that it is no folder.
-    pub fn below(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
-        match walk::step(self, one_name(name.as_ref())?)? {
-            walk::Step::Folder(dir) => Ok(dir),
-            walk::Step::Link(..) => Err(refused("it is a symbolic link")),
-            walk::Step::Other(_) => Err(Errno::NOTDIR.into()),
-        }
     }
 
     /// Where it was found.
@@ -123,16 +91,6 @@ impl Dir {
             other => other?,
         };
         read_capped(file, cap).map(Some)
-    }
-
-    /// What stands in a file of at most `cap` bytes, whoever's it is, where a link in its place is followed as [`Dir::open`]
-    /// follows one: it leads nowhere that its owner could not go.
-    ///
-    /// # Errors
-    /// As [`Dir::open_file`]; that it is larger.
-    pub fn read_through_links(&self, name: impl AsRef<OsStr>, cap: usize) -> io::Result<Vec<u8>> {
-        let name = one_name(name.as_ref())?;
-        read_capped(walk::open_through_links(self, name)?, cap)
     }
 
     /// The names of all entries, sorted.

@@ -1,8 +1,7 @@
 //! From a path to a folder, one component at a time, for what we use ourselves; what is handed to a user is found by
 //! `privsep::Way`, which says why there are two.
-use crate::dir::refused;
-use crate::owner::is_trusted;
-use crate::{Dir, Owner};
+use crate::dir::{Dir, one_name, read_capped, refused};
+use crate::owner::{Owner, is_trusted};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -33,6 +32,49 @@ pub(crate) struct Missing<'a> {
     /// Whose the last one is instead.
     pub(crate) last: Option<&'a Owner>,
     pub(crate) mode: u32,
+}
+
+impl Dir {
+    /// Open a folder by its path. Root's rights lead as far as nobody but root can have made a step of it; from the first
+    /// folder or link that a user owns, that user's rights do. Who is not root uses his own all the way.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        walk(&Owner::current(), path, None)
+    }
+
+    /// Open a folder by a path that a user chose: with that user's rights from the beginning. Files in it are expected
+    /// to be that user's.
+    ///
+    /// # Errors
+    /// What the system says, and as [`Owner::act`].
+    pub fn open_as(owner: &Owner, path: &Path) -> io::Result<Self> {
+        let dir = walk(owner, path, None)?;
+        Ok(Self { actor: owner.clone(), expected: owner.uid(), ..dir })
+    }
+
+    /// The folder of this name in it, which is no link.
+    ///
+    /// # Errors
+    /// What the system says; that it is no folder.
+    pub fn below(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
+        match step(self, one_name(name.as_ref())?)? {
+            Step::Folder(dir) => Ok(dir),
+            Step::Link(..) => Err(refused("it is a symbolic link")),
+            Step::Other(_) => Err(Errno::NOTDIR.into()),
+        }
+    }
+
+    /// What stands in a file of at most `cap` bytes, whoever's it is, where a link in its place is followed as [`Dir::open`]
+    /// follows one: it leads nowhere that its owner could not go.
+    ///
+    /// # Errors
+    /// As [`Dir::open_file`]; that it is larger.
+    pub fn read_through_links(&self, name: impl AsRef<OsStr>, cap: usize) -> io::Result<Vec<u8>> {
+        let name = one_name(name.as_ref())?;
+        read_capped(open_through_links(self, name)?, cap)
+    }
 }
 
 /// Go to the folder at `path`, with the rights of `actor` or less, and make what is missing.

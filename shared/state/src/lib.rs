@@ -7,6 +7,7 @@ mod dir_cache;
 mod directory;
 mod forget;
 mod handover;
+mod instances;
 mod lock;
 mod log;
 mod note;
@@ -17,12 +18,11 @@ mod unrecorded;
 
 pub use directory::Directory;
 pub use handover::{Secrets, StartReport, StartRequest, split_stopping, stopping_line};
+pub use instances::{Instances, instances};
 pub use lock::{Lock, LockHeld};
 pub use log::{log_since_start, log_tail, open_log};
 pub use note::Note;
-pub use run_dir::{
-    Instances, instances, make as make_run_dir, make_vocabulary_dir, of_user, preferred, vocabulary_dir,
-};
+pub use run_dir::{make as make_run_dir, make_vocabulary_dir, of_user, preferred, vocabulary_dir};
 pub use select::{filter, find_all, instance_names, names};
 pub use status::Status;
 pub use unrecorded::{Unrecorded, find_named, find_unrecorded};

@@ -1,5 +1,5 @@
 //! One instance.
-use crate::{Expected, Request};
+use crate::request::{Expected, Request};
 use failure::{Code, Failure};
 use gpu::{Meter, Unreleased};
 use owner::Owner;

@@ -5,50 +5,22 @@
 mod forget;
 mod instance;
 mod report;
+mod request;
 mod unrecorded;
 mod wake;
 
 pub use instance::StopOutcome;
 pub use report::report;
+pub use request::{Expected, Request};
 pub use wake::{awake, wake};
 
 use failure::Failure;
 use gpu::Meter;
-use state::{Directory, Unrecorded};
+use state::Unrecorded;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
-
-/// One instance that is to be stopped.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Its state directory.
-    pub place: Directory,
-    /// Which keeper may be stopped: any other is left alone, which is a failure with code 75.
-    pub expected: Expected,
-    /// End its memory too.
-    pub forget: bool,
-}
-
-impl Request {
-    /// Stop whatever runs there.
-    #[must_use]
-    pub fn of(place: Directory) -> Self {
-        Self { place, expected: Expected::Anybody, forget: false }
-    }
-}
-
-/// Which keeper is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// Whoever keeps it.
-    Anybody,
-    /// The process that was seen to.
-    Keeper(u32),
-    /// Nobody was seen to.
-    Nobody,
-}
 
 /// What became of one instance that was to be stopped; `None` where nothing ran, was left or was remembered.
 pub type Stopped = Result<Option<StopOutcome>, Failure>;

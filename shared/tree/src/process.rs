@@ -1,6 +1,4 @@
 //! Processes and their descent, from `/proc/PID/stat`.
-use crate::ProcessHandle;
-use rustix::process::Signal;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
@@ -142,11 +140,6 @@ fn children_of_thread(list: &std::path::Path) -> io::Result<String> {
         file.read_to_string(&mut text)?;
     }
     Ok(text)
-}
-
-/// Send `signal` to a process and to no later one of the same id. `false` when it has gone or may not be signalled.
-pub fn signal(process: Process, signal: Signal) -> bool {
-    ProcessHandle::of(process).is_some_and(|pinned| pinned.signal(signal).is_ok())
 }
 
 #[cfg(test)]

@@ -106,6 +106,11 @@ pub fn wait_for_exit(pinned: &[ProcessHandle], limit: Duration) -> bool {
     pinned.iter().all(|process| process.wait_for_exit(until))
 }
 
+/// Send `signal` to a process and to no later one of the same id. `false` when it has gone or may not be signalled.
+pub fn signal(process: Process, signal: Signal) -> bool {
+    ProcessHandle::of(process).is_some_and(|pinned| pinned.signal(signal).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,11 +5,10 @@
 pub(crate) mod model;
 mod reader;
 
+use crate::header::{WeightsHeader, number};
 use crate::part_name::Split;
 use crate::report::TotalsByType;
-use crate::safetensors::number;
 use crate::types::{self, GgufType};
-use crate::weight_files::WeightsHeader;
 use reader::Reader;
 pub(crate) use reader::Value;
 use std::collections::{BTreeMap, HashSet};

@@ -1,8 +1,7 @@
 //! The index of a sharded model: which tensor is in which file.
 //!
 //! Names are not kept: an index may have a million.
-use crate::HEADER_BYTES;
-use crate::safetensors::number;
+use crate::header::{HEADER_BYTES, number};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;

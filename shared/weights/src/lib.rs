@@ -6,38 +6,29 @@
 mod config;
 mod folder;
 mod gguf;
+mod header;
+mod hint;
 mod index;
 mod lfs_pointer;
 mod listing;
+mod loader;
+mod model_folder;
 mod part_name;
 mod report;
 pub mod rules;
 mod safetensors;
 mod support_files;
 mod types;
+mod weight_file;
 mod weight_files;
 
 pub use config::Shape;
+pub use header::HEADER_BYTES;
 pub use listing::{Listing, MANIFEST, ModelFile, SIGNATURE, is_model_file, list};
+pub use loader::Loader;
 pub use report::{Finding, Format, Report, Role, Totals};
 
 use std::path::Path;
-
-/// The longest header that is read, in bytes: what the reference implementation of safetensors takes.
-pub const HEADER_BYTES: u64 = 100_000_000;
-
-/// Who is to load a model, as far as it matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loader {
-    /// What the model is for.
-    pub role: Role,
-    /// The engine reads a model folder as transformers does, with its configuration and its tokenizer.
-    pub reads_folder: bool,
-    /// Another path names the tokenizer, or none is used.
-    pub own_tokenizer: bool,
-    /// The model's own Python code is to be run.
-    pub runs_code: bool,
-}
 
 /// What the configuration of a model folder says of its shape; nothing where there is none that can be read.
 #[must_use]
@@ -56,7 +47,7 @@ pub fn inspect(path: &Path, loader: Loader) -> Report {
             match owner::read_link(path) {
                 Ok(target) => {
                     let what = format!("it is a link to {}: {said}", target.display());
-                    report.problem(rules::MODEL_UNREADABLE, "", what, weight_files::FOLLOW_LINKS_HINT);
+                    report.problem(rules::MODEL_UNREADABLE, "", what, hint::FOLLOW_LINKS_HINT);
                 }
                 Err(_) => {
                     let hint = "correct the path, or mount the model there";
@@ -64,7 +55,7 @@ pub fn inspect(path: &Path, loader: Loader) -> Report {
                 }
             }
         }
-        Ok(found) if found.is_dir() => folder::inspect(path, loader, &mut report),
+        Ok(found) if found.is_dir() => model_folder::inspect(path, loader, &mut report),
         Ok(found) if found.is_file() => weight_files::inspect_file(path, found.len(), loader, &mut report),
         Ok(_) => report.problem(
             rules::MODEL_UNREADABLE,

@@ -1,5 +1,5 @@
 //! All files of a model, with the hashes that the hub's tools have left beside them.
-use crate::weight_files::siblings;
+use crate::part_name::siblings;
 use owner::Dir;
 use std::io;
 use std::os::unix::fs::MetadataExt;

@@ -61,6 +61,16 @@ pub(crate) fn sibling_path(path: &Path, name: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// The names of a file and of the other parts, where its name counts them.
+pub(crate) fn siblings(name: &str) -> Vec<String> {
+    match PartName::of(name) {
+        Some(part) if part.count > 1 && part.count < 100_000 => {
+            (1..=part.count).map(|number| part.name(number)).collect()
+        }
+        _ => vec![name.to_owned()],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::PartName;

@@ -1,27 +1,18 @@
 //! The header of a safetensors file: eight bytes with its length, then JSON with the place of each tensor.
 //!
 //! What is refused is what the reference implementation refuses: github.com/huggingface/safetensors, `tensor.rs`.
-use crate::HEADER_BYTES;
+use crate::header::{HEADER_BYTES, WeightsHeader, number};
 use crate::report::TotalsByType;
 use crate::types;
-use crate::weight_files::WeightsHeader;
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{BufReader, Read};
-use std::sync::LazyLock;
 
 /// Headers up to this size are read at once, which is faster; larger ones piece by piece.
 const AT_ONCE_BYTES: u64 = 8 << 20;
-
-/// The number that stands for a tensor's name in this process: names are not kept, and nobody outside can foresee it.
-pub(crate) fn number(name: &str) -> u64 {
-    static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    STATE.hash_one(name)
-}
 
 /// One tensor: its name's number, and where its bytes are behind the header.
 #[derive(Clone, Copy, Debug)]

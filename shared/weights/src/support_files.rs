@@ -1,8 +1,8 @@
 //! The files that an engine needs beside the weights.
 use crate::folder::Folder;
+use crate::hint::{COPY_AGAIN_HINT, FETCH_AGAIN_HINT};
 use crate::lfs_pointer::{GIT_LFS_HINT, LfsPointer};
 use crate::report::{Format, Report};
-use crate::weight_files::{COPY_AGAIN_HINT, FETCH_AGAIN_HINT};
 use crate::{Loader, Role, config, rules};
 
 /// Names of files that are, or are part of, a tokenizer.

@@ -1,9 +1,10 @@
 //! A GGUF model of one file or of several.
 use super::{Header, Value};
 use crate::config::Shape;
+use crate::hint::{COPY_AGAIN_HINT, FETCH_AGAIN_HINT};
 use crate::part_name::{PartName, sibling_path};
 use crate::report::{Format, Report};
-use crate::weight_files::{COPY_AGAIN_HINT, FETCH_AGAIN_HINT, inspect_part};
+use crate::weight_file::inspect_part;
 use crate::{Loader, Role, rules};
 use std::collections::HashSet;
 use std::path::Path;

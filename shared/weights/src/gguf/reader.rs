@@ -1,5 +1,5 @@
 //! The bytes of a GGUF header, one after the other, never more than there are.
-use crate::HEADER_BYTES;
+use crate::header::HEADER_BYTES;
 use std::fs::File;
 use std::io::{BufReader, Read};
 
