@@ -1,7 +1,7 @@
 //! Paths that no engine answers: what programs ask for before and beside their work.
-use crate::refusal::{Refusal, json};
-use crate::reply::Reply;
-use crate::service::Bridge;
+use crate::bridge::Bridge;
+use crate::refusal::Refusal;
+use crate::reply::{Reply, json};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response};

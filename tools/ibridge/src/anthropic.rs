@@ -1,13 +1,13 @@
 //! `POST /v1/messages`: to an engine that has it, or as a chat completion to one that has not.
 use crate::body::ReceivedBody;
+use crate::bridge::Bridge;
 use crate::forward::{self, ForwardOptions, Outgoing};
 use crate::journal::Entry;
 use crate::native::Native;
-use crate::refusal::{Refusal, json};
+use crate::refusal::Refusal;
 use crate::relay::{AnswerStream, Client, PING_INTERVAL};
-use crate::reply::Reply;
+use crate::reply::{Reply, json};
 use crate::routing::{Route, RouteRequest};
-use crate::service::Bridge;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};

@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// The head of a request, and what is read or written at once.
+pub(crate) const BUFFER: usize = 64 << 10;
 /// How long a client may take no byte that is there for it.
 const STALLED: Duration = Duration::from_secs(300);
 

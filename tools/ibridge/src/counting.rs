@@ -1,12 +1,12 @@
 //! `POST /v1/messages/count_tokens`: by the engine's own count, else by its tokenizer, else an estimate that says so.
 use crate::anthropic::{MessagesCall, collect};
 use crate::body::ReceivedBody;
+use crate::bridge::Bridge;
 use crate::forward::{self, ForwardOptions, Outgoing};
 use crate::journal::Entry;
-use crate::refusal::{Refusal, json};
-use crate::reply::Reply;
+use crate::refusal::Refusal;
+use crate::reply::{Reply, json};
 use crate::routing::Route;
-use crate::service::Bridge;
 use hyper::Response;
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;

@@ -1,6 +1,7 @@
 //! What is behind the bridge, followed as it comes, goes and restarts. A thread of its own looks; requests see snapshots.
+use crate::address::Address;
 use crate::pool::Pool;
-use crate::upstream::{Address, KeeperFacts, Load, Phase, Upstream};
+use crate::upstream::{KeeperFacts, Load, Phase, Upstream};
 use ask::Target;
 use record::{Engine, KeeperState, Plan};
 use state::Directory;

@@ -3,10 +3,12 @@
 //! Reads no records. Listens on one address and hands each request to the instance that its `model` names; `env` prints what
 //! clients need to find it, `run` starts one of them.
 mod access;
+mod address;
 mod admin;
 mod anthropic;
 mod audit;
 mod body;
+mod bridge;
 mod caller;
 mod client;
 mod client_config;

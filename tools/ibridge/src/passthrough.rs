@@ -1,11 +1,11 @@
 //! Requests that pass as they are, but for the name of a model that is an alias of ours.
 use crate::body::ReceivedBody;
+use crate::bridge::Bridge;
 use crate::forward::{self, ForwardOptions, Outgoing};
 use crate::journal::Entry;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::routing::{Route, RouteRequest, Router};
-use crate::service::Bridge;
 use hyper::Response;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;

@@ -1,5 +1,6 @@
 //! Connections to one server, kept between requests.
-use crate::upstream::Address;
+use crate::address::Address;
+use crate::connection::BUFFER;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -113,8 +114,7 @@ async fn connect(address: &Address) -> Result<SendRequest<Full<Bytes>>, String> 
     };
     // A request is one write, and each event of an answer matters at once.
     stream.set_nodelay(true).ok();
-    let made =
-        http1::Builder::new().max_buf_size(crate::server::BUFFER).handshake(TokioIo::new(stream)).await;
+    let made = http1::Builder::new().max_buf_size(BUFFER).handshake(TokioIo::new(stream)).await;
     let (sender, connection) = made.map_err(|error| text(&error))?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -1,6 +1,11 @@
-//! The body of an answer.
+//! An answer: its body, and those of the bridge's own, in the shape of the caller's API.
+use crate::caller::Api;
 use crate::journal::Entry;
+use crate::refusal::Refusal;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use serde_json::Value;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::Receiver;
@@ -19,6 +24,35 @@ impl Reply {
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
         Self::Full(Some(bytes.into()))
     }
+}
+
+impl Refusal {
+    /// As an HTTP answer.
+    pub(crate) fn reply(&self, api: Api) -> Response<Reply> {
+        let body = match api {
+            Api::Anthropic => messages::errors::anthropic(self.status, &self.text),
+            Api::OpenAi => messages::errors::openai(self.status, &self.text),
+        };
+        let mut response = json(&body);
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == 401 {
+            // A browser asks its user, who gives the key as the password.
+            let basic = HeaderValue::from_static("Basic realm=\"ibridge\", charset=\"UTF-8\"");
+            response.headers_mut().insert(hyper::header::WWW_AUTHENTICATE, basic);
+        }
+        response
+    }
+}
+
+/// A JSON answer.
+pub(crate) fn json(body: &Value) -> Response<Reply> {
+    let mut response = Response::new(Reply::full(body.to_string()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 impl Body for Reply {

@@ -1,9 +1,9 @@
 //! The listener, its connections, and the end of both.
-use crate::connection::Connection;
+use crate::bridge::Bridge;
+use crate::connection::{BUFFER, Connection};
 use crate::discovery::{Discovery, Source};
 use crate::journal::Journal;
 use crate::routing::Router;
-use crate::service::Bridge;
 use crate::settings::{Mode, Settings};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,8 +20,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 use tool::{Code, Failure};
 
-/// The head of a request, and what is read or written at once.
-pub(crate) const BUFFER: usize = 64 << 10;
 /// How long a client may take for the head of a request, or keep a connection without one.
 const HEAD: Duration = Duration::from_secs(60);
 /// After a failure to accept: no descriptor is free.

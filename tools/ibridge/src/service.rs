@@ -1,13 +1,11 @@
 //! One request: who may ask, which path it is, and what answers it.
-use crate::audit::Audit;
-use crate::body::{self, Bodies, ReceivedBody};
+use crate::body;
+use crate::bridge::Bridge;
 use crate::caller::api;
 use crate::discovery::Snapshot;
-use crate::journal::{Entry, Journal};
-use crate::refusal::{Refusal, json};
-use crate::reply::Reply;
-use crate::routing::Router;
-use crate::settings::{Mode, Settings};
+use crate::refusal::Refusal;
+use crate::reply::{Reply, json};
+use crate::settings::Mode;
 use crate::stored_responses::is_stored_response;
 use crate::{admin, anthropic, counting, models, page};
 use hyper::body::Incoming;
@@ -41,37 +39,14 @@ const PASSED: [&str; 20] = [
 ];
 
 /// Where LiteLLM finds the instances.
-pub(crate) const ENGINES: &str = "/engines";
+const ENGINES: &str = "/engines";
 
 /// The path and the query of a request.
 fn whole(parts: &Parts) -> &str {
     parts.uri.path_and_query().map_or("/", |path| path.as_str())
 }
 
-/// Everything that requests share.
-pub(crate) struct Bridge {
-    pub(crate) settings: Settings,
-    /// To the instances, to the one upstream, or to LiteLLM.
-    pub(crate) router: Router,
-    /// To the instances, where the other one leads to LiteLLM, which asks for them below [`ENGINES`].
-    pub(crate) engines: Option<Router>,
-    pub(crate) journal: Arc<Journal>,
-    pub(crate) bodies: Bodies,
-    /// Where it was asked for.
-    audit: Option<Audit>,
-}
-
 impl Bridge {
-    pub(crate) fn new(
-        settings: Settings,
-        (router, engines): (Router, Option<Router>),
-        journal: Arc<Journal>,
-    ) -> Self {
-        let bodies = Bodies::new(settings.max_body);
-        let audit = settings.audit_prefix.then(Audit::default);
-        Self { settings, router, engines, journal, bodies, audit }
-    }
-
     /// Answer one request.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Reply> {
         let (parts, body) = request.into_parts();
@@ -152,15 +127,6 @@ impl Bridge {
         self.engines.as_ref().unwrap_or(&self.router).seen()
     }
 
-    /// All that is behind us.
-    pub(crate) fn seen(&self) -> Snapshot {
-        let mut seen = Snapshot::clone(&self.router.seen());
-        if let Some(engines) = &self.engines {
-            seen.upstreams.extend(engines.seen().upstreams.iter().cloned());
-        }
-        seen
-    }
-
     /// The status page.
     async fn page(&self) -> Response<Reply> {
         let seen = self.seen();
@@ -169,52 +135,5 @@ impl Bridge {
         let memory = tokio::task::spawn_blocking(move || page::memory(&upstreams)).await;
         let memory = memory.unwrap_or_else(|_| vec![None; seen.upstreams.len()]);
         admin::text("text/html; charset=utf-8", page::html(&seen.upstreams, &self.journal.metrics(), &memory))
-    }
-
-    /// The whole body, and the request's log entry.
-    pub(crate) async fn enter(
-        &self,
-        what: &str,
-        parts: &Parts,
-        body: Incoming,
-    ) -> (Box<Entry>, Result<ReceivedBody, Refusal>) {
-        let mut entry = Box::new(Entry::new(&self.journal, what.to_owned()));
-        let taken = self.bodies.take(&parts.headers, body).await;
-        if let Err(refusal) = &taken {
-            entry.refused(refusal);
-        }
-        (entry, taken)
-    }
-
-    /// The beginnings of a conversation; read only where there is a choice of instances.
-    pub(crate) fn beginnings(&self, router: &Router, body: impl FnOnce() -> serde_json::Value) -> Vec<u64> {
-        if router.seen().upstreams.len() < 2 {
-            return Vec::new();
-        }
-        let blocks = messages::prefix::blocks(&body());
-        let shared = blocks.iter().take_while(|block| !block.place.starts_with(['m', 'i'])).count();
-        messages::prefix::keys(&blocks).split_off(shared)
-    }
-
-    /// Say where a turn stops extending the one before it, where that was asked for.
-    pub(crate) fn audit(&self, parts: &Parts, request: impl FnOnce() -> serde_json::Value) {
-        if let Some(said) = self.audit.as_ref().and_then(|audit| audit.turn(&parts.headers, &request())) {
-            self.journal.say(said);
-        }
-    }
-
-    /// Whether clients present the engine's own key, because we want none.
-    pub(crate) fn forwards_credentials(&self) -> bool {
-        let is_foreign = self.settings.upstream.is_some() || self.settings.litellm.is_some();
-        is_foreign && !self.settings.access.wants_key()
-    }
-
-    /// Whether this instance is asked by its own /v1/messages.
-    pub(crate) fn is_native(&self, upstream: &crate::upstream::Upstream) -> bool {
-        match self.settings.mode {
-            Mode::Auto => upstream.is_native,
-            Mode::Native | Mode::Litellm => true,
-            Mode::Translate => false,
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the bridge is to do: the command line, and for what it does not say the environment contract, which `ienv` resolves.
 use crate::access::Access;
-use crate::upstream::Address;
+use crate::address::Address;
 use record::{Bridge, Record};
 use std::io::Read;
 use std::path::PathBuf;

@@ -1,12 +1,12 @@
 //! Responses that an engine keeps (`/v1/responses/ID`): their paths name no model, so each instance is asked until one has it.
 use crate::body::ReceivedBody;
+use crate::bridge::Bridge;
 use crate::forward::{self, ForwardOptions, Outgoing};
 use crate::journal::Entry;
 use crate::passthrough::forward_answer;
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::routing::RouteRequest;
-use crate::service::Bridge;
 use crate::upstream::Phase;
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};

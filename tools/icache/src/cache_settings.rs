@@ -1,5 +1,5 @@
 //! What is around a cache and not in it: who may use it, what it lies on, and what else points pixi somewhere.
-use crate::lookup::CacheEntry;
+use crate::cache_entry::CacheEntry;
 use crate::reader::Reader;
 use record::{Env, Warning};
 use rustix::fs::Access;

@@ -3,6 +3,8 @@
 //! Reads `env`, and `warmed` for the manifest. Writes one `gap` per item that is missing or not what the lock file says, then `cache`; a gap that blocks
 //! adds `failed` with code 1. Writes into the cache only the manifest that `--record` asks for, and what `--repair` and `--bring` move and take in.
 mod args;
+#[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
+mod cache_entry;
 mod cache_settings;
 #[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
 mod deep;
@@ -14,6 +16,7 @@ mod import;
 mod locked;
 #[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
 mod lookup;
+mod place;
 mod pool;
 #[expect(clippy::disallowed_methods, reason = "runs with the rights of the user who installs")]
 mod program;

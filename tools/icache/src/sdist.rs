@@ -2,8 +2,8 @@
 //!
 //! A wheel built here stands under a fingerprint of all conda packages of its environment, so that only a trial install can
 //! show whether it is the one that pixi looks for; where it is not, pixi builds it again from what was fetched.
+use crate::cache_entry::{CacheEntry, Lookup, is_folder, unchecked};
 use crate::gap::Fault;
-use crate::lookup::{CacheEntry, Lookup, is_folder, unchecked};
 use lock::Pypi;
 use std::io;
 use std::path::{Path, PathBuf};

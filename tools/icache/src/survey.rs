@@ -1,10 +1,12 @@
 //! One verification: which packages, where, how deep, and what came of it.
 use crate::args::Args;
+use crate::cache_entry::{CacheEntry, Lookup};
 use crate::cache_settings::CacheSettings;
-use crate::deep::{DeepCheck, HashOptions, Manifest, replaceable};
+use crate::deep::{DeepCheck, HashOptions, Manifest};
 use crate::gap::Fault;
 use crate::locked::{Locked, required};
-use crate::lookup::{self, CacheEntry, Lookup, Stores, look_up};
+use crate::lookup::{self, Stores, look_up};
+use crate::place::replaceable;
 use crate::pool::Pool;
 use crate::reader::Reader;
 use lock::Package;

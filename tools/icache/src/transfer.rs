@@ -1,8 +1,8 @@
 //! What crosses between a connected machine and an offline one: lists out, files in, and damaged packages out of the way.
 use crate::args::Args;
-use crate::deep::replace;
 use crate::export;
-use crate::import::Fetched;
+use crate::import::{self, Fetched};
+use crate::place::replace;
 use crate::survey::{Survey, SurveyResult};
 use bundle::{Inventory, PackageFile, inventory};
 use lock::Package;
@@ -173,7 +173,7 @@ fn take(dir: &Path, package: &Package, survey: &Survey<'_>, aside: &mut Quaranti
     aside.package((&survey.stores.pkgs, &survey.stores.wheels), package).map_err(|(path, error)| {
         io::Error::new(error.kind(), format!("{}: {}", path.display(), tool::io_text(&error)))
     })?;
-    fetched.take(&survey.stores, package)?;
+    import::take(&fetched, &survey.stores, package)?;
     Ok(true)
 }
 

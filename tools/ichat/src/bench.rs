@@ -1,5 +1,5 @@
 //! How fast a server answers several chats at once.
-use crate::question::{failure, milliseconds};
+use crate::no_answer::failure;
 use ask::{Chat, Completion, Target};
 use record::Bench;
 use std::time::{Duration, Instant};
@@ -47,6 +47,11 @@ fn level(target: &Target, chat: &Chat<'_>, concurrency: u32) -> Result<Bench, Fa
         ttft_max_ms: milliseconds(firsts[firsts.len() - 1]),
         tokens_per_second: completion_tokens.and_then(|tokens| rate(tokens, duration)),
     })
+}
+
+/// To the microsecond.
+pub(crate) fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// Of all, where each was counted.

@@ -4,6 +4,7 @@
 //! `--url` or `--instance`, or at a terminal, it reads no records and writes one `answer`. With `--bench` it writes `bench`.
 mod bench;
 mod key;
+mod no_answer;
 mod question;
 mod running;
 

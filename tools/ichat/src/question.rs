@@ -1,6 +1,7 @@
 //! One question and its answer.
-use crate::bench;
+use crate::bench::{self, milliseconds};
 use crate::key;
+use crate::no_answer::failure;
 use crate::running::Running;
 use ask::{Chat, Completion, Error, KnownAnswers, Piece, Target};
 use owner::Dir;
@@ -179,11 +180,6 @@ fn planned(place: &Directory) -> Option<Target> {
     Some(Target::of_plan(&place.plan().ok()??, &place.user().ok()?))
 }
 
-/// To the microsecond.
-pub(crate) fn milliseconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e6).round() / 1e3
-}
-
 fn answer(said: Completion, first: Duration) -> Answer {
     Answer {
         engine: None,
@@ -210,20 +206,5 @@ fn only_model(target: &Target, limit: Duration) -> Result<String, Failure> {
             let cause = format!("it lists {}", models.join(", "));
             Err(Failure::new(Code::Usage, what, cause).hint("name one with --model"))
         }
-    }
-}
-
-/// What the engine said is an answer, and it is no; that it said nothing may change.
-pub(crate) fn failure(what: String, error: &Error) -> Failure {
-    let code = match error {
-        Error::Unreachable(_) | Error::TimedOut => Code::Later,
-        Error::Status { code: 401 | 403, .. } | Error::Untrusted(_) => Code::Unmet,
-        Error::Status { code: 429 | 503, .. } => Code::Later,
-        Error::Status { .. } | Error::Malformed(_) => Code::No,
-    };
-    let failure = Failure::new(code, what, error.to_string());
-    match error.code() {
-        Some(401 | 403) => failure.hint("give the server's key with --key-file"),
-        _ => failure,
     }
 }

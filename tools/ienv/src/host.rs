@@ -1,11 +1,8 @@
 //! What the machine is, for the report of a run.
 use crate::network;
+use crate::system_file::{line, text};
 use record::{Gpu, Host};
-use std::path::Path;
 use tool::vars;
-
-/// More than any file of the kernel's that is read here holds.
-const CAP: usize = 1 << 20;
 
 /// Look at the machine, or the container, as this process sees it. What cannot be read is absent.
 pub(crate) fn survey() -> Host {
@@ -34,16 +31,6 @@ pub(crate) fn survey() -> Host {
 fn described(device: gpu::Device) -> Gpu {
     let memory_bytes = device.memory.map(|memory| memory.total_bytes);
     Gpu { index: device.index, uuid: device.uuid, name: device.name, memory_bytes }
-}
-
-/// A small text file.
-pub(crate) fn text(path: &str) -> Option<String> {
-    String::from_utf8(owner::read_named(Path::new(path), CAP).ok()?).ok()
-}
-
-/// Its first line.
-fn line(path: &str) -> Option<String> {
-    text(path)?.lines().next().map(tool::one_line)
 }
 
 /// `PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"` in os-release(5).

@@ -14,6 +14,7 @@ mod ledger;
 mod network;
 mod road;
 mod schema;
+mod system_file;
 
 use engine::{EngineOptions, General};
 use ledger::{Environment, Ledger};

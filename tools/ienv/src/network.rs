@@ -1,5 +1,5 @@
 //! What the network namespace of this process can reach: its interfaces, and the routes of its main tables.
-use crate::host::text;
+use crate::system_file::text;
 use nix::net::if_::InterfaceFlags;
 use record::{Interface, Route};
 use std::collections::BTreeMap;

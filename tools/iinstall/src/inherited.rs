@@ -1,5 +1,4 @@
 //! What root opens for another user, who may not be allowed to, and hands down to ourselves as that user.
-use crate::road;
 use crate::source::{self, Sidecar};
 use bundle::Manifest;
 use child::User;
@@ -38,7 +37,7 @@ pub(crate) struct Inherited {
 impl Inherited {
     /// Open for `user` what an install is made from and what it is verified by.
     pub(crate) fn open(road: Road, env: &Env, user: &User) -> Result<Self, Failure> {
-        let Some(path) = road::source_of(road, env) else { return Ok(Self::default()) };
+        let Some(path) = source::source_of(road, env) else { return Ok(Self::default()) };
         let source = Some(source::open_for(path, user)?);
         if road == Road::Archive {
             return Ok(Self { source, ..Self::default() });

@@ -19,6 +19,15 @@ pub(crate) struct OpenSource {
     pub(crate) fingerprint: Source,
 }
 
+/// The file that is installed by this road, where it is one file.
+pub(crate) fn source_of(road: record::Road, env: &Env) -> Option<&Path> {
+    match road {
+        record::Road::Archive => env.archive.as_deref(),
+        record::Road::Bundle => env.bundle.as_deref(),
+        record::Road::Cache => None,
+    }
+}
+
 /// Open a source. A pipe in its place does not hang us.
 pub(crate) fn open(path: &Path) -> Result<OwnedFd, Failure> {
     open_with(path, OFlags::empty()).map_err(|error| unreadable(path, &error.into()))

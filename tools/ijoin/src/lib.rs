@@ -3,16 +3,18 @@
 //! Reads the parts. Writes the whole, to standard output or a file, and no records: bad and missing parts are named on
 //! standard error.
 #![expect(clippy::disallowed_methods, reason = "acts as its caller, on the caller's own files")]
+mod digester;
 mod mend;
 mod set;
 mod staging;
 mod stream;
 mod walk;
 
+use crate::digester::start_digester;
 use crate::set::{Problem, Set};
 use crate::staging::{Staging, StagingState};
 use crate::stream::Stdout;
-use crate::walk::{Walk, start_digester};
+use crate::walk::Walk;
 use clap::Parser;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The file that `--into` makes: written beside its place, kept when a run fails, and renamed when it is right.
+use crate::digester::start_digester;
 use crate::set::Set;
-use crate::walk;
 use part::{Chunks, Digester, WholeFile};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, fstatvfs, renameat_with};
 use std::fs::{File, OpenOptions};
@@ -216,7 +216,7 @@ fn is_complete(file: &Path, whole: &WholeFile) -> Result<bool, Failure> {
         return Ok(false);
     }
     let (mut open, digester, mut chunks) =
-        (File::open(file).map_err(cannot)?, walk::start_digester()?, Chunks::default());
+        (File::open(file).map_err(cannot)?, start_digester()?, Chunks::default());
     let bar = tool::bytes_bar(&format!("checking {}", file.display()), looks.len());
     loop {
         let chunk = chunks.read(&mut open, u64::MAX).map_err(cannot)?;

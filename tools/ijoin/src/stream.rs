@@ -1,7 +1,7 @@
 //! To standard output: what was written cannot be taken back, so each part is read and checked before it is read again and
 //! written. The next part is checked while one is written.
+use crate::digester::start_digester;
 use crate::set::{Candidate, PartError, Problem, Set};
-use crate::walk;
 use part::{CHUNK_BYTES, Chunks, Digester, Hasher};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -29,7 +29,7 @@ impl Stdout {
             Err(error) => return Err(cannot_write(&error)),
         };
         let bar = tool::bytes_bar(&format!("joining {}", set.whole.name), set.whole.size_bytes);
-        Ok(Self { out, digester: walk::start_digester()?, bar, next: Some(1) })
+        Ok(Self { out, digester: start_digester()?, bar, next: Some(1) })
     }
 
     /// Write the whole from the next part up to the first that is bad or missing; all that are.

@@ -109,8 +109,3 @@ impl Walk<'_> {
         Ok(bad.map_or(Ok(()), Err))
     }
 }
-
-/// A digest that has taken in nothing yet.
-pub(crate) fn start_digester() -> Result<Digester, Failure> {
-    Digester::start().map_err(|error| tool::thread::refused(&error))
-}

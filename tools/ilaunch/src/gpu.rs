@@ -1,5 +1,5 @@
 //! Memory of the chosen GPUs that others hold, looked at before anything starts.
-use crate::replace::Replacements;
+use crate::replacements::Replacements;
 use gpu::{Device, Holder, Selection};
 use plan::{GPU_MEMORY, Options};
 use record::{Plan, Warning};

@@ -13,6 +13,7 @@ mod pipe;
 mod prune;
 mod replace;
 mod replacement_check;
+mod replacements;
 
 use clap::Parser;
 use launch::Launch;

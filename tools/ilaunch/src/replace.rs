@@ -4,31 +4,13 @@
 //! it goes on by itself, should we be killed in between, and what runs is the old instance or the new one.
 use crate::gpu;
 use crate::launch::Launch;
+use crate::replacements::Replacements;
 use plan::Options;
 use record::Plan;
 use state::Directory;
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use stop::{Expected, Request};
 use tool::{Failure, Io};
-
-/// New keepers that wait, by their state directory.
-#[derive(Default)]
-pub(crate) struct Replacements {
-    waiting: HashMap<PathBuf, Launch>,
-}
-
-impl Replacements {
-    /// Whether one waits in this state directory.
-    pub(crate) fn has(&self, state_dir: &Path) -> bool {
-        self.waiting.contains_key(state_dir)
-    }
-
-    /// The one that waits in this state directory.
-    pub(crate) fn take(&mut self, state_dir: &Path) -> Option<Launch> {
-        self.waiting.remove(state_dir)
-    }
-}
 
 /// Who is to go because the plan of the same state directory is another one. The plan is to start then, and says so.
 pub(crate) fn find(plans: &mut [Plan]) -> Vec<Request> {
@@ -68,15 +50,12 @@ pub(crate) fn prepare(
     let mut replacements = Replacements::default();
     for plan in gpu::check(checked, gpu::CheckTime::BeforeStop, options, io)? {
         match Launch::prepare(ikeep, plan.clone(), options) {
-            Ok(launch) => drop(replacements.waiting.insert(plan.state_dir, launch)),
+            Ok(launch) => replacements.add(plan.state_dir, launch),
             Err(failure) => refuse(&plan, failure, io)?,
         }
     }
-    let refused: Vec<&Plan> = plans
-        .iter()
-        .filter(goes)
-        .filter(|plan| !replacements.waiting.contains_key(&plan.state_dir))
-        .collect();
+    let refused: Vec<&Plan> =
+        plans.iter().filter(goes).filter(|plan| !replacements.has(&plan.state_dir)).collect();
     requests.retain(|request| refused.iter().all(|plan| plan.state_dir != request.place.path()));
     Ok(replacements)
 }
@@ -96,7 +75,7 @@ pub(crate) fn stop(
 ) -> Result<(), Failure> {
     for request in &requests {
         if let (Expected::Keeper(keeper), Some(launch)) =
-            (request.expected, replacements.waiting.get_mut(request.place.path()))
+            (request.expected, replacements.waiting(request.place.path()))
         {
             launch.announce_stop(keeper);
         }

@@ -1,6 +1,7 @@
 //! Who goes on running because a plan was refused, and which plans are refused for that in turn: all of it is settled
 //! before anything is stopped.
-use crate::replace::{self, Replacements};
+use crate::replace;
+use crate::replacements::Replacements;
 use plan::{RunningInstances, UNPLANNED};
 use record::{Engine, Plan, Warning};
 use state::Directory;

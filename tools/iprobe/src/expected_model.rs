@@ -1,5 +1,6 @@
 //! Which model a server has to list to be the one that was asked for.
 use crate::router::Router;
+use record::{Engine, Plan};
 
 /// Which id the server has to list.
 #[derive(Clone, Debug)]
@@ -15,6 +16,19 @@ pub(crate) enum ExpectedModel {
 }
 
 impl ExpectedModel {
+    /// A server that is told where its models are, and none of them, is a router, which lists all.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let told = |flag: &str| plan.args.iter().any(|arg| arg == flag);
+        let (preset, folder) = (told("--models-preset"), told("--models-dir"));
+        match &plan.served_name {
+            Some(name) => Self::Name(name.clone()),
+            None if plan.engine == Engine::LlamaCpp && plan.model.is_none() && (preset || folder) => {
+                Self::Routed(Router::of(!preset))
+            }
+            None => Self::Only(plan.model.clone()),
+        }
+    }
+
     /// The expected id among those listed, or why it is not there.
     pub(crate) fn among(&self, mut ids: Vec<String>) -> Result<String, String> {
         let list = if ids.is_empty() { "nothing".to_owned() } else { ids.join(", ") };

@@ -5,6 +5,7 @@
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod expected_model;
 mod given;
+mod not_ready;
 mod probe_set;
 mod processes;
 mod readiness;

@@ -1,7 +1,8 @@
 //! The ladder: alive, healthy, listed, answering. One question at a time, from the rung that is reached to the next.
 use crate::expected_model::ExpectedModel;
+use crate::not_ready::NotReady;
 use crate::router::Router;
-use ask::{Error, KnownAnswers, Target};
+use ask::{KnownAnswers, Target};
 use engine::Probe;
 use record::Rung;
 use std::time::{Duration, Instant};
@@ -20,18 +21,6 @@ pub(crate) enum Step {
     Moved(String),
     /// Somebody else has our port; who.
     PortConflict(String),
-}
-
-/// Why a rung was not reached.
-pub(crate) enum NotReady {
-    /// It may be, later.
-    Pending(String),
-    /// The same, and something has moved.
-    Moved(String),
-    /// Somebody else has our port.
-    PortConflict(String),
-    /// A server that is healthy and says no will say no again.
-    Final(Failure),
 }
 
 /// One server's way up.
@@ -199,37 +188,6 @@ impl ReadinessProbe {
         let mut failure = Failure::new(Code::No, what, differs).hint(hint);
         failure.class = Some("wrong_answer".to_owned());
         Err(NotReady::Final(failure))
-    }
-}
-
-impl NotReady {
-    pub(crate) fn pending(why: String) -> Self {
-        Self::Pending(why)
-    }
-
-    pub(crate) fn of(target: &Target, asked: &str, error: &Error) -> Self {
-        let refusal = |code| {
-            let what = format!("{} refuses {asked}", target.url());
-            Failure::new(code, what, error.to_string())
-        };
-        if let Error::Untrusted(cause) = error {
-            let failure = Failure::new(Code::Unmet, format!("cannot speak TLS to {}", target.url()), cause);
-            return Self::Final(
-                failure.hint("restart it where its certificate has changed since: ilaunch --replace"),
-            );
-        }
-        match error.code() {
-            Some(401 | 403) => {
-                Self::Final(refusal(Code::Unmet).hint("give the server's key with --key-file"))
-            }
-            Some(code @ (400 | 404 | 405 | 501)) => {
-                let mend = if code == 400 { "mend what it names, often the chat template; " } else { "" };
-                let hint = "for a server that does not chat, set ready_rung = \"listed\" in its control table, \
-                            or give --rung listed";
-                Self::Final(refusal(Code::No).hint(format!("{mend}{hint}")))
-            }
-            _ => Self::Pending(format!("{asked}: {error}")),
-        }
     }
 }
 

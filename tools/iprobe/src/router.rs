@@ -1,8 +1,6 @@
 //! A router of llama.cpp's: healthy before it has loaded anything, so each of its models is loaded and asked.
-use crate::expected_model::ExpectedModel;
-use crate::readiness::NotReady;
+use crate::not_ready::NotReady;
 use ask::{Error, RouterModel, Target};
-use record::{Engine, Plan};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tool::{Code, Failure};
@@ -92,19 +90,4 @@ fn failed(target: &Target, model: &RouterModel) -> NotReady {
     let failure =
         Failure::new(Code::No, format!("{} cannot load {}", target.url(), model.id), "its server ended");
     NotReady::Final(failure.hint("its log says why; correct its section of the preset, or take it out"))
-}
-
-impl ExpectedModel {
-    /// A server that is told where its models are, and none of them, is a router, which lists all.
-    pub(crate) fn of(plan: &Plan) -> Self {
-        let told = |flag: &str| plan.args.iter().any(|arg| arg == flag);
-        let (preset, folder) = (told("--models-preset"), told("--models-dir"));
-        match &plan.served_name {
-            Some(name) => Self::Name(name.clone()),
-            None if plan.engine == Engine::LlamaCpp && plan.model.is_none() && (preset || folder) => {
-                Self::Routed(Router::of(!preset))
-            }
-            None => Self::Only(plan.model.clone()),
-        }
-    }
 }

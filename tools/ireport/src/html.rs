@@ -1,5 +1,6 @@
 //! A report as one HTML page that needs nothing else: no script, no font, no picture from anywhere, and a policy that lets the
 //! browser load none, whatever a record says.
+use crate::markup::escaped;
 use crate::page::{Block, Cell, Page, Section};
 use crate::svg;
 
@@ -78,20 +79,4 @@ fn cell(cell: &Cell) -> String {
         Cell::Text(text) => escaped(&tool::one_line(text)),
         Cell::Code(text) => format!("<code>{}</code>", escaped(&tool::one_line(text))),
     }
-}
-
-/// A text in which no character is markup, in an element or an attribute.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -8,6 +8,7 @@ mod diff;
 mod html;
 mod keep;
 mod markdown;
+mod markup;
 mod moment;
 mod page;
 mod redact;

@@ -1,5 +1,5 @@
 //! The timeline, drawn.
-use crate::html::escaped;
+use crate::markup::escaped;
 use crate::page::Bar;
 
 const LABELS: f64 = 300.0;

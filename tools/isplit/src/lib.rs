@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "acts as its caller, on the caller's own files")]
 mod cut;
 mod parity;
+mod parity_limit;
 mod size;
 mod source;
 mod target;

@@ -1,4 +1,5 @@
 //! Parity parts, computed from the parts once these are written.
+use crate::parity_limit::admit;
 use crate::target::Target;
 use part::{DESCRIPTION_BYTES, Hasher, Parity, Part, WholeFile};
 use reed_solomon_simd::ReedSolomonEncoder;
@@ -48,16 +49,6 @@ pub(crate) fn write(
         parities.push(Parity::new(whole.clone(), (index, count), [hasher.digest(), shard.digest()]));
     }
     Ok(parities)
-}
-
-/// Refuse what the code cannot do.
-pub(crate) fn admit(whole: &WholeFile, count: u64) -> Result<(), Failure> {
-    if Parity::is_possible(whole, count) {
-        return Ok(());
-    }
-    let cause = format!("{} parts and {count} of parity are more than 4096 together", whole.count());
-    let failure = Failure::new(Code::Usage, format!("cannot compute parity of {}", whole.name), cause);
-    Err(failure.hint("make larger parts with --size"))
 }
 
 /// The same stripe of all parity parts, from that of all parts.

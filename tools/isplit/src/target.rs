@@ -1,5 +1,5 @@
 //! The folder that the parts go to. They are written into a folder inside it and renamed when all are complete.
-use crate::parity;
+use crate::parity_limit;
 use part::{DESCRIPTION_BYTES, Parity, Part, WholeFile};
 use rustix::fs::{FlockOperation, OFlags, flock, statfs, statvfs};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -104,7 +104,7 @@ impl Target {
             WholeFile { name: self.name.clone(), size_bytes: size, sha256: String::new(), split_bytes };
         let mut needed = size.saturating_add(whole.count().saturating_mul(DESCRIPTION_BYTES as u64));
         if parity > 0 {
-            parity::admit(&whole, parity)?;
+            parity_limit::admit(&whole, parity)?;
             let each = Parity::data_offset(&whole).saturating_add(Parity::shard_bytes(&whole));
             needed = needed.saturating_add(each.saturating_mul(parity));
         }

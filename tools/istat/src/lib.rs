@@ -6,6 +6,7 @@
 mod changes;
 mod follow;
 mod inspect;
+mod log;
 mod metrics;
 mod seen;
 mod since;

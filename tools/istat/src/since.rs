@@ -2,7 +2,7 @@
 //!
 //! Only the keeper's lines have a time. What stands after one is of that time or later, and so is all of a file whose
 //! predecessor was last written then: the log begins at the first line of which that is known.
-use crate::follow::Log;
+use crate::log::Log;
 use owner::Owner;
 use state::Note;
 use std::fs::{File, Metadata};

@@ -105,7 +105,7 @@ impl HashNote {
             }
             write_tree(&mut out, &tree.root, &lines)?;
         }
-        super::replace(path, &out)
+        crate::place::replace(path, &out)
     }
 }
 

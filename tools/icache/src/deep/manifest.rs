@@ -1,11 +1,12 @@
 //! `infer-dev-manifest-<lock hash>.json` in the cache's root: what a cache that was proved whole looked like.
 //!
 //! A lock file has no hash of an unpacked package, only of the archive it came from; the manifest has.
+use super::clock::now;
 use super::source::{self, Content};
 use super::tree::Tree;
-use super::{identity, now, place, replace};
+use crate::cache_entry::CacheEntry;
 use crate::locked::Locked;
-use crate::lookup::CacheEntry;
+use crate::place::{place, replace};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -145,4 +146,24 @@ impl Manifest {
     ) -> usize {
         found.filter(|(package, found)| self.package(package, found).is_none()).count()
     }
+}
+
+/// What distinguishes a package from all others of its lock file: name, version, archive hash and archive name. The last
+/// distinguishes builds of one wheel for several machines where the lock has no hash; for what was built here it is its place.
+fn identity<'a>(
+    package: &'a lock::Package,
+    found: &CacheEntry,
+) -> (&'a str, Option<&'a str>, Option<&'a str>, String) {
+    let file = match (package, found) {
+        (_, CacheEntry::Built { link, .. }) => {
+            // The fingerprint of an environment, and the wheel.
+            let parts: Vec<_> = link.iter().rev().take(2).map(std::ffi::OsStr::to_string_lossy).collect();
+            format!("built/{}", parts.into_iter().rev().collect::<Vec<_>>().join("/"))
+        }
+        (lock::Package::Conda(conda), _) => {
+            format!("{}/{}", conda.subdir.as_deref().unwrap_or_default(), conda.entry())
+        }
+        (lock::Package::Pypi(pypi), _) => pypi.wheel_name().unwrap_or_default(),
+    };
+    (package.name(), package.version(), package.sha256(), file)
 }

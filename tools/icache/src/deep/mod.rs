@@ -1,26 +1,27 @@
 //! Whether every file of every package is what it was: hashed, and compared with what the package lists and with the
 //! manifest.
+mod clock;
 mod hash_note;
 mod listing;
 mod manifest;
 mod read;
+mod record;
 mod source;
 mod tree;
 mod walk;
 
-pub(crate) use listing::record_paths;
 pub(crate) use manifest::Manifest;
+pub(crate) use record::record_paths;
 
+use crate::cache_entry::CacheEntry;
 use crate::gap::Fault;
-use crate::lookup::CacheEntry;
+use crate::place::replaceable;
 use crate::pool::Pool;
+use clock::now;
 use hash_note::HashNote;
 use lock::Package;
-use owner::Dir;
-use rustix::fs::{Access, AtFlags, FileType};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tool::{Code, Failure};
 use tree::Tree;
 
@@ -115,7 +116,10 @@ impl<'a> DeepCheck<'a> {
             &mut self.packages,
             || (),
             |(), hashed| {
-                let compared = listing::compare(hashed.found, &hashed.tree);
+                let compared = match hashed.found {
+                    CacheEntry::Source { .. } => source::compare(&hashed.tree),
+                    listed => listing::compare(listed, &hashed.tree),
+                };
                 hashed.fault = match (compared, hashed.is_as_recorded(manifest)) {
                     (Err(fault), _) if fault.blocks(false) => Some(fault),
                     (_, Err(fault)) => Some(fault),
@@ -192,58 +196,6 @@ fn hash(packages: &mut [Hashed<'_>], pool: Pool<'_>) -> std::io::Result<u64> {
     let read = read::read_all(trees, pool, &|bytes| bar.inc(bytes));
     bar.finish_and_clear();
     read.map(|()| unread)
-}
-
-/// What distinguishes a package from all others of its lock file: name, version, archive hash and archive name. The last
-/// distinguishes builds of one wheel for several machines where the lock has no hash; for what was built here it is its place.
-fn identity<'a>(
-    package: &'a Package,
-    found: &CacheEntry,
-) -> (&'a str, Option<&'a str>, Option<&'a str>, String) {
-    let file = match (package, found) {
-        (_, CacheEntry::Built { link, .. }) => {
-            // The fingerprint of an environment, and the wheel.
-            let parts: Vec<_> = link.iter().rev().take(2).map(std::ffi::OsStr::to_string_lossy).collect();
-            format!("built/{}", parts.into_iter().rev().collect::<Vec<_>>().join("/"))
-        }
-        (Package::Conda(conda), _) => {
-            format!("{}/{}", conda.subdir.as_deref().unwrap_or_default(), conda.entry())
-        }
-        (Package::Pypi(pypi), _) => pypi.wheel_name().unwrap_or_default(),
-    };
-    (package.name(), package.version(), package.sha256(), file)
-}
-
-/// Now, since 1970.
-pub(crate) fn now() -> std::time::Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-/// The folder that a file is in, and its name there. It is touched with the rights of whoever has it.
-fn place(path: &Path) -> std::io::Result<(Dir, &std::ffi::OsStr)> {
-    let name = path.file_name().ok_or(rustix::io::Errno::ISDIR)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Ok((Dir::open(folder)?, name))
-}
-
-/// Whether [`replace`] could begin, as far as is known without writing anything.
-pub(crate) fn replaceable(path: &Path) -> std::io::Result<()> {
-    let (folder, name) = place(path)?;
-    let refused = folder.act(|| {
-        if rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
-        {
-            return Err(rustix::io::Errno::ISDIR);
-        }
-        child::permitted(folder.path(), Access::WRITE_OK | Access::EXEC_OK)
-    })?;
-    Ok(refused?)
-}
-
-/// Write a file beside its place, for good, and rename it there.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    let (folder, name) = place(path)?;
-    folder.replace_for_good(name, 0o644, content)
 }
 
 fn note_failure(verb: &str, path: &Path, error: &std::io::Error) -> Failure {

@@ -1,6 +1,7 @@
 //! A source distribution's folder: nothing lists what was unpacked, and what is built there comes and goes. The wheels in it
 //! prove themselves, by their checksums and their RECORD; the rest the manifest knows.
-use super::listing::{differences, record_lines};
+use super::listing::differences;
+use super::record::record_lines;
 use super::tree::{Item, Kind, Stat, Tree};
 use crate::gap::Fault;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 //!
 //! The form of `.conda` is that of conda-package-handling: a zip, nothing in it compressed, of `metadata.json` and two
 //! `.tar.zst`, one of the folder `info` and one of the rest.
-use super::{Draft, about, files, mode, publish, publish_text};
+use super::draft::{Draft, about, files, mode, publish, publish_text};
 use lock::Conda;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashSet};

@@ -1,5 +1,5 @@
 //! An index of wheels: `simple/NAME/WHEEL` and the pages that PEP 503 describes.
-use super::{Draft, files, mode, publish, publish_text, sha256_of};
+use super::draft::{Draft, files, mode, publish, publish_text, sha256_of};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::BTreeMap;
 use std::fs::File;

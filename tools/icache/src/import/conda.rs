@@ -1,5 +1,5 @@
 //! A conda package: `.conda`, a zip with two tars, or `.tar.bz2`.
-use super::{BUFFER_BYTES, Fetched, unpack_to};
+use super::fetched::{BUFFER_BYTES, Fetched, unpack_to};
 use archive::Root;
 use lock::Conda;
 use std::io::{self, BufReader, Read};

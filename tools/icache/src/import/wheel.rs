@@ -1,5 +1,5 @@
 //! A wheel: unpacked to a folder with a random name, and a pointer to it where uv looks.
-use super::{Fetched, unpack_to};
+use super::fetched::{Fetched, unpack_to};
 use crate::deep::record_paths;
 use archive::Root;
 use base16ct::lower::encode_string as hex;

@@ -1,7 +1,8 @@
 //! The archive road: hash and unpack in one read, normalise, check, complete, flip.
 use crate::package;
+use crate::road::copy;
 use crate::road::existing::find_existing;
-use crate::road::{Options, Road, copy};
+use crate::road::method::{Options, Road};
 use crate::source::OpenSource;
 use archive::{ArchiveError, HEAD, Kind, Root};
 use install::{Attempt, Install, InstallRoot, RootLock, refused};

@@ -1,5 +1,5 @@
 //! The install that a source made before.
-use crate::road::Options;
+use crate::road::method::Options;
 use crate::source::OpenSource;
 use install::{Install, InstallRoot};
 use tool::Failure;

@@ -4,6 +4,9 @@ mod bundle;
 mod cache;
 mod copy;
 mod existing;
+mod method;
+
+pub(crate) use method::Options;
 
 use self::archive::ArchiveRoad;
 use self::bundle::BundleRoad;
@@ -13,56 +16,13 @@ use crate::inherited::Inherited;
 use crate::source::{self, OpenSource};
 use crate::{engine_caches, vocabulary};
 use install::{Install, InstallRoot, RootLock, refused};
-use record::{Cache, Engine, Env, Installed, Source, Step, Warning};
+use method::Road;
+use record::{Cache, Engine, Env, Installed, Step, Warning};
 use std::io;
-use std::path::Path;
-use std::time::{Duration, Instant};
 use tool::Failure;
-
-/// What was asked for, whatever the road.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Options<'a> {
-    pub(crate) env: &'a Env,
-    pub(crate) rehash: bool,
-    pub(crate) keep: usize,
-    /// A script that we cannot read may run itself.
-    pub(crate) run_sh: bool,
-    pub(crate) begun: Instant,
-    /// How long to wait for whoever holds a lock.
-    pub(crate) timeout: Duration,
-}
 
 /// What came of it.
 pub(crate) type Report = (Installed, Vec<Warning>);
-
-/// A road: a method of making an install, its source open.
-pub(crate) trait Road {
-    /// The install that this very source made before.
-    fn find_existing(&self, root: &InstallRoot) -> Result<Option<Install>, Failure>;
-
-    /// Make one: complete and not yet current. `previous` is what is current now.
-    fn build(
-        &self,
-        root: &InstallRoot,
-        previous: Option<&Install>,
-        lock: &RootLock,
-    ) -> Result<(Install, Vec<Warning>), Failure>;
-
-    /// Verify an install that is used again by what there is now to compare it with, and say so in its record.
-    fn reverify(&self, _install: &mut Install) -> Result<Vec<Warning>, Failure> {
-        Ok(Vec::new())
-    }
-
-    /// How the source looks now, where it is a file.
-    fn fingerprint(&self) -> Option<&Source> {
-        None
-    }
-
-    /// Keep a copy of the source, which has this sha256, where one is wanted. An engine is installed without it just as well.
-    fn keep_copy(&self, _sha256: &str) -> Option<Warning> {
-        None
-    }
-}
 
 /// The road by which this run installs; `None` where it installs nothing.
 pub(crate) fn chosen(args: &Args, env: &Env) -> Option<record::Road> {
@@ -77,15 +37,6 @@ pub(crate) fn chosen(args: &Args, env: &Env) -> Option<record::Road> {
     }
 }
 
-/// The file that is installed by this road, where it is one file.
-pub(crate) fn source_of(road: record::Road, env: &Env) -> Option<&Path> {
-    match road {
-        record::Road::Archive => env.archive.as_deref(),
-        record::Road::Bundle => env.bundle.as_deref(),
-        record::Road::Cache => None,
-    }
-}
-
 /// The road with its source open, and refused where that is known already. What was inherited open is not opened again.
 pub(crate) fn open<'a>(
     road: record::Road,
@@ -94,7 +45,7 @@ pub(crate) fn open<'a>(
     inherited: Inherited,
 ) -> Result<Box<dyn Road + 'a>, Failure> {
     let Inherited { source, manifest, lock } = inherited;
-    let Some(path) = source_of(road, options.env) else {
+    let Some(path) = source::source_of(road, options.env) else {
         return Ok(Box::new(CacheRoad::new(options, verified)?));
     };
     let source = source

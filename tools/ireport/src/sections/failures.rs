@@ -19,7 +19,7 @@ fn failure(failed: &Entry, section: &mut Section) {
     let code = failed.text("code");
     section.heading(format!("{}: {} says: {}", failed.subject(), failed.text("by"), failed.text("what")));
     section.text(format!("{}. Exit code {code}{}.", failed.text("cause"), may_help(&code)));
-    let members = super::facts(failed, &["class", "exit", "hint"]);
+    let members = super::cells::facts(failed, &["class", "exit", "hint"]);
     section.table(&["", ""], members);
     let tail = failed.list("log_tail");
     if !tail.is_empty() {
@@ -35,6 +35,7 @@ fn may_help(code: &str) -> &'static str {
 /// An instance that ended after it had been launched, as istat reports it.
 fn died(status: &Entry, section: &mut Section) {
     section.heading(format!("{}: its state is {}", status.subject(), status.text("state")));
-    let members = super::facts(status, &["class", "reason", "evidence", "hint", "last_exit", "restarts"]);
+    let members =
+        super::cells::facts(status, &["class", "reason", "evidence", "hint", "last_exit", "restarts"]);
     section.table(&["", ""], members);
 }

@@ -1,5 +1,5 @@
 //! The hashes of everything that went in, and what was not hashed.
-use super::tabled;
+use super::cells::tabled;
 use crate::page::{Cell, Section, code, text};
 use crate::run::{Entry, Run};
 

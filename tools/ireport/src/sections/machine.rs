@@ -1,5 +1,5 @@
 //! Where it ran, and what could leave it.
-use super::{facts, size, yes};
+use super::cells::{facts, size, yes};
 use crate::page::{Cell, Section, code, text};
 use crate::run::{Entry, Run};
 use serde_json::Value;

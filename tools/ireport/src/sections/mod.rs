@@ -1,5 +1,6 @@
 //! What a run's stream shows, in the order in which a reader asks: did it serve, what was asked for, what was made of it, what
 //! went wrong, where and from what.
+mod cells;
 mod failures;
 mod inputs;
 mod machine;
@@ -9,11 +10,12 @@ mod steps;
 mod summary;
 mod times;
 
+pub(crate) use cells::size;
 pub(crate) use served::last_ms;
 
 use crate::moment;
-use crate::page::{Cell, Page, Section, code, text};
-use crate::run::{Entry, Run};
+use crate::page::Page;
+use crate::run::Run;
 
 /// The whole report.
 pub(crate) fn page(run: &Run) -> Page {
@@ -43,30 +45,4 @@ fn title(run: &Run) -> String {
         }
         None => "infer-dev: a run".to_owned(),
     }
-}
-
-/// Rows `member | value` of what is there.
-fn facts(entry: &Entry, names: &[&str]) -> Vec<Vec<Cell>> {
-    let there = names.iter().filter(|name| entry.value(name).is_some());
-    there.map(|name| vec![text(*name), code(entry.text(name))]).collect()
-}
-
-/// A size for a person.
-pub(crate) fn size(bytes: Option<f64>) -> String {
-    bytes.map(|bytes| tool::size(bytes as u64)).unwrap_or_default()
-}
-
-fn seconds(entry: &Entry) -> Cell {
-    text(entry.number("seconds").map(|time| format!("{time:.3}")).unwrap_or_default())
-}
-
-fn yes(flag: bool) -> Cell {
-    text(if flag { "yes" } else { "no" })
-}
-
-/// A section with one table.
-fn tabled(title: &'static str, head: &[&'static str], rows: Vec<Vec<Cell>>) -> Section {
-    let mut section = Section::new(title);
-    section.table(head, rows);
-    section
 }

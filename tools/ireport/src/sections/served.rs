@@ -1,5 +1,5 @@
 //! From the plan to the answer.
-use super::facts;
+use super::cells::facts;
 use crate::page::{Cell, Section, code, text};
 use crate::run::{Entry, Run};
 use record::Rung;
@@ -77,7 +77,7 @@ pub(crate) fn rungs(run: &Run) -> Section {
     };
     let head =
         ["ready", "address", "model", "alive ms", "healthy ms", "listed ms", "answering ms", "correct ms"];
-    let mut section = super::tabled("Rungs", &head, run.all("ready").map(row).collect());
+    let mut section = super::cells::tabled("Rungs", &head, run.all("ready").map(row).collect());
     let state = |one: &Entry| {
         let numbers =
             ["state", "rung", "restarts", "up_s", "rss_bytes", "gpu_bytes"].map(|name| text(one.text(name)));

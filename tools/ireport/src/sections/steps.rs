@@ -1,5 +1,5 @@
 //! From the request to the install: what was asked for, what followed from it, what was verified, what was installed.
-use super::{facts, seconds, size, tabled, yes};
+use super::cells::{facts, seconds, size, tabled, yes};
 use crate::page::{Cell, Section, code, text};
 use crate::run::{Entry, Run};
 

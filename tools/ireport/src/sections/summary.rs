@@ -1,5 +1,5 @@
 //! In a few lines: what became of each instance.
-use super::tabled;
+use super::cells::tabled;
 use crate::page::{Cell, Section, code, text};
 use crate::run::{Entry, Run};
 

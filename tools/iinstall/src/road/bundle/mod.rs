@@ -6,7 +6,7 @@ mod unpacker;
 
 use crate::environment;
 use crate::road::existing::find_existing;
-use crate::road::{Options, Road};
+use crate::road::method::{Options, Road};
 use crate::sealed::Sealed;
 use crate::source::{OpenSource, Sidecar};
 use archive::{ArchiveError, Root};

@@ -5,7 +5,7 @@ mod stores;
 mod variables;
 
 use crate::environment;
-use crate::road::{Options, Road};
+use crate::road::method::{Options, Road};
 use crate::sealed::Sealed;
 use base16ct::lower::encode_string as hex;
 use install::{Attempt, Install, InstallRoot, RootLock, refused};
