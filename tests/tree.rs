@@ -1,5 +1,6 @@
 //! The repository's own rules, as far as a program can check them.
 mod crates;
+mod modules;
 mod users;
 
 use crate::kit::{root, tools};
