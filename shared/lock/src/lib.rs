@@ -3,7 +3,7 @@
 //! Owns the differences between the versions of the format (rattler_lock's `parse/models`): whoever asks gets the
 //! packages of one environment on one platform, each with what the lock file knows of it. Knows nothing of caches.
 //!
-//! Handwritten on a maintained YAML crate because that builds in a ninth of rattler_lock's time, from a tenth of its crates
+//! Handwritten on a YAML crate because that builds in a ninth of rattler_lock's time, from a tenth of its crates
 //! (15 against 152) and into a ninth of its size, and half of serde-saphyr's; a lock file is read in a fiftieth of a second.
 mod document;
 mod error;
