@@ -120,7 +120,7 @@ fn a_failed_boot_does_not_keep_command_from_running() {
 }
 
 #[test]
-fn a_failed_boot_ends_the_container_where_it_is_told_to() {
+fn a_failed_boot_ends_the_container_where_it_is_set_to() {
     let mut sandbox = booting_with_one_broken(&[free_port(), free_port()]);
     sandbox.set("AUTO_INFER_BOOT_FAILURE", "stop");
     let output = enter(&sandbox, "echo ran >ran").exits(1);
@@ -148,7 +148,7 @@ fn command_need_not_wait_for_the_boot() {
 }
 
 #[test]
-fn a_boot_that_fails_in_the_background_ends_command_where_it_is_told_to() {
+fn a_boot_that_fails_in_the_background_ends_command_where_it_is_set_to() {
     let mut sandbox = booting_with_one_broken(&[free_port()]);
     sandbox.set("AUTO_INFER_BOOT_WAIT", "0");
     sandbox.set("AUTO_INFER_BOOT_FAILURE", "stop");
@@ -212,7 +212,7 @@ fn wrong_variables_are_named_and_nothing_is_done() {
 }
 
 #[test]
-fn a_boot_that_is_asked_for_the_bridge_starts_it_after_the_engines_and_its_owner_is_told_the_key() {
+fn a_boot_that_is_asked_for_the_bridge_starts_it_after_the_engines_and_names_its_key_to_the_owner() {
     let mut sandbox = booting(&[free_port()]);
     let port = free_port();
     sandbox.set("AUTO_INFER_BRIDGE_LISTEN", &format!("0.0.0.0:{port}"));

@@ -38,7 +38,7 @@ fn plan_says(server: &str, control: &str, code: i32, what: &str, hint: &str) {
 }
 
 #[test]
-fn hosts_that_cannot_be_listened_on_are_told_with_what_to_set() {
+fn hosts_that_cannot_be_listened_on_are_named_with_what_to_set() {
     let port = format!("port = {}", free_port());
     for (host, code, what, hint) in [
         (
@@ -116,7 +116,7 @@ fn a_pipeline_that_lacks_a_stage_gets_a_hint_with_the_whole_one() {
 }
 
 #[test]
-fn what_is_no_record_is_told_without_the_names_of_types() {
+fn what_is_no_record_is_refused_without_the_names_of_types() {
     let sandbox = Sandbox::new();
     let hint = "pipe in what a tool of infer-dev writes, as it is";
     for (line, what) in [
@@ -130,7 +130,7 @@ fn what_is_no_record_is_told_without_the_names_of_types() {
 }
 
 #[test]
-fn an_empty_prompt_is_told_before_anybody_is_asked() {
+fn an_empty_prompt_is_refused_before_anybody_is_asked() {
     let sandbox = Sandbox::new();
     for prompt in ["''", "' '"] {
         let url = sandbox.sh(&format!("ichat --url http://127.0.0.1:9 {prompt}"));
@@ -150,7 +150,7 @@ fn only_a_lack_of_permission_hints_at_another_user() {
 }
 
 #[test]
-fn values_that_mean_nothing_here_are_told_before_anything_starts() {
+fn values_that_mean_nothing_here_are_refused_before_anything_starts() {
     plan_says(
         "",
         "log_file = '/tmp'",

@@ -124,7 +124,7 @@ fn openai_paths_pass_byte_for_byte_and_both_apis_list_the_models() {
 }
 
 #[test]
-fn a_name_that_nobody_serves_is_told_in_the_callers_shape_with_those_that_are() {
+fn a_name_that_nobody_serves_is_refused_in_the_callers_shape_with_those_that_are_served() {
     let (_sandbox, front) = served(&[free_port()], &[]);
     let anthropic = front.post("/v1/messages", &hello("gpt-5")).is(404).json();
     assert_eq!(
@@ -216,7 +216,7 @@ fn a_browser_gets_a_page_of_the_instances() {
 }
 
 #[test]
-fn clients_are_told_where_the_bridge_is_and_commands_find_it() {
+fn clients_learn_where_the_bridge_is_and_commands_find_it() {
     let (sandbox, front) = served(&[free_port()], &[]);
     let listen = format!("127.0.0.1:{}", front.port);
     let env = sandbox.sh(&format!("ibridge env --listen {listen}")).exits(0).stdout;

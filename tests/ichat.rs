@@ -97,7 +97,7 @@ fn a_stream_that_breaks_off_errs_or_says_nothing_is_no_answer() {
 }
 
 #[test]
-fn thinking_is_told_apart_from_the_answer() {
+fn thinking_is_separate_from_the_answer() {
     let keeping = Keeping::new();
     let stream = r#"data: {"choices":[{"delta":{"reasoning_content":"Hm."}}]}
 

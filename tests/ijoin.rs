@@ -262,7 +262,7 @@ fn killed_anywhere_it_is_whole_or_not_there() {
 }
 
 #[test]
-fn a_file_system_that_takes_no_such_file_is_told_and_elsewhere_it_goes_on() {
+fn a_file_system_that_takes_no_such_file_is_named_and_elsewhere_it_goes_on() {
     let sandbox = split();
     let output = sandbox.sh("trap '' XFSZ; ulimit -f 120; ijoin --into whole p").exits(69);
     insta::assert_snapshot!(output.transcript(), @r"

@@ -92,7 +92,7 @@ fn the_keeper_holds_nothing_of_its_callers() {
 }
 
 #[test]
-fn told_to_stop_it_gives_the_engine_one_term_and_says_how_it_went() {
+fn a_signal_gives_the_engine_one_term_and_the_status_says_how_it_went() {
     let keeping = Keeping::new();
     let script = "trap 'echo term; exit 3' TERM; echo up; while :; do sleep 1000 & wait; done";
     keeping.start("a", script);
@@ -105,7 +105,7 @@ fn told_to_stop_it_gives_the_engine_one_term_and_says_how_it_went() {
 }
 
 #[test]
-fn an_engine_that_dies_hard_on_a_second_term_gets_only_one_however_often_we_are_told() {
+fn an_engine_that_dies_hard_on_a_second_term_gets_only_one_however_many_signals_we_get() {
     let keeping = Keeping::new();
     let go = keeping.sandbox.text("go");
     let script = format!(

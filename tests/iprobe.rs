@@ -86,7 +86,7 @@ fn one_whose_keeper_was_killed_fails_at_once() {
 }
 
 #[test]
-fn each_is_told_of_the_moment_that_it_is_ready_while_input_is_still_open() {
+fn each_is_reported_the_moment_that_it_is_ready_while_input_is_still_open() {
     let keeping = Keeping::new();
     let slow = Fake::plan(&keeping, "slow").launched();
     let quick = Fake::plan(&keeping, "quick").says("healthy", "").launched();

@@ -154,7 +154,7 @@ fn nothing_in_a_record_is_markup_or_a_secret() {
 }
 
 #[test]
-fn a_failure_is_told_with_its_log_and_the_code_is_the_pipes() {
+fn a_failure_is_reported_with_its_log_and_the_code_is_the_pipes() {
     let sandbox = Sandbox::new();
     stream(&sandbox, &[failed(75)]);
     let text = report(&sandbox);
@@ -171,7 +171,7 @@ fn a_failure_is_told_with_its_log_and_the_code_is_the_pipes() {
 }
 
 #[test]
-fn half_a_stream_is_told_as_far_as_it_goes_and_none_is_refused() {
+fn half_a_stream_is_reported_as_far_as_it_goes_and_none_is_refused() {
     let sandbox = Sandbox::new();
     sandbox.write("stream", format!("{}\n{{\"kind\":\"rea", failed(1)));
     let output = sandbox.sh("ireport stream").exits(65);

@@ -139,7 +139,7 @@ fn whatever_comes_of_the_command_is_sealed_with_it() {
 }
 
 #[test]
-fn a_proxy_is_not_asked_and_the_tools_are_told() {
+fn a_proxy_is_not_asked_and_the_tools_see_none() {
     let (mut sealing, outside) = (Sealing::new(), Outside::new());
     let proxy = format!("http://{}", outside.tcp.local_addr().unwrap());
     for name in ["http_proxy", "HTTPS_PROXY", "All_Proxy", "UV_HTTP_PROXY"] {

@@ -146,7 +146,7 @@ fn a_run_that_found_the_medium_full_is_run_again_as_if_it_had_never_been() {
 }
 
 #[test]
-fn a_part_larger_than_the_file_system_takes_is_told_and_a_smaller_one_fits() {
+fn a_part_larger_than_the_file_system_takes_is_refused_and_a_smaller_one_fits() {
     let sandbox = Sandbox::new();
     sandbox.write("b.tar", noise(3 * HELD));
     // As FAT does at 4 GiB.

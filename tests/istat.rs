@@ -62,7 +62,7 @@ fn the_wanted_rung_decides_and_the_served_name_is_looked_for() {
 }
 
 #[test]
-fn stopped_failed_and_lost_are_told_apart() {
+fn stopped_failed_and_lost_are_distinguished() {
     let keeping = Keeping::new();
     keeping.start("stopped", PATIENT);
     keeping.stop("stopped");

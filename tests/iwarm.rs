@@ -159,7 +159,7 @@ fn what_was_warmed_installs_with_no_network() {
 }
 
 #[test]
-fn a_proxy_is_used_and_its_password_told_to_nobody_else() {
+fn a_proxy_is_used_and_its_password_shown_to_nobody_else() {
     let mut connected = Connected::new();
     // A host that does not exist: only a proxy gets there.
     connected.locked_for("http://channel.invalid");
@@ -189,7 +189,7 @@ fn a_proxy_is_used_and_its_password_told_to_nobody_else() {
 }
 
 #[test]
-fn a_server_that_fails_is_told_in_pixis_words_and_leaves_nothing() {
+fn a_server_that_fails_is_reported_in_pixis_words_and_leaves_nothing() {
     let connected = Connected::new();
     for broken in ["tinylib", "pypi/idna"] {
         connected.served.fail(Some(broken));
@@ -257,7 +257,7 @@ fn for_another_user_the_cache_is_that_users() {
 }
 
 #[test]
-fn an_old_pixi_is_refused_or_told_what_it_cannot_promise() {
+fn an_old_pixi_is_refused_or_what_it_cannot_promise_is_said() {
     if Pixi::get().real {
         left_out("only the stand-in is of any version");
         return;
@@ -274,7 +274,7 @@ fn an_old_pixi_is_refused_or_told_what_it_cannot_promise() {
 }
 
 #[test]
-fn a_machine_without_a_gpu_is_told_how_to_warm_for_one() {
+fn without_a_gpu_a_hint_says_how_to_warm_for_one() {
     let mut connected = Connected::new();
     connected.relocked("  depends:\n  - cuda-version\n", "  depends:\n  - cuda-version\n  - __cuda >=12\n");
     connected.sandbox.set("CONDA_OVERRIDE_CUDA", "");

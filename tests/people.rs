@@ -149,7 +149,7 @@ fn what_is_shown_is_what_runs() {
 }
 
 #[test]
-fn a_wrong_call_is_told_and_does_nothing() {
+fn a_wrong_call_is_refused_and_does_nothing() {
     let sandbox = Sandbox::new();
     for (words, told) in [
         ("", "what is to be done?"),

@@ -141,7 +141,7 @@ fn a_server_that_was_put_there_by_hand_is_served_while_nothing_is_installed() {
 }
 
 #[test]
-fn ilaunch_whose_reader_is_gone_starts_nothing_of_a_stream_that_it_did_not_read_to_its_end() {
+fn without_a_reader_ilaunch_starts_nothing_of_a_stream_that_it_did_not_read_to_its_end() {
     let sandbox = sandbox_with_engine(&[free_port()]);
     let head = sandbox.sh("ienv llama-cpp | iinstall").exits(0).stdout;
     let failed = r#"{"kind":"failed","engine":"llama-cpp","by":"iplan","what":"w","cause":"c","code":65}"#;

@@ -140,7 +140,7 @@ fn what_a_bare_machine_lacks_is_named_before_anything_is_built_all_at_once() {
 }
 
 #[test]
-fn a_wrong_call_is_told_and_help_is_no_wrong_call() {
+fn a_wrong_call_is_refused_and_help_is_no_wrong_call() {
     let sandbox = sandbox();
     for wrong in [&["--port"][..], &["--dir"], &["extra"]] {
         drop(quickstart(&sandbox, wrong).exits(2));

@@ -203,7 +203,7 @@ fn names_of_older_templates_are_taken_or_warned_of() {
 }
 
 #[test]
-fn smoke_that_is_told_to_end_ends_the_server() {
+fn a_signal_to_smoke_ends_the_server() {
     let (sandbox, _) = machine("SGLANG");
     let mut command = sandbox.command(template("sglang").join("scripts/smoke.sh"));
     let mut smoke = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

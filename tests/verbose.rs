@@ -74,7 +74,7 @@ fn no_tool_is_left_out() {
 }
 
 #[test]
-fn the_main_pipeline_tells_what_it_read_and_decided() {
+fn the_main_pipeline_logs_what_it_read_and_decided() {
     let sandbox = sandbox_with_engine(&[free_port()]);
     let pipeline = "ienv -v llama-cpp | iinstall -v | iplan -v | imodel -v | ilaunch -v | iprobe -v | ichat -v Hello; istat -v; istop -v";
     let output = sandbox.sh(pipeline).exits(0);
@@ -94,14 +94,14 @@ fn the_main_pipeline_tells_what_it_read_and_decided() {
 }
 
 #[test]
-fn the_bridge_tells_whom_it_follows() {
+fn the_bridge_logs_whom_it_follows() {
     let sandbox = Sandbox::new();
     let script = format!("timeout 2 ibridge -v --listen 127.0.0.1:{} --run-dir run", free_port());
     tells(&sandbox.sh(&script), "ibridge", of("ibridge"));
 }
 
 #[test]
-fn a_cache_that_is_warmed_is_told_of() {
+fn warming_a_cache_is_logged() {
     let sandbox = with_pixi();
     drop(sandbox.sh("mkdir volume").exits(0));
     let mut command = sandbox.command("unshare");
@@ -115,7 +115,7 @@ fn a_cache_that_is_warmed_is_told_of() {
 }
 
 #[test]
-fn what_moves_files_tells_what_it_found() {
+fn what_moves_files_logs_what_it_found() {
     let sandbox = Sandbox::new();
     sandbox.write("big", vec![7; 100_000]);
     let output = sandbox
@@ -133,7 +133,7 @@ fn what_moves_files_tells_what_it_found() {
 }
 
 #[test]
-fn a_keeper_tells_whom_it_keeps() {
+fn a_keeper_logs_whom_it_keeps() {
     let keeping = Keeping::new();
     let plan = keeping.plan("a", "echo up; exec sleep 1000");
     std::fs::create_dir_all(keeping.state_dir("a")).unwrap();

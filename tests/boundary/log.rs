@@ -30,7 +30,7 @@ fn nothing_leaks(plant: impl Fn(&Boundary)) {
 }
 
 #[test]
-fn a_link_in_place_of_the_log_tells_nothing_of_what_it_leads_to() {
+fn a_link_in_place_of_the_log_shows_nothing_of_what_it_leads_to() {
     nothing_leaks(|boundary| {
         let log = boundary.keeping.log_file("a");
         fs::remove_file(&log).unwrap();
@@ -125,7 +125,7 @@ fn a_race_for_the_log_folder_gives_away_nothing_of_roots() {
 
 /// Who is not root has his own rights and no others, so that no kernel asks whether U could read it.
 #[test]
-fn another_user_who_looks_reads_nothing_of_his_own_because_a_file_of_us_says_so() {
+fn a_file_of_ours_makes_another_user_who_looks_read_nothing_of_his_own() {
     let Some(boundary) = Boundary::new() else { return };
     boundary.start(PATIENT);
     boundary.keeping.wait_for_log("a", "up\n");

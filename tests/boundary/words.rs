@@ -48,7 +48,7 @@ fn control_characters_of_the_users_files_reach_no_terminal_and_forge_no_line() {
 }
 
 #[test]
-fn what_an_engine_answers_tells_the_terminal_nothing() {
+fn nothing_that_an_engine_answers_controls_the_terminal() {
     let keeping = Keeping::new();
     let words = "a\\u001b[2Jb\\u009b31m\\u202ec";
     let stream = format!(

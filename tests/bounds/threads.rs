@@ -69,7 +69,7 @@ fn without_a_second_thread_every_stage_works_or_says_what_is_missing() {
 }
 
 #[test]
-fn with_no_process_to_spare_all_are_stopped_and_told() {
+fn with_no_process_to_spare_all_are_stopped_and_reported() {
     let Some(user) = Ordinary::new() else { return };
     let keeping = user.keeping();
     let plans: String = ["a", "b", "c"].map(|name| format!("{}\n", keeping.plan(name, PATIENT))).concat();

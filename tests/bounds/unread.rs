@@ -43,7 +43,7 @@ fn a_run_directory_of_ours_that_others_may_write_is_an_error_and_no_empty_answer
 }
 
 #[test]
-fn what_can_be_read_is_told_and_stopped_all_the_same() {
+fn what_can_be_read_is_shown_and_stopped_all_the_same() {
     let Some(user) = Ordinary::new() else { return };
     let keeping = user.keeping();
     keeping.sandbox.write("plans", format!("{}\n", keeping.plan("a", PATIENT)));

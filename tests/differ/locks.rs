@@ -129,7 +129,7 @@ fn the_locks_of_the_tests_say_to_us_what_they_say_to_rattler() {
 /// pixi wrote such when it turned a lock of version 3 into one of version 4: a noarch archive once for each platform, and no
 /// build strings.
 #[test]
-fn archives_that_an_old_lock_has_once_for_each_platform_are_told_apart_as_rattler_does() {
+fn archives_that_an_old_lock_has_once_for_each_platform_are_distinguished_as_rattler_does() {
     let sandbox = Sandbox::new();
     let url = "https://x.invalid/forge/noarch/pip-23.2.1-pyhd8ed1ab_3.conda";
     let mut text = "version: 4\nenvironments:\n  default:\n    channels: []\n    packages:\n".to_owned();

@@ -31,7 +31,7 @@ fn one_with_a_certificate_and_a_prefix_answers() {
 
 /// Whoever has the port answers `/health` as an engine does, and is not taken for it.
 #[test]
-fn a_server_that_took_the_port_first_is_told_at_once_and_the_engine_says_so_too() {
+fn a_server_that_took_the_port_first_is_reported_at_once_and_the_engine_says_so_too() {
     on_each("a foreign server on the port", |real| {
         real.configure("");
         drop(real.pipe("| ilaunch > started.jsonl").exits(0));

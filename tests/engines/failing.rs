@@ -61,7 +61,7 @@ const SGLANG: &[Failure] = &[
 ];
 
 #[test]
-fn what_vllm_fails_of_is_told_by_class_and_line() {
+fn failures_of_vllm_are_named_by_class_and_line() {
     on(&["vllm"], "failures by class and line", |real| each_is_told(real, VLLM));
 }
 

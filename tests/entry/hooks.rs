@@ -130,7 +130,7 @@ fn both_engines_boot_by_both_roads_and_a_disabled_configuration_serves_nothing()
 }
 
 #[test]
-fn an_install_that_fails_ends_the_boot_only_where_it_is_told_to() {
+fn an_install_that_fails_ends_the_boot_only_where_it_is_set_to() {
     let mut sandbox = machine();
     sandbox.set("AUTO_INFER_SGLANG_INSTALL_ON_BOOT", "1");
     sandbox.set("AUTO_INFER_VLLM_BUNDLE_ON_BOOT", "1");

@@ -25,7 +25,7 @@ fn interrupted(sandbox: &Sandbox, mut terminal: Child) -> Option<i32> {
 }
 
 #[test]
-fn ctrl_c_at_command_is_told_by_its_exit_code() {
+fn ctrl_c_at_command_shows_in_its_exit_code() {
     let mut sandbox = Sandbox::new();
     for wait in ["1", "0"] {
         sandbox.set("AUTO_INFER_BOOT_WAIT", wait);

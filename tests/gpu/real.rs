@@ -104,7 +104,7 @@ fn what_a_stranger_holds_is_reported_and_refused_once_nothing_is_left() {
 }
 
 #[test]
-fn an_instance_is_told_of_with_its_memory_and_gives_all_of_it_back() {
+fn an_instance_is_shown_with_its_memory_and_gives_all_of_it_back() {
     let Some(real) = real("an instance's memory") else { return };
     let (keeping, before) = (&real.keeping, real.mib("used"));
     drop(keeping.launch(&[real.plan("a", &format!("exec {}", hold("2048")))]).exits(0));

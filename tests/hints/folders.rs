@@ -26,7 +26,7 @@ fn what_is_not_installed_names_the_variable_that_is_unset() {
 }
 
 #[test]
-fn a_source_that_cannot_be_read_is_told_with_its_variable() {
+fn a_source_that_cannot_be_read_is_named_with_its_variable() {
     let mut sandbox = Sandbox::new();
     let names_it = "AUTO_INFER_LLAMA_CPP_PKG_PATH names it";
     for (path, what) in [
@@ -40,7 +40,7 @@ fn a_source_that_cannot_be_read_is_told_with_its_variable() {
 }
 
 #[test]
-fn a_run_directory_that_is_none_or_cannot_be_made_is_told_with_its_variable() {
+fn a_run_directory_that_is_none_or_cannot_be_made_is_named_with_its_variable() {
     let mut sandbox = sandbox_with_engine(&[free_port()]);
     sandbox.write("plain", "");
     let plan = "ienv llama-cpp | iinstall | iplan";
@@ -62,7 +62,7 @@ fn a_run_directory_that_is_none_or_cannot_be_made_is_told_with_its_variable() {
 }
 
 #[test]
-fn an_ordinary_user_without_a_workspace_is_told_to_set_one() {
+fn an_ordinary_user_without_a_workspace_gets_the_hint_to_set_one() {
     let mut sandbox = sandbox_with_engine(&[free_port()]);
     sandbox.set("RUN", "env");
     if as_each() {
@@ -89,7 +89,7 @@ fn an_ordinary_user_without_a_workspace_is_told_to_set_one() {
 }
 
 #[test]
-fn a_read_only_install_directory_is_told_as_that() {
+fn a_read_only_install_directory_is_reported_as_one() {
     let sandbox = sandbox_with_engine(&[free_port()]);
     drop(sandbox.sh("mkdir ro").exits(0));
     let mut command = sandbox.command("unshare");

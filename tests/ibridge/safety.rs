@@ -148,7 +148,7 @@ fn heads_and_bodies_have_limits() {
 }
 
 #[test]
-fn a_port_that_is_taken_and_words_that_mean_nothing_are_told() {
+fn a_port_that_is_taken_and_words_that_mean_nothing_are_reported() {
     let sandbox = Sandbox::new();
     let front = Front::start(&sandbox, &[]);
     let taken = sandbox.sh(&format!("ibridge --listen 127.0.0.1:{}", front.port)).exits(75);
@@ -162,7 +162,7 @@ fn a_port_that_is_taken_and_words_that_mean_nothing_are_told() {
 }
 
 #[test]
-fn it_ends_when_told_and_lets_what_is_under_way_end() {
+fn a_signal_ends_it_once_what_is_under_way_has_ended() {
     let sandbox = Sandbox::new();
     let mut front = Front::start(&sandbox, &[]);
     let child = front.child.as_mut().unwrap();

@@ -77,7 +77,7 @@ fn thinking_text_and_parallel_calls_leave_the_bridge_in_order() {
 }
 
 #[test]
-fn an_error_in_the_middle_and_a_cut_leave_the_bridge_as_errors() {
+fn an_error_in_the_middle_and_a_cut_reach_the_client_as_errors() {
     let error = json!({"error": {"message": "CUDA out of memory", "type": "server_error", "code": 500}});
     let found = translated(&[delta(&json!({"content": "Hel"})), error], true);
     insta::assert_snapshot!(found, @r#"

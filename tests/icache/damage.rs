@@ -113,7 +113,7 @@ fn a_package_without_a_list_of_hashes_is_not_proved_unless_the_manifest_has_it()
 }
 
 #[test]
-fn all_of_it_at_once_is_told_in_one_run_with_what_the_connected_side_needs() {
+fn all_of_it_at_once_is_reported_in_one_run_with_what_the_connected_side_needs() {
     let sandbox = real();
     let damage = format!(
         "rm -r {TINYLIB}; : > {PKGS}/cuda-version-12.8-0.lock; echo >> {SIX}/six.py; \

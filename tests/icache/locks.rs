@@ -223,7 +223,7 @@ packages:\n- conda: http://127.0.0.1:8899/conda-forge/linux-64/absent-2.0-h22222
 }
 
 #[test]
-fn what_cannot_be_read_is_told_and_why() {
+fn what_cannot_be_read_is_named_and_why() {
     let mut sandbox = real();
     for (content, code, cause) in [
         ("version: 3\n", 65, "it has version 3; versions 4 to 7 are understood"),

@@ -38,7 +38,7 @@ fn verifying_changes_nothing_in_the_cache_and_needs_not_to() {
 }
 
 #[test]
-fn a_read_only_mount_is_told_with_what_pixi_will_do() {
+fn a_read_only_mount_is_reported_with_what_pixi_will_do() {
     let sandbox = real();
     // A mount of our own; where that is not allowed to us there is nothing to see.
     let mounted = "mount --bind cache cache && mount -o remount,bind,ro cache";
@@ -65,7 +65,7 @@ fn a_read_only_mount_is_told_with_what_pixi_will_do() {
 }
 
 #[test]
-fn a_cache_of_somebody_else_is_told_to_who_installs() {
+fn a_cache_that_the_installing_user_cannot_write_is_a_warning() {
     if !as_root() {
         return;
     }
@@ -81,7 +81,7 @@ fn a_cache_of_somebody_else_is_told_to_who_installs() {
 }
 
 #[test]
-fn a_cache_on_the_containers_own_layer_is_told() {
+fn a_cache_on_the_containers_own_layer_is_reported() {
     let sandbox = real();
     let own = r#"{ [ -e /.dockerenv ] || [ -e /run/.containerenv ] || [ "$(stat -f -c %T /)" = overlayfs ]; } \
                  && [ "$(stat -c %d /)" = "$(stat -c %d cache)" ] && echo own || true"#;
@@ -104,7 +104,7 @@ fn a_cache_on_the_containers_own_layer_is_told() {
 }
 
 #[test]
-fn what_else_points_pixi_somewhere_is_told_and_followed_nowhere() {
+fn what_else_points_pixi_somewhere_is_named_and_followed_nowhere() {
     let mut sandbox = real();
     let elsewhere = sandbox.text("elsewhere");
     sandbox.write(
@@ -132,7 +132,7 @@ fn what_else_points_pixi_somewhere_is_told_and_followed_nowhere() {
 }
 
 #[test]
-fn what_may_not_be_read_is_told_from_what_is_broken() {
+fn what_may_not_be_read_is_distinguished_from_what_is_broken() {
     if !as_root() {
         return;
     }
@@ -157,7 +157,7 @@ fn what_may_not_be_read_is_told_from_what_is_broken() {
 }
 
 #[test]
-fn what_could_not_be_written_in_the_end_is_told_before_anything_is_read() {
+fn what_could_not_be_written_in_the_end_is_reported_before_anything_is_read() {
     let sandbox = real();
     assert_eq!(sandbox.sh(&format!("mkdir notes; echo >> {SIX}/six.py")).exits(0).stderr, "");
     // A mount of our own; where that is not allowed to us there is nothing to see.

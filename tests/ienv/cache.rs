@@ -73,7 +73,7 @@ fn a_store_that_cannot_be_read_is_named() {
 }
 
 #[test]
-fn what_conda_is_told_of_the_machine_goes_on_to_pixi() {
+fn what_conda_knows_of_the_machine_goes_on_to_pixi() {
     let output = Sandbox::new().sh("CONDA_OVERRIDE_CUDA=12.8 CONDA_OVERRIDE_GLIBC= ienv sglang").exits(0);
     let environment = &output.one("env")["environment"];
     assert_eq!(environment["CONDA_OVERRIDE_CUDA"], "12.8");

@@ -127,7 +127,7 @@ fn killed_at_any_moment_current_is_whole_and_the_next_run_succeeds() {
 }
 
 #[test]
-fn killed_while_it_works_for_another_user_nobody_works_on() {
+fn when_it_is_killed_while_it_works_for_another_user_nobody_works_on() {
     if !as_root() {
         return;
     }

@@ -15,7 +15,7 @@ fn read(sandbox: &Sandbox, sbom: &Output) -> Option<Vec<Value>> {
 }
 
 #[test]
-fn an_environment_of_the_cache_is_told_by_its_lock_file_with_no_network_and_no_source() {
+fn an_environment_of_the_cache_is_described_by_its_lock_file_with_no_network_and_no_source() {
     let cached = Cached::new();
     let sandbox = &cached.sandbox;
     let lock = LockFile::parse(sandbox.read("template/pixi.lock").as_bytes()).unwrap();
@@ -56,7 +56,7 @@ fn an_environment_of_the_cache_is_told_by_its_lock_file_with_no_network_and_no_s
 }
 
 #[test]
-fn a_bundle_is_told_by_its_members() {
+fn a_bundle_is_recognised_by_its_members() {
     let mut site = BundleSite::quick();
     let bundle = site.pack("bundle.tar");
     let installed = site.install(&bundle).exits(0).one("installed");

@@ -56,7 +56,7 @@ fn it_sleeps_when_nobody_asks_and_one_start_follows_however_many_want_it() {
 }
 
 #[test]
-fn one_that_is_at_work_or_does_not_tell_runs_on() {
+fn one_that_is_at_work_or_does_not_say_runs_on() {
     let keeping = Keeping::new();
     let fake = fake(&keeping, BUSY);
     std::thread::sleep(std::time::Duration::from_secs(2));

@@ -92,7 +92,7 @@ fn a_choice_that_the_engine_does_not_have_may_need_a_newer_one() {
 }
 
 #[test]
-fn a_crash_is_told_and_the_next_start_does_not_take_it_for_its_own() {
+fn a_crash_is_reported_and_the_next_start_does_not_take_it_for_its_own() {
     let sandbox = sandbox_with_engine(&[free_port()]);
     let config = sandbox.read("llama.toml") + "[instance.tiny0.control]\nbackoff_ms = 10\n";
     sandbox.write("llama.toml", config);

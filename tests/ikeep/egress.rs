@@ -120,7 +120,7 @@ fn an_engine_that_is_started_again_is_watched_on() {
 }
 
 #[test]
-fn where_no_listener_can_be_set_the_engine_runs_and_that_is_told() {
+fn where_no_listener_can_be_set_the_engine_runs_and_that_is_reported() {
     let keeping = Keeping::new();
     let mut plan = keeping.plan("a", "echo up; exec sleep 1000");
     plan["control"]["watch_egress"] = json!(true);

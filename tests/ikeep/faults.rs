@@ -57,7 +57,7 @@ fn fill(keeping: &Keeping, folder: &str) {
 }
 
 #[test]
-fn on_a_full_run_directory_nothing_starts_and_what_runs_is_stopped_and_told() {
+fn on_a_full_run_directory_nothing_starts_and_what_runs_is_stopped_and_reported() {
     if !as_root() {
         return;
     }
@@ -75,7 +75,7 @@ fn on_a_full_run_directory_nothing_starts_and_what_runs_is_stopped_and_told() {
 }
 
 #[test]
-fn on_a_full_run_directory_an_engine_that_dies_is_told_of_and_started_again() {
+fn on_a_full_run_directory_an_engine_that_dies_is_reported_and_started_again() {
     if !as_root() {
         return;
     }

@@ -123,7 +123,7 @@ fn a_busy_engine_is_asked_for_no_token_and_its_counters_have_to_move() {
 }
 
 #[test]
-fn an_engine_that_does_not_tell_whether_it_is_busy_is_asked_for_its_health_only() {
+fn an_engine_that_does_not_say_whether_it_is_busy_is_asked_for_its_health_only() {
     let keeping = Keeping::new();
     let _fake = healthy(fake(&keeping, "answer", 1));
     let note = "liveness: only /health is asked from now on: /slots: HTTP 501";

@@ -108,7 +108,7 @@ fn of_nobody(keeping: &Keeping, script: &str) -> Option<Value> {
 }
 
 #[test]
-fn an_engine_whose_state_cannot_be_written_again_is_told_of_and_can_be_stopped() {
+fn an_engine_whose_state_cannot_be_written_again_is_reported_and_can_be_stopped() {
     let keeping = Keeping::new();
     if of_nobody(&keeping, PATIENT).is_none() {
         return;

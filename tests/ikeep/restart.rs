@@ -95,7 +95,7 @@ fn restart_never_means_never() {
 }
 
 #[test]
-fn told_to_stop_between_two_starts_it_stops_at_once() {
+fn a_signal_between_two_starts_stops_it_at_once() {
     let keeping = Keeping::new();
     send(healthy(&keeping, &[("backoff_ms", json!(60_000))]), Signal::KILL);
     let status = keeping.wait_for_state("a", "backoff");
@@ -105,7 +105,7 @@ fn told_to_stop_between_two_starts_it_stops_at_once() {
 }
 
 #[test]
-fn told_to_stop_while_loading_it_stops() {
+fn a_signal_while_loading_stops_it() {
     let keeping = Keeping::new();
     // No handler for TERM yet, as llama-server while it loads.
     keeping.start("a", "echo up; exec sleep 1000");
@@ -148,7 +148,7 @@ fn one_that_shares_a_gpu_starts_when_the_other_has_failed_or_was_stopped() {
 }
 
 #[test]
-fn told_to_stop_while_waiting_it_never_starts_the_engine() {
+fn after_a_signal_while_waiting_it_never_starts_the_engine() {
     let keeping = Keeping::new();
     keeping.launch(&in_order(&keeping, PATIENT)).exits(0).all("instance");
     let status = keeping.stop("b");

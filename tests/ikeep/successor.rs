@@ -6,7 +6,7 @@ use serde_json::json;
 use std::time::Duration;
 
 #[test]
-fn it_tells_the_keeper_of_its_user_to_stop_itself_and_takes_over() {
+fn it_stops_the_keeper_of_its_user_itself_and_takes_over() {
     let keeping = Keeping::new();
     let mut plan = keeping.start("a", PATIENT);
     let old = keeping.keeper("a").unwrap();
@@ -17,7 +17,7 @@ fn it_tells_the_keeper_of_its_user_to_stop_itself_and_takes_over() {
 }
 
 #[test]
-fn it_waits_for_a_keeper_of_another_user_however_late_that_one_is_told() {
+fn it_waits_for_a_keeper_of_another_user_however_late_that_one_is_stopped() {
     if !as_root() {
         return;
     }

@@ -191,7 +191,7 @@ fn root_looks_as_the_user_who_serves() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_told_once() {
+fn a_file_that_is_not_there_is_reported_once() {
     let sandbox = sandbox_with_engine(&[free_port()]);
     let config = sandbox.read("llama.toml");
     for (line, what) in [

@@ -148,7 +148,7 @@ fn every_damage_of_a_folder_is_found_alone() {
 }
 
 #[test]
-fn several_damages_are_all_told_in_one_run() {
+fn several_damages_are_all_named_in_one_run() {
     // Those of one file do not meet those of another.
     let groups = [&[1, 3, 12, 14, 17][..], &[0, 4, 13, 16], &[2, 5, 15], &[7, 12, 14], &[11, 13, 15]];
     for group in groups {
@@ -193,7 +193,7 @@ fn config_with(key: &str, value: Value) -> String {
 }
 
 #[test]
-fn holes_are_told_but_a_file_system_may_have_made_them() {
+fn holes_are_a_warning_as_a_file_system_may_have_made_them() {
     let sandbox = model();
     let mut file = Tensors::of(&[]);
     file.add("c", "U8", &[64 << 20], 64 << 20);

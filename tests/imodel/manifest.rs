@@ -51,7 +51,7 @@ fn what_is_as_it_was_recorded_verifies_wherever_it_is_copied_to() {
 }
 
 #[test]
-fn a_flipped_byte_and_files_that_go_come_and_change_their_names_are_told() {
+fn a_flipped_byte_and_files_that_go_come_or_change_their_names_are_reported() {
     let cases: [(&str, &[&str]); 5] = [
         // The last byte is a tensor's: the header says nothing of it.
         (

@@ -13,7 +13,7 @@ fn check(sandbox: &mut Sandbox, words: &str) -> Output {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_line_and_column_in_three_ways() {
+fn what_is_wrong_is_reported_with_line_and_column_in_three_ways() {
     let mut sandbox = Sandbox::new();
     sandbox.write("a b.toml", WRONG);
     let text = check(&mut sandbox, "--check 'a b.toml'").exits(1).stdout;

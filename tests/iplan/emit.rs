@@ -133,7 +133,7 @@ fn kubernetes_takes_the_pods() {
 }
 
 #[test]
-fn a_plan_that_fails_is_not_written_and_a_wrong_folder_is_told() {
+fn a_plan_that_fails_is_not_written_and_a_wrong_folder_is_named() {
     let sandbox = machine();
     let toml = "[instance.good.server]\nmodel = \"$M/m.gguf\"\nport = 18084\n[instance.bad.server]\nmodel = \"/nowhere.gguf\"\nport = 18085\n";
     sandbox.write("llama-cpp.toml", toml.replace("$M", &sandbox.text("models")));

@@ -95,7 +95,7 @@ fn sglang_refuses_images_with_one_torch_and_an_old_cudnn() {
 }
 
 #[test]
-fn code_of_the_models_own_is_told_unless_it_is_trusted() {
+fn code_of_the_models_own_is_reported_unless_it_is_trusted() {
     let config = json!({"model_type": "x", "auto_map": {"AutoConfig": "configuration_x.XConfig"}});
     let sandbox = with("vllm", &[], &config);
     warns(planned(&sandbox, "vllm", "", ""), "own_code", "configuration_x.XConfig");
@@ -148,7 +148,7 @@ fn on_a_gpu(sandbox: &Sandbox, engine: &str, driver: &str, shm: u32, more: &str)
 }
 
 #[test]
-fn what_only_matters_on_a_gpu_is_told_there() {
+fn what_only_matters_on_a_gpu_is_reported_there() {
     if !as_root() {
         return;
     }
@@ -172,7 +172,7 @@ fn what_only_matters_on_a_gpu_is_told_there() {
 }
 
 #[test]
-fn what_is_named_beside_the_model_and_has_to_be_fetched_is_told() {
+fn what_is_named_beside_the_model_and_has_to_be_fetched_is_reported() {
     let sandbox = with("vllm", &[], &json!({"model_type": "qwen3"}));
     let folder = sandbox.text("models/folder");
     let draft = "speculative_config = {method = 'eagle', model = 'org/draft'}";
@@ -200,7 +200,7 @@ fn what_is_named_beside_the_model_and_has_to_be_fetched_is_told() {
 }
 
 #[test]
-fn a_disk_that_is_too_full_for_a_log_is_told() {
+fn a_disk_that_is_too_full_for_a_log_is_reported() {
     let sandbox = machine();
     let of = |mib: u32, allow: &str| {
         let toml = format!(

@@ -41,7 +41,7 @@ fn a_server_with_tls_is_probed_chatted_with_and_shown_by_the_certificate_that_it
 }
 
 #[test]
-fn another_certificate_than_the_planned_one_and_none_at_all_are_told_at_once() {
+fn another_certificate_than_the_planned_one_and_none_at_all_are_reported_at_once() {
     let keeping = Keeping::new();
     let (shown, planned) = (certificate(&keeping, "c.pem"), certificate(&keeping, "other.pem"));
     let fake = on_https(&keeping, &shown, &planned).launched();
@@ -116,7 +116,7 @@ fn a_routers_news_of_a_load_are_progress_and_one_that_repeats_itself_is_not_wait
 }
 
 #[test]
-fn a_foreign_server_is_told_at_every_rung_within_seconds_and_shown_by_nobody() {
+fn a_foreign_server_is_reported_at_every_rung_within_seconds_and_shown_by_nobody() {
     for rung in ["healthy", "loading", "elsewhere"] {
         let keeping = Keeping::new();
         let ours = Fake::plan(&keeping, "ours").says("bind-only", "").launched();

@@ -82,7 +82,7 @@ fn a_change_is_a_record_and_what_stays_is_none() {
 }
 
 #[test]
-fn a_table_that_is_written_anew_tells_what_cannot_be_read() {
+fn a_table_that_is_written_anew_names_what_cannot_be_read() {
     let keeping = Keeping::new();
     keeping.start("a", PATIENT);
     keeping.stop("a");
@@ -115,7 +115,7 @@ fn a_timeline_shows_the_phases_of_the_last_start() {
 }
 
 #[test]
-fn a_real_engine_tells_its_phases() {
+fn the_phases_of_a_real_engine_are_in_its_timeline() {
     let sandbox = sandbox_with_engine(&[free_port()]);
     drop(sandbox.sh("ienv llama-cpp | iinstall | iplan | ilaunch | iprobe").exits(0));
     let text = sandbox.sh("istat --timeline").exits(0).stdout;

@@ -120,7 +120,7 @@ fn a_damaged_file_is_named_by_its_path_and_more_rights_are_not_advised() {
 }
 
 #[test]
-fn the_run_directory_is_told_where_there_are_several() {
+fn the_run_directory_is_named_where_there_are_several() {
     if !as_root() {
         return;
     }

@@ -91,7 +91,7 @@ fn a_cache_on_the_containers_own_layer_is_refused_and_one_on_a_volume_is_not() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_is_told_before_pixi_starts() {
+fn a_cache_that_cannot_be_written_is_reported_before_pixi_starts() {
     let connected = Connected::new();
     std::fs::create_dir(connected.sandbox.path("volume/cache")).unwrap();
     let read_only = "mount --bind volume volume; mount -o remount,bind,ro volume";
@@ -101,7 +101,7 @@ fn a_cache_that_cannot_be_written_is_told_before_pixi_starts() {
 }
 
 #[test]
-fn a_disk_without_locks_is_told_by_us_or_by_pixi_with_the_way_round_it() {
+fn a_disk_without_locks_is_reported_by_us_or_by_pixi_with_the_way_round_it() {
     let mut connected = Connected::new();
     let refusing = "strace -f -qq -o /dev/null -e trace=flock -e inject=flock:error=ENOLCK";
     let told = |output: &Output, what: &str| {
@@ -132,7 +132,7 @@ fn a_disk_without_locks_is_told_by_us_or_by_pixi_with_the_way_round_it() {
 }
 
 #[test]
-fn a_pixi_that_does_not_run_here_is_told_with_what_to_put_in_its_place() {
+fn a_pixi_that_does_not_run_here_is_reported_with_what_to_put_in_its_place() {
     let mut connected = Connected::new();
     let path = connected.sandbox.sh("echo $PATH").exits(0).stdout;
     let path = format!("{}:{}", connected.sandbox.text("programs"), path.trim());
@@ -158,7 +158,7 @@ fn a_pixi_that_does_not_run_here_is_told_with_what_to_put_in_its_place() {
 }
 
 #[test]
-fn a_full_disk_is_told_with_what_is_free_and_left_as_it_was() {
+fn a_full_disk_is_reported_with_what_is_free_and_left_as_it_was() {
     let connected = Connected::new();
     let small = "mount -t tmpfs -o size=24m none volume";
     let script = "ienv sglang | iwarm || { code=$?; ls -A volume/cache >&2; exit $code; }";
@@ -172,7 +172,7 @@ fn a_full_disk_is_told_with_what_is_free_and_left_as_it_was() {
 }
 
 #[test]
-fn a_template_that_cannot_be_used_is_told_before_anything_is_made() {
+fn a_template_that_cannot_be_used_is_refused_before_anything_is_made() {
     let connected = Connected::new();
     let lock = connected.sandbox.read("template/pixi.lock");
     for (bad, code, said) in [
@@ -196,7 +196,7 @@ fn a_template_that_cannot_be_used_is_told_before_anything_is_made() {
 }
 
 #[test]
-fn a_wheel_of_the_template_that_is_not_there_is_told_before_pixi_starts() {
+fn a_wheel_of_the_template_that_is_not_there_is_named_before_pixi_starts() {
     let connected = Connected::new();
     let lock = connected.sandbox.read("template/pixi.lock");
     let own = "./wheels/own-1.0-py3-none-any.whl";

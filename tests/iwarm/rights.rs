@@ -61,7 +61,7 @@ fn a_cache_is_not_made_where_a_planted_link_leads() {
 }
 
 #[test]
-fn pixi_is_not_told_what_was_set_for_other_engines() {
+fn pixi_does_not_get_what_was_set_for_other_engines() {
     let Some(connected) = connected() else { return };
     let told = before_pixi(&connected, "env >> $TOLD");
     connected.warm().exits(0).one("warmed");

@@ -168,7 +168,7 @@ fn what_the_caller_or_the_file_sets_stays_and_models_of_the_hub_are_where_they_w
 }
 
 #[test]
-fn a_noexec_mount_is_told_by_who_installs_and_by_who_plans() {
+fn a_noexec_mount_is_reported_at_install_and_at_planning() {
     if !as_root() {
         return;
     }
@@ -206,7 +206,7 @@ const READ_ONLY: &str = r#"unshare --mount sh -ec '
     mount -o remount,ro /tmp; mount -t tmpfs -o ro none /run; cd "$here"; exec "$@"' sh"#;
 
 #[test]
-fn where_only_a_volume_can_be_written_the_run_directory_is_told_and_all_goes_on_there() {
+fn where_only_a_volume_can_be_written_the_run_directory_is_named_and_all_goes_on_there() {
     if !as_root() {
         return;
     }

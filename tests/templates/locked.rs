@@ -62,7 +62,7 @@ fn packages(sandbox: &Sandbox) {
 }
 
 #[test]
-fn verify_tells_versions_and_refuses_another_build_of_torch() {
+fn verify_says_versions_and_refuses_another_build_of_torch() {
     let mut sandbox = Sandbox::new();
     sandbox.set("PYTHONPATH", &sandbox.text("site"));
     packages(&sandbox);
