@@ -3,6 +3,7 @@ use super::{Boundary, PATIENT, Running, U, V};
 use crate::kit::wait_for;
 use std::fs;
 use std::os::unix::fs::chown;
+use std::path::Path;
 use std::time::Duration;
 
 /// Holds a POSIX lock on the file that it is given.
@@ -70,19 +71,35 @@ fn a_lock_that_is_held_by_somebody_elses_process_does_not_end_it() {
     assert!(output.stderr.contains("holds its lock and is no keeper"), "{}", output.transcript());
     assert!(own.lives());
     drop(own);
-    // One of root's is not U's to have ended, whatever it is called.
+    // One of root's or of V's is not U's to have ended, whatever it is called and whoever is asked to end it.
+    let mut victim = called_keeper(&boundary, 0, &lock);
+    let output = boundary.keeping.sandbox.sh("istop").exits(69);
+    assert!(output.stderr.contains("Operation not permitted"), "{}", output.transcript());
+    assert!(victim.lives());
+    drop(victim);
+    let sandbox = &boundary.keeping.sandbox;
+    sandbox.own_tool("istop", "tools/istop");
+    drop(sandbox.sh("chmod 711 run; chmod 666 run/llama-cpp/a/lock").exits(0));
+    let mut victim = called_keeper(&boundary, V, &lock);
+    let output = boundary.as_user(V, &[&sandbox.text("tools/istop"), "a"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("Operation not permitted"), "{said}");
+    assert!(output.status.code() == Some(69) && victim.lives());
+}
+
+/// A process of this user's that is called as a keeper is, and holds a lock.
+fn called_keeper(boundary: &Boundary, uid: u32, lock: &Path) -> Running {
     let sandbox = &boundary.keeping.sandbox;
     let python =
         std::process::Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
     let python = String::from_utf8(python.unwrap().stdout).unwrap();
-    let ikeep = sandbox.path("fake/ikeep");
-    fs::create_dir(sandbox.path("fake")).unwrap();
+    let folder = sandbox.path(&format!("called-{uid}"));
+    fs::create_dir(&folder).unwrap();
+    chown(&folder, Some(uid), Some(uid)).unwrap();
+    let [ikeep, ready] = ["ikeep", "ready"].map(|name| folder.join(name).display().to_string());
     std::os::unix::fs::symlink(python.trim(), &ikeep).unwrap();
-    let ready = sandbox.text("ready-root");
-    let mut command = sandbox.command(&ikeep);
-    let mut victim = Running::start(command.args(["-c", HOLDER, lock.to_str().unwrap(), &ready]));
+    let mut command = boundary.as_user(uid, &[&ikeep, "-c", HOLDER, lock.to_str().unwrap(), &ready]);
+    let running = Running::start(&mut command);
     wait_for("the lock", Duration::from_secs(20), || fs::metadata(&ready).is_ok());
-    let output = sandbox.sh("istop").exits(69);
-    assert!(output.stderr.contains("Operation not permitted"), "{}", output.transcript());
-    assert!(victim.lives());
+    running
 }

@@ -1,7 +1,9 @@
 //! Secrets of other engines, and secrets in URLs.
-use super::{Boundary, PATIENT};
+use super::{Boundary, PATIENT, U, V};
 use crate::kit::{Keeping, free_port};
+use serde_json::json;
 use std::fs;
+use std::os::unix::fs::chown;
 
 const WORD: &str = "w0rd-of-another";
 
@@ -58,4 +60,37 @@ fn a_login_in_a_url_stands_in_no_argument_no_record_and_no_log() {
     keeping.sandbox.write("c.toml", format!("[master]\nllama_cpp_path = {program:?}\n{server}"));
     let refused = keeping.sandbox.sh("ienv llama-cpp | iplan").exits(65).transcript();
     assert!(refused.contains("server.model_url") && !refused.contains(WORD), "{refused}");
+}
+
+/// Whoever asks for the bridge that is kept gets its user's word where it listens and where its key lies.
+#[test]
+fn the_key_of_a_callers_own_workspace_goes_to_no_bridge_of_another_user() {
+    let Some(boundary) = Boundary::new() else { return };
+    let sandbox = &boundary.keeping.sandbox;
+    sandbox.own_tool("ibridge", "tools/ibridge");
+    let mut plan = boundary.keeping.plan("bridge", PATIENT);
+    (plan["engine"], plan["user"]) = ("bridge".into(), "nobody".into());
+    plan["state_dir"] = sandbox.text("run/bridge/bridge").into();
+    sandbox.write("plan.jsonl", format!("{plan}\n"));
+    drop(sandbox.sh("chmod 755 .; tools/ilaunch < plan.jsonl").exits(0));
+    let place = sandbox.path("run/bridge/bridge");
+    for (uid, folder, seen) in [(V, "vs", false), (U, "us", false), (0, "roots", false), (0, "open", true)] {
+        let key = sandbox.write(&format!("{folder}/bridge-key"), format!("{WORD}\n"));
+        drop(sandbox.sh(&format!("chmod 600 {folder}/bridge-key; chmod 711 run")).exits(0));
+        chown(&key, Some(uid), Some(uid)).unwrap();
+        if seen {
+            drop(sandbox.sh("chmod 644 open/bridge-key").exits(0));
+        }
+        let listen = format!("0.0.0.0:{}", free_port());
+        let args = ["--listen", &listen, "--workspace", &sandbox.text(folder)];
+        let mut kept: serde_json::Value =
+            serde_json::from_slice(&fs::read(place.join("plan.json")).unwrap()).unwrap();
+        kept["args"] = json!(args);
+        fs::write(place.join("plan.json"), kept.to_string()).unwrap();
+        let output = boundary.as_user(V, &[&sandbox.text("tools/ibridge"), "env"]).output().unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success() && said.contains(&listen.replace("0.0.0.0", "127.0.0.1")), "{said}");
+        assert_eq!(said.contains(WORD), seen, "{folder}: {said}");
+    }
+    drop(sandbox.sh("istop").exits(0));
 }

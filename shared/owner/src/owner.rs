@@ -143,7 +143,8 @@ impl Owner {
     }
 
     /// Send a signal, if this user could send it himself. That is asked here: the kernel also lets pass what the real user
-    /// may, who stays root in [`Owner::act`], or is not root and is asked to end a process of his own. `send` sends it to the process `pid`, which cannot come to be another one.
+    /// may, who stays root in [`Owner::act`], or is not root and is asked to end a process of his own. `send` sends it to the
+    /// process `pid`, which cannot come to be another one.
     ///
     /// # Errors
     /// EPERM where the user could not; what the system says.
