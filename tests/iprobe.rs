@@ -85,6 +85,26 @@ fn one_whose_keeper_was_killed_fails_at_once() {
     assert_eq!(text(&records(&output.stdout)[2], "cause"), "its keeper is gone");
 }
 
+/// A keeper has its lock before it has written: what `status.json` says then is the last word of the one before it.
+#[test]
+fn one_whose_keeper_has_only_just_begun_is_waited_for() {
+    let keeping = Keeping::new();
+    let fake = Fake::plan(&keeping, "a").says("healthy", "").launched();
+    keeping.wait_for_state("a", "running");
+    let status = keeping.state_dir("a").join("status.json");
+    let now = std::fs::read_to_string(&status).unwrap();
+    std::fs::write(&status, now.replace("\"running\"", "\"stopped\"")).unwrap();
+    let mut probe = begin(&fake, &[]);
+    // One that believes it ends at once.
+    let early = Instant::now();
+    while early.elapsed() < Duration::from_millis(500) && probe.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::fs::write(&status, now).unwrap();
+    let output = probe.wait_with_output().unwrap();
+    assert_eq!(records(&output.stdout)[2]["kind"], "ready", "{output:?}");
+}
+
 #[test]
 fn each_is_reported_the_moment_that_it_is_ready_while_input_is_still_open() {
     let keeping = Keeping::new();

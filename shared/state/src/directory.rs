@@ -5,11 +5,18 @@ use record::{Engine, KeeperState, Plan};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The largest files that are read. What a keeper writes is far below; its user may write anything.
 const STATUS_BYTES: usize = 256 << 10;
 const PLAN_BYTES: usize = 4 << 20;
 const KEY_BYTES: usize = 64 << 10;
+/// How long a keeper may take from its lock to its first word, and from its last word to its end.
+const SETTLING: Duration = Duration::from_secs(5);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// `<run_dir>/<engine>/<instance>`, by its path. Its user can write all of it, so that everything in it is reached through
 /// [`Directory::open`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +147,25 @@ impl Directory {
         let last_word = matches!(status.state, KeeperState::Failed | KeeperState::Stopped);
         let state = if alive || last_word { status.state } else { KeeperState::Lost };
         Ok(Some((state, status)))
+    }
+
+    /// The same, of one life: a keeper that begins holds the lock before it has written anything, beside the last word of the
+    /// one before it, and one that ends has written its last word before it lets go. So such a word is looked at again, for a
+    /// while, until nobody keeps the instance.
+    ///
+    /// # Errors
+    /// As [`Directory::status`].
+    pub fn settled_state(&self) -> io::Result<Option<(KeeperState, Status)>> {
+        let until = Instant::now() + SETTLING;
+        loop {
+            let kept = self.keeper()?.is_some();
+            let found = self.state_while(kept)?;
+            let last_word = matches!(found, Some((KeeperState::Failed | KeeperState::Stopped, _)));
+            if !(kept && last_word) || Instant::now() >= until {
+                return Ok(found);
+            }
+            thread::sleep(PAUSE);
+        }
     }
 
     /// Replace a file here in one step, with these permissions whatever the umask. For the keeper alone.

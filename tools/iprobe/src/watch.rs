@@ -182,9 +182,8 @@ impl Watch {
     }
 
     fn state(&self) -> Result<(KeeperState, Status), Failure> {
-        let unreadable = |name: &'static str| move |error| unreadable(&self.directory, name, &error);
-        let keeper = self.directory.keeper().map_err(unreadable("lock"))?;
-        let state = self.directory.state_while(keeper.is_some()).map_err(unreadable("status.json"))?;
+        let state = self.directory.settled_state();
+        let state = state.map_err(|error| unreadable(&self.directory, "status.json", &error))?;
         state.ok_or_else(|| nothing_kept(&self.directory))
     }
 

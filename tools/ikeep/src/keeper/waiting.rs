@@ -71,7 +71,7 @@ impl Keeper {
 
 /// Whether the other instance is still on its way to being healthy. What cannot be read cannot be waited for.
 fn is_starting(other: &Directory) -> bool {
-    match other.state() {
+    match other.settled_state() {
         Ok(Some((State::Running | State::Backoff | State::Stopping, status))) => {
             status.healthy_unix.is_none()
         }
