@@ -1,6 +1,11 @@
 //! `scripts/infer-dev`, the command for people.
-use crate::kit::{Output, Sandbox, Tiny, as_each, free_port, root};
+use crate::kit::{
+    Killed, Output, Sandbox, Tiny, as_each, free_port, kill_at_any_moment, root, started_in, wait_for,
+};
 use crate::pipeline::sandbox_with_engine;
+use std::os::unix::process::CommandExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 /// The command with these words, into a pipe.
 fn people(sandbox: &Sandbox, words: &str) -> Output {
@@ -175,3 +180,40 @@ fn a_wrong_call_is_refused_and_does_nothing() {
     }
     assert!(help.lines().all(|line| line.chars().count() <= 130), "{help}");
 }
+
+/// Every other round nothing is installed, or what runs is of another configuration.
+#[test]
+fn whatever_of_it_is_killed_the_next_up_answers_and_down_leaves_nothing() {
+    let sandbox = sandbox_with_engine(&[free_port()]);
+    let command = root().join("scripts/infer-dev");
+    let config = sandbox.read("llama.toml");
+    for (verb, killed) in
+        [("up", Killed::Group), ("up", Killed::Process), ("restart", Killed::Group), ("down", Killed::Group)]
+    {
+        drop(people(&sandbox, "down").exits(0));
+        let begun = Instant::now();
+        drop(people(&sandbox, "up").exits(0));
+        let whole = begun.elapsed();
+        let start = |round: u32| {
+            if verb == "up" && round.is_multiple_of(2) {
+                drop(people(&sandbox, "down").exits(0));
+                drop(sandbox.sh("rm -rf w/llama-cpp-pkg").exits(0));
+            }
+            sandbox.write("llama.toml", config.replace("4096", &(2048 + round).to_string()));
+            let mut started = sandbox.command(&command);
+            started.arg(verb).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap()
+        };
+        kill_at_any_moment((&format!("infer-dev {verb}"), 2, whole), killed, start, |round| {
+            let up = people(&sandbox, "up");
+            let answers = if up.code == 0 { up.all("answer").len() } else { 0 };
+            assert_eq!(answers, 1, "{verb}, kill {round}: {}", up.transcript());
+            let alone = || started_in(&sandbox).len() == 2;
+            wait_for(&format!("a keeper and its engine after {verb}, kill {round}"), LIMIT, alone);
+            assert_eq!(people(&sandbox, "ps").exits(0).one("status")["state"], "running");
+        });
+    }
+    drop(people(&sandbox, "down").exits(0));
+    wait_for("everything to go", LIMIT, || started_in(&sandbox).is_empty());
+}
+
+const LIMIT: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! Two runs at once, and a run that is killed.
 use super::{Connected, VOLUME};
-use crate::kit::wait_for;
+use crate::kit::{Killed, kill_at_any_moment, wait_for};
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -67,21 +67,18 @@ fn killed_in_the_middle_it_takes_pixi_with_it_and_the_next_run_finishes() {
 
 #[test]
 fn killed_at_any_moment_the_next_run_has_a_cache_without_gaps() {
-    let rounds = if crate::kit::full() { 100 } else { 3 };
-    let mut seeded_rng = crate::fuzz::SeededRng::new();
     let connected = Connected::new();
     assert_eq!(connected.sandbox.sh("ienv sglang > env").exits(0).stderr, "");
     let begun = std::time::Instant::now();
     connected.warm().exits(0).one("warmed");
     let whole = begun.elapsed();
-    for _ in 0..rounds {
+    let start = |_| {
         assert_eq!(connected.sandbox.sh("rm -r volume/cache").exits(0).stderr, "");
-        let mut child = spawn(&connected, "exec iwarm < env");
-        std::thread::sleep(seeded_rng.moment(whole));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        spawn(&connected, "exec iwarm < env")
+    };
+    kill_at_any_moment(("iwarm", 3, whole), Killed::Process, start, |_| {
         connected.warm().exits(0).one("warmed");
         assert!(connected.names().iter().all(|name| !name.starts_with(".warm-")), "{:?}", connected.names());
         assert_eq!(connected.sh("ienv sglang | icache --deep").exits(0).one("cache")["gaps"], 0);
-    }
+    });
 }

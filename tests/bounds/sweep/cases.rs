@@ -225,8 +225,37 @@ fn files() -> Vec<Case> {
     };
     vec![
         case("isplit", world(), "isplit --size 100000 whole -d parts", unsplit, split, nothing),
+        case(
+            "isplit --parity",
+            world(),
+            "isplit --size 100000 --parity 2 whole -d parts",
+            unsplit,
+            |world, _| {
+                let lost = "rm parts/whole.001-of-* parts/whole.003-of-*";
+                let joined = world.sandbox().sh(&format!("{lost}; ijoin parts | cmp - whole"));
+                must(joined.code == 0, &format!("two that are lost are not rebuilt: {}", joined.transcript()))
+            },
+            nothing,
+        ),
         case("ijoin", world(), "ijoin good > joined", unjoin, joined, nothing),
         case("ijoin --into", world(), "ijoin good --into joined", unjoin, joined, nothing),
+        case(
+            "ijoin --scratch",
+            world(),
+            "ijoin lost --scratch scratch --into joined",
+            |world| {
+                unjoin(world);
+                let lose = "rm -rf lost scratch; isplit --size 100000 --parity 1 whole -d lost; \
+                            rm lost/whole.002-of-*; mkdir scratch";
+                drop(world.sandbox().sh(lose).exits(0));
+            },
+            |world, output| {
+                joined(world, output)?;
+                let left = world.sandbox().sh("ls -A scratch").stdout;
+                must(left.is_empty(), &format!("something is left of what was rebuilt: {left}"))
+            },
+            nothing,
+        ),
         case("ijoin --check", world(), "ijoin good --check", nothing, nothing_said, nothing),
         case("iseal", world(), "iseal -- true", nothing, nothing_said, nothing),
     ]
