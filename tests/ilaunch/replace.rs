@@ -230,6 +230,23 @@ fn two_at_once_leave_one_instance_of_the_new_plan() {
 }
 
 #[test]
+fn of_several_at_once_where_nothing_runs_one_starts_it_and_the_others_find_what_they_want() {
+    let keeping = Keeping::new();
+    let mut plan = keeping.plan("a", PATIENT);
+    for round in 0..10 {
+        plan["hash"] = json!(format!("round-{round}"));
+        keeping.sandbox.write("new.jsonl", format!("{plan}\n"));
+        let script = "for i in 1 2 3 4; do ilaunch --replace < new.jsonl > out$i & all+=($!); done
+                      for one in ${all[@]}; do wait $one; done; cat out?";
+        let output = keeping.sandbox.sh(script).exits(0);
+        let started = output.all("instance").iter().filter(|i| i.get("reused").is_none()).count();
+        assert_eq!((output.all("instance").len(), started), (4, 1), "{}", output.transcript());
+        keeping.stop("a");
+        wait_for("the keeper to go", LIMIT, || keeping.processes().is_empty());
+    }
+}
+
+#[test]
 fn a_real_server_takes_its_new_arguments_in_one_pipeline() {
     let sandbox = sandbox_with_engine(&[free_port()]);
     let pipeline = "ienv llama-cpp | iinstall | iplan | ilaunch --replace | iprobe | ichat Hello";

@@ -23,6 +23,8 @@ pub(crate) struct Launch {
     pub(crate) plan: Plan,
     /// Another one was stopped for it.
     replaces: bool,
+    /// What somebody else starts from the same plan at the same time will do.
+    shares: bool,
     state: LaunchState,
 }
 
@@ -46,7 +48,8 @@ impl Launch {
     /// Start its keeper, unless one lives.
     pub(crate) fn begin(ikeep: &Path, plan: Plan, options: &Options) -> Self {
         let state = begin(ikeep, &plan, options).unwrap_or_else(LaunchState::Failed);
-        Self { plan, replaces: false, state }
+        let shares = options.replace || plan.reused;
+        Self { plan, replaces: false, shares, state }
     }
 
     /// Start its keeper, which waits for [`Launch::commit`], while another one keeps the instance.
@@ -55,7 +58,7 @@ impl Launch {
         folders::make_folders(&plan, user.as_ref())?;
         let request = start_request(&plan, options)?;
         let starting = Starting::prepare(ikeep, &request, user.as_ref())?;
-        Ok(Self { plan, replaces: true, state: LaunchState::Waiting(starting, user) })
+        Ok(Self { plan, replaces: true, shares: true, state: LaunchState::Waiting(starting, user) })
     }
 
     /// The keeper that has the instance is told to stop now.
@@ -111,7 +114,7 @@ impl Launch {
                     Err(failure) => {
                         let other = (failure.code == Code::Later).then(|| other(&self.plan, own)).flatten();
                         match other {
-                            Some(pid) if self.replaces || self.plan.reused => kept_already(&self.plan, pid),
+                            Some(pid) if self.shares => kept_already(&self.plan, pid),
                             Some(pid) => LaunchState::Busy(pid),
                             None => LaunchState::Failed(failure),
                         }
