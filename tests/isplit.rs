@@ -101,6 +101,19 @@ fn parts_of_something_else_are_never_written_over() {
     drop(sandbox.sh("rm p/*2-of* before/*2-of*; diff -r p before").exits(0));
 }
 
+/// A medium was written by somebody else: what lies in a part's place may be anything.
+#[test]
+fn a_pipe_in_the_place_of_a_part_is_no_part_and_not_waited_for() {
+    let sandbox = Sandbox::new();
+    sandbox.write("b.tar", noise(2 * HELD));
+    for name in ["b.tar.001-of-002", "b.tar.parity-001-of-001"] {
+        drop(sandbox.sh(&format!("rm -rf p; mkdir p; mkfifo p/{name}")).exits(0));
+        let output = sandbox.sh("timeout 20 isplit --size 64KiB --parity 1 b.tar -d p").exits(69);
+        assert!(output.stderr.contains("is not a part of the same file split the same way"), "{output:?}");
+        assert_eq!(names(&sandbox, "p"), [name]);
+    }
+}
+
 #[test]
 fn without_room_nothing_is_left() {
     let sandbox = Sandbox::new();

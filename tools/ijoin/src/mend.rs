@@ -41,7 +41,7 @@ fn good(set: &Set) -> Vec<GoodParity> {
 /// The file with its table, once its digests have been found right.
 fn read(path: &Path, parity: &Parity) -> Result<GoodParity, PartError> {
     let io = |error: io::Error| PartError::io(&error);
-    let mut file = File::open(path).map_err(io)?;
+    let mut file = owner::open_file(path).map_err(io)?;
     let (length, right) = (file.metadata().map_err(io)?.len(), parity.file_bytes());
     if length != right {
         return Err(PartError::new(format!("{length} bytes, not {right}")));

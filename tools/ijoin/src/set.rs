@@ -154,7 +154,7 @@ impl Candidate {
     /// The open file, where its data begin, if it has the right size.
     pub(crate) fn open(&self) -> Result<(File, &Part), PartError> {
         let part = self.part.as_ref().map_err(Clone::clone)?;
-        let mut file = File::open(&self.path).map_err(|error| PartError::io(&error))?;
+        let mut file = owner::open_file(&self.path).map_err(|error| PartError::io(&error))?;
         let length = file.metadata().map_err(|error| PartError::io(&error))?.len();
         let right = part.file_bytes();
         if length < right {
@@ -217,12 +217,12 @@ fn files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, bool)>, Failure> {
 }
 
 fn read(path: &Path) -> Result<Part, DescriptionError> {
-    Part::read(&mut File::open(path).map_err(DescriptionError::Io)?)
+    Part::read(&mut owner::open_file(path).map_err(DescriptionError::Io)?)
 }
 
 /// The description of a file that is a parity part.
 fn read_parity(path: &Path) -> Option<Parity> {
-    Parity::read(&mut File::open(path).ok()?).ok()
+    Parity::read(&mut owner::open_file(path).ok()?).ok()
 }
 
 type CandidatesByFile = BTreeMap<WholeFile, Vec<Candidate>>;

@@ -216,7 +216,7 @@ fn is_complete(file: &Path, whole: &WholeFile) -> Result<bool, Failure> {
         return Ok(false);
     }
     let (mut open, digester, mut chunks) =
-        (File::open(file).map_err(cannot)?, start_digester()?, Chunks::default());
+        (owner::open_file(file).map_err(cannot)?, start_digester()?, Chunks::default());
     let bar = tool::bytes_bar(&format!("checking {}", file.display()), looks.len());
     loop {
         let chunk = chunks.read(&mut open, u64::MAX).map_err(cannot)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tool::{Code, Failure};
 
-const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
+const NO_LINK: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
 
 /// The folder, locked until this is dropped; what was not published is then gone.
 pub(crate) struct Target {
@@ -237,7 +237,8 @@ impl Target {
         for entry in std::fs::read_dir(&self.dir).map_err(cannot)? {
             let path = entry.map_err(cannot)?.path();
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let open = || File::open(&path).ok();
+            // A pipe in its place is not waited for.
+            let open = || owner::open_file(&path).ok();
             let there = if part::parse_part_name(&name, &self.name).is_some() {
                 open().and_then(|mut file| Part::read(&mut file).ok()).map(|part| part.whole)
             } else if name.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with(".parity-")) {
