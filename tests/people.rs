@@ -128,6 +128,12 @@ fn root_writes_the_file_of_a_model_into_a_users_folder_as_that_user() {
     let output = sandbox.sh(&format!("{up} {model}")).exits(69);
     assert!(output.stderr.contains("cannot write ./tiny.toml: it is there"), "{}", output.stderr);
     assert!(!sandbox.path("made").exists());
+    // One that leads to a file of root's is followed with that user's rights.
+    drop(sandbox.sh("ln -sfn ../own theirs/tiny.toml").exits(0));
+    for words in [format!("-m {model}"), "llama-cpp -c tiny.toml".to_owned()] {
+        let output = sandbox.sh(&format!("cd theirs && ../infer-dev up {words}")).exits(69);
+        assert!(output.stderr.contains("theirs/tiny.toml: Permission denied"), "{}", output.stderr);
+    }
 }
 
 #[test]
