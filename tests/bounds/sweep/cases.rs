@@ -20,7 +20,7 @@ impl World {
         }
     }
 
-    fn keeping(&self) -> &Keeping {
+    pub(super) fn keeping(&self) -> &Keeping {
         match self {
             Self::Kept(keeping) => keeping,
             _ => panic!("nothing is kept here"),
@@ -117,7 +117,7 @@ pub(super) fn exactly(output: &Output, kind: &str, count: usize) -> Result<(), S
 
 // Instances.
 
-fn kept(
+pub(super) fn kept(
     name: &'static str,
     command: &'static str,
     before: fn(&World),
@@ -135,7 +135,7 @@ fn kept(
     case(name, World::Kept(keeping), command, before, done, after)
 }
 
-fn start(world: &World) {
+pub(super) fn start(world: &World) {
     drop(world.sandbox().sh("ilaunch < plan").exits(0));
     for name in ["a", "b"] {
         world.keeping().wait_for_log(name, "up\n");
@@ -159,7 +159,7 @@ fn launched_alone(world: &World, output: &Output) -> Result<(), String> {
     must(processes.len() <= 5, &format!("{marks:?} {processes:?}: more runs than was started"))
 }
 
-fn clear(world: &World) {
+pub(super) fn clear(world: &World) {
     // What an error has left is what is looked at afterwards: this has to get rid of all of it.
     drop(world.sandbox().sh("istop").exits(0));
     wait_for("everything to be gone", LIMIT, || world.keeping().processes().is_empty());

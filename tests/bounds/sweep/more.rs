@@ -7,7 +7,7 @@ use std::fs;
 
 /// Those that are done in a moment.
 pub(super) fn light() -> Vec<Case> {
-    models().into_iter().chain(caches()).collect()
+    models().into_iter().chain(caches()).chain(told()).collect()
 }
 
 /// Those that start programs that take seconds.
@@ -29,6 +29,51 @@ fn before(world: &World, script: &str) {
 fn keep(sandbox: &Sandbox, command: &str, file: &str) {
     let output = sandbox.sh(command).exits(0).stdout;
     sandbox.write(file, output.replace("$SANDBOX", sandbox.text("").trim_end_matches('/')));
+}
+
+// What was done, and what is forgotten.
+
+const NOTES: usize = 2000;
+
+fn told() -> Vec<Case> {
+    let world = || {
+        let mut sandbox = Sandbox::new();
+        sandbox.write("stream", "{\"kind\":\"note\",\"text\":\"one of many\"}\n".repeat(NOTES));
+        let kept = sandbox.text("kept");
+        sandbox.set("INFER_DEV_KEEP", &kept);
+        let page = sandbox.sh("ireport stream").exits(0).stdout;
+        sandbox.write("page", page);
+        World::Alone(sandbox)
+    };
+    let reported: Check =
+        |world, output| must(output.stdout == world.sandbox().read("page"), "it is another page");
+    let unkeep = |world: &World| before(world, "rm -rf kept");
+    // Whose records are not kept is told so, and has them all the same.
+    let kept: Check = |world, output| {
+        exactly(output, "note", NOTES)?;
+        let told = ["not kept", "kept no further"].iter().any(|words| output.stderr.contains(words));
+        let same = world.sandbox().sh("cat kept/*.jsonl | cmp - stream").code == 0;
+        must(told || same, "what is kept is not what came")
+    };
+    let forgotten: Check = |world, output| {
+        exactly(output, "stopped", 2)?;
+        says(
+            world,
+            "test -z \"$(istat)\" && ls run/llama-cpp/*/status.json 2>/dev/null && exit 1 || true",
+            "it is remembered",
+        )
+    };
+    vec![
+        case("ireport", world(), "ireport stream", nothing, reported, nothing),
+        case("ireport --keep", world(), "ireport --keep x < stream", unkeep, kept, nothing),
+        super::cases::kept(
+            "istop --forget",
+            "istop --forget",
+            super::cases::start,
+            forgotten,
+            super::cases::clear,
+        ),
+    ]
 }
 
 // Models.
