@@ -132,6 +132,8 @@ fn special_and_huge_files_in_place_of_small_ones_block_nobody() {
             let begun = Instant::now();
             for tool in [
                 "istat",
+                "istat --timeline",
+                "istat --log a",
                 "istop",
                 "iprobe --once --state run/llama-cpp/a",
                 "iprobe < a.jsonl",
@@ -143,6 +145,7 @@ fn special_and_huge_files_in_place_of_small_ones_block_nobody() {
                 // What is read first decides; a key alone is not asked for here.
                 if name == "status.json" && tool != "ilaunch < plan.jsonl" {
                     assert!(output.code != 0, "{said}");
+                    assert!(tool == "istop" || said.contains("status.json"), "{said}");
                 }
             }
             assert!(begun.elapsed() < Duration::from_secs(60), "{plant} {name}");

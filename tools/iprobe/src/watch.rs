@@ -182,8 +182,10 @@ impl Watch {
     }
 
     fn state(&self) -> Result<(KeeperState, Status), Failure> {
-        let state = self.directory.settled_state();
-        let state = state.map_err(|error| unreadable(&self.directory, "status.json", &error))?;
+        let unreadable = |name: &'static str| move |error| unreadable(&self.directory, name, &error);
+        // First alone, so that a failure names the file that it is of.
+        self.directory.keeper().map_err(unreadable("lock"))?;
+        let state = self.directory.settled_state().map_err(unreadable("status.json"))?;
         state.ok_or_else(|| nothing_kept(&self.directory))
     }
 

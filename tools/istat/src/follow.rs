@@ -1,4 +1,5 @@
 //! A log as it grows.
+use crate::inspect;
 use crate::log::Log;
 use crate::since::{self, Since};
 use record::KeeperState;
@@ -15,8 +16,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) fn follow(place: &Directory, since: Option<Since>, io: &mut Io) -> Result<(), Failure> {
     let what = || format!("cannot read the log of {}", place.path().display());
     let cannot = |error: &io::Error| Failure::io(Code::Unmet, what(), error);
-    let state = place.state().map_err(|error| cannot(&error))?;
-    let Some((state, status)) = state else {
+    let Some((_, state, status)) = inspect::state(place)? else {
         return Err(Failure::new(Code::Unmet, what(), "nothing was ever kept there"));
     };
     let user = place.user().map_err(|error| cannot(&error))?;

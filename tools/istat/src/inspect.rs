@@ -34,14 +34,21 @@ impl Inspected {
     }
 }
 
+/// Its keeper, and what that does or has left; `None` where nothing was ever kept.
+pub(crate) fn state(place: &Directory) -> Result<Option<(Option<u32>, KeeperState, state::Status)>, Failure> {
+    let unreadable =
+        |name: &'static str| move |error: io::Error| unreadable(&place.path().join(name), &error);
+    let keeper = place.keeper().map_err(unreadable("lock"))?;
+    let kept = place.state_while(keeper.is_some()).map_err(unreadable("status.json"))?;
+    Ok(kept.map(|(state, status)| (keeper, state, status)))
+}
+
 /// Look at the instance of a state directory; `None` where nothing was ever kept.
 pub(crate) fn inspect(place: &Directory) -> Result<Option<Inspected>, Failure> {
     let unreadable =
         |name: &'static str| move |error: io::Error| unreadable(&place.path().join(name), &error);
     let (Some(engine), Some(instance)) = (place.engine(), place.instance()) else { return Ok(None) };
-    let keeper = place.keeper().map_err(unreadable("lock"))?;
-    let kept = place.state_while(keeper.is_some()).map_err(unreadable("status.json"))?;
-    let Some((state, kept)) = kept else { return Ok(None) };
+    let Some((keeper, state, kept)) = state(place)? else { return Ok(None) };
     let plan = place.plan().map_err(unreadable("plan.json"))?;
     let user = place.user().map_err(unreadable(""))?;
     let processes = match (keeper, &kept.instance_id) {

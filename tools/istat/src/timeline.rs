@@ -1,6 +1,6 @@
 //! Where the seconds of an instance's last start went, as its log shows.
-use crate::since;
 use crate::stamp::Clock;
+use crate::{inspect, since};
 use record::Engine;
 use state::{Directory, Note, Status};
 use std::io::{self, BufRead, BufReader, Read};
@@ -26,7 +26,7 @@ pub(crate) fn of(place: &Directory) -> Result<Option<String>, Failure> {
     let what = || format!("cannot read the log of {}", place.path().display());
     let cannot = |error: io::Error| Failure::io(Code::Unmet, what(), &error);
     let (Some(engine), Some(instance)) = (place.engine(), place.instance()) else { return Ok(None) };
-    let Some((_, status)) = place.state().map_err(cannot)? else { return Ok(None) };
+    let Some((_, _, status)) = inspect::state(place)? else { return Ok(None) };
     let Some(started) = status.started_unix else { return Ok(None) };
     let phases = read(place, &status, engine, started).map_err(cannot)?;
     let end_s = status.healthy_unix.unwrap_or_else(|| ended(&status)) - started;
