@@ -12,6 +12,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 #![expect(clippy::print_stdout, reason = "a test says what it cannot run, and its seed")]
 #![expect(clippy::disallowed_methods, reason = "tests make their own files, and plant others")]
+mod audit;
 mod boundary;
 mod bounds;
 mod completions;

@@ -18,7 +18,8 @@ mod verified;
 
 use crate::kit::{Output, Sandbox, Tiny, as_each, as_root};
 pub(crate) use bundle::QUICK;
-use pack::{Pack, SERVER};
+pub(crate) use pack::Pack;
+use pack::SERVER;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

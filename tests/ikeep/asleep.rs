@@ -48,6 +48,9 @@ fn it_sleeps_when_nobody_asks_and_one_start_follows_however_many_want_it() {
     wait_for("health", LIMIT, || keeping.status("a")["healthy_unix"].is_f64());
     let status = keeping.status("a");
     assert_eq!((&status["state"], &status["restarts"]), (&json!("running"), &json!(0)), "{status}");
+    let noted = keeping.sandbox.read("run/audit.jsonl");
+    let count = |event: &str| noted.matches(&format!("\"event\":\"{event}\"")).count();
+    assert_eq!(["start", "sleep", "wake", "restart"].map(count), [1, 1, 1, 0], "{noted}");
     // Once it runs, being wanted changes nothing, not even at its next sleep.
     keeping.signal_keeper("a", Signal::USR1);
     fake.now_says("slots", IDLE);

@@ -30,6 +30,6 @@ pub use linked::{InstallLink, LINK};
 pub use lock::{NO_LOCKS, RootLock};
 pub use marker::{DRAFT as MARKER_DRAFT, Install, NAME as MARKER};
 pub use refused::{READ_ONLY, refused};
-pub use root::{INSTALLS, InstallRoot};
+pub use root::{CURRENT, INSTALLS, InstallRoot};
 pub use sync::sync_tree;
 pub use with_install_root::with_install_root;

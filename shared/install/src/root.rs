@@ -7,8 +7,8 @@ use tool::{Code, Failure};
 
 /// Where attempts and installs are.
 pub const INSTALLS: &str = ".installs";
-/// The link to the install that is used.
-pub(crate) const CURRENT: &str = "current";
+/// The link in an install root to the install that is used.
+pub const CURRENT: &str = "current";
 
 /// The folder of an engine's installs, by its canonical path.
 #[derive(Clone, Debug)]

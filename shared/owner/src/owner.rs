@@ -186,6 +186,13 @@ impl Owner {
     }
 }
 
+/// Who logged in to run this process, as the kernel remembers it through sudo and su; `None` for what the system started.
+#[must_use]
+pub fn login_uid() -> Option<u32> {
+    let text = std::fs::read_to_string("/proc/self/loginuid").ok()?;
+    text.trim().parse().ok().filter(|uid| *uid != u32::MAX)
+}
+
 /// Whether the word of user `uid` may have us open the file of `stat`. The kernel asks whether he could where root does it with
 /// his rights. Who is not root has his own: he opens for another user what is that user's or open to all, and nothing that is
 /// his own, wherever it lies.

@@ -18,4 +18,4 @@ mod text;
 pub use filter::RecordFilter;
 pub use folders::Folders;
 pub use path_walk::{LinkPolicy, open};
-pub use rerun::Rerun;
+pub use rerun::{Rerun, is_rerun};

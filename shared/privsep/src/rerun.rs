@@ -5,6 +5,7 @@ use crate::text::{TEXT_BYTES, clean};
 use child::{Leader, Start, User};
 use failure::{Code, Failure};
 use record::{Record, Writer};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
 use rustix::process::Signal;
 use std::io::{self, Seek};
 use std::os::fd::RawFd;
@@ -114,11 +115,19 @@ impl Rerun {
 
 /// The records as a file without a name: a pipe could fill up before anybody reads it.
 fn records(records: &[Record]) -> io::Result<std::fs::File> {
-    let mut file = std::fs::File::from(rustix::fs::memfd_create("records", rustix::fs::MemfdFlags::CLOEXEC)?);
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let mut file = std::fs::File::from(memfd_create("records", flags)?);
     let mut writer = Writer::new(&mut file);
     records.iter().try_for_each(|record| writer.write(record))?;
     file.rewind()?;
+    fcntl_add_seals(&file, SealFlags::WRITE)?;
     Ok(file)
+}
+
+/// Whether this process is such a second one: its input is sealed, as no other file is. Who started it speaks for it.
+#[must_use]
+pub fn is_rerun() -> bool {
+    fcntl_get_seals(io::stdin()).is_ok_and(|seals| seals.contains(SealFlags::WRITE))
 }
 
 /// A line of its standard error, said by us: whatever it is, it begins with our name.

@@ -1,5 +1,5 @@
 //! The end of the memory of an instance.
-use crate::{Directory, Lock, LockHeld};
+use crate::{Directory, Lock, LockHeld, audit};
 use owner::Dir;
 use std::io;
 
@@ -17,7 +17,7 @@ impl Directory {
         !no_status || self.keeper().map_or(true, |keeper| keeper.is_some())
     }
 
-    /// Remove all that is here but the lock, whatever it is; says whether there was anything. The lock is taken for as long
+    /// Remove all that is here but the lock and the audit log, whatever it is; says whether there was anything. The lock is taken for as long
     /// as that takes, so that nobody starts the instance in between.
     ///
     /// # Errors
@@ -45,7 +45,8 @@ fn is_no_file(error: &io::Error) -> bool {
 
 fn remove_all(dir: &Dir) -> io::Result<bool> {
     let mut names = dir.names()?;
-    names.retain(|name| name != LOCK);
+    // What was done to an instance is not forgotten with it.
+    names.retain(|name| name != LOCK && audit::FILES.iter().all(|file| name != file));
     names.sort_by_key(|name| name == STATUS);
     for name in &names {
         dir.remove_all(name)?;

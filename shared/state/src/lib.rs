@@ -1,8 +1,9 @@
 //! The run directory: what keepers write there and how everybody else reads it.
 //!
 //! `<run_dir>/<engine>/<instance>/` holds `lock`, `status.json`, `plan.json`, `secrets.json` and `api-key`. `ikeep` is the
-//! only writer. Nothing here decides anything; it finds, reads and asks the lock.
+//! only writer. Nothing here decides anything; it finds, reads and asks the lock. Who has changed what is in `audit.jsonl`.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
+pub mod audit;
 mod dir_cache;
 mod directory;
 mod forget;

@@ -83,6 +83,11 @@ pub fn make(run_dir: &Path, mode: u32) -> io::Result<Dir> {
     open(run_dir)?.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
+/// The same as ilaunch makes it where nobody else's keeper has to reach into it; it opens it to all where one has to.
+pub(crate) fn make_as_usual(run_dir: &Path) -> io::Result<Dir> {
+    make(run_dir, if run_dir == of_user() { 0o700 } else { 0o755 })
+}
+
 /// Where what programs say of their options is kept, if anything is.
 ///
 /// # Errors
@@ -100,9 +105,7 @@ pub fn vocabulary_dir(run_dir: &Path) -> io::Result<Option<Dir>> {
 /// # Errors
 /// As [`vocabulary_dir`].
 pub fn make_vocabulary_dir(run_dir: &Path) -> io::Result<Dir> {
-    // As ilaunch makes it where nobody else's keeper has to reach into it; it opens it to all where one has to.
-    let mode = if run_dir == of_user() { 0o700 } else { 0o755 };
-    make(run_dir, mode)?.make(VOCABULARY, 0o755, &Owner::current())?;
+    make_as_usual(run_dir)?.make(VOCABULARY, 0o755, &Owner::current())?;
     vocabulary_dir(run_dir)?.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 

@@ -10,7 +10,7 @@ mod unrecorded;
 mod wake;
 
 pub use instance::StopOutcome;
-pub use report::report;
+pub use report::{report, report_failure};
 pub use request::{Expected, Request};
 pub use wake::{awake, wake};
 

@@ -2,15 +2,30 @@
 use crate::StopOutcome;
 use failure::Failure;
 use gpu::Unreleased;
-use record::{Engine, Stopped, Warning};
+use record::{Engine, StopMethod, Stopped, Warning};
+use state::Directory;
+use state::audit::{self, Entry, Event};
 use tool::Io;
 
-/// Say that an instance is gone, and what is left of it: `stopped`, then its warnings.
+/// Say that the instance of this state directory is gone, and what is left of it: `stopped`, then its warnings.
 ///
 /// # Errors
 /// As [`Io::write`].
-pub fn report((engine, instance): (Engine, &str), gone: &StopOutcome, io: &mut Io) -> Result<(), Failure> {
+pub fn report(
+    (engine, instance): (Engine, &str),
+    place: &Directory,
+    gone: &StopOutcome,
+    io: &mut Io,
+) -> Result<(), Failure> {
     let StopOutcome { how, seconds, orphans, port_held, gpu_left, forgotten } = *gone;
+    let event = match how {
+        StopMethod::Gone if orphans == 0 => forgotten.then_some(Event::Forget),
+        _ => Some(Event::Stop),
+    };
+    if let Some(event) = event {
+        let entry = Entry::new(io.name(), event, engine).named().of(instance).stopped(how, forgotten);
+        audit::note_instance(place, &entry).map_or(Ok(()), |warning| io.warn(warning))?;
+    }
     io.write(Stopped { engine, instance: instance.to_owned(), how, seconds, orphans, forgotten })?;
     let warning = |rule: &str, but: String, hint: String| Warning {
         engine: Some(engine),
@@ -34,4 +49,21 @@ pub fn report((engine, instance): (Engine, &str), gone: &StopOutcome, io: &mut I
         io.warn(warning("gpu_held", but, hint.to_owned()))?;
     }
     Ok(())
+}
+
+/// Say that the instance of this state directory was not stopped.
+///
+/// # Errors
+/// As [`Io::fail`].
+pub fn report_failure(
+    (engine, instance): (Engine, &str),
+    place: &Directory,
+    failure: Failure,
+    io: &mut Io,
+) -> Result<(), Failure> {
+    let (code, reason) = (failure.code, format!("{}: {}", failure.what, failure.cause));
+    let entry = Entry::new(io.name(), Event::Stop, engine).named().of(instance);
+    let entry = entry.because(failure.class.as_deref(), &reason).not_done(code);
+    audit::note_instance(place, &entry).map_or(Ok(()), |warning| io.warn(warning))?;
+    io.fail((engine, instance), failure)
 }

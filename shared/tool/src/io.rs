@@ -1,4 +1,5 @@
 //! A tool's end of the wire, with the rules that hold for every tool.
+mod witness;
 use crate::clock::record_time;
 use crate::stderr;
 use crate::words::{named, pipeline, unreadable};
@@ -29,6 +30,7 @@ pub struct Io {
     held: Option<&'static str>,
     /// `env.steps` by engine.
     steps: HashMap<Engine, Option<Vec<Step>>>,
+    witness: witness::Witness,
 }
 
 impl Io {
@@ -45,6 +47,7 @@ impl Io {
             seen: HashSet::new(),
             held: None,
             steps: HashMap::new(),
+            witness: witness::Witness::default(),
         }
     }
 
@@ -112,11 +115,12 @@ impl Io {
     pub fn write(&mut self, record: impl Into<Record>) -> Result<(), Failure> {
         let record = record.into();
         self.observe(&record);
-        if self.gone || self.mute {
-            return Ok(());
+        let warning = self.witness.hear(&record);
+        if !self.gone && !self.mute {
+            let written = self.output.write_at(&record, record_time());
+            self.note_write(written)?;
         }
-        let written = self.output.write_at(&record, record_time());
-        self.note_write(written)
+        warning.map_or(Ok(()), |warning| self.warn(warning))
     }
 
     /// Say on stderr and on the wire that an engine or an instance failed. Independent items go on.

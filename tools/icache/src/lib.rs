@@ -29,6 +29,7 @@ mod unreadable;
 
 use args::Args;
 use record::{Env, Record, Road, Step, Warmed};
+use state::audit::{self, Entry, Event};
 use tool::{Code, Failure, Io, Outcome};
 use transfer::Transfer;
 
@@ -83,7 +84,12 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
     let mut result = survey.run()?;
     unreadable::refuse(&result, &survey, args.repair || args.bring.is_some())?;
     let transfer = Transfer { args, survey: &survey };
+    let changed = |event| {
+        let entry = Entry::new("icache", event, env.engine).named().at(&survey.cache_root);
+        audit::note(&env.run_dir, &entry)
+    };
     if transfer.import(&mut result)? {
+        changed(Event::Bring).map_or(Ok(()), |warning| io.warn(warning))?;
         // The first findings say nothing about what is there now.
         let warnings = std::mem::take(&mut result.warnings);
         result = survey.run()?;
@@ -91,6 +97,12 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
         result.warnings.extend(warnings.into_iter().filter(|warning| warning.rule == transfer::NOT_IMPORTED));
     }
     let repaired = transfer.repair(&mut result)?;
+    if result.warnings.iter().any(|warning| warning.rule == transfer::SET_ASIDE) {
+        changed(Event::Repair).map_or(Ok(()), |warning| io.warn(warning))?;
+    }
+    if survey.records() && result.cache.manifest.is_some() {
+        changed(Event::Record).map_or(Ok(()), |warning| io.warn(warning))?;
+    }
     transfer.write_lists(&result)?;
     if let Err(failure) = transfer.export(&mut result) {
         result.failure.get_or_insert(failure);

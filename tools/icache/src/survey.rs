@@ -85,6 +85,11 @@ impl<'a> Survey<'a> {
         self.env.engine
     }
 
+    /// Whether a manifest is to be written.
+    pub(crate) fn records(&self) -> bool {
+        self.record
+    }
+
     /// Who reads the cache, in words.
     pub(crate) fn installer(&self) -> String {
         self.reader.user().map_or_else(|| "this user".to_owned(), |user| format!("user {}", user.name))

@@ -16,6 +16,9 @@ use tool::{Code, Failure};
 /// The rule of a warning of a file that was not taken in.
 pub(crate) const NOT_IMPORTED: &str = "not_brought";
 
+/// The rule of a warning that says where what was damaged lies now.
+pub(crate) const SET_ASIDE: &str = "set_aside";
+
 /// One engine's cache, and what is asked of it.
 pub(crate) struct Transfer<'a> {
     pub(crate) args: &'a Args,
@@ -87,7 +90,7 @@ impl Transfer<'_> {
         let (all, folder) = moved;
         if let Some(folder) = folder {
             let what = format!("what is damaged was moved to {}", folder.display());
-            self.warn(result, "set_aside", what, "iwarm fetches it again; the folder can be removed");
+            self.warn(result, SET_ASIDE, what, "iwarm fetches it again; the folder can be removed");
         }
         all.map_err(|(path, error)| unlocked(format!("cannot move {}", path.display()), &error))?;
         Ok(true)

@@ -3,6 +3,7 @@
 //! Reads `env` records, and `cache` for what was verified. Writes one `installed` record per engine, `skipped` where there is nothing to do and nothing to
 //! find, `warning` records, and `failed`.
 mod args;
+mod audit;
 mod engine_caches;
 mod environment;
 mod inherited;
@@ -93,6 +94,7 @@ fn write_sbom(io: &mut Io) -> Result<tool::Outcome, Failure> {
 /// Do for an engine what is asked, and write what came of it.
 fn act(args: &Args, request: &Request<'_>, inherited: Inherited, io: &mut Io) -> Result<(), Failure> {
     let engine = request.env.engine;
+    audit::begin(args, request.env, io);
     match User::other(request.env.user.as_deref(), &vars::user(engine)) {
         Ok(Some(user)) => return other_user::act(args, request, &user, io),
         Ok(None) => {}

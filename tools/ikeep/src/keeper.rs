@@ -1,4 +1,5 @@
 //! One instance's keeper: what it does when something happens, and what it says about it in `status.json`.
+mod audit;
 mod ending;
 mod segments;
 mod upkeep;
@@ -121,7 +122,10 @@ impl Keeper {
                     self.delay(event, next);
                     None
                 }
-                Action::Finish => return self.finish(event, next, engine.and_then(|engine| engine.exit)),
+                Action::Finish => {
+                    self.audit_end(&event, next);
+                    return self.finish(event, next, engine.and_then(|engine| engine.exit));
+                }
             };
         }
     }
@@ -132,7 +136,9 @@ impl Keeper {
             self.log.note("somebody wants it: the engine is started");
         }
         *engine = None;
-        match self.start() {
+        let started = self.start();
+        self.audit_start(event, started.is_ok());
+        match started {
             Ok(started) => {
                 *engine = Some(started);
                 None

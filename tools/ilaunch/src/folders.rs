@@ -107,7 +107,8 @@ pub(crate) fn hand_over(plan: &Plan, user: Option<&User>) -> Result<(), Failure>
     give(&plan.state_dir, user).map_err(|error| Failure::io(Code::Unmet, what(), &error))
 }
 
-/// What stands in it is worthless by now, but for the lock file, which must never be replaced.
+/// What stands in it is worthless by now, but for the lock file, which must never be replaced, and the audit
+/// log.
 fn give(state_dir: &Path, user: Option<&User>) -> io::Result<()> {
     let Some(user) = user.map(User::owner) else { return Ok(()) };
     let dir = state::Directory::at(state_dir).open()?;
@@ -118,11 +119,13 @@ fn give(state_dir: &Path, user: Option<&User>) -> io::Result<()> {
         dir.remove(name)?;
     }
     let (uid, gid) = (Some(Uid::from_raw(user.uid())), Some(Gid::from_raw(user.gid())));
-    match dir.open_own("lock") {
-        // A hard link to a file elsewhere is nothing to give away.
-        Ok(lock) if fstat(&lock)?.st_nlink == 1 => fchown(&lock, uid, gid)?,
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    for name in state::audit::FILES.into_iter().chain(["lock"]) {
+        match dir.open_own(name) {
+            // A hard link to a file elsewhere is nothing to give away.
+            Ok(file) if fstat(&file)?.st_nlink == 1 => fchown(&file, uid, gid)?,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
     dir.give(user)
 }

@@ -3,6 +3,7 @@
 //! Reads `plan` records, or `env` records where iplan left no trace: it then plans itself. Acts at the end of input. Writes
 //! one `instance` record for each instance that is kept, and with `--prune` and `--replace` one `stopped` for each that had
 //! to go.
+mod audit;
 mod folders;
 mod gpu;
 mod input;
@@ -46,6 +47,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         return Ok(Outcome::Done);
     }
     let ikeep = child::sibling("ikeep")?;
+    audit::begin(&plans, io);
     if args.replace {
         requests.extend(replace::find(&mut plans));
     }

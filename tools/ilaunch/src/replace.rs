@@ -84,7 +84,7 @@ pub(crate) fn stop(
         let place = &request.place;
         let (Some(engine), Some(instance)) = (place.engine(), place.instance()) else { continue };
         match stopped {
-            Ok(Some(gone)) => stop::report((engine, instance), &gone, io)?,
+            Ok(Some(gone)) => stop::report((engine, instance), place, &gone, io)?,
             // It went by itself in the meantime.
             Ok(None) => {}
             Err(failure) => {

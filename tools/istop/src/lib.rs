@@ -40,20 +40,20 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     for (request, result) in stop::stop_all(requests, limit) {
         let Some((engine, instance)) = name(&request.place) else { continue };
         match result {
-            Ok(Some(gone)) => stop::report((engine, &instance), &gone, io)?,
+            Ok(Some(gone)) => stop::report((engine, &instance), &request.place, &gone, io)?,
             // Who was asked for by its own name is answered for.
             Ok(None) if names.contains(&instance) || names.contains(&format!("{engine}/{instance}")) => {
-                stop::report((engine, &instance), &StopOutcome::ALREADY, io)?;
+                stop::report((engine, &instance), &request.place, &StopOutcome::ALREADY, io)?;
             }
             Ok(None) => {}
-            Err(failure) => io.fail((engine, instance.as_str()), failure)?,
+            Err(failure) => stop::report_failure((engine, &instance), &request.place, failure, io)?,
         }
     }
     for (found, result) in unrecorded.iter().zip(stop::stop_all_unrecorded(&unrecorded, limit)) {
-        let name = (found.engine, found.instance.as_str());
+        let (name, place) = ((found.engine, found.instance.as_str()), Directory::at(&found.state_dir));
         match result {
-            Ok(gone) => stop::report(name, &gone, io)?,
-            Err(failure) => io.fail(name, failure)?,
+            Ok(gone) => stop::report(name, &place, &gone, io)?,
+            Err(failure) => stop::report_failure(name, &place, failure, io)?,
         }
     }
     unread.into_iter().next().map_or(Ok(Outcome::Done), Err)

@@ -2,6 +2,7 @@
 //!
 //! Reads `env`, and `gap` and `failed` of `icache`, whose gaps it mends. Writes one `warmed` record per engine whose cache was
 //! filled, `skipped` where that was not asked for or nothing is installed from a cache, `warning` records, and `failed`.
+mod audit;
 #[expect(clippy::disallowed_methods, reason = "runs as the user whose cache it is")]
 mod cache_folders;
 mod other_user;
@@ -85,6 +86,7 @@ fn warm_or_skip(task: &Task<'_>, io: &mut Io, failed: Option<&Failed>) -> Result
             None => io.skip(env.engine, why),
         };
     }
+    audit::begin(env, io);
     match User::other(env.user.as_deref(), &vars::user(env.engine)) {
         Ok(Some(user)) => return other_user::act(task, user, io),
         Ok(None) => {}

@@ -26,6 +26,7 @@ impl Keeper {
                 // The keeper stays, and with it the lock, the port's claim and the secrets: one start follows, however
                 // many ask.
                 self.status.pid = None;
+                self.audit_sleep();
                 self.save();
                 return None;
             }
