@@ -107,7 +107,9 @@ fn what_a_killed_keeper_left_is_found_by_its_instance_id_and_ended() {
     assert_eq!(stopped["how"], "gone");
     assert!(stopped["orphans"].as_u64().unwrap() >= 2, "{stopped}");
     assert!(keeping.marked("a").is_empty());
-    assert_eq!(keeping.marked("other"), others, "another instance was touched");
+    // A child of its own may have come since.
+    let now = keeping.marked("other");
+    assert!(others.iter().all(|pid| now.contains(pid)), "another instance was touched: {others:?}, {now:?}");
 }
 
 #[test]
