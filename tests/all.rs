@@ -51,6 +51,7 @@ mod people;
 mod pipeline;
 mod quickstart;
 mod schema;
+mod shown;
 mod soak;
 mod standin;
 #[path = "../shared/messages/tests/strict.rs"]

@@ -1,10 +1,10 @@
 //! A tool's end of the wire, with the rules that hold for every tool.
-mod witness;
 use crate::clock::record_time;
 use crate::stderr;
+use crate::witness::Witness;
 use crate::words::{named, pipeline, unreadable};
 use crate::{Code, Failure, Subject};
-use record::{Engine, Failed, Reader, Record, Skipped, Step, Warning, Writer};
+use record::{Engine, Reader, Record, Skipped, Step, Warning, Writer};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::time::Timespec;
 use std::collections::{HashMap, HashSet};
@@ -30,7 +30,7 @@ pub struct Io {
     held: Option<&'static str>,
     /// `env.steps` by engine.
     steps: HashMap<Engine, Option<Vec<Step>>>,
-    witness: witness::Witness,
+    witness: Witness,
 }
 
 impl Io {
@@ -47,7 +47,7 @@ impl Io {
             seen: HashSet::new(),
             held: None,
             steps: HashMap::new(),
-            witness: witness::Witness::default(),
+            witness: Witness::default(),
         }
     }
 
@@ -108,6 +108,17 @@ impl Io {
         Ok(self.input.get_or_insert_with(|| Reader::new(BufReader::new(io::stdin()))))
     }
 
+    /// The tool's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Have `hear` told of every record of our own from now on, in the place of any other; what it answers is a warning.
+    pub fn on_write(&mut self, hear: impl FnMut(&Record) -> Option<Warning> + 'static) {
+        self.witness = Witness::new(hear);
+    }
+
     /// Write a record of our own.
     ///
     /// # Errors
@@ -129,7 +140,7 @@ impl Io {
     /// As [`Io::write`].
     pub fn fail<'a>(&mut self, subject: impl Into<Subject<'a>>, failure: Failure) -> Result<(), Failure> {
         stderr::print(self.name, &failure);
-        let failed = self.failure_record(subject.into(), failure);
+        let failed = subject.into().failed(self.name, failure);
         self.write(failed)
     }
 
@@ -140,7 +151,7 @@ impl Io {
     pub fn fail_all(&mut self, engines: &[Engine], failure: &Failure) -> Result<(), Failure> {
         stderr::print(self.name, failure);
         for engine in engines {
-            let failed = self.failure_record((*engine).into(), failure.clone());
+            let failed = Subject::from(*engine).failed(self.name, failure.clone());
             self.write(failed)?;
         }
         Ok(())
@@ -256,22 +267,6 @@ impl Io {
     /// The code of the first `failed` in our output.
     pub(crate) fn code(&self) -> Option<u8> {
         self.code
-    }
-
-    fn failure_record(&self, subject: Subject<'_>, failure: Failure) -> Failed {
-        Failed {
-            engine: subject.engine,
-            instance: subject.instance.map(str::to_owned),
-            by: self.name.to_owned(),
-            // What a user's process or file said is in them: a record is read by eyes too.
-            what: one_line(&failure.what),
-            cause: one_line(&failure.cause),
-            hint: failure.hint.as_deref().map(one_line),
-            class: failure.class,
-            exit: failure.exit,
-            log_tail: failure.log_tail,
-            code: failure.code.number(),
-        }
     }
 
     fn observe(&mut self, record: &Record) {

@@ -10,6 +10,7 @@ mod io;
 mod progress;
 mod stderr;
 mod subject;
+mod witness;
 mod words;
 
 pub use clock::now_unix;
