@@ -188,7 +188,9 @@ fn warning(run_dir: &Path, entry: &Entry<'_>, error: &io::Error) -> Option<Warni
     static WARNED: AtomicBool = AtomicBool::new(false);
     let file = run_dir.join(FILES[0]);
     let what = format!("cannot write {}: {}", file.display(), failure::io_text(error));
-    if WARNED.swap(true, Ordering::Relaxed) {
+    // Of what failed, and changed nothing, more is said than this.
+    let is_change = entry.outcome == "done" || entry.event == Event::GiveUp;
+    if !is_change || WARNED.swap(true, Ordering::Relaxed) {
         log::info!("{what}");
         return None;
     }
