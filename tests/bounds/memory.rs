@@ -1,4 +1,4 @@
-//! No memory to be had: a tool that cannot go on says so and ends with a code of the suite.
+//! No memory to be had: a tool that is aborted says so and ends with a code of the suite.
 use crate::kit::{Fake, Keeping};
 
 /// KiB of address space, from what the loader needs to what any of them does with threads.
@@ -23,8 +23,7 @@ fn whatever_a_limit_on_memory_leaves_a_tool_ends_with_a_code_of_the_suite() {
             assert!([0, 1, 69, 75].contains(&output.code), "{command}, {limit}: {}", output.transcript());
             if output.stderr.contains("memory allocation of") {
                 refused += 1;
-                let says =
-                    output.stderr.contains(": cannot go on\n") && output.stderr.contains("raise its limit");
+                let says = output.stderr.contains(": aborted\n") && output.stderr.contains("raise its limit");
                 assert!(says && output.code == 69, "{command}, {limit}: {}", output.transcript());
             }
         }

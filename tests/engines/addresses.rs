@@ -29,7 +29,7 @@ fn one_with_a_certificate_and_a_prefix_answers() {
     });
 }
 
-/// Whoever has the port answers `/health` as an engine does, and is not taken for it.
+/// Another server holds the port and answers `/health`; it must not be taken for the engine.
 #[test]
 fn a_server_that_took_the_port_first_is_reported_at_once_and_the_engine_says_so_too() {
     on_each("a foreign server on the port", |real| {

@@ -1,4 +1,4 @@
-//! What bad input gets: each archive is refused by name, and leaves nothing behind.
+//! Bad archives: each is refused with a cause that says what is wrong, and leaves nothing behind.
 mod bomb;
 mod libraries;
 
@@ -18,7 +18,7 @@ fn left_nothing(site: &Site, output: &Output) {
     }
 }
 
-/// The cause that an archive of these bytes is refused for, with 65.
+/// Installs these bytes, expects exit code 65, and returns the cause.
 #[track_caller]
 fn refused(bytes: impl AsRef<[u8]>) -> String {
     let mut site = Site::new();
@@ -138,7 +138,7 @@ fn members_that_lead_out_of_the_archive() {
     );
     assert_eq!(refused(good().file("/evil", "x").end()), "member '/evil': an absolute path");
     let cause = refused(good().link("out", "..").file("out/evil", "x").end());
-    assert_eq!(cause, "member 'out/evil': 'out' on its way is a link or a file");
+    assert_eq!(cause, "member 'out/evil': its folder 'out' is a link or a file in this archive");
     let cause = refused(good().link("bin/x", "/etc/passwd").end());
     assert_eq!(cause, "symbolic link 'bin/x' to '/etc/passwd' leads out of the archive");
     let cause = refused(good().link("bin/x", "../../../..").end());
@@ -153,7 +153,10 @@ fn members_that_lead_out_of_the_archive() {
         assert!(cause.starts_with("member 'h': a "), "{target}: {cause}");
     }
     let cause = refused(good().link("l", "/etc/passwd").member("h", b'1', "l", 0o644, b"").end());
-    assert!(cause.ends_with("leads out of the archive"), "a second name of a link is a link: {cause}");
+    assert!(
+        cause.ends_with("leads out of the archive"),
+        "a hard link to a symbolic link is checked as that link is: {cause}"
+    );
 }
 
 #[test]
@@ -199,7 +202,7 @@ fn zips_are_held_to_the_same() {
         ("z.writestr('/evil', 'x')", "member '/evil': an absolute path"),
         (
             "link('out', '..')\nz.writestr('out/evil', 'x')",
-            "member 'out/evil': 'out' on its way is a link or a file",
+            "member 'out/evil': its folder 'out' is a link or a file in this archive",
         ),
         ("link('x', '/etc/passwd')", "symbolic link 'x' to '/etc/passwd' leads out of the archive"),
         ("z.writestr('bin/llama-server', 'y')", "two of its members have one name"),
@@ -222,9 +225,9 @@ fn a_name_or_a_link_that_is_longer_than_any_path_is_the_archives_fault() {
     let mut site = Site::new();
     let long = |what: &str| format!("z.writestr('bin/llama-server', S)\n{what}");
     for (what, why) in [
-        ("link('bin/x', 'a/' * 3000)", "member 'bin/x': a link to a path that is longer than any path"),
-        ("link('bin/x', 'a/' * 2048)", "member 'bin/x': a link to a path that is longer than any path"),
-        ("z.writestr('bin/' + 'n' * 300, 'x')", "a name that no file has"),
+        ("link('bin/x', 'a/' * 3000)", "member 'bin/x': a link whose target is longer than Linux allows"),
+        ("link('bin/x', 'a/' * 2048)", "member 'bin/x': a link whose target is longer than Linux allows"),
+        ("z.writestr('bin/' + 'n' * 300, 'x')", "a name that is too long or holds a zero byte"),
     ] {
         let archive = site.sandbox.path("long.zip");
         zip(&archive, &long(what));
@@ -235,7 +238,7 @@ fn a_name_or_a_link_that_is_longer_than_any_path_is_the_archives_fault() {
     }
     let said = |kind, text: String| Pack::good().member("././@LongLink", kind, "", 0o644, text.as_bytes());
     let cause = refused(said(b'L', "n".repeat(300)).file("short", "x").end());
-    assert!(cause.ends_with("a name that no file has"), "{cause}");
+    assert!(cause.ends_with("a name that is too long or holds a zero byte"), "{cause}");
     let cause = refused(said(b'K', "a/".repeat(3000)).link("bin/x", "short").end());
-    assert!(cause.ends_with("longer than any path"), "{cause}");
+    assert!(cause.ends_with("longer than Linux allows"), "{cause}");
 }

@@ -1,10 +1,10 @@
-//! The schema of the records: every record that a pipeline writes, and lines that are none.
+//! The schema of the records: every record that a pipeline writes, and lines that are no valid records.
 use super::Schemas;
 use crate::kit::{Sandbox, Tiny, free_port};
 use crate::pipeline::roads;
 use std::collections::BTreeSet;
 
-/// The records of a pipeline, held against their schema; each kind that there was is taken off the list.
+/// Check a pipeline's records against the schema, and strike the kinds that occurred from `kinds`.
 fn hold(schemas: &Schemas, sandbox: &Sandbox, script: &str, kinds: &mut BTreeSet<&str>) {
     let output = sandbox.sh(&format!("set +e; {{ {script} ; }} >records; cat records"));
     let refused = schemas.against(sandbox, "records", "--closed <records");
@@ -60,7 +60,7 @@ fn every_record_of_every_road_is_taken_and_no_member_is_unknown() {
     }
     let Some(_) = Schemas::get(&sandbox) else { return };
     let channel = crate::kit::fixture::template("sglang", &sandbox.path(""));
-    // A cache is warmed on a volume alone.
+    // iwarm fills a cache only on a volume, so the folder is made a mount.
     let own = "$([[ $EUID == 0 ]] && echo -m || echo -rm)";
     held(
         &sandbox,
@@ -80,7 +80,7 @@ fn every_record_of_every_road_is_taken_and_no_member_is_unknown() {
 }
 
 #[test]
-fn a_record_that_is_none_is_refused() {
+fn an_invalid_record_is_refused() {
     let sandbox = Sandbox::new();
     let Some(schemas) = Schemas::get(&sandbox) else { return };
     let lines = "{\"kind\":\"skipped\",\"engine\":\"vllm\",\"by\":\"x\",\"why\":\"y\",\"newer\":1}

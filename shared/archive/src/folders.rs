@@ -52,7 +52,7 @@ impl Folders {
             }
             folder = match rustix::fs::openat(&folder, *part, FOLDER, Mode::empty()) {
                 Err(Errno::LOOP | Errno::NOTDIR) => {
-                    let why = format!("'{}' on its way is a link or a file", shown(part));
+                    let why = format!("its folder '{}' is a link or a file in this archive", shown(part));
                     return Err(ArchiveError::member(name, &why));
                 }
                 other => other.map_err(|error| refused(name, error))?,

@@ -12,12 +12,12 @@ pub(crate) fn components(name: &[u8]) -> Result<Vec<&[u8]>, &'static str> {
         return Err("an absolute path");
     }
     if name.len() > NAME_CEILING || name.contains(&0) {
-        return Err("a name that no file has");
+        return Err("a name that is too long or holds a zero byte");
     }
     let parts: Vec<&[u8]> =
         name.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
     if parts.iter().any(|part| part.len() > PART_CEILING) {
-        return Err("a name that no file has");
+        return Err("a name that is too long or holds a zero byte");
     }
     if parts.iter().any(|part| *part == b"..") {
         return Err("a path that leads out of the archive");

@@ -151,7 +151,7 @@ impl Root {
             return Err(ArchiveError::member(name, "a link that names no target"));
         }
         if target.len() > TARGET_CEILING {
-            return Err(ArchiveError::member(name, "a link to a path that is longer than any path"));
+            return Err(ArchiveError::member(name, "a link whose target is longer than Linux allows"));
         }
         self.make(&parts, name, |parent, base| rustix::fs::symlinkat(target, parent, base))
     }

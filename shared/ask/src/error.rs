@@ -9,7 +9,7 @@ use std::io;
 pub enum Error {
     /// Nobody listens there, or the connection broke.
     Unreachable(String),
-    /// Whoever answers is not whom we may believe, or cannot be known: its certificate.
+    /// The server's certificate is not the one that its plan names, or that one could not be read.
     Untrusted(String),
     /// No answer within the limit.
     TimedOut,
@@ -40,7 +40,7 @@ impl Error {
     }
 }
 
-/// The words of an error body: OpenAI's `{"error": {"message"}}`, FastAPI's `{"detail"}`, else its first line.
+/// The message in an error body: `error.message`, `error`, `message` or `detail`; else the first line.
 pub(crate) fn message(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let parsed: Option<Value> = serde_json::from_slice(body).ok();

@@ -1,9 +1,9 @@
-//! How grave its writer holds a line.
+//! The severity that a line of a log gives itself.
 
-/// How grave the line's own level is.
+/// The level that is written in the line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// Debugging, information or a warning: it proves nothing.
+    /// Debugging, information or a warning: only patterns that ask for such lines look at it.
     Low,
     /// A line that calls itself an error.
     Error,

@@ -1,5 +1,5 @@
 //! From a path to a folder, one component at a time, for what we use ourselves; what is handed to a user is found by
-//! `privsep::Way`, which says why there are two.
+//! `privsep::PathWalk`, which says why there are two.
 use crate::dir::{Dir, one_name, read_capped, refused};
 use crate::owner::{Owner, is_trusted};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, openat, readlinkat};

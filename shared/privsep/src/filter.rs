@@ -30,7 +30,7 @@ pub struct RecordFilter<'a> {
 
 impl std::fmt::Debug for RecordFilter<'_> {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Crossing")
+        out.debug_struct("RecordFilter")
             .field("engine", &self.engine)
             .field("by", &self.by)
             .finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Ending the memory of an instance that does not run.
+//! Forgetting an instance that does not run: its state is removed.
 use crate::instance;
 use failure::{Code, Failure};
 use state::{Directory, LockHeld};
@@ -6,7 +6,7 @@ use std::io;
 use std::thread;
 use std::time::Instant;
 
-/// Whether its status is no status, and nobody keeps it who would write a better one, or its lock is no lock.
+/// Whether its `status.json` is damaged and no keeper will write it again, or its lock file is damaged.
 pub(crate) fn is_damaged(place: &Directory) -> bool {
     let broken =
         |error: &io::Error| matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
@@ -17,7 +17,7 @@ pub(crate) fn is_damaged(place: &Directory) -> bool {
     }
 }
 
-/// As the instance's user, whose files they are. Says whether there was anything to forget.
+/// Removes the state, with the rights of the instance's user. Returns whether there was any.
 pub(crate) fn forget(place: &Directory) -> Result<bool, Failure> {
     let what = || format!("cannot forget {}", place.path().display());
     let until = Instant::now() + instance::SHORT_WAIT;

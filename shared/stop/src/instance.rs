@@ -44,7 +44,7 @@ pub struct StopOutcome {
     pub port_held: Option<u16>,
     /// GPU memory that its driver has not taken back.
     pub gpu_left: Option<Unreleased>,
-    /// Its memory was ended too.
+    /// Its state was removed too.
     pub forgotten: bool,
 }
 

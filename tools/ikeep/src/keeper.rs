@@ -71,7 +71,7 @@ impl Keeper {
         self.status.healthy_unix = None;
         // On disk before the engine runs: a process that carries the instance id can be found even after we are killed.
         self.status.instance_id =
-            Some(new_instance_id().map_err(|e| Failure::io(Code::Unmet, "cannot make a mark", &e))?);
+            Some(new_instance_id().map_err(|e| Failure::io(Code::Unmet, "cannot make an instance id", &e))?);
         if !self.state_dir.is_locked() {
             // Another keeper may have been started meanwhile.
             self.state_dir.restore(&self.request, &self.status)?;

@@ -1,4 +1,4 @@
-//! The ladder: alive, healthy, listed, answering. One question at a time, from the rung that is reached to the next.
+//! The ladder: alive, healthy, listed, answering, correct. One question at a time, from the rung that is reached to the next.
 use crate::expected_model::ExpectedModel;
 use crate::not_ready::NotReady;
 use crate::router::Router;

@@ -2,7 +2,8 @@
 use std::ffi::OsStr;
 use std::process::Command;
 
-/// Each tool's own switch: it then says at once that it is offline, in place of trying, waiting and trying again.
+/// The variables by which tools are told to stay offline, or to send no statistics. An offline tool fails at once, and does
+/// not try, wait and try again.
 const SWITCHES: [(&str, &str); 15] = [
     ("PIXI_OFFLINE", "1"),
     ("UV_OFFLINE", "1"),

@@ -7,7 +7,7 @@ type Fields = Map<String, Value>;
 /// Write the settings of a request of the Messages API into a chat completion.
 ///
 /// # Errors
-/// One of them is of another type.
+/// A setting has the wrong type.
 pub(super) fn copy(fields: &Fields, chat: &mut Fields) -> Result<(), Refusal> {
     for name in ["max_tokens", "temperature", "top_p", "top_k"] {
         match fields.get(name) {
@@ -47,8 +47,8 @@ fn copy_stop(fields: &Fields, chat: &mut Fields) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether and how much the model thinks is a matter of its chat template, so engines take it as arguments of that. A
-/// budget is llama.cpp's own field; the effort has `OpenAI`'s name. The others pass over what they do not know.
+/// The chat template decides whether the model thinks, so the switch goes into `chat_template_kwargs`. Only llama.cpp has a
+/// field for the budget. The effort is `OpenAI`'s `reasoning_effort`. Engines ignore fields that they do not know.
 fn copy_thinking(fields: &Fields, chat: &mut Fields) {
     let thinking = fields.get("thinking");
     let kind = thinking.and_then(|thinking| thinking.get("type")).and_then(Value::as_str);
