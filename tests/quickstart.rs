@@ -120,14 +120,15 @@ fn what_a_bare_machine_lacks_is_named_before_anything_is_built_all_at_once() {
         "quickstart: this machine lacks: cargo and rustc (1.95 or newer), a C compiler with the C library to \
          compile for, python3 (3.10 or newer), pip for python3\n\
          quickstart: hint: install Rust from https://rustup.rs\n\
-         quickstart: hint: apt-get install gcc libc6-dev python3 python3-pip\n"
+         quickstart: hint: apt-get install gcc libc6-dev python3 python3-pip\n\
+         quickstart: hint: a llama.cpp archive named in AUTO_INFER_LLAMA_CPP_PKG_PATH needs neither pip nor a network\n"
     );
     // With tools that are built nothing is needed to build them; a compiler that makes no programs is none.
     sandbox.script("bin/python3", "#!/bin/sh\n[ \"$1\" = -c ] || exit 1\n");
     let output = quickstart(&sandbox, &[]).exits(69);
     let pip =
         "quickstart: this machine lacks: pip for python3\nquickstart: hint: apt-get install python3-pip\n";
-    assert_eq!(output.stderr, pip);
+    assert!(output.stderr.starts_with(pip), "{}", output.stderr);
     sandbox.script("bin/python3", "#!/bin/sh\nexit 0\n");
     sandbox.script("bin/cc", "#!/bin/sh\necho 'ld: cannot find crt1.o' >&2\nexit 1\n");
     sandbox.script("bin/cargo", "#!/bin/sh\necho cargo 1.95.0\n");
@@ -137,6 +138,36 @@ fn what_a_bare_machine_lacks_is_named_before_anything_is_built_all_at_once() {
     assert!(output.stderr.contains("hint: apt-get install gcc libc6-dev\n"), "{}", output.stderr);
     assert!(output.stderr.contains("lacks: cargo and rustc (1.95 or newer), a C"), "{}", output.stderr);
     assert!(!sandbox.path("q/env").exists());
+}
+
+/// As a package has it: the tools in `bin` beside `scripts`, and nothing to build from.
+#[test]
+fn in_a_package_it_takes_the_tools_that_are_there_and_builds_nothing() {
+    let mut sandbox = sandbox();
+    drop(sandbox.sh(&format!("mkdir package; cp -r {}/scripts package/", root().display())).exits(0));
+    let in_package = |sandbox: &Sandbox| {
+        let mut command = sandbox.command(sandbox.path("package/scripts/quickstart"));
+        sandbox.finish(command.arg("--dir").arg(sandbox.path("q")))
+    };
+    assert_eq!(
+        in_package(&sandbox).exits(69).stderr,
+        "quickstart: there are no tools in $SANDBOX/package/bin, and no sources to build them from: name the tools' \
+         folder with --tools\n"
+    );
+    std::os::unix::fs::symlink(tools(), sandbox.path("package/bin")).unwrap();
+    all_programs_but(&mut sandbox, &["cargo", "rustc", "cc"]);
+    let own = sandbox.sh("mv q/tiny/llama-server-tiny.tar.gz own.tar.gz; rm -r q/tiny; rm -f bin/pip*");
+    drop(own.exits(0));
+    sandbox.set("AUTO_INFER_LLAMA_CPP_PKG_PATH", "own.tar.gz");
+    let output = in_package(&sandbox).exits(0);
+    assert_eq!(output.kinds(), ["installed", "instance", "ready", "answer"], "{}", output.transcript());
+    assert!(!output.stderr.contains("building"), "{}", output.stderr);
+    sandbox.script("bin/python3", "#!/bin/sh\nexit 1\n");
+    let lacking = in_package(&sandbox).exits(69);
+    assert_eq!(
+        lacking.stderr,
+        "quickstart: this machine lacks: python3 (3.10 or newer)\nquickstart: hint: apt-get install python3\n"
+    );
 }
 
 #[test]

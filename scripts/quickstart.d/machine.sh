@@ -20,9 +20,14 @@ has_rust() {
     printf '%s\n' "$needed" "${found##*$'\n'}" | sort -V -C
 }
 
+# What serves in place of the engine that pip downloads.
+own_archive() {
+    say 'hint: a llama.cpp archive named in AUTO_INFER_LLAMA_CPP_PKG_PATH needs neither pip nor a network'
+}
+
 # Find all that is missing before minutes go into a part of it, and name it by its Debian packages.
 check_machine() {
-    local missing=() packages=() rust=''
+    local missing=() packages=() rust='' pip=''
     if [[ -z $tools ]]; then
         if ! has_rust 2>/dev/null; then
             missing+=("cargo and rustc ($(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$root/Cargo.toml") or newer)")
@@ -40,6 +45,7 @@ check_machine() {
     if [[ -z $archive && ! -s $dir/tiny/llama-server-tiny.tar.gz ]] && ! python3 -m pip --version >/dev/null 2>&1; then
         missing+=('pip for python3')
         packages+=(python3-pip)
+        pip=1
     fi
     if [[ ${#missing[@]} == 0 ]]; then
         return 0
@@ -47,5 +53,6 @@ check_machine() {
     say "this machine lacks: $(printf '%s, ' "${missing[@]}" | sed 's/, $//')"
     [[ -z $rust ]] || say 'hint: install Rust from https://rustup.rs'
     [[ ${#packages[@]} == 0 ]] || say "hint: apt-get install ${packages[*]}"
+    [[ -z $pip ]] || own_archive
     exit 69
 }
