@@ -20,6 +20,11 @@ fn files(sandbox: &Sandbox, folder: &str) -> BTreeSet<String> {
     listed.lines().map(str::to_owned).collect()
 }
 
+/// How many files are there that were not finished.
+fn drafts_in(sandbox: &Sandbox, folder: &str) -> usize {
+    files(sandbox, folder).iter().filter(|file| file.ends_with(".new")).count()
+}
+
 #[test]
 fn what_is_installed_runs_is_listed_and_goes_again() {
     let sandbox = Sandbox::new();
@@ -54,8 +59,7 @@ fn what_is_installed_runs_is_listed_and_goes_again() {
     let told = sandbox.sh(unit).exits(0).stdout;
     assert!(!told.contains("infer-dev.service"), "what systemd has against the unit: {told}");
     drop(install(&sandbox, "--uninstall usr").exits(0));
-    assert!(files(&sandbox, "usr").is_empty());
-    assert_eq!(sandbox.sh("find usr").exits(0).stdout, "usr\n", "no folder is left that was made");
+    assert!(!sandbox.path("usr").exists(), "no folder is left that was made");
 }
 
 #[test]
@@ -90,10 +94,58 @@ fn an_install_that_was_interrupted_can_be_removed() {
     hollow_tools(&sandbox);
     // The last tool ends the whole install when it is asked for its completions.
     sandbox.script("tools/ireport", "#!/bin/sh\nexit 1\n");
-    drop(install(&sandbox, "--tools tools usr").exits(1));
+    let failed = install(&sandbox, "--tools tools usr").exits(1);
+    assert_eq!(
+        failed.stderr,
+        "install: not all of it is installed: run this again, or remove what is there with --uninstall\n"
+    );
     assert!(sandbox.path("usr/bin/ienv").is_file());
     drop(install(&sandbox, "--uninstall usr").exits(0));
-    assert!(files(&sandbox, "usr").is_empty());
+    assert!(!sandbox.path("usr").exists());
+}
+
+#[test]
+fn an_install_that_is_killed_leaves_nothing_that_is_half_and_stays() {
+    for (signal, code, drafts) in [("TERM", 143, 0), ("KILL", 137, 1)] {
+        let mut sandbox = Sandbox::new();
+        hollow_tools(&sandbox);
+        // It kills the script that runs it, at the first page.
+        let install_program = format!(
+            "#!/bin/bash\n/usr/bin/install \"$@\"\ncase ${{@: -1}} in *.1.new) kill -{signal} $PPID ;; esac\n"
+        );
+        sandbox.script("fake/install", &install_program);
+        let path = format!("{}:/usr/bin:/bin", sandbox.text("fake"));
+        sandbox.set("PATH", &path);
+        let killed = format!("{} --tools tools usr; exit $?", root().join("scripts/install").display());
+        drop(sandbox.sh(&killed).exits(code));
+        assert_eq!(drafts_in(&sandbox, "usr"), drafts, "{signal}");
+        sandbox.set("PATH", "/usr/bin:/bin");
+        drop(sandbox.sh("cp -a usr again").exits(0));
+        drop(install(&sandbox, "--uninstall usr").exits(0));
+        assert!(!sandbox.path("usr").exists(), "{signal}");
+        drop(install(&sandbox, "--tools tools again").exits(0));
+        assert_eq!(drafts_in(&sandbox, "again"), 0, "{signal}");
+        drop(install(&sandbox, "--uninstall again").exits(0));
+        assert!(!sandbox.path("again").exists(), "{signal}");
+    }
+}
+
+#[test]
+fn on_a_full_disk_it_says_how_much_room_it_needs_and_all_of_it_goes_again() {
+    let sandbox = Sandbox::new();
+    hollow_tools(&sandbox);
+    drop(sandbox.sh("mkdir small; head -c 3M /dev/zero >>tools/istat").exits(0));
+    let script = root().join("scripts/install").display().to_string();
+    let line = format!(
+        "mount -t tmpfs -o size=2m none small; {script} --tools tools small/usr; echo $?; find small -name '*.new'
+        {script} --uninstall small/usr; echo $?; ls -A small"
+    );
+    let mut unshare = sandbox.command("unshare");
+    let output = sandbox.finish(unshare.args(["--map-root-user", "--mount", "bash", "-c", &line])).exits(0);
+    assert_eq!(output.stdout, "1\n0\n", "{}", output.transcript());
+    let room = "install: $SANDBOX/small/usr needs room for about ";
+    let told = output.stderr.lines().find_map(|line| line.strip_prefix(room)).unwrap_or_default();
+    assert!(told.contains(" MB, and ") && told.ends_with(" MB are free"), "{}", output.stderr);
 }
 
 #[test]
