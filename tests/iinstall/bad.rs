@@ -196,6 +196,18 @@ fn no_server_and_two_servers() {
 }
 
 #[test]
+fn our_own_package_is_not_taken_for_llama_cpps() {
+    for top in ["infer-dev-0.1.0-linux-x86_64/", ""] {
+        let path = |file: &str| format!("{top}{file}");
+        let own = Pack::new()
+            .file(&path("bin/iinstall"), "x")
+            .file(&path("scripts/infer-dev"), "x")
+            .file(&path("scripts/tiny/llama-server"), SERVER);
+        assert_eq!(refused(own.end()), "it is infer-dev's own package, not llama.cpp's");
+    }
+}
+
+#[test]
 fn zips_are_held_to_the_same() {
     for (script, expected) in [
         ("z.writestr('../evil', 'x')", "member '../evil': a path that leads out of the archive"),

@@ -70,6 +70,10 @@ fn find(from: &Path) -> Result<Layout, ArchiveError> {
         }
     }
     found.sort();
+    if found.iter().any(|folder| is_our_own(from, folder)) {
+        return Err(ArchiveError::bad("it is infer-dev's own package, not llama.cpp's")
+            .hint("name an archive of llama.cpp; this package is for scripts/install, which lies in it"));
+    }
     match (found.pop(), found.pop(), unified) {
         (Some(folder), None, _) if folder.ends_with("bin") => {
             Ok(Layout::Prefix(folder.parent().unwrap_or(Path::new("")).to_owned()))
@@ -88,6 +92,12 @@ fn find(from: &Path) -> Result<Layout, ArchiveError> {
         (None, ..) => Err(ArchiveError::bad("it holds no llama-server")
             .hint("it must be in a folder bin, or in one with its libraries, as llama.cpp releases it")),
     }
+}
+
+/// Whether the program in this folder is the script that our own package, and our repository, pack another llama.cpp with.
+fn is_our_own(from: &Path, folder: &Path) -> bool {
+    let scripts = folder.parent().filter(|_| folder.ends_with("scripts/tiny"));
+    scripts.is_some_and(|scripts| exists(&from.join(scripts).join("infer-dev")))
 }
 
 fn arrange(layout: &Layout, from: &Path, to: &Path) -> io::Result<()> {
