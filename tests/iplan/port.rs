@@ -46,6 +46,8 @@ fn a_port_in_use_names_its_holder_and_says_that_a_retry_may_help() {
     );
     let cause = failed["cause"].as_str().unwrap();
     assert!(cause.starts_with(&format!("pid {} has it: ", std::process::id())), "{cause}");
+    let hint = failed["hint"].as_str().unwrap();
+    assert!(hint.contains("or set port = N under [instance.a.server] in $SANDBOX/llama-cpp.toml;"), "{hint}");
     drop(holder);
     assert_eq!(plan(&sandbox, "llama-cpp", &toml).exits(0).stderr, "");
 }

@@ -44,9 +44,7 @@ pub(crate) fn check(host: &str, port: u16) -> Result<(), Refused> {
         let only_ended = !sockets.is_empty() && sockets.iter().all(|socket| socket.inode == 0);
         if !(only_ended && try_bind(address, true).is_ok()) {
             let holder = holder(&sockets);
-            let hint = "stop it, or choose another port; a server of ours is stopped by istop";
-            let failure = Failure::new(Code::Later, format!("port {port} is in use"), holder);
-            return Err(Refused::Taken(failure.hint(hint)));
+            return Err(Refused::Taken(Failure::new(Code::Later, format!("port {port} is in use"), holder)));
         }
     }
     Ok(())

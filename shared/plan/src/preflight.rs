@@ -8,7 +8,7 @@ use child::{User, permitted};
 use config::rules;
 use failure::{Code, Failure};
 use gpu::{Device, Selection};
-use record::Plan;
+use record::{Engine, Plan};
 use rustix::fs::Access;
 use state::Directory;
 use std::io;
@@ -109,6 +109,15 @@ fn check_against(draft: &mut Draft, before: &[&mut Draft]) {
     }
 }
 
+/// What to do about a port that somebody else has, and where.
+fn another_port(plan: &Plan) -> String {
+    let place = match plan.engine {
+        Engine::Bridge => "choose another port".to_owned(),
+        _ => format!("set port = N under [instance.{}.server] in {}", plan.instance, plan.config.display()),
+    };
+    format!("stop it, or {place}; a server of ours is stopped by istop")
+}
+
 /// What starting this one instance would stumble over.
 pub(crate) fn check_alone(draft: &mut Draft, leaving: &[Stopping]) {
     let refused = port::check(&draft.plan.host, draft.plan.port).err();
@@ -125,7 +134,8 @@ pub(crate) fn check_alone(draft: &mut Draft, leaving: &[Stopping]) {
             }
             None => {
                 let ours = running::holder(&draft.plan);
-                draft.object(rules::PORT_IN_USE, ours.unwrap_or(failure));
+                let failure = ours.unwrap_or_else(|| failure.hint(another_port(&draft.plan)));
+                draft.object(rules::PORT_IN_USE, failure);
             }
         }
     }
