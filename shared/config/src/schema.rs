@@ -230,7 +230,7 @@ fn server(engine: Engine) -> Value {
         keys[flag.replace('-', "_")] = json!({ "description": description });
     }
     json!({
-        "description": "Arguments of the server, the engine's own: iplan --flags lists them.",
+        "description": format!("Arguments of the server, the engine's own: `ienv {engine} | iplan --flags {engine}` lists them."),
         "type": "object",
         "propertyNames": { "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]*$" },
         "properties": keys,
