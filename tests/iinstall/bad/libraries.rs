@@ -103,14 +103,17 @@ fn a_program_for_another_machine_and_a_script_without_its_interpreter() {
     bytes[18] = 8;
     let cause = refused(Pack::new().file("bin/llama-server", bytes).end());
     assert_eq!(cause, "bin/llama-server in it is built for another kind of processor");
-    for (line, name) in
-        [("#!/nonexistent/sh", "/nonexistent/sh"), ("#!/usr/bin/env -S nonexistent-sh -x", "nonexistent-sh")]
-    {
+    for (line, name, wanted) in [
+        ("#!/nonexistent/sh", "/nonexistent/sh", "sh as /nonexistent/sh"),
+        ("#!/usr/bin/env -S python3.99 -x", "python3.99", "python3.99"),
+    ] {
         let mut site = Site::new();
         let archive = site.save("a.tar", Pack::new().file("bin/llama-server", line));
         let output = site.install(archive).exits(69);
         left_nothing(&site, &output);
         let cause = format!("bin/llama-server in it is a script for {name}, which is not on this machine");
         assert_eq!(output.one("failed")["cause"], cause);
+        let hint = format!("install {wanted}, or take a package whose llama-server is no script");
+        assert_eq!(output.one("failed")["hint"], hint);
     }
 }

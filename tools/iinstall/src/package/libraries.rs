@@ -49,7 +49,12 @@ fn check_script(server: &Path) -> Result<Report, ArchiveError> {
     let Some(interpreter) = found else {
         let name = by_name.unwrap_or(first);
         let cause = format!("{SERVER} in it is a script for {name}, which is not on this machine");
-        return Err(ArchiveError::unmet(cause).hint("install it, or take a package with a program"));
+        let wanted = match (by_name, Path::new(first).file_name()) {
+            (None, Some(program)) => format!("{} as {first}", program.display()),
+            _ => name.to_owned(),
+        };
+        let hint = format!("install {wanted}, or take a package whose llama-server is no script");
+        return Err(ArchiveError::unmet(cause).hint(&hint));
     };
     Ok(Report { interpreter: Some(interpreter), ..Report::default() })
 }
