@@ -59,11 +59,26 @@ fn two_folders_give_the_same_bytes_and_they_install() {
         "cd \"{out}\" && sha256sum -c {NAME}.tar.gz.sha256 && tar xf {NAME}.tar.gz && {NAME}/scripts/install usr && usr/bin/istat"
     );
     assert!(sandbox.sh(&unpack).exits(0).stdout.ends_with("\nistat\n"));
+    pages_are_there_as_text(&sandbox, &format!("{out}/{NAME}/man/text"));
+    pages_are_there_as_text(&sandbox, &format!("{out}/usr/share/doc/infer-dev/man"));
     let strangers = sandbox
         .sh(&format!("cd \"{out}\" && grep -rlE '/(root|home)/' {NAME}/THIRD-PARTY {NAME}/sbom.cdx.json"));
     assert_eq!(strangers.exits(1).stdout, "", "what names a folder of whoever made it");
     sbom_is_of_the_lock(&serde_json::from_str(&sandbox.read(&format!("{one}/sbom.cdx.json"))).unwrap());
+    let of_debian = sandbox.sh(&format!("dpkg-deb -c \"{out}/infer-dev_0.1.0_amd64.deb\"")).exits(0).stdout;
+    assert!(of_debian.contains("/man/man1/istat.1.gz") && !of_debian.contains(".1.txt"), "{of_debian}");
     has_no_errors(&sandbox, &format!("{out}/infer-dev_0.1.0_amd64.deb"));
+}
+
+/// Each page, as what any terminal and any editor shows: no escape codes, and no letter struck over another.
+fn pages_are_there_as_text(sandbox: &Sandbox, folder: &str) {
+    for page in std::fs::read_dir(root().join("man")).unwrap() {
+        let name = page.unwrap().file_name().into_string().unwrap();
+        let text = std::fs::read_to_string(sandbox.path(folder).join(format!("{name}.txt"))).unwrap();
+        let odd = text.chars().find(|char| char.is_control() && *char != '\n' || !char.is_ascii());
+        assert_eq!(odd, None, "{name}");
+        assert!(text.contains("\nDESCRIPTION\n") && text.lines().all(|line| line.len() <= 160), "{name}");
+    }
 }
 
 /// Each crate that is in a tool, with the hash that the lock has; what it depends on is in it, too.
@@ -119,6 +134,22 @@ fn a_tree_that_git_does_not_know_is_no_package() {
     let refused = package(&sandbox, "tree", "022");
     assert_eq!(refused.status.code(), Some(69), "{}", text(&refused.stderr));
     assert!(text(&refused.stderr).contains("is no git repository"));
+}
+
+#[test]
+fn without_mandoc_there_is_no_package_and_it_says_so() {
+    let sandbox = Sandbox::new();
+    copy_tree(&sandbox, "tree");
+    drop(sandbox.sh("mkdir bin tools; ln -s /usr/bin/* bin/; rm -f bin/{mandoc,cargo,python3}").exits(0));
+    for program in ["cargo", "python3"] {
+        sandbox.script(&format!("bin/{program}"), "#!/bin/sh\n");
+    }
+    let refused = sandbox.sh("PATH=$PWD/bin tree/scripts/package --tools tools -o out").exits(69);
+    assert_eq!(
+        refused.stderr,
+        "package: there is no mandoc on this machine, which makes plain text of the pages\n\
+         package: hint: apt-get install mandoc\n"
+    );
 }
 
 /// As the archive has them: hard links of one program, but for the keeper. What each says is what the tool alone says, and its program is the one
