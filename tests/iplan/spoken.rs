@@ -255,7 +255,10 @@ fn an_engine_that_does_not_say_what_it_takes_is_planned_by_our_table_with_a_warn
 fn the_options_of_an_engine_are_listed_for_a_person() {
     let sandbox = machine();
     sandbox.write("llama-cpp.toml", good("a"));
-    let list = sandbox.sh("ienv llama-cpp | iplan --flags llama-cpp").exits(0).stdout;
+    // The line is typed as the example to start from has it.
+    let example = sandbox.sh("ienv --example llama-cpp").exits(0).stdout;
+    let line = example.lines().find(|line| line.contains("iplan --flags")).unwrap();
+    let list = sandbox.sh(line.strip_prefix("# ").unwrap()).exits(0).stdout;
     let line = list.lines().find(|line| line.starts_with("-c, --ctx-size")).unwrap();
     assert!(line.contains("N") && line.ends_with("default 0"), "{line}");
     assert!(list.contains("--flash-attn on|off|auto") && !list.contains("{\""), "{list}");
