@@ -99,6 +99,13 @@ fn a_model_alone_gets_a_file_of_its_own_once() {
     drop(people(&sandbox, "down").exits(0));
     let missing = people(&sandbox, "up -m gone.gguf");
     assert!(missing.code != 0 && !sandbox.path("gone.toml").exists(), "{}", missing.transcript());
+    // A file of that name that is of another model is not taken for this one's.
+    drop(sandbox.sh("mkdir elsewhere; cp 'own model.gguf' elsewhere").exits(0));
+    let other = people(&sandbox, "up -m 'elsewhere/own model.gguf'").exits(69);
+    assert!(other.stderr.contains("names another model: $SANDBOX/own model.gguf"), "{}", other.stderr);
+    drop(sandbox.sh("rm 'own model.gguf'").exits(0));
+    drop(people(&sandbox, "up -m 'own model.gguf'").exits(69));
+    assert_eq!((sandbox.read("own model.toml"), started_in(&sandbox).len()), (edited, 0));
 }
 
 #[test]
@@ -132,7 +139,7 @@ fn root_writes_the_file_of_a_model_into_a_users_folder_as_that_user() {
     drop(sandbox.sh("ln -sfn ../own theirs/tiny.toml").exits(0));
     for words in [format!("-m {model}"), "llama-cpp -c tiny.toml".to_owned()] {
         let output = sandbox.sh(&format!("cd theirs && ../infer-dev up {words}")).exits(69);
-        assert!(output.stderr.contains("theirs/tiny.toml: Permission denied"), "{}", output.stderr);
+        assert!(output.stderr.contains("/tiny.toml: Permission denied"), "{}", output.stderr);
     }
 }
 

@@ -130,3 +130,45 @@ fn a_gguf_file_is_served_under_its_own_name() {
     assert!(args.join(" ").contains("--alias Tiny-Q4"), "{text}");
     assert!(text.starts_with("# llama-cpp, for ") && text.contains("[instance.tiny_q4.server]"), "{text}");
 }
+
+#[test]
+fn a_file_that_is_there_is_left_alone_and_has_to_be_of_this_model() {
+    let sandbox = machine();
+    sandbox.write("models/own.gguf", Gguf::tiny().bytes());
+    sandbox.write("models/other.gguf", Gguf::tiny().bytes());
+    let suggest =
+        |engine: &str, path: &str| sandbox.sh(&format!("imodel --suggest {engine} --output own.toml {path}"));
+    drop(suggest("llama-cpp", "models/own.gguf").exits(0));
+    let relative = |text: &str| text.replace("model = \"/", "model = \"");
+    let written = format!("# mine\n{}", relative(&sandbox.read("own.toml")));
+    assert_ne!(written.lines().count(), 1);
+    sandbox.write("own.toml", &written);
+    for path in ["models/own.gguf", "./models/../models/own.gguf"] {
+        assert_eq!(suggest("llama-cpp", path).exits(0).stdout, "", "{path}");
+    }
+    for (engine, path, text, code, told) in [
+        (
+            "llama-cpp",
+            "models/other.gguf",
+            written.as_str(),
+            69,
+            "names another model: $SANDBOX/models/own.gguf",
+        ),
+        ("llama-cpp", "models/gone.gguf", &written, 69, "gone.gguf"),
+        ("vllm", "models/own.gguf", &written, 69, "alias is no key of vllm"),
+        ("sglang", "models/own.gguf", &written, 69, "model is no key of sglang"),
+        ("llama-cpp", "models/own.gguf", "", 69, "none is in server.model"),
+        ("llama-cpp", "models/own.gguf", "a = [", 65, "own.toml:1:6"),
+        ("llama-cpp", "models/own.gguf", "instance = 1", 65, "own.toml:1:"),
+    ] {
+        sandbox.write("own.toml", text);
+        let output = suggest(engine, path).exits(code);
+        assert!(output.stderr.contains(told), "{told}: {}", output.stderr);
+        let others = told.starts_with("gone") || output.stderr.contains("-c own.toml") || code == 65;
+        assert!(others, "what else to do: {}", output.stderr);
+        assert_eq!(sandbox.read("own.toml"), text);
+    }
+    drop(sandbox.sh("rm own.toml; mkfifo own.toml").exits(0));
+    let output = suggest("llama-cpp", "models/own.gguf").exits(69);
+    assert!(output.stderr.contains("own.toml: it is no regular file"), "{}", output.stderr);
+}

@@ -2,6 +2,7 @@
 //!
 //! Reads `plan` records, or the paths of its command line. Writes one `model` record for each model, draft, projector,
 //! adapter and tokenizer that a plan names; an instance whose model is not whole has `failed`.
+mod existing;
 mod expectation;
 mod hashes;
 mod inspection;
@@ -56,7 +57,7 @@ struct Args {
     /// Write a configuration to start from, for this engine, in place of records
     #[arg(long, value_name = "ENGINE", requires = "paths", conflicts_with_all = ["table", "record", "verify", "key"], add = tool::complete::engines())]
     suggest: Option<Engine>,
-    /// Write the configuration to FILE, which must not be there
+    /// Write the configuration to FILE; one that is there is left alone, and has to be of this model
     #[arg(long, value_name = "FILE", requires = "suggest")]
     output: Option<PathBuf>,
 }
@@ -88,18 +89,34 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         io.print(&table::render(&inspections))?;
     }
     if let Some(engine) = args.suggest {
-        let devices = gpu::devices();
-        let texts = inspections
-            .iter()
-            .map(|inspection| suggest::render(engine, &inspection.report, devices.as_deref()));
-        let text = texts.collect::<Vec<_>>().join("\n");
-        match args.output {
-            Some(file) if failures.is_empty() => suggest::write(&file, &text)?,
-            Some(_) => {}
-            None => io.print(&text)?,
-        }
+        suggest_all(engine, args.output.as_deref(), &inspections, &mut failures, io)?;
     }
     verdict::end(failures)
+}
+
+/// A configuration for these models. One that is there already is left alone, and has to be of them.
+fn suggest_all(
+    engine: Engine,
+    output: Option<&Path>,
+    inspections: &[Inspection],
+    failures: &mut Vec<Failure>,
+    io: &mut Io,
+) -> Result<(), Failure> {
+    let render = || {
+        let devices = gpu::devices();
+        let of = |inspection: &Inspection| suggest::render(engine, &inspection.report, devices.as_deref());
+        inspections.iter().map(of).collect::<Vec<_>>().join("\n")
+    };
+    match output {
+        None => io.print(&render()),
+        Some(_) if !failures.is_empty() => Ok(()),
+        Some(file) if owner::metadata(file).is_ok() => {
+            let models: Vec<&Path> = inspections.iter().map(|inspection| &*inspection.report.path).collect();
+            failures.extend(existing::check(file, engine, &models).err().unwrap_or_default());
+            Ok(())
+        }
+        Some(file) => suggest::write(file, &render()),
+    }
 }
 
 /// The models of the plans that come by.
@@ -147,7 +164,8 @@ fn inspect_plan(
         };
         io.write(inspection.model.clone())?;
         verdict::report_plan(plan, *role, &inspection.report, io)?;
-        let refused = (*role == Role::Model).then(|| gpus.refuse(plan, &named, &inspection.report)).flatten();
+        let refused =
+            (*role == Role::Model).then(|| gpus.refuse(plan, &named, &inspection.report)).flatten();
         if let Some(failure) = refused.filter(|_| !verdict::is_allowed(plan, rules::WEIGHTS_MEMORY)) {
             io.fail(subject, failure)?;
         }
