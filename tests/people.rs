@@ -109,6 +109,27 @@ fn a_model_alone_gets_a_file_of_its_own_once() {
 }
 
 #[test]
+fn verify_hashes_the_model_of_what_runs() {
+    let sandbox = sandbox_with_engine(&[free_port()]);
+    std::fs::copy(&Tiny::get().model, sandbox.path("own.gguf")).unwrap();
+    let config = sandbox.read("llama.toml");
+    let model = Tiny::get().model.display().to_string();
+    sandbox.write("llama.toml", config.replace(&model, &sandbox.path("own.gguf").display().to_string()));
+    drop(people(&sandbox, "up").exits(0));
+    drop(people(&sandbox, "verify").exits(69));
+    drop(sandbox.sh("imodel --record own.gguf").exits(0));
+    let verified = people(&sandbox, "verify").exits(0).one("model");
+    assert!(verified["hashed_bytes"].as_u64() > Some(0), "{verified}");
+    let seen = on_a_terminal(&sandbox, "verify").exits(0).stdout;
+    assert!(seen.contains("whole and as recorded, gguf"), "{seen}");
+    drop(sandbox.sh("cp own.gguf new; printf X | dd of=new bs=1 seek=$(($(stat -c %s new) - 1)) conv=notrunc status=none; mv new own.gguf").exits(0));
+    let failed = people(&sandbox, "verify").exits(1).one("failed");
+    assert_eq!(failed["class"], "weights_changed");
+    assert_eq!(people(&sandbox, "ps").exits(0).one("status")["state"], "running");
+    drop(people(&sandbox, "down").exits(0));
+}
+
+#[test]
 fn root_writes_the_file_of_a_model_into_a_users_folder_as_that_user() {
     const U: u32 = 60_004;
     if !crate::kit::as_root() {

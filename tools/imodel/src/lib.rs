@@ -145,7 +145,9 @@ fn inspect_plan(
     if !io.wants(plan.engine, Step::Serve) {
         return io.skip(subject, "step serve was not asked for").map(|()| Vec::new());
     }
-    if plan.reused && !plan.stale {
+    let runs = plan.reused && !plan.stale;
+    // What was loaded once may have changed on its disk since: who asks for hashes asks of that, too.
+    if runs && verifier.is_none() {
         return io.skip(subject, "it runs already").map(|()| Vec::new());
     }
     let named = ModelPaths::by(plan);
@@ -165,7 +167,7 @@ fn inspect_plan(
         io.write(inspection.model.clone())?;
         verdict::report_plan(plan, *role, &inspection.report, io)?;
         let refused =
-            (*role == Role::Model).then(|| gpus.refuse(plan, &named, &inspection.report)).flatten();
+            (*role == Role::Model && !runs).then(|| gpus.refuse(plan, &named, &inspection.report)).flatten();
         if let Some(failure) = refused.filter(|_| !verdict::is_allowed(plan, rules::WEIGHTS_MEMORY)) {
             io.fail(subject, failure)?;
         }

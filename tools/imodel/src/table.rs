@@ -16,7 +16,14 @@ fn one(inspection: &Inspection) -> String {
     };
     put(&mut text, &format!("{}{whose}", model.path.display()));
     let architecture = model.architecture.as_deref().unwrap_or("unknown architecture");
-    put(&mut text, &format!("  {}  {architecture}", if model.complete { "whole" } else { "NOT WHOLE" }));
+    let whole = match (model.complete, &model.manifest, &model.signature) {
+        (false, ..) => "NOT WHOLE",
+        (true, None, None) => "whole",
+        (true, Some(_), None) => "whole and as recorded",
+        (true, None, Some(_)) => "whole and as signed",
+        (true, Some(_), Some(_)) => "whole, as recorded and as signed",
+    };
+    put(&mut text, &format!("  {whole}  {architecture}"));
     let files = format!(
         "{} {} in {} {}",
         model.tensors,

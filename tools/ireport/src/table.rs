@@ -102,7 +102,13 @@ fn planned(plan: &Entry) -> String {
 fn weights(model: &Entry) -> String {
     let size = size(model.number("bytes"));
     if model.flag("complete") {
-        format!("whole, {}, {size}, {}", model.text("format"), model.text("path"))
+        let proved = match (model.text("manifest").is_empty(), model.text("signature").is_empty()) {
+            (true, true) => "",
+            (false, true) => " and as recorded",
+            (true, false) => " and as signed",
+            (false, false) => ", as recorded and as signed",
+        };
+        format!("whole{proved}, {}, {size}, {}", model.text("format"), model.text("path"))
     } else {
         format!("not whole: {}", model.list("problems").join("; "))
     }
