@@ -22,7 +22,7 @@ use tool::{Code, Failure, Io, Outcome};
 #[derive(Parser)]
 #[command(version, about)]
 struct Args {
-    /// What to say; with --url or --instance and none, standard input [default: Hello]
+    /// What to say; with --url, --instance or --running and none, standard input [default: Hello]
     prompt: Option<String>,
     /// Ask for this model instead of the one that is listed
     #[arg(short, long)]
@@ -33,6 +33,9 @@ struct Args {
     /// Ask this instance, which runs; at a terminal the first that is ready is asked
     #[arg(long, value_name = "NAME", group = "server", add = tool::complete::of(state::instance_names))]
     instance: Option<String>,
+    /// Ask the first instance that is ready, whatever standard input is, unless another server is named
+    #[arg(long)]
+    running: bool,
     /// How long the answer may get, in tokens
     #[arg(long, value_name = "N", default_value = "256", value_parser = clap::value_parser!(u32).range(1..))]
     max_tokens: u32,
@@ -93,7 +96,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     };
     match (args.url, args.instance) {
         (Some(url), _) => ask_url(question, &url, io)?,
-        (None, None) if !io::stdin().is_terminal() => answer_all(&question, io)?,
+        (None, None) if !args.running && !io::stdin().is_terminal() => answer_all(&question, io)?,
         (None, instance) => ask_running(question, instance.as_deref(), io)?,
     }
     Ok(Outcome::Done)
