@@ -1,4 +1,6 @@
 //! `scripts/infer-dev`, the command for people.
+mod stopping;
+
 use crate::kit::{
     Killed, Output, Sandbox, Tiny, as_each, free_port, kill_at_any_moment, root, started_in, wait_for,
 };
@@ -39,6 +41,10 @@ fn from_a_configuration_to_an_answer_and_down_again() {
     assert!(
         people(&sandbox, "report").exits(0).stdout.contains("| `llama-cpp/tiny0` | ready, rung answering |")
     );
+    assert!(people(&sandbox, "report").exits(0).stdout.contains("## Host"));
+    let piped =
+        sandbox.sh(&format!("echo 'How are you?' | {} chat", root().join("scripts/infer-dev").display()));
+    assert_eq!(piped.exits(0).one("answer")["instance"], "tiny0");
     assert!(people(&sandbox, "report --html").exits(0).stdout.starts_with("<!doctype html>"));
     let logged = people(&sandbox, "logs tiny0 | head -n 1").stdout;
     assert_eq!(logged.lines().count(), 1, "it ends when nobody reads any more: {logged}");
@@ -88,8 +94,14 @@ fn a_model_alone_gets_a_file_of_its_own_once() {
     assert!(sandbox.read("own model.toml").contains("[instance."), "{}", up.transcript());
     let edited = sandbox.read("own model.toml").replace("port = 8080", &format!("port = {}", free_port()));
     sandbox.write("own model.toml", &edited);
-    assert_eq!(people(&sandbox, "up -m 'own model.gguf'").exits(0).all("answer").len(), 1);
+    let up = people(&sandbox, "up -m 'own model.gguf'").exits(0);
+    assert_eq!(up.all("answer").len(), 1);
+    let further = "without -m: export AUTO_INFER_LLAMA_CPP_CONFIG=$SANDBOX/own\\ model.toml";
+    assert!(up.stderr.contains(further), "{}", up.stderr);
     assert_eq!(sandbox.read("own model.toml"), edited);
+    for words in ["doctor -m 'own model.gguf'", "doctor llama-cpp -c 'own model.toml'"] {
+        assert!(people(&sandbox, words).exits(0).one("plan")["reused"].as_bool().unwrap(), "{words}");
+    }
     let verified = people(&sandbox, "verify llama-cpp");
     assert!(
         verified.code != 0 && verified.stderr.contains("AUTO_INFER_LLAMA_CPP_CONFIG"),
@@ -177,7 +189,25 @@ fn what_is_shown_is_what_runs() {
         shown("up vllm -c 'a b.toml'"),
         format!("AUTO_INFER_VLLM_CONFIG={} ienv vllm | {stages}", "$SANDBOX/a\\ b.toml")
     );
-    assert_eq!(shown("restart vllm/a"), format!("istop vllm/a && ienv vllm sglang | {stages}"));
+    assert_eq!(
+        shown("restart vllm/a"),
+        format!(
+            "ienv vllm sglang | icache | iinstall | iplan | imodel >/dev/null && istop vllm/a && ienv vllm sglang | {stages}"
+        )
+    );
+    assert_eq!(
+        shown("restart vllm -c /v.toml").split(" && ").collect::<Vec<_>>(),
+        [
+            "AUTO_INFER_VLLM_CONFIG=/v.toml ienv vllm | icache | iinstall | iplan | imodel >/dev/null",
+            "istop vllm",
+            &format!("AUTO_INFER_VLLM_CONFIG=/v.toml ienv vllm | {stages}"),
+        ]
+    );
+    assert_eq!(
+        shown("doctor -m own.gguf"),
+        "imodel --suggest llama-cpp own.gguf --output ./own.toml && AUTO_INFER_LLAMA_CPP_CONFIG=$SANDBOX/own.toml ienv llama-cpp | icache | iplan | imodel\n"
+    );
+    assert_eq!(shown("--version"), "ienv --version | sed 's/^ienv/infer-dev/'\n");
     assert_eq!(shown("verify sglang"), "ienv sglang | icache --deep | iplan | imodel --verify\n");
     assert_eq!(shown("logs --since 10m a"), "istat --log --since 10m a\n");
     assert_eq!(shown("run claude -p 'a b'"), "ibridge run claude -p a\\ b\n");
@@ -194,6 +224,7 @@ fn a_wrong_call_is_refused_and_does_nothing() {
         ("", "what is to be done?"),
         ("upp", "upp is no verb"),
         ("up -x", "-x is no option of up"),
+        ("verify -x", "-x is no option of verify"),
         ("up -c", "-c wants a path"),
         ("up -c a.toml", "a.toml is of one engine"),
         ("up -m folder", "one model wants one engine"),
@@ -207,12 +238,25 @@ fn a_wrong_call_is_refused_and_does_nothing() {
     let none = people(&sandbox, "report").exits(69);
     assert!(none.stderr.contains("INFER_DEV_KEEP"), "{}", none.stderr);
     let help = people(&sandbox, "--help").exits(0).stdout;
+    assert_eq!(people(&sandbox, "up vllm --help").exits(0).stdout, help);
+    assert!(people(&sandbox, "--version").exits(0).stdout.starts_with("infer-dev "));
     let page = std::fs::read_to_string(root().join("man/infer-dev.1")).unwrap();
     for verb in ["up", "down", "restart", "ps", "logs", "chat", "doctor", "verify", "report", "run"] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb}\n{help}");
         assert!(page.contains(&format!(".It Cm {verb}\n")), "{verb} on the page");
     }
     assert!(help.lines().all(|line| line.chars().count() <= 130), "{help}");
+}
+
+#[test]
+fn in_an_unpacked_package_it_finds_the_tools_beside_it() {
+    let sandbox = Sandbox::new();
+    drop(sandbox.sh("mkdir -p package/bin package/scripts; cp $(command -v ienv) package/bin").exits(0));
+    std::fs::copy(root().join("scripts/infer-dev"), sandbox.path("package/scripts/infer-dev")).unwrap();
+    let line = "package/scripts/infer-dev --version";
+    drop(sandbox.sh(&format!("PATH=/usr/bin:/bin; {line}")).exits(0));
+    let none = sandbox.sh(&format!("rm package/bin/ienv; PATH=/usr/bin:/bin; {line}")).exits(69);
+    assert!(none.stderr.contains("no tools on PATH"), "{}", none.stderr);
 }
 
 /// Every other round nothing is installed, or what runs is of another configuration.

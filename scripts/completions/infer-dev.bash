@@ -31,20 +31,20 @@ _infer_dev() {
     verb=${COMP_WORDS[at]}
     words=("${COMP_WORDS[@]:at+1:COMP_CWORD-at-1}" "$current")
     case $verb in
-        up)
-            case $before in
-                -c | --config | -m | --model) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+        up | restart | doctor | verify)
+            case $before,$current in
+                -c,* | --config,* | -m,* | --model,*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
+                *,-*) _infer_dev_words "$current" '--config --model -c -m' ;;
                 *)
-                    if [[ $current == -* ]]; then
-                        _infer_dev_words "$current" '--config --model -c -m'
+                    if [[ $verb == restart ]]; then
+                        _infer_dev_ask istop "${words[@]}"
                     else
                         _infer_dev_ask iplan --flags "$current"
                     fi
                     ;;
             esac
             ;;
-        doctor | verify) _infer_dev_ask iplan --flags "$current" ;;
-        down | restart) _infer_dev_ask istop "${words[@]}" ;;
+        down) _infer_dev_ask istop "${words[@]}" ;;
         ps) _infer_dev_ask istat "${words[@]}" ;;
         logs) _infer_dev_ask istat --log "${words[@]}" ;;
         chat) _infer_dev_ask ichat "${words[@]}" ;;

@@ -24,16 +24,18 @@ function __infer_dev
     end
     set -e words[1]
     switch $verb
-        case up
+        case up restart doctor verify
             if contains -- "$words[-1]" -c --config -m --model
                 __fish_complete_path (commandline --current-token)
             else
-                __infer_dev_ask iplan --flags
+                if test $verb = restart
+                    __infer_dev_ask istop $words
+                else
+                    __infer_dev_ask iplan --flags
+                end
                 printf '%s\n' --config --model
             end
-        case doctor verify
-            __infer_dev_ask iplan --flags
-        case down restart
+        case down
             __infer_dev_ask istop $words
         case ps
             __infer_dev_ask istat $words
