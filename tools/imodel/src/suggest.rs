@@ -22,7 +22,10 @@ pub(crate) fn render(engine: Engine, report: &Report, gpus: Option<&[Device]>) -
     let path = report.path.display().to_string();
     let mut text = Text::default();
     text.comment(&format!("{engine}, for {path}: a start, each line with its reason."));
-    text.comment("Every key is explained in infer-dev(5); iplan --flags lists what this engine's own are.");
+    let flags = format!("ienv {engine} | iplan --flags {engine}");
+    text.comment(&format!(
+        "Every key is explained in infer-dev(5); this engine's own are listed by: {flags}"
+    ));
     text.line(&format!("[instance.{}.server]", instance_name(&name)));
     match (profile.weights, report.format) {
         (Weights::File, format) if format != Format::Gguf => {
