@@ -249,6 +249,13 @@ fn an_engine_that_does_not_say_what_it_takes_is_planned_by_our_table_with_a_warn
     let output = plan(&sandbox, "llama-cpp", &(good("a") + "flash_attn = true\nmmap = false\n")).exits(0);
     assert_eq!(output.one("warning")["rule"], "flags_unknown");
     assert!(words(&output.one("plan")).contains("--flash-attn on --no-mmap"));
+    sandbox.script("bin/llama-server", "#!/usr/bin/env no-such-interpreter\n");
+    let warning = plan(&sandbox, "llama-cpp", &good("a")).exits(0).one("warning");
+    // Its quotation marks are those of the locale.
+    for part in ["exit 127: /usr/bin/env: ", "no-such-interpreter", ": No such file or directory"] {
+        assert!(warning["what"].as_str().unwrap().contains(part), "{warning}");
+    }
+    assert!(warning["hint"].as_str().unwrap().contains("install what it lacks"), "{warning}");
 }
 
 #[test]

@@ -109,6 +109,6 @@ fn unasked(engine: Engine, program: &Path, why: &str) -> Warning {
         instance: None,
         rule: rules::FLAGS_UNKNOWN.to_owned(),
         what: format!("{} does not say which options it has: {why}", program.display()),
-        hint: "flags are written by a built-in table, and none is checked".to_owned(),
+        hint: "see that it runs, and install what it lacks; until then flags are written by a built-in table, and none is checked".to_owned(),
     }
 }
