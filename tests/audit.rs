@@ -1,4 +1,6 @@
 //! The audit log: who has changed what, by which tool, and what came of it.
+mod hostile;
+
 use crate::iinstall::Pack;
 use crate::kit::{Fake, Keeping, as_each, as_root, send, wait_for};
 use rustix::process::Signal;

@@ -9,6 +9,10 @@ fn what_is_not_installed_names_the_variable_that_is_unset() {
     let pipeline = "ienv llama-cpp | iinstall | iplan";
     let install = "install it: ienv llama-cpp | iinstall";
     says(sandbox.sh("ienv llama-cpp | iplan"), 69, "nothing is installed in", install);
+    let nowhere = sandbox.text("nowhere.tar");
+    let missing = sandbox.sh(&format!("AUTO_INFER_LLAMA_CPP_PKG_PATH={nowhere} ienv llama-cpp | iplan"));
+    let named = "AUTO_INFER_LLAMA_CPP_PKG_PATH names $SANDBOX/nowhere.tar: No such file or directory";
+    says(missing, 69, "nothing is installed in", named);
     sandbox.unset("AUTO_INFER_LLAMA_CPP_PKG_PATH");
     let unset = "set AUTO_INFER_LLAMA_CPP_PKG_PATH to its archive, then install it";
     says(sandbox.sh(pipeline), 69, "nothing is installed in", unset);

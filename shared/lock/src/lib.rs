@@ -19,4 +19,4 @@ pub use file::{Environment, LockFile, Platform};
 pub use host::host_platform;
 pub use limit::CEILING_BYTES;
 pub use package::{Conda, Origin, Package, Pypi, archive_parts, percent_decode};
-pub use redact::redact;
+pub use redact::{redact, redact_query};

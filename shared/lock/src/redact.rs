@@ -13,7 +13,7 @@ pub fn redact(location: &str) -> String {
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
     let user = user.split(':').next().filter(|user| scheme.ends_with("ssh") && !user.is_empty());
     let user = user.map(|user| format!("{user}@")).unwrap_or_default();
-    format!("{scheme}://{user}{host}{}{}", without_token(path), without_secrets(query))
+    format!("{scheme}://{user}{host}{}{}", without_token(path), redact_query(query))
 }
 
 fn without_token(path: &str) -> String {
@@ -22,7 +22,9 @@ fn without_token(path: &str) -> String {
     format!("/t/{REDACTED}{}", &rest[end..])
 }
 
-fn without_secrets(query: &str) -> String {
+/// A query (`?a=b&token=c`, and the fragment behind it) without the values of parameters that are named like secrets.
+#[must_use]
+pub fn redact_query(query: &str) -> String {
     let Some(query) = query.strip_prefix('?') else { return query.to_owned() };
     let (query, fragment) = query.find('#').map_or((query, ""), |at| query.split_at(at));
     let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {

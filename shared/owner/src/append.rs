@@ -1,7 +1,8 @@
 //! Files that only grow, by one line at a time, from many writers at once.
 use crate::Dir;
-use crate::dir::one_name;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, renameat, statat};
+use crate::dir::{one_name, refused};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, flock, statat};
+use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
@@ -18,39 +19,39 @@ const TRIES: usize = 8;
 impl Dir {
     /// Add a line, given without its end, to a file, and make the file where it is missing, with these permissions. The line
     /// is whole, whoever else writes at the same moment: it is one write(2) to a file that is open to append. A file
-    /// that is larger than `most` bytes by then is first renamed `NAME.1`, in the place of the one before.
+    /// that is larger than `most` bytes by then is first renamed `NAME.1`, in the place of the one before, where it can be.
     ///
     /// # Errors
-    /// What the system says, and as [`Dir::open_own`]. On a full disk part of the line may stand there: the next one begins on
+    /// What the system says, and as [`Dir::open_own`]; that the file is not of whoever writes, or has another name. On a full
+    /// disk a part of the line that was written is taken back, unless somebody else has the lock: then the next line begins on
     /// a line of its own.
     pub fn append_line(&self, name: impl AsRef<OsStr>, mode: u32, line: &[u8], most: u64) -> io::Result<()> {
         let name = one_name(name.as_ref())?;
-        let mut begin: &[u8] = b"";
         let mut file = self.open_to_append(name, mode)?;
+        let mut is_locked = false;
         for _ in 0..TRIES {
-            if !lock(&file) {
+            is_locked = lock(&file);
+            let is_full = is_locked && file.metadata()?.len() > most;
+            if !is_locked || !is_full && self.is_at(name, &file)? {
                 break;
             }
-            let size = file.metadata()?.len();
-            let is_full = size > most;
-            if is_full || !self.is_at(name, &file)? {
-                if is_full {
-                    self.set_aside(name, &file)?;
-                }
-                file = self.open_to_append(name, mode)?;
-                continue;
+            // Whoever may not rename it may still add to it.
+            if is_full && self.set_aside(name, &file).is_err() {
+                break;
             }
-            let mut last = *b"\n";
-            if let Some(before) = size.checked_sub(1) {
-                file.read_exact_at(&mut last, before)?;
-            }
-            begin = if last == *b"\n" { b"" } else { b"\n" };
-            break;
+            file = self.open_to_append(name, mode)?;
         }
+        let size = file.metadata()?.len();
+        let begin: &[u8] = if ends_a_line(&file, size)? { b"" } else { b"\n" };
         let whole = [begin, line, b"\n"].concat();
         match file.write(&whole)? {
             written if written == whole.len() => Ok(()),
-            _ => Err(io::ErrorKind::StorageFull.into()),
+            _ => {
+                if is_locked {
+                    file.set_len(size)?;
+                }
+                Err(Errno::NOSPC.into())
+            }
         }
     }
 
@@ -58,6 +59,10 @@ impl Dir {
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE;
         let (file, stat) = self.open_regular(name, flags, Mode::from(mode))?;
         self.must_be_own(&stat)?;
+        // To read, what root has put here will do. What is written here must not reach a file of somebody else.
+        if ![self.actor.uid(), self.stat.st_uid].contains(&stat.st_uid) || stat.st_nlink > 1 {
+            return Err(refused("it belongs to somebody else, or has another name"));
+        }
         Ok(file)
     }
 
@@ -66,7 +71,7 @@ impl Dir {
         let open = file.metadata()?;
         match self.act(|| statat(self, name, AtFlags::SYMLINK_NOFOLLOW))? {
             Ok(found) => Ok((found.st_dev, found.st_ino) == (open.dev(), open.ino())),
-            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(Errno::NOENT) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -78,8 +83,16 @@ impl Dir {
         }
         let mut old = OsString::from(name);
         old.push(".1");
-        Ok(self.act(|| renameat(self, name, self, &old))??)
+        self.rename(name, old).map(drop)
     }
+}
+
+/// Whether a file of this size ends with a whole line. Somebody may just have made it shorter.
+fn ends_a_line(file: &File, size: u64) -> io::Result<bool> {
+    let Some(before) = size.checked_sub(1) else { return Ok(true) };
+    let mut last = *b"\n";
+    file.read_at(&mut last, before)?;
+    Ok(last == *b"\n")
 }
 
 /// Have the file to ourselves, unless somebody else has it for too long. It ends with the descriptor.
@@ -88,7 +101,7 @@ fn lock(file: &File) -> bool {
     loop {
         match flock(file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return true,
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => thread::sleep(PAUSE),
+            Err(Errno::WOULDBLOCK) if Instant::now() < until => thread::sleep(PAUSE),
             Err(_) => return false,
         }
     }

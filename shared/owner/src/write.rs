@@ -118,6 +118,18 @@ impl Dir {
         }
     }
 
+    /// Give what has this name another one, in the place of a file that has it. Says whether there was anything.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn rename(&self, name: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<bool> {
+        let (name, to) = (one_name(name.as_ref())?, one_name(to.as_ref())?);
+        match self.actor.act(|| renameat(&self.fd, name, &self.fd, to))? {
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            other => Ok(other.map(|()| true)?),
+        }
+    }
+
     /// Remove whatever has this name: a file, a link but not what it leads to, a folder with all that is in it. Says whether
     /// there was anything.
     ///

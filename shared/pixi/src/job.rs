@@ -1,7 +1,6 @@
 //! Running a program that takes its time: heard line by line, its end remembered, gone when we are.
 use crate::error_report::{ErrorReport, Kind};
 use crate::outputs::Outputs;
-use crate::stop_signals::StopSignals;
 use child::Start;
 use failure::{Code, Failure};
 use rustix::process::Signal;
@@ -10,6 +9,7 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
+use tool::StopSignals;
 use tree::{Limits, ProcessHandle, StallLimit};
 
 /// How iseal says what to do about a program that it cannot run.

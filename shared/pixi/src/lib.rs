@@ -14,7 +14,6 @@ mod outputs;
 mod program;
 mod redact;
 #[expect(clippy::disallowed_methods, reason = "/proc is the kernel's")]
-mod stop_signals;
 #[expect(clippy::disallowed_methods, reason = "copies as the user whose cache or project it fills")]
 mod template;
 mod version_limit;

@@ -1,7 +1,8 @@
 //! Credentials do not come out of a program that was given them.
 use std::ffi::OsString;
 
-/// A text without the credentials in its URLs: `scheme://user:word@host` becomes `scheme://***@host`.
+/// A text without the credentials in its URLs: `scheme://user:word@host` becomes `scheme://***@host`, and `?token=word`
+/// `?token=***`.
 #[must_use]
 pub fn redact(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -18,14 +19,23 @@ pub fn redact(text: &str) -> String {
             }
             None => rest = after,
         }
+        let end = rest.find(is_outside_url).unwrap_or(rest.len());
+        if let Some(query) = rest[..end].find('?') {
+            safe.push_str(&rest[..query]);
+            safe.push_str(&lock::redact_query(&rest[query..end]));
+            rest = &rest[end..];
+        }
     }
     safe.push_str(rest);
     safe
 }
 
 fn is_outside_authority(letter: char) -> bool {
-    letter.is_whitespace()
-        || matches!(letter, '/' | '?' | '#' | '"' | '\'' | '`' | '<' | '>' | ')' | ']' | '}')
+    matches!(letter, '/' | '?' | '#') || is_outside_url(letter)
+}
+
+fn is_outside_url(letter: char) -> bool {
+    letter.is_whitespace() || matches!(letter, '"' | '\'' | '`' | '<' | '>' | ')' | ']' | '}')
 }
 
 /// What a program that was given proxies must not repeat, even without the URL around it.
@@ -88,6 +98,10 @@ mod tests {
             (
                 "'http://token@x.invalid/a' and https://a:p@ss@y.invalid",
                 "'http://***@x.invalid/a' and https://***@y.invalid",
+            ),
+            (
+                "GET https://x.invalid/a.whl?token=abc&part=1 (error 403), https://y.invalid/?sig=b",
+                "GET https://x.invalid/a.whl?token=***&part=1 (error 403), https://y.invalid/?sig=***",
             ),
             ("://", "://"),
         ] {

@@ -55,8 +55,5 @@ pub(crate) fn left_behind(state_dir: &Path) -> bool {
     let directory = Directory::at(state_dir);
     let Ok(Some((KeeperState::Lost, status))) = directory.state() else { return false };
     let user = directory.user().ok();
-    status
-        .instance_id
-        .zip(user)
-        .is_some_and(|(mark, user)| !tree::find_by_instance_id(&mark, &user).is_empty())
+    status.instance_id.zip(user).is_some_and(|(id, user)| !tree::find_by_instance_id(&id, &user).is_empty())
 }

@@ -5,6 +5,10 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use std::fs;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+/// Until a process that was just started executes its program.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Why nothing could listen.
 #[derive(Debug)]
@@ -40,6 +44,10 @@ pub(crate) fn check(host: &str, port: u16) -> Result<(), Refused> {
             }
         }
         let sockets = sockets_on(port);
+        // A process that was just started has copies of its parent's sockets until it executes its program.
+        if sockets.is_empty() && is_free_soon(address) {
+            continue;
+        }
         // Connections of a server that has ended hold their port for a minute; every engine sets SO_REUSEADDR.
         let only_ended = !sockets.is_empty() && sockets.iter().all(|socket| socket.inode == 0);
         if !(only_ended && try_bind(address, true).is_ok()) {
@@ -48,6 +56,12 @@ pub(crate) fn check(host: &str, port: u16) -> Result<(), Refused> {
         }
     }
     Ok(())
+}
+
+/// Whether a port is free a moment later.
+fn is_free_soon(address: SocketAddr) -> bool {
+    std::thread::sleep(AGAIN);
+    try_bind(address, false).is_ok()
 }
 
 /// Whether none but these processes is seen to hold the port. A socket whose holder may not be looked at is taken for

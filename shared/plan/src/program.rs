@@ -152,27 +152,39 @@ fn not_installed(env: &Env) -> Failure {
     Failure::new(Code::Unmet, what, cause).hint(install_hint(env))
 }
 
-/// How to install it: what says from where, where nothing does, and the command.
+/// How to install it: what says from where, where nothing does or where nothing is, and the command.
 fn install_hint(env: &Env) -> String {
     let engine = env.engine;
-    let name = |suffix| variables::of(engine, suffix);
-    let unset = match env.road {
-        _ if engine == Engine::LlamaCpp => {
-            env.archive.is_none().then(|| format!("{} to its archive", name("PKG_PATH")))
-        }
-        Some(Road::Bundle) => env.bundle.is_none().then(|| format!("{} to its bundle", name("BUNDLE_PATH"))),
-        Some(Road::Cache) => {
-            env.template_dir.is_none().then(|| format!("{} to its template", name("TEMPLATE_DIR")))
-        }
-        _ => {
-            Some(format!("{} to its bundle or {} to its template", name("BUNDLE_PATH"), name("TEMPLATE_DIR")))
-        }
-    };
+    let sources = sources(env);
+    let unset: Vec<_> = sources
+        .iter()
+        .filter(|(_, path, _)| path.is_none())
+        .map(|(name, _, what)| format!("{name} to its {what}"))
+        .collect();
     let check = if env.road == Some(Road::Cache) { "icache | " } else { "" };
     let install = format!("ienv {engine} | {check}iinstall");
-    match unset {
-        Some(unset) => format!("set {unset}, then install it: {install}"),
-        None => format!("install it: {install}"),
+    if unset.len() == sources.len() {
+        return format!("set {}, then install it: {install}", unset.join(" or "));
+    }
+    let unreadable = sources.iter().find_map(|(name, path, _)| {
+        let path = path.as_ref()?;
+        let error = owner::metadata(path).err()?;
+        Some(format!("{name} names {}: {}", path.display(), failure::io_text(&error)))
+    });
+    unreadable.unwrap_or_else(|| format!("install it: {install}"))
+}
+
+/// What an engine can be installed from: the variable that names it, its path, and what it is. Those of its road, or of
+/// both roads where none was chosen.
+fn sources(env: &Env) -> Vec<(String, Option<&PathBuf>, &'static str)> {
+    let name = |suffix| variables::of(env.engine, suffix);
+    let bundle = || (name("BUNDLE_PATH"), env.bundle.as_ref(), "bundle");
+    let template = || (name("TEMPLATE_DIR"), env.template_dir.as_ref(), "template");
+    match env.road {
+        _ if env.engine == Engine::LlamaCpp => vec![(name("PKG_PATH"), env.archive.as_ref(), "archive")],
+        Some(Road::Bundle) => vec![bundle()],
+        Some(Road::Cache) => vec![template()],
+        _ => vec![bundle(), template()],
     }
 }
 

@@ -129,6 +129,7 @@ impl<'a> RecordFilter<'a> {
             seal: installed.seal,
             seconds: installed.seconds.max(0.0),
             reused: installed.reused,
+            switched: installed.switched,
         }))
     }
 

@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
+use tool::StopSignals;
 use tree::{Limits, StallLimit};
 
 /// The longest line of records that is taken, and how much of them.
@@ -32,14 +33,15 @@ pub(crate) enum ChildOutput<'a> {
     Note(&'a [u8]),
 }
 
-/// Hear a child until it has ended; `each` is given every line.
+/// Hear a child until it has ended, or we are told to; `each` is given every line.
 ///
 /// # Errors
 /// What the system says; `InvalidData` where it says more, or longer lines, than records have; `Interrupted` where somebody
-/// has stopped it; `TimedOut` where it does not end; and what `each` says.
+/// has stopped it, or us; `TimedOut` where it does not end; and what `each` says.
 pub(crate) fn listen<E: From<io::Error>>(
     child: &mut Child,
     limits: Limits,
+    signals: &StopSignals,
     each: &mut dyn FnMut(ChildOutput<'_>) -> Result<(), E>,
 ) -> Result<ExitStatus, E> {
     let mut output = Pipe::of(child.stdout.take().map(Into::into), LINE_BYTES)?;
@@ -48,6 +50,9 @@ pub(crate) fn listen<E: From<io::Error>>(
     let mut closing = Duration::from_micros(250);
     let mut stall_limit = StallLimit::with(child.id(), limits);
     loop {
+        if signals.came() {
+            return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+        }
         let limit = match ended {
             Some(_) => Duration::ZERO,
             None if output.fd.is_some() || notes.fd.is_some() => PAUSE,
@@ -180,7 +185,9 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (mut child, begun) = (command.spawn().unwrap(), Instant::now());
-        let heard = listen(&mut child, Limits { stall, total, look }, &mut |_| Ok::<(), io::Error>(()));
+        let signals = StopSignals::hold().unwrap();
+        let limits = Limits { stall, total, look };
+        let heard = listen(&mut child, limits, &signals, &mut |_| Ok::<(), io::Error>(()));
         child.kill().unwrap();
         child.wait().unwrap();
         (begun.elapsed(), heard)

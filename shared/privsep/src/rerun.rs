@@ -12,7 +12,7 @@ use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use tool::Io;
+use tool::{Io, StopSignals};
 use tree::{Limits, ProcessHandle};
 
 /// How long the second process has to end what it has started, before it is killed.
@@ -46,14 +46,20 @@ impl From<io::Error> for RerunError {
 }
 
 impl Rerun {
-    /// Run it to its end, and hand on what may cross. It is killed when it says what may not, and when we end before it.
+    /// Run it to its end, and hand on what may cross. It is ended when it says what may not, and when a signal ends us, which
+    /// is obeyed once `signals` is gone.
     ///
     /// # Errors
     /// 69 and 75 where it does not run, or not to its end; 65 where it says what cannot be; and as [`Io::write`].
-    pub fn run(self, filter: &mut RecordFilter<'_>, io: &mut Io) -> Result<(), Failure> {
+    pub fn run(
+        self,
+        filter: &mut RecordFilter<'_>,
+        signals: &StopSignals,
+        io: &mut Io,
+    ) -> Result<(), Failure> {
         let (by, what) = (filter.by, format!("cannot run {} as {}", filter.by, self.user.name));
         let mut child = self.start().map_err(|error| Failure::io(Code::Unmet, what.clone(), &error))?;
-        let heard = listen(&mut child, Limits::USUAL, &mut |heard| match heard {
+        let heard = listen(&mut child, Limits::USUAL, signals, &mut |heard| match heard {
             ChildOutput::Note(text) => {
                 note(by, text);
                 Ok(())

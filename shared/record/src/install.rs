@@ -184,7 +184,10 @@ pub struct Installed {
     pub seal: Seal,
     /// How long it took.
     pub seconds: f64,
-    /// Nothing had to be done.
+    /// It was there already, made from this very source.
     #[serde(skip_serializing_if = "unset", default)]
     pub reused: bool,
+    /// Another install was current before, or none.
+    #[serde(skip_serializing_if = "unset", default)]
+    pub switched: bool,
 }

@@ -162,32 +162,34 @@ pub fn note(run_dir: &Path, entry: &Entry<'_>) -> Option<Warning> {
         _ => run_dir::open(run_dir),
     };
     let written = opened.and_then(|dir| dir.map_or(Ok(()), |dir| append(&dir, entry)));
-    warning(run_dir, entry, &written.err()?)
+    warning(run_dir, entry, written)
 }
 
 /// The same about the instance in this state directory. Where the run directory is gone, so is what was noted in it.
 #[must_use]
 pub fn note_instance(place: &Directory, entry: &Entry<'_>) -> Option<Warning> {
     let run_dir = place.path().parent().and_then(Path::parent)?;
-    let written = match run_dir::open(run_dir) {
-        Ok(dir) => dir.map_or(Ok(()), |dir| append(&dir, entry)).or_else(|error| match error.kind() {
-            // It is root's, and we keep or stop what is ours.
-            io::ErrorKind::PermissionDenied => place.open().and_then(|dir| append(&dir, entry)),
-            _ => Err(error),
-        }),
-        Err(error) => Err(error),
-    };
-    warning(run_dir, entry, &written.err()?)
+    let written = run_dir::open(run_dir).and_then(|dir| dir.map_or(Ok(()), |dir| append(&dir, entry)));
+    match written {
+        // It is root's, and we keep or stop what is ours. Root's own lines stand in no file of a user's.
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied && !rustix::process::geteuid().is_root() =>
+        {
+            warning(place.path(), entry, place.open().and_then(|dir| append(&dir, entry)))
+        }
+        written => warning(run_dir, entry, written),
+    }
 }
 
 fn append(dir: &Dir, entry: &Entry<'_>) -> io::Result<()> {
     dir.append_line(FILES[0], 0o600, &serde_json::to_vec(entry)?, MOST_BYTES)
 }
 
-fn warning(run_dir: &Path, entry: &Entry<'_>, error: &io::Error) -> Option<Warning> {
+/// What is to be said where the line is not in the log in this folder.
+fn warning(dir: &Path, entry: &Entry<'_>, written: io::Result<()>) -> Option<Warning> {
     static WARNED: AtomicBool = AtomicBool::new(false);
-    let file = run_dir.join(FILES[0]);
-    let what = format!("cannot write {}: {}", file.display(), failure::io_text(error));
+    let (file, error) = (dir.join(FILES[0]), written.err()?);
+    let what = format!("cannot write {}: {}", file.display(), failure::io_text(&error));
     // Of what failed, and changed nothing, more is said than this.
     let is_change = entry.outcome == "done" || entry.event == Event::GiveUp;
     if !is_change || WARNED.swap(true, Ordering::Relaxed) {

@@ -45,8 +45,11 @@ fn is_no_file(error: &io::Error) -> bool {
 
 fn remove_all(dir: &Dir) -> io::Result<bool> {
     let mut names = dir.names()?;
-    // What was done to an instance is not forgotten with it.
-    names.retain(|name| name != LOCK && audit::FILES.iter().all(|file| name != file));
+    // What was done to an instance is not forgotten with it. What nobody can add to is no log.
+    names.retain(|name| {
+        let is_log = audit::FILES.iter().any(|file| name == file) && dir.open_own(name).is_ok();
+        name != LOCK && !is_log
+    });
     names.sort_by_key(|name| name == STATUS);
     for name in &names {
         dir.remove_all(name)?;

@@ -89,7 +89,7 @@ pub(crate) fn stop(
     let user = place.user().map_err(|error| unreadable(place, &error))?;
     log::info!("looks for what is left of {}", place.path().display());
     let swept =
-        status.instance_id.map_or_else(|| Ok(Swept::default()), |mark| tree::sweep(&mark, &user, status.pid));
+        status.instance_id.map_or_else(|| Ok(Swept::default()), |id| tree::sweep(&id, &user, status.pid));
     let swept = swept.map_err(|error| unseen(place.path(), &error))?;
     if let Some(pid) = swept.stuck {
         return Err(stuck(place.path(), pid));

@@ -17,8 +17,8 @@ pub(crate) fn stop(found: &Unrecorded, limit: Option<Duration>) -> Result<StopOu
             instance::end_process((&found.state_dir, &found.owner), keeper, limit.unwrap_or(GRACE + MARGIN))?;
         (gone.how, gone.orphans) = ended.map_or((StopMethod::Term, 0), |others| (StopMethod::Kill, others));
     }
-    for mark in &found.instance_ids {
-        let swept = tree::sweep(mark, &found.owner, None);
+    for id in &found.instance_ids {
+        let swept = tree::sweep(id, &found.owner, None);
         let swept = swept.map_err(|error| instance::unseen(&found.state_dir, &error))?;
         if let Some(pid) = swept.stuck {
             let what = format!("cannot stop what ran in {}", found.state_dir.display());

@@ -48,7 +48,7 @@ pub(crate) async fn messages(
     let asked =
         Arc::new(MessagesCall::read(bridge, parts, taken?).inspect_err(|refusal| entry.refused(refusal))?);
     entry.model = Some(asked.model.clone());
-    asked.bridge.audit(&asked.parts, || asked.shaped(""));
+    asked.bridge.check_prefix(&asked.parts, || asked.shaped(""));
     let streams = asked.value.get("stream").and_then(Value::as_bool) == Some(true);
     let mut work: Work = Box::pin(ask(Arc::clone(&asked)));
     if !streams {

@@ -1,8 +1,8 @@
 //! What all requests share.
-use crate::audit::Audit;
 use crate::body::{Bodies, ReceivedBody};
 use crate::discovery::Snapshot;
 use crate::journal::{Entry, Journal};
+use crate::prefix_check::PrefixCheck;
 use crate::refusal::Refusal;
 use crate::routing::Router;
 use crate::settings::{Mode, Settings};
@@ -21,7 +21,7 @@ pub(crate) struct Bridge {
     pub(crate) journal: Arc<Journal>,
     pub(crate) bodies: Bodies,
     /// Where it was asked for.
-    audit: Option<Audit>,
+    prefix_check: Option<PrefixCheck>,
 }
 
 impl Bridge {
@@ -31,8 +31,8 @@ impl Bridge {
         journal: Arc<Journal>,
     ) -> Self {
         let bodies = Bodies::new(settings.max_body);
-        let audit = settings.audit_prefix.then(Audit::default);
-        Self { settings, router, engines, journal, bodies, audit }
+        let prefix_check = settings.audit_prefix.then(PrefixCheck::default);
+        Self { settings, router, engines, journal, bodies, prefix_check }
     }
 
     /// All that is behind us.
@@ -70,8 +70,10 @@ impl Bridge {
     }
 
     /// Say where a turn stops extending the one before it, where that was asked for.
-    pub(crate) fn audit(&self, parts: &Parts, request: impl FnOnce() -> serde_json::Value) {
-        if let Some(said) = self.audit.as_ref().and_then(|audit| audit.turn(&parts.headers, &request())) {
+    pub(crate) fn check_prefix(&self, parts: &Parts, request: impl FnOnce() -> serde_json::Value) {
+        if let Some(said) =
+            self.prefix_check.as_ref().and_then(|check| check.turn(&parts.headers, &request()))
+        {
             self.journal.say(said);
         }
     }

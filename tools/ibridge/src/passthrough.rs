@@ -24,7 +24,7 @@ impl Bridge {
         let named = Named::of(&taken.bytes);
         entry.model.clone_from(&named.model);
         let beginnings = self.beginnings(router, || serde_json::from_slice(&taken.bytes).unwrap_or_default());
-        self.audit(parts, || serde_json::from_slice(&taken.bytes).unwrap_or_default());
+        self.check_prefix(parts, || serde_json::from_slice(&taken.bytes).unwrap_or_default());
         let route_request =
             RouteRequest { model: named.model.clone(), beginnings, ..RouteRequest::default() };
         let ask = ForwardOptions { parts, pass_credentials: self.forwards_credentials() };

@@ -28,7 +28,7 @@ mod transfer;
 mod unreadable;
 
 use args::Args;
-use record::{Env, Record, Road, Step, Warmed};
+use record::{Env, Record, Road, Step, Warmed, Warning};
 use state::audit::{self, Entry, Event};
 use tool::{Code, Failure, Io, Outcome};
 use transfer::Transfer;
@@ -74,8 +74,25 @@ fn consider(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Res
     }
     match verify(args, io, env, warmed) {
         Ok(None) => Ok(()),
-        Ok(Some(failure)) | Err(failure) => io.fail(env.engine, failure),
+        Ok(Some(failure)) => io.fail(env.engine, failure),
+        Err(failure) => {
+            note_failure(args, env, &failure).map_or(Ok(()), |warning| io.warn(warning))?;
+            io.fail(env.engine, failure)
+        }
     }
+}
+
+/// What was to be changed and is not.
+fn note_failure(args: &Args, env: &Env, failure: &Failure) -> Option<Warning> {
+    let event = match args {
+        Args { bring: Some(_), .. } => Event::Bring,
+        Args { repair: true, .. } => Event::Repair,
+        Args { record: true, .. } => Event::Record,
+        _ => return None,
+    };
+    let reason = format!("{}: {}", failure.what, failure.cause);
+    let entry = Entry::new("icache", event, env.engine).named().because(None, &reason);
+    audit::note(&env.run_dir, &entry.not_done(failure.code))
 }
 
 /// Write the gaps and the `cache` record; the failure, where a gap blocks.
@@ -94,12 +111,19 @@ fn verify(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Resul
         let warnings = std::mem::take(&mut result.warnings);
         result = survey.run()?;
         unreadable::refuse(&result, &survey, false)?;
-        result.warnings.extend(warnings.into_iter().filter(|warning| warning.rule == transfer::NOT_IMPORTED));
+        let still = [transfer::NOT_IMPORTED, transfer::SET_ASIDE];
+        result.warnings.extend(warnings.into_iter().filter(|warning| still.contains(&&*warning.rule)));
     }
-    let repaired = transfer.repair(&mut result)?;
-    if result.warnings.iter().any(|warning| warning.rule == transfer::SET_ASIDE) {
+    let repaired = transfer.repair(&mut result);
+    let (aside, others) =
+        result.warnings.into_iter().partition(|warning: &Warning| warning.rule == transfer::SET_ASIDE);
+    result.warnings = others;
+    if !aside.is_empty() {
         changed(Event::Repair).map_or(Ok(()), |warning| io.warn(warning))?;
     }
+    // Where the rest of it failed, too, somebody has to know where the folder is.
+    aside.into_iter().try_for_each(|warning| io.warn(warning))?;
+    let repaired = repaired?;
     if survey.records() && result.cache.manifest.is_some() {
         changed(Event::Record).map_or(Ok(()), |warning| io.warn(warning))?;
     }

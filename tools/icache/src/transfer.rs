@@ -52,10 +52,13 @@ impl Transfer<'_> {
                     Err(error) => failed.push((package.name().to_owned(), error)),
                 }
             }
-            Ok((count, failed))
+            Ok((count, failed, aside.folder().map(Path::to_owned)))
         })?;
-        let (count, failed) = brought.map_err(|error| unlocked(what(), &error))?;
+        let (count, failed, folder) = brought.map_err(|error| unlocked(what(), &error))?;
         log::info!("took {count} packages from {}", dir.display());
+        if let Some(folder) = folder.filter(|_| !failed.is_empty()) {
+            self.warn_of(result, &folder);
+        }
         for (name, error) in failed {
             let what = format!("{name} was not brought: {}", tool::io_text(&error));
             self.warn(result, NOT_IMPORTED, what, "fetch it again, by the list that --missing writes");
@@ -89,8 +92,7 @@ impl Transfer<'_> {
         })?;
         let (all, folder) = moved;
         if let Some(folder) = folder {
-            let what = format!("what is damaged was moved to {}", folder.display());
-            self.warn(result, SET_ASIDE, what, "iwarm fetches it again; the folder can be removed");
+            self.warn_of(result, &folder);
         }
         all.map_err(|(path, error)| unlocked(format!("cannot move {}", path.display()), &error))?;
         Ok(true)
@@ -146,6 +148,12 @@ impl Transfer<'_> {
     fn blocked(&self, result: &SurveyResult) -> Vec<&Package> {
         let blocked = self.packages().filter(|(index, _)| result.blocked.contains(index));
         blocked.map(|(_, package)| package).collect()
+    }
+
+    /// Where what was damaged lies now.
+    fn warn_of(&self, result: &mut SurveyResult, folder: &Path) {
+        let what = format!("what is damaged was moved to {}", folder.display());
+        self.warn(result, SET_ASIDE, what, "iwarm fetches it again; the folder can be removed");
     }
 
     fn warn(&self, result: &mut SurveyResult, rule: &str, what: String, hint: &str) {

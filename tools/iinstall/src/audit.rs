@@ -1,35 +1,54 @@
-//! What is noted of our installs.
+//! What is noted of our installs, but for those that we make current ourselves: see [`crate::switch`].
 use crate::args::Args;
+use crate::switch::event;
 use owner::canonicalize;
 use record::{Env, Record, Step};
-use state::audit::{Entry, Event, note};
+use state::audit::{Entry, note};
 use std::path::{Path, PathBuf};
 use tool::Io;
 
-/// From now on note where the current install of this engine becomes another, and where that fails. It is looked at what the
-/// engine's folder says, whoever writes there.
-pub(crate) fn begin(args: &Args, env: &Env, io: &mut Io) {
-    // As another user, we are answered for.
-    if privsep::is_rerun() || !env.wants(Step::Install) || args.prepare {
+/// From now on note where an install of this engine fails.
+pub(crate) fn of_failures(args: &Args, env: &Env, io: &mut Io) {
+    if privsep::is_rerun() || !changes(args, env) {
         return io.on_write(|_| None);
     }
-    let event = if args.rollback { Event::Rollback } else { Event::Install };
-    let (by, engine, run_dir) = (io.name(), env.engine, env.run_dir.clone());
+    let (env, event, by) = (env.clone(), event(args), io.name());
+    io.on_write(move |record| match record {
+        Record::Failed(failed) if failed.engine == env.engine => {
+            note(&env.run_dir, &Entry::new(by, event, env.engine).named().failed(failed))
+        }
+        _ => None,
+    });
+}
+
+/// The same, and where the install that another user's process makes becomes the current one. What it says of that is its
+/// user's: it is looked at what the engine's folder says.
+pub(crate) fn of_other_user(args: &Args, env: &Env, io: &mut Io) {
+    if !changes(args, env) {
+        return io.on_write(|_| None);
+    }
+    let (env, event, by) = (env.clone(), event(args), io.name());
     let home = env.home().cloned();
-    let mut before = home.as_deref().and_then(current);
+    let before = home.as_deref().and_then(current);
     io.on_write(move |record| {
-        let entry = || Entry::new(by, event, engine).named();
+        let entry = || Entry::new(by, event, env.engine).named();
+        let is_switched = || home.as_deref().and_then(current).filter(|now| before.as_ref() != Some(now));
         match record {
-            Record::Installed(installed) if installed.engine == engine => {
-                let after = home.as_deref().and_then(current);
-                let same = after == before;
-                before = after;
-                if same { None } else { note(&run_dir, &entry().at(&installed.path)) }
+            Record::Installed(installed) if installed.engine == env.engine && installed.switched => {
+                is_switched().and_then(|path| note(&env.run_dir, &entry().at(&path)))
             }
-            Record::Failed(failed) if failed.engine == engine => note(&run_dir, &entry().failed(failed)),
+            Record::Failed(failed) if failed.engine == env.engine => {
+                // It may have failed, or have been ended, after that.
+                let switched = is_switched().and_then(|path| note(&env.run_dir, &entry().at(&path)));
+                switched.or(note(&env.run_dir, &entry().failed(failed)))
+            }
             _ => None,
         }
     });
+}
+
+fn changes(args: &Args, env: &Env) -> bool {
+    env.wants(Step::Install) && !args.prepare
 }
 
 fn current(home: &Path) -> Option<PathBuf> {

@@ -19,6 +19,7 @@ mod road;
 mod sbom;
 mod sealed;
 mod source;
+mod switch;
 mod vocabulary;
 
 use args::Args;
@@ -26,6 +27,7 @@ use child::User;
 use inherited::Inherited;
 use record::{Engine, Record};
 use request::{Outcome, Request};
+use switch::Switch;
 use tool::{Code, Failure, Io, vars};
 
 /// Runs the tool with the arguments of this process.
@@ -94,13 +96,16 @@ fn write_sbom(io: &mut Io) -> Result<tool::Outcome, Failure> {
 /// Do for an engine what is asked, and write what came of it.
 fn act(args: &Args, request: &Request<'_>, inherited: Inherited, io: &mut Io) -> Result<(), Failure> {
     let engine = request.env.engine;
-    audit::begin(args, request.env, io);
+    let switch = Switch::new(args, request.env, io.name());
     match User::other(request.env.user.as_deref(), &vars::user(engine)) {
-        Ok(Some(user)) => return other_user::act(args, request, &user, io),
-        Ok(None) => {}
+        Ok(Some(user)) => {
+            audit::of_other_user(args, request.env, io);
+            return other_user::act(args, request, &user, io);
+        }
+        Ok(None) => audit::of_failures(args, request.env, io),
         Err(failure) => return io.fail(engine, failure),
     }
-    match request.run(args, inherited) {
+    match request.run(args, &switch, inherited) {
         Ok(Outcome::Installed(mut installed, warnings)) => {
             // What was pruned since is nothing to roll back to.
             installed.previous.take_if(|previous| !owner::exists(previous));

@@ -1,5 +1,6 @@
 //! What is installed already: as the markers say, or as an older tool left it.
 use crate::package::SERVER;
+use crate::switch::Switch;
 use install::{Install, InstallLink, InstallRoot, RootLock};
 use record::{Engine, Env, Installed, Seal, Warning};
 use std::collections::BTreeMap;
@@ -26,22 +27,29 @@ pub(crate) fn installed(env: &Env, folder: &Path, begun: Instant) -> Result<Opti
 }
 
 /// Flip back to the install that was current before.
-pub(crate) fn roll_back(folder: &Path, timeout: Duration) -> Result<(Installed, Vec<Warning>), Failure> {
+pub(crate) fn roll_back(
+    folder: &Path,
+    timeout: Duration,
+    switch: &Switch<'_>,
+) -> Result<(Installed, Vec<Warning>), Failure> {
     let begun = Instant::now();
     let Some(root) = InstallRoot::find(folder)?.filter(|root| owner::is_dir(root.installs())) else {
         let what = format!("cannot roll back {}", folder.display());
         return Err(Failure::new(Code::Unmet, what, "nothing of ours is installed there"));
     };
     let lock = RootLock::wait(&root, timeout)?;
-    let target = flip_back(&root, &lock)?;
-    let warnings = root.link(&target, &lock)?;
+    let mut target = before_current(&root)?;
+    let noted = switch.to(&mut target, &root, &lock)?;
+    let mut warnings = root.link(&target, &lock)?;
+    warnings.extend(noted);
     let mut installed = target.record;
+    installed.reused = true;
     installed.seconds = begun.elapsed().as_secs_f64();
     Ok((installed, warnings))
 }
 
-/// Make the install current that was so before.
-fn flip_back(root: &InstallRoot, lock: &RootLock) -> Result<Install, Failure> {
+/// The install that was current before the one that is.
+fn before_current(root: &InstallRoot) -> Result<Install, Failure> {
     let none = |cause: String| {
         let what = format!("cannot roll back {}", root.path.display());
         Failure::new(Code::Unmet, what, cause).hint("install the version that you want")
@@ -50,7 +58,7 @@ fn flip_back(root: &InstallRoot, lock: &RootLock) -> Result<Install, Failure> {
     let name =
         current.previous().ok_or_else(|| none("nothing was installed before the current one".to_owned()))?;
     let complete = root.complete();
-    let mut target: Install = complete
+    let target: Install = complete
         .into_iter()
         .find(|install| install.name() == name)
         .ok_or_else(|| none(format!("the install before the current one ({name}) was removed")))?;
@@ -60,8 +68,6 @@ fn flip_back(root: &InstallRoot, lock: &RootLock) -> Result<Install, Failure> {
             target.path.display()
         )));
     }
-    root.activate(&target, lock)?;
-    target.record.reused = true;
     Ok(target)
 }
 
@@ -86,5 +92,6 @@ fn left_by_an_older_tool(engine: Engine, root: &Path) -> Option<Installed> {
         seal: Seal::None,
         seconds: 0.0,
         reused: true,
+        switched: false,
     })
 }

@@ -11,11 +11,14 @@ use install::{INSTALLS, READ_ONLY};
 use privsep::{Folders, RecordFilter, Rerun};
 use record::{Env, Record};
 use std::path::{Path, PathBuf};
-use tool::{Code, Failure, Io};
+use tool::{Code, Failure, Io, StopSignals};
 
 /// Do it all as `user`.
 pub(crate) fn act(args: &Args, request: &Request<'_>, user: &User, io: &mut Io) -> Result<(), Failure> {
     let env = request.env;
+    // Before it is obeyed, what was done until then is said.
+    let signals =
+        StopSignals::hold().map_err(|error| Failure::io(Code::Unmet, "cannot hold signals", &error))?;
     let mut folders = Folders::default();
     let ended = prepare(args, env, user, &mut folders).and_then(|inherited| {
         let roots = || env.home().map(|install_root| roots(install_root, user)).unwrap_or_default();
@@ -25,7 +28,7 @@ pub(crate) fn act(args: &Args, request: &Request<'_>, user: &User, io: &mut Io) 
             records: records(request),
             keep: inherited.descriptors(),
         };
-        rerun.run(&mut RecordFilter::of_install(env.engine, "iinstall", &roots), io)
+        rerun.run(&mut RecordFilter::of_install(env.engine, "iinstall", &roots), &signals, io)
     });
     folders.keep();
     ended.or_else(|failure| io.fail(env.engine, failure))

@@ -2,6 +2,7 @@
 use crate::args::Args;
 use crate::inherited::Inherited;
 use crate::road::{self, Options};
+use crate::switch::Switch;
 use crate::{lookup, prepare};
 use install::with_install_root;
 use record::{Cache, Engine, Env, Installed, Origin, Road, Step, Warning};
@@ -25,7 +26,12 @@ pub(crate) enum Outcome {
 
 impl Request<'_> {
     /// Install, roll back, prepare, or look up what is there, with our own rights.
-    pub(crate) fn run(&self, args: &Args, inherited: Inherited) -> Result<Outcome, Failure> {
+    pub(crate) fn run(
+        &self,
+        args: &Args,
+        switch: &Switch<'_>,
+        inherited: Inherited,
+    ) -> Result<Outcome, Failure> {
         let (env, begun, timeout) = (self.env, Instant::now(), args.timeout());
         let folder = env.home().ok_or_else(|| {
             let what = format!("invalid 'env' record of {}", env.engine);
@@ -33,7 +39,7 @@ impl Request<'_> {
         })?;
         let installs = env.wants(Step::Install);
         if args.rollback && installs {
-            let (installed, warnings) = lookup::roll_back(folder, timeout)?;
+            let (installed, warnings) = lookup::roll_back(folder, timeout, switch)?;
             return Ok(Outcome::Installed(Box::new(installed), warnings));
         }
         if args.prepare && installs {
@@ -51,8 +57,9 @@ impl Request<'_> {
         let options =
             Options { env, rehash: args.rehash, keep: args.keep, run_sh: args.run_sh, begun, timeout };
         let road = road::open(road, options, self.verified, inherited)?;
-        let (installed, warnings) =
-            with_install_root(folder, timeout, |root, lock| road::install(&*road, &options, root, lock))?;
+        let (installed, warnings) = with_install_root(folder, timeout, |root, lock| {
+            road::install(&*road, &options, switch, root, lock)
+        })?;
         Ok(Outcome::Installed(Box::new(installed), warnings))
     }
 }

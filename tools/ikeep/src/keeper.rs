@@ -83,9 +83,9 @@ impl Keeper {
         self.log.note(&Note::start_of(&plan.program));
         self.log.settle();
         self.segments = Segments::now();
-        let mark = self.status.instance_id.as_deref().unwrap_or_default();
+        let instance_id = self.status.instance_id.as_deref().unwrap_or_default();
         let (secrets, output) = (&self.request.secrets, self.log.input.as_fd());
-        let mut engine = Engine::start((plan, secrets), mark, output, self.egress.as_ref())?;
+        let mut engine = Engine::start((plan, secrets), instance_id, output, self.egress.as_ref())?;
         self.status.pid = u32::try_from(engine.leader.as_raw_nonzero().get()).ok();
         self.save();
         self.start_health_checks(&mut engine);

@@ -108,7 +108,7 @@ pub(crate) fn hand_over(plan: &Plan, user: Option<&User>) -> Result<(), Failure>
 }
 
 /// What stands in it is worthless by now, but for the lock file, which must never be replaced, and the audit
-/// log.
+/// log of the old user: that one may still have it open, so it stays as a file of another name.
 fn give(state_dir: &Path, user: Option<&User>) -> io::Result<()> {
     let Some(user) = user.map(User::owner) else { return Ok(()) };
     let dir = state::Directory::at(state_dir).open()?;
@@ -116,16 +116,25 @@ fn give(state_dir: &Path, user: Option<&User>) -> io::Result<()> {
         return Ok(());
     }
     for name in ["status.json", "plan.json", "secrets.json", "api-key"] {
-        dir.remove(name)?;
+        dir.remove_all(name)?;
+    }
+    for name in state::audit::FILES {
+        set_aside(&dir, name);
     }
     let (uid, gid) = (Some(Uid::from_raw(user.uid())), Some(Gid::from_raw(user.gid())));
-    for name in state::audit::FILES.into_iter().chain(["lock"]) {
-        match dir.open_own(name) {
-            // A hard link to a file elsewhere is nothing to give away.
-            Ok(file) if fstat(&file)?.st_nlink == 1 => fchown(&file, uid, gid)?,
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+    match dir.open_own("lock") {
+        // A hard link to a file elsewhere is nothing to give away.
+        Ok(file) if fstat(&file)?.st_nlink == 1 => fchown(&file, uid, gid)?,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
     dir.give(user)
+}
+
+/// Whatever the old user has there: it is kept if it can be, and holds nothing up.
+fn set_aside(dir: &Dir, name: &str) {
+    let kept = format!("{name}.of-{}", dir.owner().uid());
+    if let Err(error) = dir.rename(name, &kept).or_else(|_| dir.remove_all(name)) {
+        log::warn!("{} stays: {}", dir.path().join(name).display(), tool::io_text(&error));
+    }
 }

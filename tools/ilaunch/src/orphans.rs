@@ -75,9 +75,9 @@ struct LostInstance {
 impl LostInstance {
     fn sweep(&self) -> Result<Swept, Failure> {
         let mut all = Swept::default();
-        for mark in &self.instance_ids {
+        for id in &self.instance_ids {
             let Swept { ended, killed, stuck } =
-                tree::sweep(mark, &self.user, self.leader).map_err(|error| {
+                tree::sweep(id, &self.user, self.leader).map_err(|error| {
                     Failure::io(Code::Unmet, "cannot look for what an earlier start left", &error)
                 })?;
             all = Swept { ended: all.ended + ended, killed: all.killed | killed, stuck: all.stuck.or(stuck) };
@@ -103,8 +103,8 @@ fn lost(plan: &Plan) -> Result<Option<LostInstance>, Failure> {
     };
     let user = directory.user().map_err(cannot)?;
     let segments = status.segments;
-    Ok(status.instance_id.map(|mark| LostInstance {
-        instance_ids: vec![mark],
+    Ok(status.instance_id.map(|id| LostInstance {
+        instance_ids: vec![id],
         user,
         leader: status.pid,
         segments,

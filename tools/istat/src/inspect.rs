@@ -53,7 +53,7 @@ pub(crate) fn inspect(place: &Directory) -> Result<Option<Inspected>, Failure> {
     let user = place.user().map_err(unreadable(""))?;
     let processes = match (keeper, &kept.instance_id) {
         (Some(keeper), _) => tree::family(keeper),
-        (None, Some(mark)) if state == KeeperState::Lost => tree::find_by_instance_id(mark, &user),
+        (None, Some(id)) if state == KeeperState::Lost => tree::find_by_instance_id(id, &user),
         _ => Vec::new(),
     };
     let pid = kept.pid.filter(|pid| processes.iter().any(|process| process.pid == *pid));

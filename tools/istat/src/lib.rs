@@ -4,11 +4,11 @@
 //! `--table` a table, with `--metrics` measures, with `--log` a log.
 #![cfg_attr(test, expect(clippy::disallowed_methods, reason = "tests make their own files"))]
 mod changes;
-mod follow;
+mod follow_log;
 mod inspect;
 mod log;
 mod metrics;
-mod seen;
+mod selection;
 mod since;
 mod stamp;
 mod table;
@@ -17,7 +17,7 @@ mod unrecorded;
 mod why;
 
 use clap::Parser;
-use seen::Selection;
+use selection::Selection;
 use since::Since;
 use state::{Directory, Instances};
 use std::path::{Path, PathBuf};
@@ -68,14 +68,14 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
     let Args { names, run_dir, table, color, watch, follow, metrics, timeline, log, since } = args;
     let (run_dir, names) = (run_dir.as_deref(), names.as_slice());
     if log {
-        follow::follow(&only_instance(run_dir, names)?, since, io)?;
+        follow_log::follow_log(&only_instance(run_dir, names)?, since, io)?;
         return Ok(Outcome::Done);
     }
     if timeline {
         return write_timelines(run_dir, names, io);
     }
     if follow {
-        seen::follow(run_dir, names, io)?;
+        selection::write_changes(run_dir, names, io)?;
         return Ok(Outcome::Done);
     }
     let style = Style::of_stdout(color);
@@ -83,7 +83,7 @@ fn run(args: Args, io: &mut Io) -> Result<Outcome, Failure> {
         io.mute();
     }
     if watch {
-        seen::redraw(run_dir, names, style, io)?;
+        selection::redraw(run_dir, names, style, io)?;
     }
     let mut seen = Selection::now(run_dir, names)?;
     let ready = seen.unrecorded.is_empty()

@@ -5,11 +5,14 @@ use crate::task::Task;
 use child::User;
 use privsep::{Folders, RecordFilter, Rerun};
 use record::Record;
-use tool::{Failure, Io};
+use tool::{Code, Failure, Io, StopSignals};
 
 /// Do it all as `user`.
 pub(crate) fn act(task: &Task<'_>, user: User, io: &mut Io) -> Result<(), Failure> {
     let env = task.env;
+    // Before it is obeyed, what was done until then is said.
+    let signals =
+        StopSignals::hold().map_err(|error| Failure::io(Code::Unmet, "cannot hold signals", &error))?;
     let mut folders = Folders::default();
     let made = CacheFolders::of(env).and_then(|place| {
         place.must_outlive_container(env)?;
@@ -20,7 +23,7 @@ pub(crate) fn act(task: &Task<'_>, user: User, io: &mut Io) -> Result<(), Failur
         let gaps = task.gaps.iter().cloned().map(Record::from);
         let records = std::iter::once(Record::from(env.clone())).chain(gaps).collect();
         let rerun = Rerun { user, args, records, keep: Vec::new() };
-        rerun.run(&mut RecordFilter::new(env.engine, "iwarm"), io)
+        rerun.run(&mut RecordFilter::new(env.engine, "iwarm"), &signals, io)
     });
     folders.keep();
     ended.or_else(|failure| io.fail(env.engine, failure))

@@ -62,6 +62,7 @@ impl Road for ArchiveRoad<'_> {
                 seal: Seal::None,
                 seconds: self.options.begun.elapsed().as_secs_f64(),
                 reused: false,
+                switched: false,
             },
             record::Road::Archive,
         );

@@ -14,6 +14,7 @@ use self::cache::CacheRoad;
 use crate::args::Args;
 use crate::inherited::Inherited;
 use crate::source::{self, OpenSource};
+use crate::switch::Switch;
 use crate::{engine_caches, vocabulary};
 use install::{Install, InstallRoot, RootLock, refused};
 use method::Road;
@@ -62,6 +63,7 @@ pub(crate) fn open<'a>(
 pub(crate) fn install(
     road: &dyn Road,
     options: &Options<'_>,
+    switch: &Switch<'_>,
     root: &InstallRoot,
     lock: &RootLock,
 ) -> Result<Report, Failure> {
@@ -74,14 +76,14 @@ pub(crate) fn install(
     let (install, mut warnings) = match existing {
         Some(install) => {
             log::info!("{} was made from this very source: it is used again", install.path.display());
-            reuse(road, install, root, current.as_ref(), lock)?
+            reuse(road, install, switch, root, current.as_ref(), lock)?
         }
         None => {
             let why =
                 if options.env.force { "a fresh one is asked for" } else { "none was made from this source" };
             log::info!("makes an install in {}: {why}", root.path.display());
-            let (install, warnings) = road.build(root, current.as_ref(), lock)?;
-            root.activate(&install, lock)?;
+            let (mut install, mut warnings) = road.build(root, current.as_ref(), lock)?;
+            warnings.extend(switch.to(&mut install, root, lock)?);
             (install, warnings)
         }
     };
@@ -103,12 +105,13 @@ pub(crate) fn install(
 fn reuse(
     road: &dyn Road,
     mut install: Install,
+    switch: &Switch<'_>,
     root: &InstallRoot,
     current: Option<&Install>,
     lock: &RootLock,
 ) -> Result<(Install, Vec<Warning>), Failure> {
     let (checks, fingerprint) = (install.record.checks.clone(), road.fingerprint());
-    let warnings = road.reverify(&mut install)?;
+    let mut warnings = road.reverify(&mut install)?;
     let reverified = install.record.checks != checks;
     let others = current.filter(|current| current.name() != install.name());
     let is_current = current.is_some() && others.is_none();
@@ -129,7 +132,7 @@ fn reuse(
         }
     }
     if !is_current {
-        root.activate(&install, lock)?;
+        warnings.extend(switch.to(&mut install, root, lock)?);
     }
     install.record.reused = true;
     Ok((install, warnings))

@@ -74,6 +74,7 @@ impl Road for BundleRoad<'_> {
             seal: sealed.seal(),
             seconds: self.options.begun.elapsed().as_secs_f64(),
             reused: false,
+            switched: false,
         };
         let mut install = Install::new(record, record::Road::Bundle).of_members(&proof.members);
         if let Some(version) = proof.pixi_pack {

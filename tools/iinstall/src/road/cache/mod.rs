@@ -188,6 +188,7 @@ impl Road for CacheRoad<'_> {
             seal: sealed.seal(),
             seconds: self.options.begun.elapsed().as_secs_f64(),
             reused: false,
+            switched: false,
         };
         let install = Install::new(installed, record::Road::Cache)
             .made_by("pixi", &self.pixi.version.to_string())

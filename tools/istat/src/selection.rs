@@ -98,7 +98,7 @@ pub(crate) fn redraw(
 
 /// Write every status that differs from the last one of its instance, until nobody reads them. What cannot be read, and
 /// what runs without a state directory, is listed once.
-pub(crate) fn follow(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<(), Failure> {
+pub(crate) fn write_changes(run_dir: Option<&Path>, names: &[String], io: &mut Io) -> Result<(), Failure> {
     let (mut changes, mut told) = (Changes::default(), BTreeSet::new());
     while !io.gone() {
         let mut seen = Selection::now(run_dir, names)?;

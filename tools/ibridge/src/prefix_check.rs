@@ -10,7 +10,7 @@ const CONVERSATIONS: usize = 64;
 
 /// The last request of each conversation, as digests of its blocks.
 #[derive(Default)]
-pub(crate) struct Audit {
+pub(crate) struct PrefixCheck {
     turns: Mutex<LastRequests>,
 }
 
@@ -20,7 +20,7 @@ struct LastRequests {
     order: VecDeque<String>,
 }
 
-impl Audit {
+impl PrefixCheck {
     /// Compare a request with the one before it in its conversation, and say where it stops extending that. `None` for the
     /// first, and where it extends all of it.
     pub(crate) fn turn(&self, headers: &HeaderMap, request: &Value) -> Option<String> {
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_block_is_named_at_which_a_turn_differs() {
-        let (audit, mut headers) = (Audit::default(), HeaderMap::new());
+        let (audit, mut headers) = (PrefixCheck::default(), HeaderMap::new());
         headers.insert("x-claude-code-session-id", "s".parse().unwrap());
         let turn = |system: &str, words: &[&str]| {
             let messages: Vec<Value> =

@@ -1,20 +1,27 @@
-//! Signals that end us while a program runs: what it has started would outlive us, and hold the lock that it was given.
+//! Signals that would end us in the middle of what has to be whole: a program that runs and would outlive us, or a change
+//! and the note of it.
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
 
-/// While no program runs a signal does what it always does.
+/// While nothing holds them a signal does what it always does.
 static IDLE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
-/// The signal that came while one runs.
+/// The signal that came while something does.
 static CAME: LazyLock<Arc<AtomicUsize>> = LazyLock::new(Arc::default);
 
-/// For as long as this is there, a signal is kept until somebody asks for it; at its end it is obeyed.
-pub(crate) struct StopSignals(());
+/// For as long as this is there, SIGHUP, SIGINT and SIGTERM are kept until somebody asks for them; at its end they are obeyed. There is one
+/// of it at a time.
+#[derive(Debug)]
+pub struct StopSignals(());
 
 impl StopSignals {
-    pub(crate) fn hold() -> io::Result<Self> {
+    /// From now on.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn hold() -> io::Result<Self> {
         static HELD: OnceLock<()> = OnceLock::new();
         if HELD.get().is_none() {
             for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !is_taken(*signal)) {
@@ -27,7 +34,9 @@ impl StopSignals {
         Ok(Self(()))
     }
 
-    pub(crate) fn came(&self) -> bool {
+    /// Whether one came.
+    #[must_use]
+    pub fn came(&self) -> bool {
         CAME.load(Ordering::SeqCst) != 0
     }
 }

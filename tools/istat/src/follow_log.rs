@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Write the last 20 lines of an instance's log, or those `since` a moment, and all that follow, across rotations, until
 /// its keeper is gone or nobody reads any more.
-pub(crate) fn follow(place: &Directory, since: Option<Since>, io: &mut Io) -> Result<(), Failure> {
+pub(crate) fn follow_log(place: &Directory, since: Option<Since>, io: &mut Io) -> Result<(), Failure> {
     let what = || format!("cannot read the log of {}", place.path().display());
     let cannot = |error: &io::Error| Failure::io(Code::Unmet, what(), error);
     let Some((_, state, status)) = inspect::state(place)? else {
