@@ -13,7 +13,6 @@ mod manifest;
 mod outputs;
 mod program;
 mod redact;
-#[expect(clippy::disallowed_methods, reason = "/proc is the kernel's")]
 #[expect(clippy::disallowed_methods, reason = "copies as the user whose cache or project it fills")]
 mod template;
 mod version_limit;

@@ -51,6 +51,7 @@ impl Drop for StopSignals {
 }
 
 /// Whether whoever started us had it ignored, as nohup does, or the tool has its own way to end what it has started.
+#[expect(clippy::disallowed_methods, reason = "what is in /proc is the kernel's")]
 fn is_taken(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = |name: &str| {

@@ -72,18 +72,19 @@ pub(crate) fn install(
         log::warn!("{}: {}", failure.what, failure.cause);
         None
     });
+    let make_current = |install: &mut Install| switch.to(install, root, lock);
     let existing = if options.env.force { None } else { road.find_existing(root)? };
     let (install, mut warnings) = match existing {
         Some(install) => {
             log::info!("{} was made from this very source: it is used again", install.path.display());
-            reuse(road, install, switch, root, current.as_ref(), lock)?
+            reuse(road, install, current.as_ref(), make_current)?
         }
         None => {
             let why =
                 if options.env.force { "a fresh one is asked for" } else { "none was made from this source" };
             log::info!("makes an install in {}: {why}", root.path.display());
             let (mut install, mut warnings) = road.build(root, current.as_ref(), lock)?;
-            warnings.extend(switch.to(&mut install, root, lock)?);
+            warnings.extend(make_current(&mut install)?);
             (install, warnings)
         }
     };
@@ -105,10 +106,8 @@ pub(crate) fn install(
 fn reuse(
     road: &dyn Road,
     mut install: Install,
-    switch: &Switch<'_>,
-    root: &InstallRoot,
     current: Option<&Install>,
-    lock: &RootLock,
+    make_current: impl FnOnce(&mut Install) -> Result<Option<Warning>, Failure>,
 ) -> Result<(Install, Vec<Warning>), Failure> {
     let (checks, fingerprint) = (install.record.checks.clone(), road.fingerprint());
     let mut warnings = road.reverify(&mut install)?;
@@ -132,7 +131,7 @@ fn reuse(
         }
     }
     if !is_current {
-        warnings.extend(switch.to(&mut install, root, lock)?);
+        warnings.extend(make_current(&mut install)?);
     }
     install.record.reused = true;
     Ok((install, warnings))
