@@ -14,9 +14,12 @@ fn the_same_archive_again_is_a_no_op_and_its_links_come_back() {
     fs::remove_file(site.home().join("bin")).unwrap();
     let second = site.run("").exits(0);
     let (mut a, mut b) = (first.one("installed"), second.one("installed"));
-    assert_eq!(b["reused"], true);
+    assert_eq!((&a["switched"], &b["reused"], &b["switched"]), (&json!(true), &json!(true), &Value::Null));
     for record in [&mut a, &mut b] {
-        record.as_object_mut().unwrap().retain(|name, _| !["reused", "seconds"].contains(&name.as_str()));
+        record
+            .as_object_mut()
+            .unwrap()
+            .retain(|name, _| !["reused", "seconds", "switched"].contains(&name.as_str()));
     }
     assert_eq!(a, b);
     assert_eq!(site.served(), "served\n");
