@@ -81,9 +81,9 @@ bench_boot() {
     script boot "export AUTO_INFER_LLAMA_CPP_CONFIG='$dir/real.toml' AUTO_INFER_LLAMA_CPP_INSTALL_DIR='$dir/installed'" \
         "export AUTO_INFER_LLAMA_CPP_PKG_PATH='${XDG_CACHE_HOME:-$HOME/.cache}/infer-dev/tiny/llama-server-tiny.tar.gz'" \
         "ienv llama-cpp | iinstall | iplan | ilaunch | iprobe >'$dir/records'"
-    script plain "$(declare -f ask_all)" "dir='$dir'" 'ask_all'
+    script ask-plain "$(declare -f ask_all)" "dir='$dir'" 'ask_all'
     measure 'a boot that finds two servers running' --warmup 2 --runs 20 -- \
-        'curl: health, models and one token of each' "$dir/plain" \
+        'curl: health, models and one token of each' "$dir/ask-plain" \
         'ienv | iinstall | iplan | ilaunch | iprobe' "$dir/boot"
     [[ $(grep -c '"kind":"ready"' "$dir/records") == 2 ]] || die 'not every server is ready'
     processor_time 'processor time of the same'

@@ -1,6 +1,6 @@
 //! The end of the memory of an instance.
 use super::{LIMIT, PATIENT, STUBBORN};
-use crate::kit::{Keeping, as_root, tools, wait_for};
+use crate::kit::{Keeping, as_each, as_root, tools, wait_for};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -78,6 +78,20 @@ fn a_damaged_status_is_forgotten_too() {
     drop(keeping.sandbox.sh("istop a").exits(69));
     drop(keeping.sandbox.sh("istop --forget a").exits(0));
     assert_eq!(left(&keeping, "a"), ["lock"]);
+}
+
+#[test]
+fn whoever_still_runs_behind_a_damaged_state_is_stopped_before_it_is_said_to_be_gone() {
+    as_each();
+    for damage in ["rm lock; mkfifo lock", "rm lock; mkdir lock", "rm lock; ln -s /dev/null lock"] {
+        let keeping = Keeping::new();
+        keeping.start("a", PATIENT);
+        keeping.wait_for_log("a", "up\n");
+        drop(keeping.sandbox.sh(&format!("cd run/llama-cpp/a; {damage}")).exits(0));
+        let stopped = keeping.sandbox.sh("istop --forget").exits(0).one("stopped");
+        assert!(stopped["forgotten"] == true && stopped["how"] == "term", "{damage}: {stopped}");
+        assert!(keeping.processes().is_empty(), "{damage}");
+    }
 }
 
 #[test]

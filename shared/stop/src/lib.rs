@@ -70,9 +70,17 @@ fn stop(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped {
     if !request.forget {
         return instance::stop(request, limit, meter);
     }
-    // A damaged state says nothing of what ran, and is removed as it is, once nobody keeps the instance.
-    let gone = if forget::is_damaged(&request.place) { None } else { instance::stop(request, limit, meter)? };
+    let is_damaged = forget::is_damaged(&request.place);
+    let mut gone = if is_damaged { None } else { instance::stop(request, limit, meter)? };
     let forgotten = forget::forget(&request.place)?;
+    if is_damaged {
+        // A damaged state says nothing of what ran: without it, what still does is found by its processes, unless its keeper
+        // has written the state again by now.
+        gone = match unrecorded::stop_in(&request.place, limit)? {
+            None => instance::stop(request, limit, meter)?,
+            stopped => stopped,
+        };
+    }
     let gone = gone.or(forgotten.then_some(StopOutcome::ALREADY));
     Ok(gone.map(|gone| StopOutcome { forgotten, ..gone }))
 }

@@ -3,7 +3,8 @@ use crate::StopOutcome;
 use crate::instance::{self, GRACE, MARGIN};
 use failure::{Code, Failure};
 use record::StopMethod;
-use state::Unrecorded;
+use state::{Directory, Unrecorded};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tree::ProcessHandle;
 
@@ -32,6 +33,17 @@ pub(crate) fn stop(found: &Unrecorded, limit: Option<Duration>) -> Result<StopOu
     }
     gone.seconds = (begun.elapsed().as_secs_f64() * 1e3).round() / 1e3;
     Ok(gone)
+}
+
+/// The same of all that ran in a state directory that is empty now; `None` where nothing did.
+pub(crate) fn stop_in(place: &Directory, limit: Option<Duration>) -> Result<Option<StopOutcome>, Failure> {
+    let run_dir = place.path().parent().and_then(Path::parent);
+    let path = std::path::absolute(place.path()).unwrap_or_else(|_| place.path().to_owned());
+    let mut stopped = None;
+    for found in state::find_unrecorded(run_dir)?.iter().filter(|found| found.state_dir == path) {
+        stopped = Some(stop(found, limit)?);
+    }
+    Ok(stopped)
 }
 
 /// The keeper, looked for again once it is pinned: what is signalled is what its engine descends from.
