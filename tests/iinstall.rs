@@ -6,6 +6,7 @@ mod bundle_faults;
 mod cache;
 mod crossing;
 mod faults;
+mod held;
 mod hung;
 mod imports;
 mod lookup;

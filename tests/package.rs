@@ -159,8 +159,7 @@ fn one_program_is_every_tool_by_its_name() {
     let sandbox = Sandbox::new();
     let multicall = tools().join("multicall");
     let linked: Vec<String> = tool_names().into_iter().filter(|tool| tool != "ikeep").collect();
-    std::fs::create_dir_all(sandbox.path("tools")).unwrap();
-    std::fs::copy(tools().join("ikeep"), sandbox.path("tools/ikeep")).unwrap();
+    sandbox.own_tool("ikeep", "tools/ikeep");
     for tool in &linked {
         std::fs::hard_link(&multicall, sandbox.path(&format!("tools/{tool}")))
             .or_else(|_| std::fs::copy(&multicall, sandbox.path(&format!("tools/{tool}"))).map(drop))

@@ -251,8 +251,11 @@ fn a_wrong_call_is_refused_and_does_nothing() {
 #[test]
 fn in_an_unpacked_package_it_finds_the_tools_beside_it() {
     let sandbox = Sandbox::new();
-    drop(sandbox.sh("mkdir -p package/bin package/scripts; cp $(command -v ienv) package/bin").exits(0));
-    std::fs::copy(root().join("scripts/infer-dev"), sandbox.path("package/scripts/infer-dev")).unwrap();
+    sandbox.own_tool("ienv", "package/bin/ienv");
+    sandbox.script(
+        "package/scripts/infer-dev",
+        &std::fs::read_to_string(root().join("scripts/infer-dev")).unwrap(),
+    );
     let line = "package/scripts/infer-dev --version";
     drop(sandbox.sh(&format!("PATH=/usr/bin:/bin; {line}")).exits(0));
     let none = sandbox.sh(&format!("rm package/bin/ienv; PATH=/usr/bin:/bin; {line}")).exits(69);

@@ -68,6 +68,11 @@ impl Sandbox {
 
     /// Write an executable file below the root.
     pub(crate) fn script(&self, relative: &str, content: &str) -> PathBuf {
+        self.program(relative, content.as_bytes())
+    }
+
+    /// The same of any program.
+    pub(crate) fn program(&self, relative: &str, content: &[u8]) -> PathBuf {
         let draft = self.write(&format!("{relative}.draft"), content);
         let path = self.path(relative);
         install(&draft, &path);

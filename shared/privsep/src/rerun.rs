@@ -11,12 +11,16 @@ use std::io::{self, Seek};
 use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tool::{Io, StopSignals};
 use tree::{Limits, ProcessHandle};
 
 /// How long the second process has to end what it has started, before it is killed.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long a killed one is waited for: whoever traces it can keep its end from us.
+const DEATH: Duration = Duration::from_secs(1);
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What the second process is given: a command line, records on its standard input, and descriptors. Of the environment it
 /// gets what a user's process gets, and nothing that was set for us.
@@ -154,7 +158,11 @@ fn end(child: &mut Child) {
         // One that has not gone by then is killed below.
         let _ = tree::wait_for_exit(&[process], GRACE);
     }
-    if let Err(error) = child.kill().and_then(|()| child.wait()) {
+    if let Err(error) = child.kill() {
         log::warn!("cannot end process {}: {}", child.id(), failure::io_text(&error));
+    }
+    let until = Instant::now() + DEATH;
+    while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
+        std::thread::sleep(PAUSE);
     }
 }

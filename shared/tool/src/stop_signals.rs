@@ -1,10 +1,14 @@
 //! Signals that would end us in the middle of what has to be whole: a program that runs and would outlive us, or a change
 //! and the note of it.
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, OnceLock};
+
+/// How long the first that came is held at most, in seconds: whoever does not read what we write, or holds what we wait for,
+/// does not keep us. A second one is obeyed at once.
+const LONGEST_S: u32 = 5;
 
 /// While nothing holds them a signal does what it always does.
 static IDLE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
@@ -27,6 +31,15 @@ impl StopSignals {
             for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !is_taken(*signal)) {
                 flag::register_conditional_default(signal, Arc::clone(&IDLE))?;
                 flag::register_usize(signal, Arc::clone(&CAME), usize::try_from(signal).unwrap_or(0))?;
+                flag::register(signal, Arc::clone(&IDLE))?;
+                // SAFETY: alarm(2) and what obeys a signal are async-signal-safe.
+                #[expect(unsafe_code, reason = "a handler must not do what is not safe in one")]
+                unsafe {
+                    low_level::register(signal, || {
+                        libc::alarm(LONGEST_S);
+                    })?;
+                    low_level::register(SIGALRM, obey)?;
+                }
             }
             HELD.get_or_init(|| ());
         }
@@ -44,9 +57,14 @@ impl StopSignals {
 impl Drop for StopSignals {
     fn drop(&mut self) {
         IDLE.store(true, Ordering::SeqCst);
-        if let Ok(signal @ 1..) = i32::try_from(CAME.load(Ordering::SeqCst)) {
-            drop(low_level::emulate_default_handler(signal));
-        }
+        obey();
+    }
+}
+
+/// End as the signal that came would have ended us.
+fn obey() {
+    if let Ok(signal @ 1..) = i32::try_from(CAME.load(Ordering::SeqCst)) {
+        drop(low_level::emulate_default_handler(signal));
     }
 }
 

@@ -32,8 +32,7 @@ fn program_that_wants_what_is_newer() -> (Vec<u8>, String) {
 fn a_library_that_is_too_old_is_named_with_what_it_lacks_as_the_loader_would_find() {
     let mut site = Site::new();
     let (program, wanted) = program_that_wants_what_is_newer();
-    let loader = site.sandbox.script("too-new", "");
-    fs::write(&loader, &program).unwrap();
+    site.sandbox.program("too-new", &program);
     let refused = site.sandbox.sh("./too-new --version; exit 0").stderr;
     assert!(refused.contains(&format!("version `{wanted}' not found")), "{refused}");
 

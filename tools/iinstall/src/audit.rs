@@ -29,17 +29,23 @@ pub(crate) fn of_other_user(args: &Args, env: &Env, io: &mut Io) {
     }
     let (env, event, by) = (env.clone(), event(args), io.name());
     let home = env.home().cloned();
-    let before = home.as_deref().and_then(current);
+    let mut known = home.as_deref().and_then(current);
     io.on_write(move |record| {
         let entry = || Entry::new(by, event, env.engine).named();
-        let is_switched = || home.as_deref().and_then(current).filter(|now| before.as_ref() != Some(now));
+        // Once: `failed` may follow `installed`.
+        let mut note_switch = || {
+            let now = home.as_deref().and_then(current).filter(|now| known.as_ref() != Some(now))?;
+            let warning = note(&env.run_dir, &entry().at(&now));
+            known = Some(now);
+            warning
+        };
         match record {
             Record::Installed(installed) if installed.engine == env.engine && installed.switched => {
-                is_switched().and_then(|path| note(&env.run_dir, &entry().at(&path)))
+                note_switch()
             }
             Record::Failed(failed) if failed.engine == env.engine => {
                 // It may have failed, or have been ended, after that.
-                let switched = is_switched().and_then(|path| note(&env.run_dir, &entry().at(&path)));
+                let switched = note_switch();
                 switched.or(note(&env.run_dir, &entry().failed(failed)))
             }
             _ => None,
