@@ -18,6 +18,9 @@ fn an_instance_that_goes_to_another_user_starts_whatever_the_first_one_left_and_
         "rm -f audit.jsonl; mkdir -p audit.jsonl/in/it audit.jsonl.1 audit.jsonl.of-65534/in",
         "rm -f audit.jsonl; ln -s /etc/shadow audit.jsonl",
         "chmod 000 audit.jsonl",
+        "chmod 777 .",
+        "ln lock lock2",
+        "rm status.json; mkdir -p status.json$(printf %100s | sed s:.:/a:g)",
         "rm plan.json; mkdir -p api-key/in plan.json/in",
     ] {
         let site = Site::new();
@@ -50,7 +53,8 @@ fn an_instance_that_goes_to_another_user_starts_whatever_the_first_one_left_and_
         assert_eq!(summary(&lines(&theirs)), ["ikeep stop llama-cpp a done"], "{plant}");
         let meta = fs::metadata(&theirs).unwrap();
         assert_eq!((meta.uid(), meta.permissions().mode() & 0o777), (1, 0o600), "{plant}");
-        assert_eq!(fs::metadata(&folder).unwrap().uid(), 1, "{plant}");
+        let meta = fs::metadata(&folder).unwrap();
+        assert_eq!((meta.uid(), meta.permissions().mode() & 0o777), (1, 0o755), "{plant}");
     }
 }
 

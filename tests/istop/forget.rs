@@ -91,6 +91,7 @@ fn whoever_still_runs_behind_a_damaged_state_is_stopped_before_it_is_said_to_be_
         let stopped = keeping.sandbox.sh("istop --forget").exits(0).one("stopped");
         assert!(stopped["forgotten"] == true && stopped["how"] == "term", "{damage}: {stopped}");
         assert!(keeping.processes().is_empty(), "{damage}");
+        assert_eq!(keeping.sandbox.sh("istat").exits(0).transcript(), "", "{damage}");
     }
 }
 

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 use std::ffi::OsStr;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 /// Open a folder, and make it where it is missing: `owner`'s own, open to all to look into. Those above it that are missing
@@ -54,15 +55,24 @@ impl Dir {
         made.map(drop)
     }
 
-    /// Give this folder to another user. For root, where the old owner has no more to do with it; what lies in it stays whose
-    /// it is.
+    /// Give this folder to another user, with the permissions 0755 and no others. For root, where the old owner has no more
+    /// to do with it; what lies in it stays whose it is.
     ///
     /// # Errors
     /// What the system says.
     pub fn give(&self, owner: &Owner) -> io::Result<()> {
         let (uid, gid) = (Some(Uid::from_raw(owner.uid())), Some(Gid::from_raw(owner.gid())));
         // By this descriptor: the name can mean another folder by now.
-        Ok(rustix::fs::chownat(&self.fd, "", uid, gid, AtFlags::EMPTY_PATH)?)
+        rustix::fs::chownat(&self.fd, "", uid, gid, AtFlags::EMPTY_PATH)?;
+        // The old owner may have let himself in. A descriptor that only names a folder takes neither call.
+        let this = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        for list in ["system.posix_acl_access", "system.posix_acl_default"] {
+            match rustix::fs::removexattr(&this, list) {
+                Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(rustix::fs::chmod(&this, Mode::from(0o755))?)
     }
 
     /// Give this folder these permissions.

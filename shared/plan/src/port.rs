@@ -9,6 +9,7 @@ use std::time::Duration;
 
 /// Until a process that was just started executes its program.
 const AGAIN: Duration = Duration::from_millis(100);
+const LOOKS: usize = 5;
 
 /// Why nothing could listen.
 #[derive(Debug)]
@@ -44,13 +45,10 @@ pub(crate) fn check(host: &str, port: u16) -> Result<(), Refused> {
             }
         }
         let sockets = sockets_on(port);
-        // A process that was just started has copies of its parent's sockets until it executes its program.
-        if sockets.is_empty() && is_free_soon(address) {
-            continue;
-        }
         // Connections of a server that has ended hold their port for a minute; every engine sets SO_REUSEADDR.
         let only_ended = !sockets.is_empty() && sockets.iter().all(|socket| socket.inode == 0);
-        if !(only_ended && try_bind(address, true).is_ok()) {
+        let is_free = only_ended && try_bind(address, true).is_ok();
+        if !is_free && !(nobody_is_seen(&sockets) && is_free_soon(address)) {
             let holder = holder(&sockets);
             return Err(Refused::Taken(Failure::new(Code::Later, format!("port {port} is in use"), holder)));
         }
@@ -58,10 +56,18 @@ pub(crate) fn check(host: &str, port: u16) -> Result<(), Refused> {
     Ok(())
 }
 
+/// Whether no process has a port that is taken: a process that was just started had copies of its parent's sockets, until it
+/// executed its program.
+fn nobody_is_seen(sockets: &[Socket]) -> bool {
+    sockets.iter().all(|socket| tree::holder(socket.inode).is_none())
+}
+
 /// Whether a port is free a moment later.
 fn is_free_soon(address: SocketAddr) -> bool {
-    std::thread::sleep(AGAIN);
-    try_bind(address, false).is_ok()
+    (0..LOOKS).any(|_| {
+        std::thread::sleep(AGAIN);
+        try_bind(address, false).is_ok()
+    })
 }
 
 /// Whether none but these processes is seen to hold the port. A socket whose holder may not be looked at is taken for

@@ -72,7 +72,7 @@ fn stop(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped {
     }
     let is_damaged = forget::is_damaged(&request.place);
     let mut gone = if is_damaged { None } else { instance::stop(request, limit, meter)? };
-    let forgotten = forget::forget(&request.place)?;
+    let mut forgotten = forget::forget(&request.place);
     if is_damaged {
         // A damaged state says nothing of what ran: without it, what still does is found by its processes, unless its keeper
         // has written the state again by now.
@@ -80,7 +80,12 @@ fn stop(request: &Request, limit: Option<Duration>, meter: &Meter) -> Stopped {
             None => instance::stop(request, limit, meter)?,
             stopped => stopped,
         };
+        // Its keeper has written its end by now.
+        if gone.is_some() {
+            forgotten = forget::forget(&request.place);
+        }
     }
+    let forgotten = forgotten?;
     let gone = gone.or(forgotten.then_some(StopOutcome::ALREADY));
     Ok(gone.map(|gone| StopOutcome { forgotten, ..gone }))
 }

@@ -74,8 +74,7 @@ fn consider(args: &Args, io: &mut Io, env: &Env, warmed: Option<&Warmed>) -> Res
     }
     match verify(args, io, env, warmed) {
         Ok(None) => Ok(()),
-        Ok(Some(failure)) => io.fail(env.engine, failure),
-        Err(failure) => {
+        Ok(Some(failure)) | Err(failure) => {
             note_failure(args, env, &failure).map_or(Ok(()), |warning| io.warn(warning))?;
             io.fail(env.engine, failure)
         }

@@ -2,7 +2,7 @@
 use child::User;
 use owner::{Dir, Owner};
 use record::Plan;
-use rustix::fs::{Gid, Uid, fchown, fstat};
+use rustix::fs::{Gid, Mode, Uid, fchmod, fchown, fstat};
 use std::io;
 use std::path::Path;
 use tool::{Code, Failure};
@@ -115,25 +115,33 @@ fn give(state_dir: &Path, user: Option<&User>) -> io::Result<()> {
     if dir.owner() == *user {
         return Ok(());
     }
+    let old = dir.owner().uid();
+    // From here on nobody else makes names in it.
+    dir.give(&Owner::current())?;
+    let dir = state::Directory::at(state_dir).open()?;
     for name in ["status.json", "plan.json", "secrets.json", "api-key"] {
-        dir.remove_all(name)?;
+        // Folders that lie too deep to be removed are moved out of the way.
+        dir.remove_all(name).or_else(|_| dir.rename(name, format!("{name}.of-{old}")))?;
     }
     for name in state::audit::FILES {
-        set_aside(&dir, name);
+        set_aside(&dir, name, old);
     }
     let (uid, gid) = (Some(Uid::from_raw(user.uid())), Some(Gid::from_raw(user.gid())));
     match dir.open_own("lock") {
-        // A hard link to a file elsewhere is nothing to give away.
-        Ok(file) if fstat(&file)?.st_nlink == 1 => fchown(&file, uid, gid)?,
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+        Ok(file) if fstat(&file)?.st_nlink == 1 => {
+            fchown(&file, uid, gid)?;
+            fchmod(&file, Mode::from(0o644))?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // What has another name is nothing to give away, and what is no file is nobody's lock.
+        _ => drop(dir.remove_all("lock")?),
     }
     dir.give(user)
 }
 
 /// Whatever the old user has there: it is kept if it can be, and holds nothing up.
-fn set_aside(dir: &Dir, name: &str) {
-    let kept = format!("{name}.of-{}", dir.owner().uid());
+fn set_aside(dir: &Dir, name: &str, old: u32) {
+    let kept = format!("{name}.of-{old}");
     if let Err(error) = dir.rename(name, &kept).or_else(|_| dir.remove_all(name)) {
         log::warn!("{} stays: {}", dir.path().join(name).display(), tool::io_text(&error));
     }
