@@ -48,7 +48,7 @@ pub(crate) fn check(host: &str, port: u16) -> Result<(), Refused> {
         // Connections of a server that has ended hold their port for a minute; every engine sets SO_REUSEADDR.
         let only_ended = !sockets.is_empty() && sockets.iter().all(|socket| socket.inode == 0);
         let is_free = only_ended && try_bind(address, true).is_ok();
-        if !is_free && !(nobody_is_seen(&sockets) && is_free_soon(address)) {
+        if !(is_free || nobody_is_seen(&sockets) && is_free_soon(address)) {
             let holder = holder(&sockets);
             return Err(Refused::Taken(Failure::new(Code::Later, format!("port {port} is in use"), holder)));
         }
