@@ -84,8 +84,7 @@ impl Job {
         let death_signal = Some(Signal::KILL);
         Start { death_signal, keep: self.keep, ..Start::default() }.apply(&mut self.command);
         // Who adopts has its own way to end what it has started.
-        let signals =
-            if self.adopts { None } else { Some(StopSignals::hold().map_err(|error| cannot(&error))?) };
+        let signals = if self.adopts { None } else { Some(StopSignals::hold()?) };
         let mut child = self.command.spawn().map_err(|error| cannot(&error))?;
         // The command holds the writing ends, which would never be closed.
         drop(self.command);

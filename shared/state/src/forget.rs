@@ -39,7 +39,9 @@ impl Directory {
     }
 }
 
-fn is_no_file(error: &io::Error) -> bool {
+/// Whether the lock could not be opened because a folder, a link or a pipe has its name.
+#[must_use]
+pub fn is_no_file(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::InvalidData)
 }
 

@@ -18,6 +18,7 @@ mod status;
 mod unrecorded;
 
 pub use directory::Directory;
+pub use forget::is_no_file;
 pub use handover::{Secrets, StartReport, StartRequest, split_stopping, stopping_line};
 pub use instances::{Instances, instances};
 pub use lock::{Lock, LockHeld};

@@ -1,5 +1,6 @@
 //! Signals that would end us in the middle of what has to be whole: a program that runs and would outlive us, or a change
 //! and the note of it.
+use failure::{Code, Failure};
 use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 use std::io;
@@ -24,8 +25,12 @@ impl StopSignals {
     /// From now on.
     ///
     /// # Errors
-    /// What the system says.
-    pub fn hold() -> io::Result<Self> {
+    /// The system refuses it: code 69.
+    pub fn hold() -> Result<Self, Failure> {
+        Self::begin().map_err(|error| Failure::io(Code::Unmet, "cannot hold signals", &error))
+    }
+
+    fn begin() -> io::Result<Self> {
         static HELD: OnceLock<()> = OnceLock::new();
         if HELD.get().is_none() {
             for signal in [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !is_taken(*signal)) {

@@ -17,8 +17,7 @@ use tool::{Code, Failure, Io, StopSignals};
 pub(crate) fn act(args: &Args, request: &Request<'_>, user: &User, io: &mut Io) -> Result<(), Failure> {
     let env = request.env;
     // Before it is obeyed, what was done until then is said.
-    let signals =
-        StopSignals::hold().map_err(|error| Failure::io(Code::Unmet, "cannot hold signals", &error))?;
+    let signals = StopSignals::hold()?;
     let mut folders = Folders::default();
     let ended = prepare(args, env, user, &mut folders).and_then(|inherited| {
         let roots = || env.home().map(|install_root| roots(install_root, user)).unwrap_or_default();

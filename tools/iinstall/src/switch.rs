@@ -3,7 +3,7 @@ use crate::args::Args;
 use install::{Install, InstallRoot, RootLock};
 use record::{Env, Warning};
 use state::audit::{Entry, Event, note};
-use tool::{Code, Failure, StopSignals};
+use tool::{Failure, StopSignals};
 
 /// What an install that becomes current is noted as.
 pub(crate) struct Switch<'a> {
@@ -26,8 +26,7 @@ impl<'a> Switch<'a> {
         root: &InstallRoot,
         lock: &RootLock,
     ) -> Result<Option<Warning>, Failure> {
-        let held = StopSignals::hold();
-        let _signals = held.map_err(|error| Failure::io(Code::Unmet, "cannot hold signals", &error))?;
+        let _signals = StopSignals::hold()?;
         root.activate(install, lock)?;
         install.record.switched = true;
         // As another user, we are answered for.

@@ -133,6 +133,7 @@ fn give(state_dir: &Path, user: Option<&User>) -> io::Result<()> {
             fchmod(&file, Mode::from(0o644))?;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) if !state::is_no_file(&error) => return Err(error),
         // What has another name is nothing to give away, and what is no file is nobody's lock.
         _ => drop(dir.remove_all("lock")?),
     }

@@ -5,14 +5,13 @@ use crate::task::Task;
 use child::User;
 use privsep::{Folders, RecordFilter, Rerun};
 use record::Record;
-use tool::{Code, Failure, Io, StopSignals};
+use tool::{Failure, Io, StopSignals};
 
 /// Do it all as `user`.
 pub(crate) fn act(task: &Task<'_>, user: User, io: &mut Io) -> Result<(), Failure> {
     let env = task.env;
     // Before it is obeyed, what was done until then is said.
-    let signals =
-        StopSignals::hold().map_err(|error| Failure::io(Code::Unmet, "cannot hold signals", &error))?;
+    let signals = StopSignals::hold()?;
     let mut folders = Folders::default();
     let made = CacheFolders::of(env).and_then(|place| {
         place.must_outlive_container(env)?;
